@@ -1,0 +1,1 @@
+"""The forecasting backbones, a folder each, in BasicTS's conventions."""

@@ -1,0 +1,132 @@
+"""Prepare a data set: raw readings (and a road graph) -> datasets/NAME in BasicTS 1.1.0's layout.
+
+    python datasets/prepare.py PEMS08 --raw PEMS08.npz --graph PEMS08.csv
+    python datasets/prepare.py METR-LA --raw metr-la.h5 --graph adj_mx.pkl
+    python datasets/prepare.py MINE --raw mine.csv --graph edges.csv
+
+Raw readings: .npz, .npy, .h5 (pandas, fixed format), .csv (time column first, then a column per sensor), or a folder
+that BasicTS 0.5.8 or 1.1.0 prepared. Graph: .csv (from,to[,weight][,cost], or a matrix), .npy, .npz, adj_mx.pkl.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from preparation.arrays import read_npy, read_npz
+from preparation.assemble import check_shape, set_ids, set_missing, set_times
+from preparation.basicts_folder import graph_beside, read_basicts
+from preparation.csv_table import read_csv
+from preparation.graph import align
+from preparation.graph_files import read_graph
+from preparation.hdf5 import read_hdf5
+from preparation.recipe import recipe_for
+from preparation.series import Series
+from preparation.summary import summarise
+from preparation.writer import build, write
+
+from stlora_ext.cli import Parser, command
+from stlora_ext.errors import UserError
+
+DATASETS = Path(__file__).resolve().parent
+
+
+def parser() -> Parser:
+    """Return the parser of the command line."""
+    result = Parser(prog="datasets/prepare.py", description=__doc__)
+    add = result.add_argument
+    add("name", metavar="NAME", help="a known set (PEMS03 PEMS04 PEMS07 PEMS08 METR-LA PEMS-BAY, PEMS08-TAIL "
+        "METR-LA-29 LOS-LOOP) or a name of your own")
+    add("--raw", type=Path, required=True, metavar="PATH", help="the readings")
+    add("--graph", type=Path, metavar="PATH", help="the road graph; without it, the one in the raw file or none")
+    add("--graph-key", metavar="KEY", help="array of an .npz graph archive (default: NAME, or adj)")
+    add("--ids", type=Path, metavar="PATH", help="sensor ids, one a line, in the order of the columns (PEMS03)")
+    add("--allow-other-shape", action="store_true", help="go on where a known set has not its official shape")
+    add("--fill-gaps", action="store_true", help="insert rows that are missing in time as missing readings")
+    add("--input-len", type=positive, default=12, metavar="STEPS", help="input steps of a window (default 12)")
+    add("--output-len", type=positive, default=12, metavar="STEPS", help="forecast steps of a window (default 12)")
+    add("--data", type=Path, default=DATASETS, metavar="DIR", help="where NAME/ is written (default: datasets/)")
+    add("--force", action="store_true", help="replace another preparation of the same name")
+    own = result.add_argument_group("your own data (fixed for known sets)")
+    own.add_argument("--start", metavar="TIME", help="time of the first row, where the file has none")
+    own.add_argument("--interval", type=positive, metavar="MINUTES",
+                     help="minutes per row, where the file has no times")
+    own.add_argument("--time-format", metavar="FORMAT", help="how a CSV writes times, e.g. '%%d.%%m.%%Y %%H:%%M' "
+                     "(default: ISO 8601)")
+    own.add_argument("--channel", type=int, metavar="C", help="channel of [time, sensor, channel]")
+    own.add_argument("--null", metavar="VALUE", help="reading that means missing (default: NaN)")
+    own.add_argument("--train-ratio", type=float, metavar="SHARE", help="share of windows for training (default 0.7)")
+    own.add_argument("--domain", metavar="TEXT", help="what is measured")
+    return result
+
+
+def positive(text: str) -> int:
+    """Parse a whole number from 1 on."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 on")
+    return int(text)
+
+
+def read_raw(path: Path, channel: Optional[int], time_format: Optional[str]) -> Series:
+    """Read readings by what the path is: a folder, or a file by its ending.
+
+    Raises:
+        UserError: If it is absent or of another kind.
+    """
+    suffix = path.suffix.lower()
+    if time_format is not None and suffix != ".csv":
+        raise UserError(f"--time-format {time_format} tells how a .csv writes times, {path.name} is none: leave it out")
+    if path.is_dir():
+        return read_basicts(path, channel)
+    if not path.is_file():
+        raise UserError(f"raw file {path} does not exist: check --raw")
+    if suffix == ".npz":
+        return read_npz(path, channel)
+    if suffix == ".npy":
+        return read_npy(path, channel)
+    if suffix not in (".csv", ".h5", ".hdf5"):
+        raise UserError(f"raw file {path.name} ends in '{suffix}': expected .npz, .npy, .h5, .csv or a BasicTS folder")
+    if channel:
+        raise UserError(f"--channel {channel}: {path.name} has one channel; leave it out")
+    return read_csv(path, time_format) if suffix == ".csv" else read_hdf5(path)
+
+
+def add_graph(series: Series, args: argparse.Namespace) -> list[Path]:
+    """Attach the graph of ``--graph``, else the one beside or inside the raw data; return the file it is from."""
+    path = args.graph if args.graph is not None else graph_beside(args.raw)
+    if path is not None:
+        series.graph = read_graph(path, series.values.shape[1], series.sensor_ids, args.name, args.graph_key)
+        if args.graph is None:
+            series.notes.append(f"the graph is {path.name} of the raw folder")
+    elif args.graph_key is not None:
+        raise UserError(f"--graph-key {args.graph_key} chooses an array of --graph, which was not given: add --graph")
+    if series.graph is not None:
+        series.graph = align(series.graph, series.sensor_ids, args.raw.name)
+        series.sensor_ids = series.sensor_ids or series.graph.sensor_ids
+        series.notes.extend(series.graph.notes)
+    return [] if path is None else [path]
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Prepare one data set and print its summary."""
+    args = parser().parse_args(argv)
+    recipe = recipe_for(args)
+    origin = args.raw.resolve().name
+    series = read_raw(args.raw, recipe.channel, args.time_format)
+    check_shape(series, recipe, origin)
+    set_ids(series, args.ids, origin)
+    files = [args.raw.resolve(), *add_graph(series, args), *([] if args.ids is None else [args.ids])]
+    series = set_times(series, recipe, args.fill_gaps, origin)
+    set_missing(series, recipe.null_val, origin)
+    arrays, meta = build(series, recipe.name, recipe.domain, recipe.train_ratio, args.input_len, args.output_len,
+                         [file.name for file in files])
+    outcome = write(args.data, series, arrays, meta, args.force)
+    print(f"{recipe.name}: {outcome} in {args.data / recipe.name}")
+    print("\n".join(summarise(series, meta)))
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,131 @@
+"""Simulate traffic with node-level differences of known strength, written as a prepared data set.
+
+    python datasets/simulate.py TINY                       a named size: TINY (12 nodes, 7 days), CITY (64, 28 days)
+    python datasets/simulate.py MINE --nodes 30 --days 14 --heterogeneity 0.8 --seed 1
+    python datasets/simulate.py PEMS08 --raw-file raw/PEMS08.npz --days 5    a raw file in the official form
+
+At --heterogeneity 0 every node follows one law, so no node-specific correction can help; at 1 they differ strongly.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+from preparation.recipe import check_name
+from preparation.series import Series
+from preparation.summary import summarise
+from preparation.timeline import check_interval, regular_times
+from preparation.writer import build, write
+from simulation.raw_file import write_raw_file
+from simulation.traffic import simulate
+
+from stlora_ext.cli import Parser, command
+from stlora_ext.data.catalog import CATALOG, CatalogEntry
+from stlora_ext.errors import UserError
+
+DATASETS = Path(__file__).resolve().parent
+_MONDAY = "2024-01-01"
+_TRAIN_RATIO = 0.6
+_DEFAULTS = {"heterogeneity": 0.5, "seed": 0, "interval": 5}
+
+
+def parser() -> Parser:
+    """Return the parser of the command line."""
+    result = Parser(prog="datasets/simulate.py", description=__doc__)
+    add = result.add_argument
+    add("name", metavar="NAME", help="TINY, CITY, or a name of your own; with --raw-file an official PEMS0x name")
+    add("--nodes", type=int, metavar="N", help="sensors, at least 3")
+    add("--days", type=int, metavar="D", help="days, from a Monday on")
+    add("--heterogeneity", type=float, metavar="H", help="strength of node-level differences, 0 to 1 (default 0.5)")
+    add("--seed", type=int, metavar="S", help="same arguments, same bytes (default 0)")
+    add("--interval", type=int, metavar="MINUTES", help="minutes per step, dividing a day (default 5)")
+    add("--raw-file", type=Path, metavar="PATH", help="write PATH (.npz) and NAME.csv as the official files are made, "
+        "and prepare nothing")
+    add("--data", type=Path, metavar="DIR", help="where NAME/ is written (default: datasets/)")
+    add("--force", action="store_true", help="replace another preparation of the same name")
+    return result
+
+
+def check_ranges(args: argparse.Namespace) -> None:
+    """Check every number that was given.
+
+    Raises:
+        UserError: If one is out of range.
+    """
+    lowest = {"nodes": 3, "days": 1, "seed": 0}
+    for option, least in lowest.items():
+        value = getattr(args, option)
+        if value is not None and value < least:
+            raise UserError(f"--{option} {value}: expected {least} or more")
+    if args.heterogeneity is not None and not 0 <= args.heterogeneity <= 1:
+        raise UserError(f"--heterogeneity {args.heterogeneity}: expected 0 (one law for all nodes) to 1")
+    if args.interval is not None:
+        check_interval(args.interval)
+
+
+def complete(args: argparse.Namespace) -> argparse.Namespace:
+    """Fill in what was not given: a named size's own values, or the defaults.
+
+    Raises:
+        UserError: If an option contradicts a named size, or the name belongs to a real data set.
+    """
+    entry = CATALOG.get(args.name)
+    if entry is None:
+        own = dict(_DEFAULTS)
+    elif entry.kind == "simulated":
+        own = _own_values(entry)
+    else:
+        raise UserError(f"{args.name} is a real data set and never written by a simulation: choose another NAME, or "
+                        "write a raw file in its form with --raw-file")
+    for option in ("nodes", "days", "heterogeneity", "seed", "interval"):
+        given = getattr(args, option)
+        if given is None and option not in own:
+            raise UserError(f"--{option} is missing: '{args.name}' is no named size (TINY, CITY), give --nodes and "
+                            "--days")
+        if entry is not None and given is not None and given != own[option]:
+            raise UserError(f"--{option} {given} contradicts {args.name}, for which it is {own[option]}: leave it "
+                            "out, or use another NAME")
+        if given is None:
+            setattr(args, option, own[option])
+    return args
+
+
+def _own_values(entry: CatalogEntry) -> dict[str, float]:
+    return {"nodes": entry.num_nodes, "days": entry.num_steps * entry.interval // 1440,
+            "heterogeneity": entry.heterogeneity, "seed": 0, "interval": entry.interval}
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Simulate one data set, or one raw file, and say what was written."""
+    args = parser().parse_args(argv)
+    check_name(args.name)
+    check_ranges(args)
+    if args.raw_file is not None:
+        for option in ("nodes", "interval", "data"):
+            if getattr(args, option) is not None:
+                raise UserError(f"--{option} does not go with --raw-file, whose form is fixed: leave it out")
+        files = write_raw_file(args.name, args.raw_file, args.days,
+                               _DEFAULTS["heterogeneity"] if args.heterogeneity is None else args.heterogeneity,
+                               args.seed or 0)
+        print(f"{args.name}: simulated raw files, not the official ones: {', '.join(map(str, files))}")
+        return
+    args = complete(args)
+    root = DATASETS if args.data is None else args.data
+    num_steps = args.days * 1440 // args.interval
+    traffic = simulate(args.nodes, num_steps, args.interval, args.heterogeneity, args.seed)
+    series = Series(traffic.flow, times=regular_times(np.datetime64(_MONDAY), num_steps, args.interval),
+                    interval=args.interval, graph=traffic.graph, null_val=0.0,
+                    notes=[f"simulated: heterogeneity {args.heterogeneity:g}, seed {args.seed}"])
+    arrays, meta = build(series, args.name, "simulated traffic flow", _TRAIN_RATIO, 12, 12, [])
+    outcome = write(root, series, arrays, meta, args.force)
+    print(f"{args.name}: {outcome} in {root / args.name}")
+    print("\n".join(summarise(series, meta)))
+
+
+if __name__ == "__main__":
+    command(main)

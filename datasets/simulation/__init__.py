@@ -1,0 +1,1 @@
+"""Road traffic from a law: a network, demand, propagation, incidents, missing readings."""

@@ -1,0 +1,36 @@
+"""Reading a config file: a Python file that the user runs, holding one ``CFG = experiment(...)``."""
+
+import runpy
+import traceback
+from pathlib import Path
+
+from stlora_ext.errors import UserError, nearest
+from stlora_ext.experiment import Experiment
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Run the config file at ``path`` and return its ``CFG``.
+
+    Raises:
+        UserError: If there is no such file, it fails, or its ``CFG`` is no experiment.
+    """
+    if not path.is_file():
+        raise UserError(f"config {path} does not exist; {_nearest_config(path)}")
+    try:
+        cfg = runpy.run_path(str(path)).get("CFG")
+    except UserError as error:
+        raise UserError(f"config {path}: {error}") from None
+    except Exception as error:  # whatever a config file raises is the user's to mend
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
+        raise UserError(f"config {path}, line {line}: {type(error).__name__}: {error}") from None
+    if not isinstance(cfg, Experiment):
+        raise UserError(f"config {path}: expected CFG = experiment(DATASET, MODEL, ...), found "
+                        f"{'no CFG' if cfg is None else type(cfg).__name__}")
+    return cfg
+
+
+def _nearest_config(path: Path) -> str:
+    root = Path(__file__).resolve().parent
+    configs = {f"experiments/{p.parent.name}/{p.name}" for p in root.glob("*/*.py")}
+    return nearest(str(path), sorted(configs)) if len(path.parts) > 1 else f"expected a file such as {min(configs)}"

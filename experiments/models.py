@@ -1,0 +1,13 @@
+"""Every backbone under its name, with its published training settings."""
+
+from baselines.HA import HA, HAConfig
+from baselines.LSTM import LSTM, LSTMConfig
+from stlora_ext.registry import backbones, register
+from stlora_ext.settings import TrainingSettings
+
+register("HA", HA, HAConfig, fitted=True, deterministic=True)
+register("LSTM", LSTM, LSTMConfig, TrainingSettings(
+    lr=1e-3, weight_decay=5e-4, clip_grad_norm=5.0, lr_milestones=(50, 80)))
+
+# The order of the rows of every table.
+MODEL_ORDER = backbones()

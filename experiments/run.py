@@ -1,0 +1,110 @@
+"""Train, validate and test one experiment under repeated seeds; a record per seed.
+
+    python experiments/run.py -c experiments/PEMS08/LSTM.py --gpus 0
+
+A finished run isn't repeated; an interrupted one goes on from its last epoch to the same result.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+
+from stlora_ext.cli import Parser, command, int_range, positive  # noqa: E402
+from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    p = Parser(prog="experiments/run.py", description=__doc__)
+    p.add_argument("-c", "--config", type=Path, required=True, help="config file, experiments/DATASET/MODEL.py")
+    p.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")
+    p.add_argument("--seeds", type=int_range, nargs="+", metavar="S", help="0 1 2 or 0-4 (default: the config's)")
+    p.add_argument("--epochs", type=positive, metavar="E", help="epochs at most")
+    p.add_argument("--batch-size", type=positive, metavar="B", help="windows per training step")
+    p.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="assignments",
+                   help="any setting, for example lr=0.002 model.num_layers=3")
+    p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="where runs and records go")
+    p.add_argument("--data", type=Path, default=ROOT / "datasets", metavar="DIR", help="where prepared data sets lie")
+    p.add_argument("--save-results", action="store_true", help="keep the test set's forecasts as .npy files")
+    p.add_argument("--dry-run", action="store_true", help="print what would run, and stop")
+    p.add_argument("--force", action="store_true", help="repeat finished runs")
+    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
+    p.add_argument("--no-tuning", action="store_true", help="leave malloc and OpenMP settings alone")
+    return p
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Run the command."""
+    args = parser().parse_args(argv)
+    set_threads(args.threads)
+    from experiments.config_file import load_experiment
+    from experiments.data import open_dataset
+    from stlora_ext.cell import Place, run_cell
+    from stlora_ext.host.launcher import use_device
+    from stlora_ext.settings import parse_assignments
+
+    exp = load_experiment(args.config)
+    overrides = parse_assignments(args.assignments)
+    overrides.update({key: value for key, value in (("num_epochs", args.epochs), ("batch_size", args.batch_size))
+                      if value is not None})
+    if args.seeds:
+        overrides["seeds"] = [seed for seeds in args.seeds for seed in seeds]
+    exp = exp.override(overrides)
+    use_device(args.gpus)
+    meta = open_dataset(exp.dataset, args.data)
+    place = Place(args.data, args.results, args.gpus, args.save_results)
+    if args.dry_run:
+        describe(exp, meta, place)
+        return
+    for seed in exp.cell_seeds:
+        record, there = run_cell(exp, meta, seed, place, args.force)
+        report(record, there, args.results)
+
+
+def describe(exp, meta, place) -> None:
+    """Print the resolved configuration, the parameters, the windows and where results would go."""
+    from stlora_ext.cell import parameter_counts, run_key
+    from stlora_ext.experiment import configuration, model_config
+    print(f"{exp.dataset} / {exp.model}, protocol {exp.protocol}, arm {exp.arm}, on "
+          + (f"GPU {place.gpus}" if place.gpus else "CPU"))
+    for group, values in configuration(exp).items():
+        print(f"  {group}: {json.dumps(values)}")
+    counts = parameter_counts(exp.backbone.arch(model_config(exp, meta)))
+    print(f"  parameters: {counts['backbone']:,} backbone, {counts['adapter']:,} adapter, "
+          f"{counts['trainable']:,} trainable")
+    print("  windows: " + ", ".join(f"{count:,} {split}" for split, count in meta.windows.items()))
+    print(f"  data: {meta.num_steps:,} steps of {meta.interval} min, {meta.num_nodes} nodes, {meta.fingerprint[:19]}")
+    for seed in exp.cell_seeds:
+        key = run_key(exp, meta, seed)
+        finished = key.record_path(place.results).exists()
+        print(f"  record: {_shown(key.record_path(place.results))}" + (" (finished)" if finished else ""))
+
+
+def report(record, there: bool, results: Path) -> None:
+    """Print the figures of one record."""
+    from stlora_ext.records.key import RunKey
+    key = RunKey(**record["key"])
+    seed = "" if key.seed is None else f" seed {key.seed}"
+    print(f"{key.dataset}/{key.model}{seed}: " + ("already finished, not repeated (--force repeats it)" if there else
+                                                  "finished"))
+    for title, scores in [*((f"step {h}", record["test"]["horizons"][h - 1]) for h in (3, 6, 12)
+                            if h <= len(record["test"]["horizons"])), ("average", record["test"]["average"])]:
+        print(f"  {title:8}" + "  ".join(f"{name} {'n/a' if value is None else f'{value:.2f}'}"
+                                         for name, value in scores.items()))
+    print(f"  record: {_shown(key.record_path(results))}", flush=True)
+
+
+def _shown(path: Path) -> str:
+    path = path.resolve()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+if __name__ == "__main__":
+    apply_tuning("--no-tuning" not in sys.argv)
+    command(main)

@@ -1,0 +1,120 @@
+"""One cell of the benchmark: an experiment under one seed, from its key to its record."""
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from torch import nn
+
+from stlora_ext.data.prepared import Meta
+from stlora_ext.errors import UserError
+from stlora_ext.experiment import Experiment, configuration, host_config
+from stlora_ext.host.launcher import launch_training
+from stlora_ext.host.runner import HostRunner
+from stlora_ext.records.key import RunKey
+from stlora_ext.records.provenance import provenance
+from stlora_ext.records.store import find_record, write_record
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run reads and writes, and on what it runs.
+
+    Attributes:
+        data: Folder of the prepared data sets.
+        results: Folder of runs and records.
+        gpus: Number of the GPU; None or "": CPU.
+        save_results: Whether to keep the test set's forecasts.
+    """
+
+    data: Path
+    results: Path
+    gpus: Optional[str] = None
+    save_results: bool = False
+
+
+def run_key(exp: Experiment, meta: Meta, seed: Optional[int]) -> RunKey:
+    """Return the key of one run."""
+    config_hash = host_config(exp, meta, Path(), seed).md5[:8]
+    return RunKey(exp.dataset, exp.model, exp.protocol, exp.arm, config_hash, seed)
+
+
+def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
+             force: bool = False) -> tuple[dict[str, Any], bool]:
+    """Train and evaluate one cell, or find it finished.
+
+    Args:
+        exp: The experiment.
+        meta: Its data set.
+        seed: The seed; None where no seed changes the result.
+        place: Where to read and write.
+        force: Repeat a finished run; its record and weights stay until the new ones are whole.
+
+    Returns:
+        tuple: The record, and whether it was there already.
+
+    Raises:
+        UserError: If another process runs this cell, or the finished run is of other data.
+    """
+    key = run_key(exp, meta, seed)
+    run_dir = place.results / key.path
+    with _locked(run_dir):
+        record = None if force else find_record(key, place.results)
+        if record is not None:
+            if record["data"]["fingerprint"] != meta.fingerprint:
+                raise UserError(f"{key.record_path(place.results)} was measured on other data "
+                                f"({record['data']['fingerprint'][:19]}, {meta.name} is now {meta.fingerprint[:19]}): "
+                                "keep them apart with --results DIR, or replace the record with --force")
+            return record, True
+        if force:
+            for name in ("last.pt", "best.pt"):
+                (run_dir / name).unlink(missing_ok=True)
+        cfg = host_config(exp, meta, place.data, seed, place.gpus, run_dir, place.save_results)
+        runner = launch_training(cfg)
+        record = _record(key, exp, meta, runner)
+        shutil.copyfile(runner.best_path, run_dir / "model.pt.tmp")
+        (run_dir / "model.pt.tmp").replace(run_dir / "model.pt")
+        write_record(record, place.results)
+        for name in ("last.pt", "best.pt"):
+            (run_dir / name).unlink(missing_ok=True)
+    return record, False
+
+
+def parameter_counts(model: nn.Module) -> dict[str, Any]:
+    """Count parameters: the backbone's, the adapter's, those trained, and the adapter's share in percent."""
+    backbone = sum(p.numel() for p in model.parameters())
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return {"backbone": backbone, "adapter": 0, "trainable": trainable, "adapter_percent": 0.0}
+
+
+def _record(key: RunKey, exp: Experiment, meta: Meta, runner: HostRunner) -> dict[str, Any]:
+    seconds = sorted(entry["seconds"] for entry in runner.history)
+    return {
+        "key": key.as_dict(),
+        "status": "finished",
+        "test": runner.test_result,
+        "data": {"fingerprint": meta.fingerprint, "num_steps": meta.num_steps, "num_nodes": meta.num_nodes,
+                 "interval": meta.interval, "null_val": None if meta.null_val != meta.null_val else meta.null_val,
+                 "windows": meta.windows},
+        "configuration": configuration(exp),
+        "training": {"epochs": len(runner.history), "best_epoch": runner.best_epoch,
+                     "seconds_per_epoch": seconds[len(seconds) // 2], "history": runner.history},
+        "parameters": parameter_counts(runner.model),
+        "provenance": provenance(runner.device),
+    }
+
+
+@contextmanager
+def _locked(run_dir: Path) -> Iterator[None]:
+    """Hold the run's folder against other processes; the lock goes with the process, however it ends."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with open(run_dir / ".lock", "w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another process is running {run_dir}: wait for it, or stop it first") from None
+        yield

@@ -1,0 +1,61 @@
+"""What every command shares: one-line errors, exit codes, integer ranges."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn, Optional
+
+from stlora_ext.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """ArgumentParser that takes no abbreviations and answers mistakes in one line."""
+
+    def __init__(self, **kwargs) -> None:
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        print(f"error: {message} (see {self.prog} --help)", file=sys.stderr)
+        sys.exit(2)
+
+
+def command(main: Callable[[Optional[Sequence[str]]], None]) -> NoReturn:
+    """Run ``main`` as a process: 0 done, 2 the user's mistake (one line), 130 interrupted."""
+    try:
+        main(None)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from the last finished epoch", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    sys.exit(0)
+
+
+def positive(text: str) -> int:
+    """Parse a whole number of at least 1.
+
+    Raises:
+        argparse.ArgumentTypeError: On anything else.
+    """
+    if text.isdigit() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
+
+
+def int_range(text: str) -> list[int]:
+    """Parse ``"3"`` or ``"0-4"`` into a list of integers.
+
+    Raises:
+        argparse.ArgumentTypeError: On anything else.
+    """
+    first, dash, last = text.partition("-")
+    if first.isdigit() and (not dash or last.isdigit()):
+        numbers = list(range(int(first), int(last if dash else first) + 1))
+        if numbers:
+            return numbers
+    raise argparse.ArgumentTypeError(f"'{text}' is not a number or a range such as 0-4")

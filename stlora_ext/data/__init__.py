@@ -1,0 +1,1 @@
+"""Prepared data sets: which exist, how they lie on disk, and the windows cut from them."""

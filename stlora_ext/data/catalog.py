@@ -1,0 +1,81 @@
+"""The data sets that ship with configs: shape, calendar, split, and what a user has to bring."""
+
+from dataclasses import dataclass
+from typing import Literal, Optional
+
+from stlora_ext.errors import UserError, nearest
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """One known data set.
+
+    Attributes:
+        name: Folder under ``datasets/`` and under ``experiments/``.
+        kind: ``official`` (the user brings the raw file), ``piece`` (an exact part of an official set)
+            or ``simulated`` (made on first use).
+        num_steps: Rows T.
+        num_nodes: Sensors N.
+        start: Time of the first row, ISO 8601.
+        train_ratio: Share of the windows used for training; the test share is always 0.2.
+        domain: What is measured.
+        raw: The raw file to bring.
+        graph: The graph file to bring; None when the raw file holds it.
+        heterogeneity: Of a simulated set, the strength H of the node-level differences.
+        interval: Minutes per step.
+        null_val: Reading that means missing.
+    """
+
+    name: str
+    kind: Literal["official", "piece", "simulated"]
+    num_steps: int
+    num_nodes: int
+    start: str
+    train_ratio: float
+    domain: str
+    raw: Optional[str] = None
+    graph: Optional[str] = None
+    heterogeneity: float = 0.5
+    interval: int = 5
+    null_val: float = 0.0
+
+
+_ENTRIES = (
+    CatalogEntry("PEMS03", "official", 26208, 358, "2018-09-01", 0.6, "traffic flow", "PEMS03.npz", "PEMS03.csv"),
+    CatalogEntry("PEMS04", "official", 16992, 307, "2018-01-01", 0.6, "traffic flow", "PEMS04.npz", "PEMS04.csv"),
+    CatalogEntry("PEMS07", "official", 28224, 883, "2017-05-01", 0.6, "traffic flow", "PEMS07.npz", "PEMS07.csv"),
+    CatalogEntry("PEMS08", "official", 17856, 170, "2016-07-01", 0.6, "traffic flow", "PEMS08.npz", "PEMS08.csv"),
+    CatalogEntry("METR-LA", "official", 34272, 207, "2012-03-01", 0.7, "traffic speed", "METR-LA.h5", "adj_mx.pkl"),
+    CatalogEntry("PEMS-BAY", "official", 52116, 325, "2017-01-01", 0.7, "traffic speed", "PEMS-BAY.h5",
+                 "adj_mx_bay.pkl"),
+    CatalogEntry("PEMS08-TAIL", "piece", 7156, 170, "2016-08-07T03:40", 0.6, "traffic flow", "PEMS08-part.npz"),
+    CatalogEntry("METR-LA-29", "piece", 34272, 29, "2012-03-01", 0.7, "traffic speed", "METR-LA-29.npz"),
+    CatalogEntry("LOS-LOOP", "piece", 2016, 207, "2012-03-01", 0.7, "traffic speed", "METR-LA-week.npz"),
+    CatalogEntry("TINY", "simulated", 7 * 288, 12, "2024-01-01", 0.6, "simulated traffic flow"),
+    CatalogEntry("CITY", "simulated", 28 * 288, 64, "2024-01-01", 0.6, "simulated traffic flow"),
+)
+
+CATALOG: dict[str, CatalogEntry] = {entry.name: entry for entry in _ENTRIES}
+
+
+def catalog_entry(name: str) -> CatalogEntry:
+    """Return the known data set ``name``.
+
+    Raises:
+        UserError: If there is none, with the nearest name.
+    """
+    if name not in CATALOG:
+        raise UserError(f"unknown data set '{name}': {nearest(name, CATALOG)}")
+    return CATALOG[name]
+
+
+def how_to_get(name: str) -> str:
+    """Return the sentence that tells how to get the prepared data set ``name``."""
+    entry = CATALOG.get(name)
+    if entry is None:
+        return f"prepare it with: python datasets/prepare.py {name} --raw YOUR_FILE [--graph YOUR_GRAPH]"
+    if entry.kind == "simulated":
+        return f"make it with: python datasets/simulate.py {name}"
+    bring = entry.raw if entry.graph is None else f"{entry.raw} and {entry.graph}"
+    graph = "" if entry.graph is None else f" --graph PATH/{entry.graph}"
+    return f"bring {bring} and run: python datasets/prepare.py {name} --raw PATH/{entry.raw}{graph}"

@@ -1,0 +1,171 @@
+"""A prepared data set on disk: BasicTS 1.1.0's layout plus the window protocol in ``meta.json``.
+
+    NAME/{train,val,test}_data.npy        float32 [rows, N]; missing readings as meta's null value
+    NAME/{train,val,test}_timestamps.npy  float32 [rows, 2]: time of day in [0, 1), day of week / 7
+    NAME/graph.npz                        num_nodes [], source [E], target [E], weight [E]; optional
+                                          distance [E], position [N, 2]
+    NAME/meta.json                        BasicTS's keys, and ours under "stlora"
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+from zipfile import BadZipFile
+
+import numpy as np
+
+from stlora_ext.data.catalog import how_to_get
+from stlora_ext.errors import UserError
+
+SPLITS = ("train", "val", "test")
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What ``meta.json`` says.
+
+    Attributes:
+        name: Name of the data set.
+        num_steps: Rows T of the whole series.
+        num_nodes: Sensors N.
+        interval: Minutes per step.
+        steps_per_day: Rows per day.
+        start: Time of the first row, ISO 8601.
+        null_val: The reading that means missing; NaN or a number (tolerance 5e-5).
+        input_len: Input steps of one window.
+        output_len: Forecast steps of one window.
+        windows: Windows in each split.
+        sensor_ids: Name of each column.
+        has_graph: Whether ``graph.npz`` is there.
+        fingerprint: "sha256:" and the digest of the prepared arrays.
+    """
+
+    name: str
+    num_steps: int
+    num_nodes: int
+    interval: int
+    steps_per_day: int
+    start: str
+    null_val: float
+    input_len: int
+    output_len: int
+    windows: dict[str, int]
+    sensor_ids: list[str]
+    has_graph: bool
+    fingerprint: str
+
+
+def split_windows(num_steps: int, input_len: int, output_len: int, train_ratio: float) -> dict[str, int]:
+    """Count the windows of each split: of S windows in all, the last round(0.2 S) test, the first
+    round(train_ratio S) train, the rest between them validate.
+
+    Raises:
+        UserError: If a split would have no window.
+    """
+    total = num_steps - input_len - output_len + 1
+    test, train = round(0.2 * total), round(train_ratio * total)
+    windows = {"train": train, "val": total - train - test, "test": test}
+    if min(windows.values()) < 1:
+        raise UserError(
+            f"{num_steps} rows give the windows {windows} (input {input_len}, output {output_len}, train share "
+            f"{train_ratio}): every split needs at least one; bring a longer series or another train share")
+    return windows
+
+
+def split_rows(windows: Mapping[str, int], input_len: int, output_len: int) -> dict[str, slice]:
+    """Return, per split, exactly the rows that its windows cover (neighbouring splits overlap)."""
+    rows, first = {}, 0
+    for split in SPLITS:
+        rows[split] = slice(first, first + windows[split] + input_len + output_len - 1)
+        first += windows[split]
+    return rows
+
+
+def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return "sha256:..." over the names, types, shapes and bytes of ``arrays``, in order of names."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+        digest.update(array.reshape(-1).view(np.uint8))
+    return f"sha256:{digest.hexdigest()}"
+
+
+def missing(values: np.ndarray, null_val: float) -> np.ndarray:
+    """Return where ``values`` are missing: NaN, or within 5e-5 of ``null_val``."""
+    if math.isnan(null_val):
+        return np.isnan(values)
+    return np.isnan(values) | (np.abs(values - np.float32(null_val)) < 5e-5)
+
+
+def load_meta(root: Path, name: str) -> Meta:
+    """Read ``root/name/meta.json``.
+
+    Raises:
+        UserError: If the data set is absent, or its meta.json is damaged or not ours.
+    """
+    path = root / name / "meta.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"data set '{name}' is not in {root}: {how_to_get(name)}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise UserError(f"{path} is damaged (no valid JSON): {_again(root, name)}") from None
+    try:
+        ours, null_val = content["stlora"], content["regular_settings"]["null_val"]
+        return Meta(
+            name=content["name"], num_steps=content["num_time_steps"], num_nodes=content["num_vars"],
+            interval=content["frequency (minutes)"], steps_per_day=ours["steps_per_day"], start=ours["start"],
+            null_val=math.nan if null_val is None else float(null_val),
+            input_len=ours["input_len"], output_len=ours["output_len"], windows=ours["windows"],
+            sensor_ids=ours["sensor_ids"], has_graph=content["has_graph"], fingerprint=ours["fingerprint"])
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} was not written by datasets/prepare.py (no {error}): give the folder to prepare.py "
+                        f"as --raw under another name, or {how_to_get(name)}") from None
+
+
+def load_array(root: Path, meta: Meta, file: str, shape: tuple[int, ...], memmap: bool = False) -> np.ndarray:
+    """Read one ``.npy`` of a prepared data set and check that it has the promised shape.
+
+    Raises:
+        UserError: If the file is absent, damaged or of another shape.
+    """
+    path = root / meta.name / file
+    try:
+        array = np.load(path, mmap_mode="r" if memmap else None, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path} cannot be read ({error}): {_again(root, meta.name)}") from None
+    if array.shape != shape or array.dtype != np.float32:
+        raise UserError(f"{path} holds {array.dtype} {array.shape}, meta.json promises float32 {shape}: "
+                        f"{_again(root, meta.name)}")
+    return array
+
+
+def load_split(root: Path, meta: Meta, split: str, memmap: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Read one split: values ``[rows, N]`` and timestamps ``[rows, 2]``, both float32."""
+    rows = meta.windows[split] + meta.input_len + meta.output_len - 1
+    return (load_array(root, meta, f"{split}_data.npy", (rows, meta.num_nodes), memmap),
+            load_array(root, meta, f"{split}_timestamps.npy", (rows, 2), memmap))
+
+
+def load_adjacency(root: Path, meta: Meta) -> Optional[np.ndarray]:
+    """Read the graph as a dense float32 matrix ``[N, N]``, entry [source, target]; None if there is none."""
+    if not meta.has_graph:
+        return None
+    path = root / meta.name / "graph.npz"
+    try:
+        with np.load(path, allow_pickle=False) as graph:
+            adjacency = np.zeros((meta.num_nodes, meta.num_nodes), dtype=np.float32)
+            adjacency[graph["source"], graph["target"]] = graph["weight"]
+    except (OSError, ValueError, KeyError, IndexError, EOFError, BadZipFile) as error:
+        raise UserError(f"{path} cannot be read ({error}): {_again(root, meta.name)}") from None
+    return adjacency
+
+
+def _again(root: Path, name: str) -> str:
+    return f"delete {root / name}, then {how_to_get(name)}"

@@ -1,0 +1,91 @@
+"""BasicTS's forecasting config, strict: unknown keys refused, one hash for one configuration."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+import torch
+from basicts.configs import BasicTSForecastingConfig
+
+from stlora_ext.errors import UserError, nearest
+from stlora_ext.files import write_json
+from stlora_ext.host.metrics import METRICS
+from stlora_ext.host.scaler import GlobalZScoreScaler
+
+# Keys that cannot change what is learned or measured, beyond those that BasicTS names.
+_RESULT_INDEPENDENT = ("gpu_num", "seed", "ckpt_save_dir", "metrics", "eval_horizons", "data_fingerprint", "run_title",
+                       "tf32", "val_data_shuffle", "test_data_shuffle", "loss", "taskflow")
+_DATA_INDEPENDENT = ("data_file_path", "memmap", "local", "mode")
+
+
+class _StrictConfig(BasicTSForecastingConfig):
+    # Apart from its fields' class: EasyDict makes an item of everything that the instance's own class defines.
+
+    def __init__(self, **kwargs: Any) -> None:
+        known = [f.name for f in fields(type(self)) if not f.name.startswith("_")]
+        for key in kwargs:
+            if key not in known:
+                raise UserError(f"unknown config key '{key}': {nearest(key, known)}")
+        if kwargs.get("num_steps") is not None:
+            raise UserError(f"num_steps={kwargs['num_steps']}: step-based training is not supported; set num_epochs")
+        if kwargs.get("test_interval") is not None:
+            raise UserError(f"test_interval={kwargs['test_interval']}: the test set is evaluated once, after training; "
+                            "leave it out")
+        for metric in kwargs.get("metrics", ()):
+            if metric not in METRICS:
+                raise UserError(f"metrics: '{metric}' has no exact sum; {nearest(str(metric), METRICS)}")
+        gpus = kwargs.get("gpus")
+        if gpus and len(gpus.split(",")) > 1:
+            raise UserError(f"gpus='{gpus}': one run uses one GPU; to use several, run the cells of a sweep side by "
+                            "side (experiments/sweep.py --gpus)")
+        super().__init__(**kwargs)
+
+    def save(self) -> None:
+        """Write ``cfg.json`` into the run's folder."""
+        write_json(Path(self.ckpt_save_dir) / "cfg.json", self.serialized)
+
+    def _serialize_obj(self, obj: Any) -> Any:
+        if isinstance(obj, (torch.Tensor, np.ndarray)):
+            raise UserError(f"the config holds a {type(obj).__name__} of shape {tuple(obj.shape)}: give the name of "
+                            "the data set's graph or a path, so that two configs can be told apart")
+        if isinstance(obj, np.generic):
+            return obj.item()
+        if isinstance(obj, float) and obj != obj:
+            return "nan"
+        if isinstance(obj, partial) or getattr(obj, "__name__", "") == "<lambda>":
+            raise UserError("the config holds a lambda or a partial function: give a named function or an nn.Module, "
+                            "so that two configs can be told apart")
+        return super()._serialize_obj(obj)
+
+    def _get_md5(self, serialized: dict) -> str:
+        result_relevant = {key: value for key, value in serialized.items()
+                           if key not in (*self._TRAINING_INDEPENDENT_KEYS, *_RESULT_INDEPENDENT)}
+        result_relevant["dataset_params"] = {key: value for key, value in (serialized["dataset_params"] or {}).items()
+                                             if key not in _DATA_INDEPENDENT}
+        text = json.dumps(result_relevant, sort_keys=True, ensure_ascii=False)
+        return hashlib.md5(text.encode("utf-8"), usedforsecurity=False).hexdigest()
+
+
+@dataclass(init=False)
+class ForecastingConfig(_StrictConfig):
+    """BasicTSForecastingConfig that refuses what it doesn't know and hashes what it means.
+
+    - A key that is no field is an error naming the nearest one (BasicTS keeps it silently).
+    - ``md5`` doesn't depend on the order of keywords or on writing a default out, nor on devices, folders
+      or metrics; tensors and arrays are refused because they cannot be told apart by it.
+    - The scaler is global, NaN- and null-aware; the test set is evaluated once, at the end.
+    """
+
+    scaler: type = field(default=GlobalZScoreScaler, metadata={"help": "Scaler type."})
+    norm_each_channel: bool = field(default=False, metadata={"help": "One mean and std, or one per node."})
+    rescale: bool = field(default=True, metadata={"help": "Evaluate on the original scale."})
+    metrics: list = field(default_factory=lambda: list(METRICS), metadata={"help": "What validation and test report."})
+    test_interval: Optional[int] = field(default=None, metadata={"help": "Always None: the test set is not looked at "
+                                                                         "during training."})
+    data_fingerprint: Optional[str] = field(default=None, metadata={"help": "Fingerprint of the data set; checkpoints "
+                                                                            "of other data are refused."})
+    run_title: str = field(default="", metadata={"help": "What the process title and progress lines begin with."})

@@ -1,0 +1,51 @@
+"""BasicTSLauncher for any runner class, on one device."""
+
+from typing import Optional
+
+import torch
+from easytorch.device import set_device_type
+
+from stlora_ext.errors import UserError
+from stlora_ext.host.config import ForecastingConfig
+from stlora_ext.host.logs import quiet_host_loggers
+from stlora_ext.host.runner import HostRunner
+
+
+def use_device(gpus: Optional[str]) -> None:
+    """Select the CPU (None or "") or one GPU by its number.
+
+    Raises:
+        UserError: If that GPU isn't there, or more than one is named.
+    """
+    if not gpus:
+        set_device_type("cpu")
+        return
+    if not gpus.isdigit():
+        raise UserError(f"--gpus {gpus}: one run uses one GPU, named by its number; to use several, run the cells of a "
+                        "sweep side by side: python experiments/sweep.py --gpus 0,1")
+    found = torch.cuda.device_count()
+    if int(gpus) >= found:
+        raise UserError(f"--gpus {gpus}: this machine has {found or 'no'} CUDA GPU{'s' * (found != 1)}; on the CPU: "
+                        "the same command with --gpus ''")
+    set_device_type("gpu")
+    torch.cuda.set_device(int(gpus))
+
+
+def launch_training(cfg: ForecastingConfig, runner_class: type[HostRunner] = HostRunner) -> HostRunner:
+    """Train and evaluate ``cfg`` in this process and return the runner with its results."""
+    quiet_host_loggers()
+    use_device(cfg.gpus)
+    cfg.save()
+    runner = runner_class(cfg)
+    runner.train()
+    return runner
+
+
+def launch_evaluation(cfg: ForecastingConfig, ckpt_path: str,
+                      runner_class: type[HostRunner] = HostRunner) -> HostRunner:
+    """Evaluate a checkpoint on the test split and return the runner with its results."""
+    quiet_host_loggers()
+    use_device(cfg.gpus)
+    runner = runner_class(cfg)
+    runner.eval(ckpt_path)
+    return runner

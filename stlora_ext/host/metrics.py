@@ -1,0 +1,78 @@
+"""MAE, RMSE and MAPE of a whole data set, from sums that are accumulated exactly."""
+
+import math
+from typing import Any, Optional
+
+import torch
+from torch import nn
+
+METRICS = ("MAE", "RMSE", "MAPE")
+ZERO_TOLERANCE = 5e-5  # MAPE skips targets nearer to zero than this
+
+
+class MaskedMAE(nn.Module):
+    """Mean absolute error over the targets that are there; 0 if none is.
+
+    Unlike BasicTS's masked_mae it lets NaN through, so that a diverged model can't pass for a perfect one.
+    """
+
+    def forward(self, prediction: torch.Tensor, targets: torch.Tensor, targets_mask: torch.Tensor) -> torch.Tensor:
+        return ((prediction - targets).abs() * targets_mask).sum() / targets_mask.sum().clamp(min=1)
+
+
+class MetricSums:
+    """Sums of errors per horizon and node over any number of batches.
+
+    Errors are formed in float32, as forecasts are, and added in float64; the averages over horizons and nodes
+    are pooled over all targets that are there, so they don't depend on the batch size.
+
+    Args:
+        output_len: Forecast steps.
+        num_nodes: Sensors.
+        device: Where the sums are kept.
+    """
+
+    def __init__(self, output_len: int, num_nodes: int, device: torch.device) -> None:
+        names = ("absolute", "squared", "count", "relative", "relative_count")
+        self._sums = {name: torch.zeros(output_len, num_nodes, dtype=torch.float64, device=device) for name in names}
+
+    def update(self, prediction: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> None:
+        """Add a batch: ``prediction``, ``targets`` and ``mask``, each ``[B, output_len, num_nodes]``."""
+        absolute = (prediction - targets).abs() * mask
+        nonzero = mask & (targets.abs() >= ZERO_TOLERANCE)
+        relative = absolute / targets.abs().masked_fill(~nonzero, math.inf)
+        for name, values in (("absolute", absolute), ("squared", absolute.square()), ("count", mask),
+                             ("relative", relative), ("relative_count", nonzero)):
+            self._sums[name] += values.sum(dim=0, dtype=torch.float64)
+
+    def finite(self) -> bool:
+        """Return whether every forecast so far was a number (of a size whose square is one too)."""
+        return bool(torch.isfinite(self._sums["squared"]).all())
+
+    def average(self) -> dict[str, Optional[float]]:
+        """Return MAE, RMSE and MAPE (percent) pooled over all steps and nodes."""
+        return _scores({name: total.sum() for name, total in self._sums.items()})
+
+    def result(self) -> dict[str, Any]:
+        """Return all figures: ``average``; ``horizons``, a list over steps; ``nodes``, lists over nodes.
+
+        A figure with no target behind it is None.
+        """
+        steps = {name: total.sum(dim=1) for name, total in self._sums.items()}
+        nodes = {name: total.sum(dim=0) for name, total in self._sums.items()}
+        per_node = [_scores({name: total[i] for name, total in nodes.items()})
+                    for i in range(len(nodes["count"]))]
+        return {
+            "average": self.average(),
+            "horizons": [_scores({name: total[i] for name, total in steps.items()})
+                         for i in range(len(steps["count"]))],
+            "nodes": {metric: [scores[metric] for scores in per_node] for metric in METRICS},
+            "num_targets": int(self._sums["count"].sum()),
+        }
+
+
+def _scores(sums: dict[str, torch.Tensor]) -> dict[str, Optional[float]]:
+    count, relative_count = sums["count"].item(), sums["relative_count"].item()
+    return {"MAE": sums["absolute"].item() / count if count else None,
+            "RMSE": math.sqrt(sums["squared"].item() / count) if count else None,
+            "MAPE": 100 * sums["relative"].item() / relative_count if relative_count else None}

@@ -1,0 +1,376 @@
+"""BasicTSRunner repaired: exact metrics, whole checkpoints, every step trained, resumable to the bit."""
+
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Optional
+
+import torch
+from basicts.runners import BasicTSRunner
+from basicts.runners.builder import Builder
+from basicts.utils import BasicTSMode, RunnerStatus
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.utils.tensorboard import SummaryWriter
+
+from stlora_ext.data.windows import SplitTensors, WindowBatches
+from stlora_ext.errors import UserError
+from stlora_ext.files import write_json
+from stlora_ext.host.checkpoint import bare_state_dict, load_checkpoint, load_weights, save_checkpoint
+from stlora_ext.host.config import ForecastingConfig
+from stlora_ext.host.forecasts import forecast_writer
+from stlora_ext.host.logs import close_run_log, open_run_log
+from stlora_ext.host.metrics import MaskedMAE, MetricSums
+from stlora_ext.host.progress import Progress
+from stlora_ext.host.randomness import rng_state, set_rng_state, shuffled
+from stlora_ext.host.scaler import observed
+
+
+class HostRunner(BasicTSRunner):
+    """Trains, validates and tests one model; BasicTS's callbacks and models run in it unchanged.
+
+    Differences from BasicTSRunner: batches are gathered from one normalised tensor on the device; the loss is
+    masked MAE on the original scale and NaN stops the run; every step of every epoch is trained; metrics come
+    from sums over the whole set; the test set is seen once; ``last.pt`` holds all that an interrupted run needs
+    to end bit for bit like an uninterrupted one, ``best.pt`` the weights with the best validation MAE.
+
+    After ``train()`` or ``eval()``, ``test_result`` holds the figures (see ``MetricSums.result``) and
+    ``history`` one entry per epoch.
+
+    Args:
+        cfg: The configuration; its ``ckpt_save_dir`` receives everything that is written.
+    """
+
+    def __init__(self, cfg: ForecastingConfig) -> None:
+        super().__init__(cfg)
+        self.run_dir = Path(cfg.ckpt_save_dir)
+        self.title = cfg.run_title or self.model_name
+        self.device = self.to_running_device(torch.zeros(())).device
+        self.loss = MaskedMAE()
+        self.logger = open_run_log(self.run_dir)
+        self.history: list[dict[str, Any]] = []
+        self.test_result: Optional[dict[str, Any]] = None
+        self.epoch = self.global_steps = 0
+        self.best_epoch: Optional[int] = None
+
+    @property
+    def last_path(self) -> Path:
+        """The checkpoint that an interrupted run goes on from."""
+        return self.run_dir / "last.pt"
+
+    @property
+    def best_path(self) -> Path:
+        """The checkpoint with the best validation error."""
+        return self.run_dir / "best.pt"
+
+    # ---- what BasicTS's __init__ asks for -------------------------------------------------------------
+
+    def _get_ckpt_save_dir(self, cfg: ForecastingConfig) -> str:
+        return cfg.ckpt_save_dir
+
+    def init_logger(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: each run has its own log from the start."""
+
+    # ---- preparation ---------------------------------------------------------------------------------
+
+    def _build_batches(self, mode: BasicTSMode) -> WindowBatches:
+        dataset = Builder._build_dataset(self.cfg, mode)
+        values = torch.as_tensor(dataset.data)
+        if mode == BasicTSMode.TRAIN:
+            self.scaler.fit(values)
+        elif not self.scaler.stats:
+            self.scaler.fit(Builder._build_dataset(self.cfg, BasicTSMode.TRAIN).data)
+        mask = observed(values, self.cfg.null_val)
+        split = SplitTensors(scaled=self.scaler.transform(values, mask), original=values.masked_fill(~mask, 0.0),
+                             mask=mask, timestamps=torch.as_tensor(dataset.timestamps)
+                             if dataset.use_timestamps else None)
+        training = mode == BasicTSMode.TRAIN
+        order = (lambda count: shuffled(count, self.cfg.seed, self.epoch)) if training else None
+        batch_size = self.cfg.train_batch_size if training else self.cfg.val_batch_size
+        return WindowBatches(split.to(self.device), dataset.input_len, dataset.output_len, batch_size, order)
+
+    def _init_train(self) -> None:
+        self.num_epochs, self.training_unit = self.cfg.num_epochs, "epoch"
+        self.best_metrics = {}
+        self.train_data_loader = self._build_batches(BasicTSMode.TRAIN)
+        self.steps_per_epoch = len(self.train_data_loader)
+        self.num_steps = self.num_epochs * self.steps_per_epoch
+        self.optimizer = self._build_optimizer()
+        if self.cfg.lr_scheduler is not None:
+            self.lr_scheduler = Builder._build_lr_scheduler(self.cfg, self.optimizer)
+        if self.cfg.finetune_from is not None:
+            self._load_model(self.cfg.finetune_from, self.cfg.strict_load)
+        for name in ("loss", "lr", "time"):
+            self.register_meter(f"train/{name}", "train")
+        self._load_model_resume()
+        self.tensorboard_writer = SummaryWriter(str(self.run_dir / "tensorboard"),
+                                                purge_step=self.start_epoch + 1 if self.start_epoch else None)
+
+    def _build_optimizer(self) -> torch.optim.Optimizer:
+        return Builder._build_optimizer(self.cfg, self.model)
+
+    def _init_validation(self) -> None:
+        self.val_data_loader = self._build_batches(BasicTSMode.VAL)
+        for name in (*self.metrics, "time"):
+            self.register_meter(f"val/{name}", "val", "{:.4f}")
+
+    def _init_test(self) -> None:
+        self.test_data_loader = self._build_batches(BasicTSMode.TEST)
+
+    def on_train_start(self) -> None:
+        """Build data, optimizer and scheduler; go on from ``last.pt`` if it is there."""
+        self._init_train()
+        self._init_validation()
+        self.is_train_initialized = self.is_val_initialized = True
+        self._count_parameters()
+
+    # ---- training ------------------------------------------------------------------------------------
+
+    def train(self) -> None:
+        """Train (or fit), then evaluate the best checkpoint on the test set."""
+        try:
+            if hasattr(self.model, "fit"):
+                self._fit()
+            else:
+                self.on_train_start()
+                self.callback_handler.trigger("on_train_start", self)
+                self._train_loop()
+                self.callback_handler.trigger("on_train_end", self)
+                self.on_train_end()
+            if self.cfg.eval_after_train:
+                self.eval(self.best_path)
+        except BaseException:
+            self.logger.exception("the run ended early")
+            raise
+        finally:
+            if self.tensorboard_writer is not None:
+                self.tensorboard_writer.close()
+            close_run_log(self.logger)
+
+    def _fit(self) -> None:
+        """Fit a model in closed form on the whole training split, once."""
+        started = time.monotonic()
+        self.training_unit, self.best_metrics = "epoch", {}
+        split = self._build_batches(BasicTSMode.TRAIN).split
+        if not self.best_path.exists():
+            self.model.fit(split.scaled, split.mask)
+            self._init_validation()
+            val = self._evaluate(self.val_data_loader).average()
+            self.history = [{"epoch": 1, "val": val, "seconds": time.monotonic() - started}]
+            self._save_best(val["MAE"])
+
+    def _train_loop(self) -> None:
+        self.progress = Progress(self.title, self.num_epochs, self.start_epoch + 1)
+        self.global_steps = self.start_epoch * self.steps_per_epoch
+        for epoch in range(self.start_epoch + 1, self.num_epochs + 1):
+            if self.should_training_stop:
+                break
+            self.epoch = epoch
+            self.on_epoch_start(self.epoch)
+            self.callback_handler.trigger("on_epoch_start", self, epoch=self.epoch)
+            self._train_epoch()
+            self.callback_handler.trigger("on_epoch_end", self, epoch=self.epoch, step=self.global_steps)
+            self.on_epoch_end(self.epoch, self.global_steps)
+
+    def _train_epoch(self) -> None:
+        total, windows = torch.zeros((), device=self.device), 0
+        self.status = RunnerStatus.TRAINING
+        self.model.train()
+        for batch in self.progress.epoch(self.train_data_loader, self.epoch):
+            self.global_steps += 1
+            self.callback_handler.trigger("on_step_start", self, epoch=self.epoch, step=self.global_steps)
+            forward_return = self._forecast(batch, self.global_steps, self.epoch)
+            self.callback_handler.trigger("on_compute_loss", self, epoch=self.epoch, step=self.global_steps,
+                                          data=batch, forward_return=forward_return)
+            loss = forward_return["loss"] if "loss" in forward_return else self.loss(
+                forward_return["prediction"], forward_return["targets"], forward_return["targets_mask"])
+            if self.should_backward:
+                self._backward(loss)
+            total += loss.detach() * len(batch["inputs"])
+            windows += len(batch["inputs"])
+            if self.device.type == "cpu":  # elsewhere, reading it would stall the device at every step
+                self._refuse_divergence(total)
+                self.progress.loss(total.item() / windows)
+            self.callback_handler.trigger("on_step_end", self, step=self.global_steps)
+            if self.should_training_stop:
+                break
+        self._refuse_divergence(total)
+        self.update_meter("train/loss", total.item() / windows)
+
+    def _backward(self, loss: torch.Tensor) -> None:
+        self.callback_handler.trigger("on_backward", self, loss=loss)
+        with self.model.no_sync() if hasattr(self.model, "no_sync") else nullcontext():
+            loss.backward()
+        if self.should_optimizer_step:
+            self.callback_handler.trigger("on_optimizer_step", self)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+    def _refuse_divergence(self, total: torch.Tensor) -> None:
+        if not torch.isfinite(total):
+            raise UserError(f"{self.title}: the training loss became {total.item()} in epoch {self.epoch}, "
+                            f"step {self.global_steps} (lr {self.optimizer.param_groups[0]['lr']:g}); "
+                            "lower the learning rate (--set lr=...) or look for extreme readings in the data; "
+                            "earlier results are untouched")
+
+    def _forecast(self, batch: dict[str, Any], step: int, epoch: Optional[int] = None) -> dict[str, Any]:
+        """Run the model and bring its forecast to the original scale.
+
+        The model sees normalised values only; its ``targets``, if it asks for them, are normalised too.
+        """
+        seen = dict(batch)
+        if "targets" in self.forward_params:
+            seen["targets"] = self.scaler.transform(batch["targets"], batch["targets_mask"])
+        forward_return = self._forward(self.model, seen, step, epoch)
+        forward_return["prediction"] = self.scaler.inverse_transform(forward_return["prediction"])
+        forward_return["targets"] = batch["targets"]
+        return forward_return
+
+    # ---- epochs --------------------------------------------------------------------------------------
+
+    def on_epoch_start(self, epoch: int) -> None:
+        """Note the time."""
+        self.epoch_start_time = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, step: int) -> None:
+        """Validate, step the schedule, save the state, tell the user."""
+        self.update_meter("train/time", time.monotonic() - self.epoch_start_time)
+        self.update_meter("train/lr", self.optimizer.param_groups[0]["lr"])
+        entry = {"epoch": epoch, "lr": self.optimizer.param_groups[0]["lr"],
+                 "loss": self.meter_pool.get_value("train/loss")}
+        if epoch % self.val_interval == 0 or epoch == self.num_epochs:
+            self.validate(train_epoch=epoch)
+            entry["val"] = self.val_metrics
+        if isinstance(self.lr_scheduler, ReduceLROnPlateau):
+            self.lr_scheduler.step(self.val_metrics[self.target_metric])
+        elif self.lr_scheduler is not None:
+            self.lr_scheduler.step()
+        entry["seconds"] = time.monotonic() - self.epoch_start_time
+        self.history.append(entry)
+        self.plt_meters("train", epoch)
+        self.print_meters("train")
+        self._save_model(epoch)
+        self.reset_meters()
+        self.progress.epoch_done(epoch, entry["loss"], entry.get("val", {}).get("MAE"),
+                                 self.best_metrics.get(f"val/{self.target_metric}"), entry["seconds"])
+
+    @torch.no_grad()
+    def validate(self, train_step: Optional[int] = None, train_epoch: Optional[int] = None) -> None:
+        """Measure the validation split and keep the weights if they are the best so far."""
+        self.on_validate_start()
+        self.callback_handler.trigger("on_validate_start", self)
+        started = time.monotonic()
+        self.status = RunnerStatus.VALIDATING
+        self.val_metrics = self._evaluate(self.val_data_loader).average()
+        for name in self.metrics:
+            self.update_meter(f"val/{name}", self.val_metrics[name])
+        self.update_meter("val/time", time.monotonic() - started)
+        self.callback_handler.trigger("on_validate_end", self, train_step=train_step, train_epoch=train_epoch)
+        self.print_meters("val")
+        self.plt_meters("val", train_epoch)
+        value, key = self.val_metrics[self.target_metric], f"val/{self.target_metric}"
+        if key not in self.best_metrics or (value < self.best_metrics[key]) == (self.metrics_best == "min"):
+            self._save_best(value)
+
+    # ---- evaluation ----------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def _evaluate(self, batches: WindowBatches, write: Any = None) -> MetricSums:
+        """Sum the errors over ``batches``; NaN in a forecast is an error."""
+        self.model.eval()
+        sums = MetricSums(batches.output_len, batches.split.scaled.shape[1], self.device)
+        for step, batch in enumerate(batches):
+            forward_return = self._forecast(batch, step)
+            sums.update(forward_return["prediction"], batch["targets"], batch["targets_mask"])
+            if write is not None:
+                write(inputs=self.scaler.inverse_transform(batch["inputs"], batch["inputs_mask"]),
+                      prediction=forward_return["prediction"], targets=batch["targets"],
+                      targets_mask=batch["targets_mask"])
+        if not sums.finite():
+            raise UserError(f"{self.title}: the model forecasts NaN or infinity "
+                            f"({self.status} after epoch {self.epoch}); lower the learning rate (--set lr=...) or look "
+                            "for extreme readings in the data; earlier results are untouched")
+        return sums
+
+    @torch.no_grad()
+    def eval(self, ckpt_path: Optional[Path] = None) -> None:
+        """Evaluate a checkpoint (default: ``best.pt``) on the test split; needs no training data."""
+        checkpoint = load_checkpoint(Path(ckpt_path or self.best_path), self.device)
+        self._refuse_other_data(checkpoint, Path(ckpt_path or self.best_path))
+        load_weights(self.model, checkpoint["model_state_dict"], Path(ckpt_path or self.best_path))
+        self.scaler.stats = checkpoint["scaler_stats"]
+        self.history = self.history or checkpoint["history"]
+        self.best_epoch = checkpoint["epoch"]
+        self.status = RunnerStatus.EVALUATING
+        self._init_test()
+        if self.save_results:
+            with forecast_writer(self.run_dir / "test_results", self.test_data_loader.num_windows) as write:
+                self.test_result = self._evaluate(self.test_data_loader, write).result()
+        else:
+            self.test_result = self._evaluate(self.test_data_loader).result()
+        self._save_metrics()
+
+    def _save_metrics(self) -> None:
+        """Write ``test_metrics.json`` in BasicTS's form."""
+        metrics = {"overall": self.test_result["average"]}
+        for horizon in self.cfg.eval_horizons or ():
+            metrics[f"horizon_{horizon}"] = self.test_result["horizons"][horizon - 1]
+        write_json(self.run_dir / "test_metrics.json", metrics)
+
+    # ---- checkpoints ---------------------------------------------------------------------------------
+
+    def _save_best(self, value: float) -> None:
+        self.best_metrics[f"val/{self.target_metric}"] = value
+        save_checkpoint({"epoch": self.epoch, "model_state_dict": bare_state_dict(self.model),
+                         "scaler_stats": self.scaler.stats, "best_metrics": self.best_metrics,
+                         "history": self.history, "data_fingerprint": self.cfg.data_fingerprint,
+                         "config_md5": self.cfg.md5}, self.best_path)
+
+    def _save_model(self, epoch: int) -> None:
+        save_checkpoint({
+            "epoch": epoch,
+            "stopped": self.should_training_stop,
+            "model_state_dict": bare_state_dict(self.model),
+            "optim_state_dict": self.optimizer.state_dict(),
+            "scheduler_state_dict": self.lr_scheduler.state_dict() if self.lr_scheduler is not None else None,
+            "callbacks": [_plain_state(callback) for callback in self.callback_handler.callbacks],
+            "rng": rng_state(),
+            "scaler_stats": self.scaler.stats,
+            "best_metrics": self.best_metrics,
+            "history": self.history,
+            "data_fingerprint": self.cfg.data_fingerprint,
+            "config_md5": self.cfg.md5,
+        }, self.last_path)
+
+    def _load_model_resume(self, strict: bool = True) -> None:
+        """Restore everything that training depends on from ``last.pt``, if it is there."""
+        if not self.last_path.exists():
+            return
+        checkpoint = load_checkpoint(self.last_path, self.device)
+        self._refuse_other_data(checkpoint, self.last_path)
+        load_weights(self.model, checkpoint["model_state_dict"], self.last_path)
+        self.optimizer.load_state_dict(checkpoint["optim_state_dict"])
+        if self.lr_scheduler is not None:
+            self.lr_scheduler.load_state_dict(checkpoint["scheduler_state_dict"])
+        for callback, state in zip(self.callback_handler.callbacks, checkpoint["callbacks"], strict=True):
+            vars(callback).update(state)
+        self.start_epoch = self.epoch = checkpoint["epoch"]
+        self.should_training_stop = checkpoint["stopped"]
+        self.best_metrics, self.history = checkpoint["best_metrics"], checkpoint["history"]
+        set_rng_state(checkpoint["rng"])
+        self.logger.info("resumed after epoch %d", self.start_epoch)
+
+    def _load_model(self, ckpt_path: Optional[str] = None, strict: bool = True) -> None:
+        """Load the weights of another run; what doesn't match is an error, or, unless strict, is told."""
+        path = Path(ckpt_path or self.best_path)
+        load_weights(self.model, load_checkpoint(path, self.device)["model_state_dict"], path, strict)
+
+    def _refuse_other_data(self, checkpoint: dict[str, Any], path: Path) -> None:
+        if checkpoint.get("data_fingerprint") != self.cfg.data_fingerprint:
+            raise UserError(f"checkpoint {path} was trained on other data ({checkpoint.get('data_fingerprint')}, now "
+                            f"{self.cfg.data_fingerprint}): prepare the earlier data again, or start anew with --force")
+
+
+def _plain_state(callback: Any) -> dict[str, Any]:
+    """The numbers, flags and texts a callback holds, such as early stopping's counter."""
+    return {name: value for name, value in vars(callback).items()
+            if value is None or isinstance(value, (bool, int, float, str))}

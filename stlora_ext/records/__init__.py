@@ -1,0 +1,1 @@
+"""Run records: the key of a run, what it measured, where it came from."""

@@ -1,0 +1,40 @@
+"""What identifies a run."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+
+@dataclass(frozen=True, order=True)
+class RunKey:
+    """The key of a run record; "finished" means that a record with this key exists.
+
+    Attributes:
+        dataset: Data set.
+        model: Model, with "+" where it carries an adapter.
+        protocol: ``fitted``, ``joint`` or ``adapt``.
+        arm: ``base``, ``plus``, ``control`` or ``wide``.
+        config_hash: Hash of the result-relevant configuration.
+        seed: Seed; None where no seed changes the result.
+    """
+
+    dataset: str
+    model: str
+    protocol: str
+    arm: str
+    config_hash: str
+    seed: Optional[int]
+
+    @property
+    def path(self) -> Path:
+        """Where the run lives, relative to the results folder: a folder, and beside it the record ``.json``."""
+        seed = "all-seeds" if self.seed is None else f"seed{self.seed}"
+        return Path(self.dataset, self.model, f"{self.protocol}-{self.arm}-{self.config_hash}-{seed}")
+
+    def record_path(self, results: Path) -> Path:
+        """The file of the record under ``results``."""
+        return results / self.path.parent / f"{self.path.name}.json"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the key as a dictionary."""
+        return asdict(self)

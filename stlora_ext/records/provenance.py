@@ -1,0 +1,52 @@
+"""Where a result comes from: versions, kind of hardware, threads, commit. No host name, no path."""
+
+import platform
+import re
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Optional
+
+import torch
+
+_PACKAGES = ("torch", "basicts", "easy-torch", "numpy", "scipy", "scikit-learn")
+
+
+def provenance(device: torch.device) -> dict[str, Any]:
+    """Return versions, hardware, thread count and commit of this process."""
+    return {"versions": _versions(), "hardware": _hardware(device), "threads": torch.get_num_threads(),
+            "git_commit": git_commit(Path(__file__).resolve().parents[2])}
+
+
+def git_commit(root: Path) -> Optional[str]:
+    """Return the commit checked out at ``root``, with "+changes" if tracked files differ; None outside git."""
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True,
+                              timeout=20).stdout.strip()
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != root:
+            return None
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _hardware(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    except OSError:
+        found = None
+    return f"CPU {found.group(1).strip() if found else platform.machine()}"

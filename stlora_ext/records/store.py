@@ -1,0 +1,51 @@
+"""Reading and writing run records under a results folder."""
+
+import json
+from pathlib import Path
+from typing import Any, Optional
+
+from stlora_ext.errors import UserError
+from stlora_ext.files import write_json
+from stlora_ext.records.key import RunKey
+
+FORMAT = "stlora-run-record-1"
+PUBLISHED = "published"
+_REQUIRED = ("key", "status", "test", "data", "configuration", "training", "parameters", "provenance")
+
+
+def write_record(record: dict[str, Any], results: Path) -> Path:
+    """Write a record to its place under ``results``, atomically, and return the path."""
+    path = RunKey(**record["key"]).record_path(results)
+    write_json(path, {"format": FORMAT, **record})
+    return path
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read one record.
+
+    Raises:
+        UserError: If it is damaged or no run record.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["format"] != FORMAT:
+            raise UserError(f"record {path} has format {record['format']!r}, expected {FORMAT}: repeat the run")
+        RunKey(**record["key"])
+        absent = [name for name in _REQUIRED if name not in record]
+        if absent:
+            raise KeyError(absent[0])
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise UserError(f"record {path} is damaged ({type(error).__name__}: {error}): delete it and repeat the run, or "
+                        "put back a whole copy") from None
+    return record
+
+
+def find_record(key: RunKey, results: Path) -> Optional[dict[str, Any]]:
+    """Return the record of ``key`` under ``results``; None if that run isn't finished."""
+    path = key.record_path(results)
+    return read_record(path) if path.exists() else None
+
+
+def read_records(results: Path, dataset: str) -> list[dict[str, Any]]:
+    """Read all records of a data set, in the order of their keys."""
+    return [read_record(path) for path in sorted((results / dataset).glob("*/*.json"))]

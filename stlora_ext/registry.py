@@ -1,0 +1,62 @@
+"""The registry of backbones: a name, its architecture, its config and its published training settings."""
+
+import warnings
+from dataclasses import dataclass
+
+from basicts.configs import BasicTSModelConfig
+from torch import nn
+
+from stlora_ext.errors import UserError, nearest
+from stlora_ext.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A registered backbone.
+
+    Attributes:
+        name: Its name in configs, records and tables.
+        arch: The module class; built as ``arch(config)``.
+        config: The config dataclass of the architecture.
+        training: Published training settings.
+        fitted: Fitted once by ``fit(data, mask)`` instead of trained by gradient.
+        deterministic: No seed changes the result; one record serves every seed.
+    """
+
+    name: str
+    arch: type[nn.Module]
+    config: type[BasicTSModelConfig]
+    training: TrainingSettings
+    fitted: bool = False
+    deterministic: bool = False
+
+
+_BACKBONES: dict[str, Backbone] = {}
+
+
+def register(name: str, arch: type[nn.Module], config: type[BasicTSModelConfig],
+             training: TrainingSettings = TrainingSettings(), *,  # noqa: B008 (frozen)
+             fitted: bool = False, deterministic: bool = False) -> Backbone:
+    """Register a backbone under ``name``; a name taken by another architecture is replaced with a warning."""
+    known = _BACKBONES.get(name)
+    if known is not None and known.arch is not arch:
+        warnings.warn(f"backbone '{name}': {known.arch.__module__}.{known.arch.__name__} is replaced by "
+                      f"{arch.__module__}.{arch.__name__}", stacklevel=2)
+    _BACKBONES[name] = Backbone(name, arch, config, training, fitted, deterministic)
+    return _BACKBONES[name]
+
+
+def backbones() -> list[str]:
+    """Return the registered names, in order of registration."""
+    return list(_BACKBONES)
+
+
+def get_backbone(name: str) -> Backbone:
+    """Return the backbone registered as ``name``.
+
+    Raises:
+        UserError: If there is none, with the nearest name.
+    """
+    if name not in _BACKBONES:
+        raise UserError(f"unknown model '{name}': {nearest(name, _BACKBONES)}")
+    return _BACKBONES[name]

@@ -1,0 +1,1 @@
+"""Tables as pure functions of run records."""

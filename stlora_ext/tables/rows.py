@@ -1,0 +1,88 @@
+"""Records grouped into the rows of a table; what differs in data or configuration is never pooled."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from stlora_ext.tables.statistics import Spread, spread
+
+HORIZONS = (3, 6, 12)
+METRICS = ("MAE", "RMSE", "MAPE")
+
+
+@dataclass(frozen=True)
+class Row:
+    """All runs of one model under one configuration.
+
+    Attributes:
+        model: Name.
+        protocol: ``fitted``, ``joint`` or ``adapt``.
+        arm: ``base``, ``plus``, ``control`` or ``wide``.
+        config_hash: Hash of the configuration.
+        records: Its records, by seed.
+    """
+
+    model: str
+    protocol: str
+    arm: str
+    config_hash: str
+    records: tuple[dict[str, Any], ...]
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether no seed changes the result."""
+        return self.records[0]["key"]["seed"] is None
+
+    @property
+    def seeds(self) -> tuple[Optional[int], ...]:
+        """The seeds that ran."""
+        return tuple(record["key"]["seed"] for record in self.records)
+
+    def cell(self, horizon: Optional[int], metric: str) -> Spread:
+        """Return a figure at ``horizon`` steps, or on average (None)."""
+        return spread([score(record, horizon, metric) for record in self.records], self.deterministic)
+
+
+def score(record: dict[str, Any], horizon: Optional[int], metric: str) -> Optional[float]:
+    """Return a record's figure at ``horizon`` steps, or on average (None)."""
+    test = record["test"]
+    return (test["average"] if horizon is None else test["horizons"][horizon - 1])[metric]
+
+
+def by_data(records: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Group records by the fingerprint of their data."""
+    groups = defaultdict(list)
+    for record in records:
+        groups[record["data"]["fingerprint"]].append(record)
+    return dict(groups)
+
+
+def table_rows(records: Iterable[dict[str, Any]], order: Sequence[str]) -> list[Row]:
+    """Group records of one data set into rows, models in ``order`` first."""
+    groups = defaultdict(list)
+    for record in records:
+        key = record["key"]
+        groups[key["model"], key["protocol"], key["arm"], key["config_hash"]].append(record)
+    rank = {model: place for place, model in enumerate(order)}
+    rows = [Row(*key, tuple(sorted(group, key=lambda r: (r["key"]["seed"] is not None, r["key"]["seed"]))))
+            for key, group in groups.items()]
+    return sorted(rows, key=lambda row: (rank.get(row.model, len(rank)), row.model, row.protocol, row.arm,
+                                         row.config_hash))
+
+
+def differences(rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """Return the settings in which ``rows`` differ, by dotted name, one value per row."""
+    flat = [_flat(row.records[0]["configuration"]) for row in rows]
+    names = sorted(set().union(*flat))
+    return {name: [f.get(name) for f in flat] for name in names if any(f.get(name) != flat[0].get(name) for f in flat)}
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    result = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            result.update(_flat(value, f"{prefix}{key}."))
+        else:
+            result[f"{prefix}{key}"] = value
+    return result

@@ -1,0 +1,46 @@
+"""Thread and allocation settings of the process; they act only if set before torch loads.
+
+Backward passes free and map the same large blocks again and again: with glibc's default thresholds a
+training epoch of a small model spends a sixth of its time in page faults. OpenMP's spinning workers make a
+two-thread step several times slower as soon as another process is busy.
+"""
+
+import ctypes
+import os
+import sys
+from typing import Optional
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = 1 << 30, (1 << 31) - 1
+
+
+def apply_tuning(enabled: bool = True) -> bool:
+    """Keep freed memory in the process and let idle OpenMP workers sleep.
+
+    Variables that the user has set win. The environment variable ``STLORA_TUNING=off`` switches it off.
+
+    Returns:
+        bool: Whether the settings are in force.
+
+    Raises:
+        RuntimeError: If torch is loaded already.
+    """
+    if not enabled or os.environ.get("STLORA_TUNING", "").lower() == "off":
+        return False
+    if "torch" in sys.modules:
+        raise RuntimeError("apply_tuning() must be called before torch is imported")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if sys.platform == "linux" and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "mallopt"):
+            libc.mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)
+            libc.mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD)
+    return True
+
+
+def set_threads(threads: Optional[int]) -> int:
+    """Set torch's intra-op threads (default: torch's own choice) and return the number in force."""
+    import torch
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return torch.get_num_threads()

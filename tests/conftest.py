@@ -1,0 +1,15 @@
+"""Data sets that several tests use, made once."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.commands import run, succeeded
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that holds TINY, made by the real command."""
+    folder = tmp_path_factory.mktemp("data")
+    succeeded(run("datasets/simulate.py", "TINY", "--data", folder))
+    return folder

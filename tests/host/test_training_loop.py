@@ -1,0 +1,116 @@
+"""T1, T2, T3, V1, V2 and H1: which steps are trained, and when which split is looked at."""
+
+import json
+from pathlib import Path
+
+import pytest
+from basicts.models.HI import HI
+from basicts.models.HI.config.hi_config import HIConfig
+from basicts.runners.callback import BasicTSCallback, NoBP
+
+from stlora_ext.host.launcher import launch_training
+from stlora_ext.host.runner import HostRunner
+
+from .worlds import INPUT_LEN, OUTPUT_LEN, STEPS_PER_EPOCH, Interrupted, Watch, our_config, run_ours, run_stock
+
+
+class HorizonMeter(BasicTSCallback):
+    """Keeps what stock BasicTS logs as the test error at the first horizon."""
+
+    def __init__(self) -> None:
+        self.logged: list[float] = []
+
+    def on_test_end(self, runner) -> None:
+        self.logged.append(runner.meter_pool.get_value("test/MAE@h1"))
+
+
+class Spy(HostRunner):
+    """Notes what is evaluated, in order."""
+
+    def __init__(self, cfg) -> None:
+        super().__init__(cfg)
+        self.evaluated: list[str] = []
+
+    def _evaluate(self, batches, *args):
+        self.evaluated.append("test" if batches is self.test_data_loader else "val")
+        return super()._evaluate(batches, *args)
+
+
+@pytest.mark.parametrize("num_epochs", [1, 3])
+def test_stock_leaves_out_the_last_step_and_ours_trains_every_one(world, tmp_path, num_epochs):
+    """T1: counted at the optimizer, stock BasicTS trains one step fewer than there are."""
+    stock, ours = Watch(), Watch()
+    run_stock(world, tmp_path / "stock", stock, num_epochs=num_epochs)
+    run_ours(world, tmp_path / "ours", ours, num_epochs=num_epochs)
+    assert stock.steps == num_epochs * STEPS_PER_EPOCH - 1
+    assert ours.steps == num_epochs * STEPS_PER_EPOCH
+    assert ours.epochs == list(range(1, num_epochs + 1))
+
+
+def test_one_batch_per_epoch_crashes_stock_and_trains_in_ours(world, tmp_path):
+    """T2: with one batch an epoch, stock counts the first epoch as the second and looks for a file of the first."""
+    with pytest.raises(FileNotFoundError, match=r"_1\.pt"):
+        run_stock(world, tmp_path / "stock", train_batch_size=160, num_epochs=3)
+    ours = Watch()
+    runner = run_ours(world, tmp_path / "ours", ours, train_batch_size=160, num_epochs=3)
+    assert (ours.epochs, ours.steps) == ([1, 2, 3], 3)
+    assert [entry["epoch"] for entry in runner.history] == [1, 2, 3]
+
+
+def test_a_model_without_training_never_ends_on_stock_and_ends_in_ours(world, tmp_path):
+    """T3: with NoBP, which BasicTS's own HI requires, stock never counts a step; ours takes the epoch it was given."""
+    def settings() -> dict:
+        return {"model": HI, "model_config": HIConfig(input_len=INPUT_LEN, output_len=OUTPUT_LEN), "num_epochs": 1,
+                "callbacks": [NoBP()]}
+
+    stock, ours = Watch(most_epochs=4), Watch(most_epochs=4)
+    with pytest.raises(Interrupted):
+        run_stock(world, tmp_path / "stock", stock, **settings())
+    assert stock.epochs == [1, 1, 1, 1]
+    runner = run_ours(world, tmp_path / "ours", ours, **settings())
+    assert (ours.epochs, ours.steps) == ([1], 0)
+    assert runner.history[0]["loss"] > 0
+    assert runner.test_result["average"]["MAE"] > 0
+
+
+def test_a_validation_interval_beyond_the_last_epoch_fails_on_stock_and_not_in_ours(world, tmp_path):
+    """V1: stock ends without a best checkpoint to evaluate; ours always validates the last epoch."""
+    with pytest.raises(OSError, match="Ckpt file does not exist"):
+        run_stock(world, tmp_path / "stock", val_interval=5)
+    runner = run_ours(world, tmp_path / "ours", val_interval=5)
+    assert [entry["epoch"] for entry in runner.history if "val" in entry] == [2]
+    assert runner.best_epoch == 2
+    assert runner.test_result is not None
+
+
+def test_validation_follows_its_interval_and_the_last_epoch(world, tmp_path):
+    """V1: the last epoch is validated besides, not instead."""
+    runner = run_ours(world, tmp_path, val_interval=2, num_epochs=5)
+    assert [entry["epoch"] for entry in runner.history if "val" in entry] == [2, 4, 5]
+
+
+def test_stock_tests_every_epoch_and_ours_once(world, tmp_path):
+    """V2: stock measures the test set in every epoch by default; ours once, after training."""
+    stock = Watch()
+    run_stock(world, tmp_path / "stock", stock, num_epochs=3)
+    assert stock.tests == 3 + 1
+    runner = launch_training(our_config(world, tmp_path / "ours", num_epochs=3), Spy)
+    assert runner.evaluated == ["val", "val", "val", "test"]
+
+
+def test_horizon_errors_mix_in_validation_on_stock(world, tmp_path):
+    """H1: the model never changes (lr 0), yet stock logs another test error in training than after it."""
+    meter = HorizonMeter()
+    runner = run_stock(world, tmp_path, callbacks=[meter], optimizer_params={"lr": 0.0, "weight_decay": 0.0})
+    final = json.loads((Path(runner.ckpt_save_dir) / "test_metrics.json").read_text())["horizon_1"]["MAE"]
+    assert meter.logged[-1] == final
+    assert all(abs(logged - final) > 0.01 * final for logged in meter.logged[:-1])
+
+
+def test_ours_trains_without_a_test_set(world, tmp_path):
+    """H1, V2: nothing is read of the test set before training is over, so nothing of it can be mixed in."""
+    for file in world.glob("test_*.npy"):
+        file.unlink()
+    runner = run_ours(world, tmp_path / "run", eval_after_train=False)
+    assert len(runner.history) == 2
+    assert runner.best_path.exists()
