@@ -16,7 +16,7 @@ from stlora_ext.experiment import Experiment, configuration, host_config
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.records.key import RunKey
-from stlora_ext.records.provenance import provenance
+from stlora_ext.records.provenance import git_commit, provenance
 from stlora_ext.records.store import find_record, write_record
 
 
@@ -73,9 +73,10 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
         if force:
             for name in ("last.pt", "best.pt"):
                 (run_dir / name).unlink(missing_ok=True)
+        commit = git_commit()
         cfg = host_config(exp, meta, place.data, seed, place.gpus, run_dir, place.save_results)
         runner = launch_training(cfg)
-        record = _record(key, exp, meta, runner)
+        record = _record(key, exp, meta, runner, commit)
         shutil.copyfile(runner.best_path, run_dir / "model.pt.tmp")
         (run_dir / "model.pt.tmp").replace(run_dir / "model.pt")
         write_record(record, place.results)
@@ -91,7 +92,8 @@ def parameter_counts(model: nn.Module) -> dict[str, Any]:
     return {"backbone": backbone, "adapter": 0, "trainable": trainable, "adapter_percent": 0.0}
 
 
-def _record(key: RunKey, exp: Experiment, meta: Meta, runner: HostRunner) -> dict[str, Any]:
+def _record(key: RunKey, exp: Experiment, meta: Meta, runner: HostRunner,
+            commit: Optional[str]) -> dict[str, Any]:
     seconds = sorted(entry["seconds"] for entry in runner.history)
     return {
         "key": key.as_dict(),
@@ -104,7 +106,7 @@ def _record(key: RunKey, exp: Experiment, meta: Meta, runner: HostRunner) -> dic
         "training": {"epochs": len(runner.history), "best_epoch": runner.best_epoch,
                      "seconds_per_epoch": seconds[len(seconds) // 2], "history": runner.history},
         "parameters": parameter_counts(runner.model),
-        "provenance": provenance(runner.device),
+        "provenance": provenance(runner.device, commit),
     }
 
 

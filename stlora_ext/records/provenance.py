@@ -12,13 +12,16 @@ import torch
 _PACKAGES = ("torch", "basicts", "easy-torch", "numpy", "scipy", "scikit-learn")
 
 
-def provenance(device: torch.device) -> dict[str, Any]:
-    """Return versions, hardware, thread count and commit of this process."""
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def provenance(device: torch.device, commit: Optional[str]) -> dict[str, Any]:
+    """Return versions, hardware and thread count of this process, and the ``commit`` it began with."""
     return {"versions": _versions(), "hardware": _hardware(device), "threads": torch.get_num_threads(),
-            "git_commit": git_commit(Path(__file__).resolve().parents[2])}
+            "git_commit": commit}
 
 
-def git_commit(root: Path) -> Optional[str]:
+def git_commit(root: Path = _ROOT) -> Optional[str]:
     """Return the commit checked out at ``root``, with "+changes" if tracked files differ; None outside git."""
     def git(*arguments: str) -> str:
         return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True,
