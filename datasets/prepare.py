@@ -25,7 +25,7 @@ from preparation.graph_files import read_graph
 from preparation.hdf5 import read_hdf5
 from preparation.recipe import recipe_for
 from preparation.series import Series
-from preparation.summary import summarise
+from preparation.summary import report
 from preparation.writer import build, write
 
 from stlora_ext.cli import Parser, command
@@ -124,8 +124,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     arrays, meta = build(series, recipe.name, recipe.domain, recipe.train_ratio, args.input_len, args.output_len,
                          [file.name for file in files])
     outcome = write(args.data, series, arrays, meta, args.force)
-    print(f"{recipe.name}: {outcome} in {args.data / recipe.name}")
-    print("\n".join(summarise(series, meta)))
+    print(report(series, meta, outcome, args.data))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from preparation.recipe import check_name
 from preparation.series import Series
-from preparation.summary import summarise
+from preparation.summary import report
 from preparation.timeline import check_interval, regular_times
 from preparation.writer import build, write
 from simulation.raw_file import write_raw_file
@@ -123,8 +123,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
                     notes=[f"simulated: heterogeneity {args.heterogeneity:g}, seed {args.seed}"])
     arrays, meta = build(series, args.name, "simulated traffic flow", _TRAIN_RATIO, 12, 12, [])
     outcome = write(root, series, arrays, meta, args.force)
-    print(f"{args.name}: {outcome} in {root / args.name}")
-    print("\n".join(summarise(series, meta)))
+    print(report(series, meta, outcome, root))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python experiments/table.py --dataset PEMS08-TAIL
     python experiments/table.py --dataset PEMS08-TAIL --results results/published
+    python experiments/table.py --update README.md        rewrite the tables marked in a document
 """
 
 import argparse
@@ -15,7 +16,9 @@ sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
 from stlora_ext.cli import Parser, command  # noqa: E402
 from stlora_ext.errors import UserError, nearest  # noqa: E402
+from stlora_ext.files import atomic_path  # noqa: E402
 from stlora_ext.records.store import PUBLISHED, read_records  # noqa: E402
+from stlora_ext.tables.documents import update_tables  # noqa: E402
 from stlora_ext.tables.markdown import render  # noqa: E402
 from stlora_ext.tables.rows import by_data, table_rows  # noqa: E402
 
@@ -23,7 +26,9 @@ from stlora_ext.tables.rows import by_data, table_rows  # noqa: E402
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     p = Parser(prog="experiments/table.py", description=__doc__)
-    p.add_argument("--dataset", required=True, metavar="NAME", help="the data set")
+    wanted = p.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--dataset", metavar="NAME", help="the data set")
+    wanted.add_argument("--update", type=Path, metavar="FILE", help="Markdown document whose marked tables to rewrite")
     p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="folder of the records")
     return p
 
@@ -58,7 +63,22 @@ def _elsewhere(dataset: str, results: Path) -> str:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
-    print(table(args.dataset, args.results), end="")
+    if args.update is None:
+        print(table(args.dataset, args.results), end="")
+        return
+    if not args.update.is_file():
+        raise UserError(f"document {args.update} does not exist")
+    text = updated(args.update.read_text(encoding="utf-8"))
+    with atomic_path(args.update) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def updated(document: str) -> str:
+    """Return ``document`` with its marked tables as the records are now; their paths are the repository's."""
+    def print_table(arguments: Sequence[str]) -> str:
+        args = parser().parse_args(arguments)
+        return table(args.dataset, ROOT / args.results)
+    return update_tables(document, print_table)
 
 
 if __name__ == "__main__":

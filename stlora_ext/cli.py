@@ -21,7 +21,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def command(main: Callable[[Optional[Sequence[str]]], None]) -> NoReturn:
-    """Run ``main`` as a process: 0 done, 2 the user's mistake (one line), 130 interrupted."""
+    """Run ``main`` as a process: 0 done, 1 the disk or the system, 2 the user's mistake, 130 interrupted; one line."""
     try:
         main(None)
     except UserError as error:
@@ -33,6 +33,10 @@ def command(main: Callable[[Optional[Sequence[str]]], None]) -> NoReturn:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        print(f"error: {error.strerror}: {error.filename}: mend that and give the same command again; what is finished "
+              "is kept", file=sys.stderr)
+        sys.exit(1)
     sys.exit(0)
 
 

@@ -1,6 +1,7 @@
 """Official raw files: their shapes, calendars and graphs arrive in the prepared layout unchanged."""
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -94,6 +95,25 @@ def test_distance_csv_gives_binary_directed_edges_and_keeps_the_distance(tmp_pat
     with np.load(root / "PEMS08" / "graph.npz") as graph:
         length = dict(zip(zip(graph["source"], graph["target"], strict=True), graph["distance"], strict=True))
     assert length[int(rows[5]["from"]), int(rows[5]["to"])] == np.float32(rows[5]["cost"])
+
+
+def test_a_basicts_058_folder_of_an_official_set_gets_the_official_calendar(tmp_path, capsys):
+    rows = np.arange(17856)
+    content = np.zeros((17856, 170, 3), dtype=np.float32)
+    content[:, :, 0] = np.random.default_rng(0).integers(0, 250, (17856, 170))
+    content[:, :, 1] = (rows % 288 / 288)[:, None]
+    content[:, :, 2] = (rows // 288 % 7 / 7)[:, None]  # counted from the first row, as BasicTS does for PEMS0x
+    folder = tmp_path / "PEMS08"
+    folder.mkdir()
+    content.tofile(folder / "data.dat")
+    (folder / "desc.json").write_text(json.dumps({"shape": content.shape, "frequency (minutes)": 5,
+                                                  "feature_description": ["flow", "time of day", "day of week"]}))
+    root = run(tmp_path, "PEMS08", "--raw", folder)
+    meta = load_meta(root, "PEMS08")
+    values, stamps = load_split(root, meta, "train")
+    assert meta.start == "2016-07-01T00:00:00" and stamps[0, 1] == np.float32(4 / 7)
+    assert np.array_equal(values, content[:len(values), :, 0])
+    assert "features are not used" in capsys.readouterr().out
 
 
 def test_pems03_takes_the_order_of_its_sensors_from_the_id_list(tmp_path, raw):

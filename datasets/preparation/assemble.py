@@ -68,17 +68,21 @@ def _times_without_clock(recipe: Recipe, num_steps: int, interval: int) -> np.nd
 
 def _place(series: Series, recipe: Recipe, origin: str) -> None:
     """Check a file's own first time against the stated one; a nominal date gives way to it."""
+    if series.nominal and recipe.start is None:
+        series.notes.append(f"the first row is put at {show(series.times[0])}, a nominal date: --start states the true "
+                            "one")
     if recipe.start is None or series.times[0] == recipe.start:
         return
     here, stated = show(series.times[0]), show(recipe.start)
     if series.nominal:
         shift = recipe.start - series.times[0]
         if shift % np.timedelta64(7, "D") != np.timedelta64(0):
-            raise UserError(f"the calendar features of {origin} begin at another weekday or time of day "
-                            f"({series.times[0].item():%A %H:%M}) than {stated}: correct --start, or prepare under "
-                            "another NAME")
-        series.times = series.times + shift
-        series.notes.append(f"the calendar features agree with {stated}, the time of the first row")
+            series.notes.append(f"the calendar features begin on {series.times[0].item():%A %H:%M}, the first row is "
+                                f"stated to be {recipe.start.item():%A %H:%M}: the features are not used")
+        # an official set has its own calendar; of other folders the features' gaps are kept
+        series.times = series.times + shift if recipe.shape is None else \
+            _times_without_clock(recipe, len(series.times), infer_interval(series.times))
+        series.notes.append(f"the first row is at {stated}")
     elif not recipe.known:
         raise UserError(f"{origin} begins at {here}, --start says {stated}: leave --start out, the file has its own "
                         "times")

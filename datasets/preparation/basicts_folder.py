@@ -109,4 +109,4 @@ def _set_calendar(series: Series, time_of_day: np.ndarray, day_of_week: np.ndarr
     elapsed = np.concatenate([[0], np.cumsum(np.diff(within).astype(np.int64) % (7 * 1440))])
     series.times = NOMINAL_MONDAY + (int(within[0]) + elapsed) * _MINUTE
     series.nominal = True
-    series.notes.append("weekday and time of day are those of the folder's calendar features; the date is nominal")
+    series.notes.append("weekday and time of day come from the folder's calendar features, which hold no date")

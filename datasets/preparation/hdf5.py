@@ -69,7 +69,8 @@ def read_hdf5(path: Path) -> Series:
                 values[:, [position[item] for item in items]] = part
                 filled += len(items)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as HDF5 ({error}): download it again, or save it as CSV") from None
+        raise UserError(f"{path} cannot be read as HDF5 ({error}): download it again, save it without "
+                        "compression, or save it as CSV") from None
     if filled != len(columns):
         raise UserError(f"{origin} has {len(columns)} columns and values for {filled}: the file is damaged; "
                         "download it again")

@@ -1,6 +1,7 @@
 """The lines that tell a user what was prepared."""
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,21 @@ from preparation.timeline import show
 from stlora_ext.data.prepared import missing
 
 _BLOCK = 64  # columns at a time: a large series is never copied as a whole
+
+
+def report(series: Series, meta: dict[str, Any], outcome: str, root: Path) -> str:
+    """Say what became of a data set and describe it.
+
+    Args:
+        series: As written.
+        meta: The content of its meta.json.
+        outcome: From ``write``.
+        root: The folder of all data sets.
+    """
+    target = (root / meta["name"]).resolve()
+    here = Path.cwd()
+    shown = target.relative_to(here) if target.is_relative_to(here) else target
+    return "\n".join([f"{meta['name']}: {outcome} in {shown}", *summarise(series, meta)])
 
 
 def summarise(series: Series, meta: dict[str, Any]) -> list[str]:
