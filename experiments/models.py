@@ -2,7 +2,7 @@
 
 from baselines.HA import HA, HAConfig
 from baselines.LSTM import LSTM, LSTMConfig
-from stlora_ext.registry import backbones, register
+from stlora_ext.registry import models, register
 from stlora_ext.settings import TrainingSettings
 
 register("HA", HA, HAConfig, fitted=True, deterministic=True)
@@ -10,4 +10,4 @@ register("LSTM", LSTM, LSTMConfig, TrainingSettings(
     lr=1e-3, weight_decay=5e-4, clip_grad_norm=5.0, lr_milestones=(50, 80)))
 
 # The order of the rows of every table.
-MODEL_ORDER = backbones()
+MODEL_ORDER = models()

@@ -29,6 +29,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--batch-size", type=positive, metavar="B", help="windows per training step")
     p.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="assignments",
                    help="any setting, for example lr=0.002 model.num_layers=3")
+    p.add_argument("--arm", choices=("base", "plus", "control", "wide"),
+                   help="of a model with adapter: without it, as it is, without node-level weights, or those widened")
+    p.add_argument("--protocol", choices=("joint", "adapt"),
+                   help="train backbone and adapter together, or the adapter alone on a trained backbone")
+    p.add_argument("--from", metavar="PATH", dest="backbone_from",
+                   help="model.pt of the trained backbone, for --protocol adapt")
     p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="where runs and records go")
     p.add_argument("--data", type=Path, default=ROOT / "datasets", metavar="DIR", help="where prepared data sets lie")
     p.add_argument("--save-results", action="store_true", help="keep the test set's forecasts as .npy files")
@@ -56,6 +62,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.seeds:
         overrides["seeds"] = [seed for seeds in args.seeds for seed in seeds]
     exp = exp.override(overrides)
+    if args.protocol or args.backbone_from:
+        exp = exp.with_protocol(args.protocol or exp.protocol, args.backbone_from)
+    if args.arm:
+        exp = exp.with_arm(args.arm)
     use_device(args.gpus)
     meta = open_dataset(exp.dataset, args.data)
     place = Place(args.data, args.results, args.gpus, args.save_results)
@@ -69,15 +79,18 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 def describe(exp, meta, place) -> None:
     """Print the resolved configuration, the parameters, the windows and where results would go."""
-    from stlora_ext.cell import parameter_counts, run_key
-    from stlora_ext.experiment import configuration, model_config
+    from stlora_ext.cell import run_key
+    from stlora_ext.experiment import configuration
+    from stlora_ext.lora.model import parameter_counts
+    from stlora_ext.resolve import build_model
     print(f"{exp.dataset} / {exp.model}, protocol {exp.protocol}, arm {exp.arm}, on "
           + (f"GPU {place.gpus}" if place.gpus else "CPU"))
     for group, values in configuration(exp).items():
         print(f"  {group}: {json.dumps(values)}")
-    counts = parameter_counts(exp.backbone.arch(model_config(exp, meta)))
+    counts = parameter_counts(build_model(exp, meta))
     print(f"  parameters: {counts['backbone']:,} backbone, {counts['adapter']:,} adapter, "
-          f"{counts['trainable']:,} trainable")
+          f"{counts['trainable']:,} trainable"
+          + (f" (the adapter adds {counts['adapter_percent']:.1f} %)" if counts["adapter_percent"] else ""))
     print("  windows: " + ", ".join(f"{count:,} {split}" for split, count in meta.windows.items()))
     print(f"  data: {meta.num_steps:,} steps of {meta.interval} min, {meta.num_nodes} nodes, {meta.fingerprint[:19]}")
     for seed in exp.cell_seeds:

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from torch import nn
-
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
-from stlora_ext.experiment import Experiment, configuration, host_config
+from stlora_ext.experiment import Experiment, configuration
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.host.runner import HostRunner
+from stlora_ext.lora.model import parameter_counts
+from stlora_ext.lora.runner import STLoRARunner
 from stlora_ext.records.key import RunKey
 from stlora_ext.records.provenance import git_commit, provenance
 from stlora_ext.records.store import find_record, write_record
+from stlora_ext.resolve import host_config
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
                 (run_dir / name).unlink(missing_ok=True)
         commit = git_commit()
         cfg = host_config(exp, meta, place.data, seed, place.gpus, run_dir, place.save_results)
-        runner = launch_training(cfg)
+        runner = launch_training(cfg, HostRunner if exp.adapter is None else STLoRARunner)
         record = _record(key, exp, meta, runner, commit)
         shutil.copyfile(runner.best_path, run_dir / "model.pt.tmp")
         (run_dir / "model.pt.tmp").replace(run_dir / "model.pt")
@@ -85,19 +86,13 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
     return record, False
 
 
-def parameter_counts(model: nn.Module) -> dict[str, Any]:
-    """Count parameters: the backbone's, the adapter's, those trained, and the adapter's share in percent."""
-    backbone = sum(p.numel() for p in model.parameters())
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return {"backbone": backbone, "adapter": 0, "trainable": trainable, "adapter_percent": 0.0}
-
-
 def _record(key: RunKey, exp: Experiment, meta: Meta, runner: HostRunner,
             commit: Optional[str]) -> dict[str, Any]:
     seconds = sorted(entry["seconds"] for entry in runner.history)
     return {
         "key": key.as_dict(),
         "status": "finished",
+        "fitted_backbone": exp.backbone.fitted,
         "test": runner.test_result,
         "data": {"fingerprint": meta.fingerprint, "num_steps": meta.num_steps, "num_nodes": meta.num_nodes,
                  "interval": meta.interval, "null_val": None if meta.null_val != meta.null_val else meta.null_val,

@@ -51,12 +51,17 @@ def backbones() -> list[str]:
     return list(_BACKBONES)
 
 
+def models() -> list[str]:
+    """Return every model: each backbone, and the backbone with an adapter, "NAME+"."""
+    return [model for name in _BACKBONES for model in (name, f"{name}+")]
+
+
 def get_backbone(name: str) -> Backbone:
-    """Return the backbone registered as ``name``.
+    """Return the backbone registered as ``name``; "NAME+" is NAME with an adapter.
 
     Raises:
         UserError: If there is none, with the nearest name.
     """
-    if name not in _BACKBONES:
-        raise UserError(f"unknown model '{name}': {nearest(name, _BACKBONES)}")
-    return _BACKBONES[name]
+    if name.removesuffix("+") not in _BACKBONES:
+        raise UserError(f"unknown model '{name}': {nearest(name, models())}")
+    return _BACKBONES[name.removesuffix("+")]

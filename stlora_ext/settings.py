@@ -21,6 +21,7 @@ class TrainingSettings:
         weight_decay: Adam's L2 penalty.
         lr_milestones: Epochs after which the learning rate is multiplied by ``lr_gamma``.
         lr_gamma: That factor.
+        adapter_lr: Learning rate of the adapter; None: ``lr``, and 1e-3 where the backbone is frozen.
         clip_grad_norm: Largest norm of the gradient; None: not clipped.
         patience: Validations without improvement before training stops.
         val_interval: Epochs between validations; the last epoch is always validated.
@@ -35,6 +36,7 @@ class TrainingSettings:
     weight_decay: float = 0.0
     lr_milestones: tuple[int, ...] = ()
     lr_gamma: float = 0.5
+    adapter_lr: Optional[float] = None
     clip_grad_norm: Optional[float] = None
     patience: int = 20
     val_interval: int = 1
@@ -48,8 +50,10 @@ class TrainingSettings:
                 raise UserError(f"{name}={getattr(self, name)}: expected a whole number of at least 1")
         if not (0 < self.lr < math.inf and 0 <= self.weight_decay < math.inf):
             raise UserError(f"lr={self.lr}, weight_decay={self.weight_decay}: expected lr > 0 and weight_decay >= 0")
-        if self.clip_grad_norm is not None and not self.clip_grad_norm > 0:
-            raise UserError(f"clip_grad_norm={self.clip_grad_norm}: expected a number above 0, or None")
+        for name in ("clip_grad_norm", "adapter_lr"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UserError(f"{name}={value}: expected a number above 0, or None")
 
 
 def field_names(cls: type) -> list[str]:

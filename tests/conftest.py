@@ -1,10 +1,14 @@
-"""Data sets that several tests use, made once."""
+"""The process's settings, and data sets that several tests use, made once."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.commands import run, succeeded
+from stlora_ext.tuning import apply_tuning
+
+apply_tuning()  # before any test imports torch
+
+from tests.commands import run, succeeded  # noqa: E402
 
 
 @pytest.fixture(scope="session")

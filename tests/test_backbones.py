@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.models import backbones
+import experiments.models  # noqa: F401 (registers the backbones)
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
-from stlora_ext.experiment import experiment, model_config
-from stlora_ext.registry import get_backbone, register
+from stlora_ext.experiment import experiment
+from stlora_ext.registry import backbones, get_backbone, register
+from stlora_ext.resolve import model_config
 
 NODES = 7
 META = Meta("TINY", 400, NODES, 5, 288, "2024-01-01", 0.0, 12, 12, {"train": 200, "val": 80, "test": 97}, [], False,

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from experiments.config_file import load_experiment
-from experiments.models import backbones
 from stlora_ext.data.catalog import CATALOG
 from stlora_ext.data.prepared import Meta, split_windows
-from stlora_ext.experiment import model_config
+from stlora_ext.registry import backbones
+from stlora_ext.resolve import build_model
 from tests.commands import ROOT
 
 CONFIGS = sorted((ROOT / "experiments").glob("*/*.py"))
@@ -22,13 +22,14 @@ def official_meta(name):
 
 
 def test_there_is_a_config_for_every_data_set_and_backbone():
-    expected = {ROOT / "experiments" / dataset / f"{model}.py" for dataset in CATALOG for model in backbones()}
+    expected = {ROOT / "experiments" / dataset / f"{model}.py" for dataset in CATALOG for backbone in backbones()
+                for model in (backbone, f"{backbone}_LoRA")}
     assert expected <= set(CONFIGS)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_config_says_what_its_path_says_and_builds_its_model(path: Path):
     exp = load_experiment(path)
-    assert (exp.dataset, exp.model) == (path.parent.name, path.stem)
+    assert (exp.dataset, exp.model) == (path.parent.name, path.stem.replace("_LoRA", "+"))
     assert len(path.read_text().splitlines()) <= 12
-    exp.backbone.arch(model_config(exp, official_meta(exp.dataset)))
+    build_model(exp, official_meta(exp.dataset))

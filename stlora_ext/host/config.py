@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Optional
@@ -18,7 +18,7 @@ from stlora_ext.host.scaler import GlobalZScoreScaler
 
 # Keys that cannot change what is learned or measured, beyond those that BasicTS names.
 _RESULT_INDEPENDENT = ("gpu_num", "seed", "ckpt_save_dir", "metrics", "eval_horizons", "data_fingerprint", "run_title",
-                       "tf32", "val_data_shuffle", "test_data_shuffle", "loss", "taskflow")
+                       "backbone_from", "tf32", "val_data_shuffle", "test_data_shuffle", "loss", "taskflow")
 _DATA_INDEPENDENT = ("data_file_path", "memmap", "local", "mode")
 
 
@@ -52,6 +52,8 @@ class _StrictConfig(BasicTSForecastingConfig):
         if isinstance(obj, (torch.Tensor, np.ndarray)):
             raise UserError(f"the config holds a {type(obj).__name__} of shape {tuple(obj.shape)}: give the name of "
                             "the data set's graph or a path, so that two configs can be told apart")
+        if is_dataclass(obj) and not isinstance(obj, (type, dict)):
+            return asdict(obj)
         if isinstance(obj, np.generic):
             return obj.item()
         if isinstance(obj, float) and obj != obj:

@@ -1,0 +1,1 @@
+"""ST-LoRA itself: layer mathematics, predictor, plug-in model, training."""

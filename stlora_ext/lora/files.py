@@ -1,0 +1,123 @@
+"""Adapter files: one safetensors file of kilobytes that says which backbone it belongs to.
+
+The tensors are the adapter's; the metadata entry "stlora" is JSON: format version, settings, number of nodes, name and
+hash of the backbone, and, where known, the scaler's statistics and the fingerprint of the data.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Optional
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from stlora_ext.data.prepared import fingerprint
+from stlora_ext.errors import UserError
+from stlora_ext.files import atomic_path
+from stlora_ext.host.checkpoint import bare_state_dict
+from stlora_ext.lora.model import STLoRA, attach
+from stlora_ext.lora.predictor import STLoRAConfig
+
+FORMAT = 1
+
+
+def backbone_hash(backbone: nn.Module) -> str:
+    """Return "sha256:..." over the names and values of a backbone's parameters and buffers."""
+    return fingerprint({name: tensor.detach().cpu().numpy() for name, tensor in bare_state_dict(backbone).items()})
+
+
+def save_adapter(model: STLoRA, path: Path, *, scaler: Optional[dict[str, torch.Tensor]] = None,
+                 data_fingerprint: Optional[str] = None) -> int:
+    """Write the adapter of ``model`` to ``path``, atomically.
+
+    Args:
+        model: A model that ``attach`` returned.
+        path: The file, ``.safetensors``.
+        scaler: Statistics of the normalisation, ``{"mean", "std"}``.
+        data_fingerprint: Fingerprint of the data set that it was trained on.
+
+    Returns:
+        int: Size of the file in bytes.
+
+    Raises:
+        UserError: If ``model`` carries no adapter.
+    """
+    if not isinstance(model, STLoRA):
+        raise UserError(f"save_adapter: a {type(model).__name__} carries no adapter; expected what attach() returned")
+    described = {
+        "format": FORMAT, "settings": asdict(model.config), "num_nodes": model.num_nodes,
+        "backbone": type(model.backbone).__name__, "backbone_hash": backbone_hash(model.backbone),
+        "scaler": {name: value.tolist() for name, value in (scaler or {}).items()},
+        "data_fingerprint": data_fingerprint}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.adapter.state_dict().items()}
+    path = Path(path)
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={"stlora": json.dumps(described)})
+    return path.stat().st_size
+
+
+def read_adapter(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Read an adapter file: its description and its tensors.
+
+    Raises:
+        UserError: If it is absent, damaged or no adapter file of this format.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            described = json.loads((file.metadata() or {}).get("stlora", "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except FileNotFoundError:
+        raise UserError(f"adapter file {path} does not exist") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"adapter file {path} is damaged ({error}): save it again, or put back a whole copy") from None
+    if not isinstance(described, dict) or "format" not in described:
+        raise UserError(f"{path} is no ST-LoRA adapter file: expected one that save_adapter wrote")
+    if described["format"] != FORMAT:
+        raise UserError(f"adapter file {path} has format {described['format']}, expected {FORMAT}: save it again with "
+                        "this version")
+    return described, tensors
+
+
+def load_adapter(backbone: nn.Module, path: Path, *, num_nodes: Optional[int] = None,
+                 input_len: Optional[int] = None, output_len: Optional[int] = None) -> STLoRA:
+    """Put the adapter of a file on the backbone it was saved with.
+
+    Args:
+        backbone: The same architecture with the same weights.
+        path: The file.
+        num_nodes: Nodes of the network at hand, if they are to be checked now; else at the first forward.
+        input_len: Input steps, likewise.
+        output_len: Forecast steps, likewise.
+
+    Returns:
+        STLoRA: In eval mode; its forecasts are those of the saved model.
+
+    Raises:
+        UserError: If the file is damaged, of another backbone, number of nodes or length, or lacks a tensor.
+    """
+    described, tensors = read_adapter(path)
+    config = STLoRAConfig.from_json(json.dumps(described["settings"]))
+    for name, wanted, found in (("num_nodes", num_nodes, described["num_nodes"]),
+                                ("input_len", input_len, config.input_len),
+                                ("output_len", output_len, config.output_len)):
+        if wanted is not None and wanted != found:
+            raise UserError(f"adapter file {path} is for {name}={found}, not {wanted}: train an adapter for this "
+                            "network and horizon")
+    if type(backbone).__name__ != described["backbone"]:
+        raise UserError(f"adapter file {path} is for a {described['backbone']}, not a {type(backbone).__name__}")
+    if backbone_hash(backbone) != described["backbone_hash"]:
+        raise UserError(f"adapter file {path} belongs to other weights of {described['backbone']} "
+                        f"({described['backbone_hash'][:19]}, these are {backbone_hash(backbone)[:19]}): load the "
+                        "checkpoint that it was trained on")
+    model = attach(backbone, config, described["num_nodes"])
+    expected = {name: tensor.shape for name, tensor in model.adapter.state_dict().items()}
+    given = {name: tensor.shape for name, tensor in tensors.items()}
+    if expected != given:
+        wrong = sorted(set(expected.items()) ^ set(given.items()))
+        raise UserError(f"adapter file {path} does not hold the tensors that its settings need; missing, unexpected or "
+                        f"of another shape: {', '.join(sorted({name for name, _ in wrong})[:4])}")
+    model.adapter.load_state_dict(tensors)
+    return model.eval()

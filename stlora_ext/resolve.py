@@ -1,0 +1,91 @@
+"""From an experiment and its data set to the host's configuration and the model."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Optional
+
+from basicts.runners.callback import EarlyStopping, GradientClipping
+from torch import nn
+from torch.optim import Adam
+from torch.optim.lr_scheduler import MultiStepLR
+
+from stlora_ext.data.prepared import Meta
+from stlora_ext.errors import UserError
+from stlora_ext.experiment import Experiment
+from stlora_ext.host.config import ForecastingConfig
+from stlora_ext.lora.model import attach, widened
+from stlora_ext.lora.predictor import Predictor, STLoRAConfig
+from stlora_ext.lora.runner import STLoRAForecastingConfig, load_backbone_hash
+from stlora_ext.settings import field_names
+
+
+def model_config(exp: Experiment, meta: Meta) -> Any:
+    """Build the config of the backbone's architecture from the experiment and the data set."""
+    derived = {"num_nodes": meta.num_nodes, "steps_per_day": meta.steps_per_day,
+               "input_len": exp.training.input_len, "output_len": exp.training.output_len}
+    names = field_names(exp.backbone.config)
+    return exp.backbone.config(**{name: value for name, value in derived.items() if name in names},
+                               **exp.model_settings)
+
+
+def adapter_config(exp: Experiment, meta: Meta) -> STLoRAConfig:
+    """Return the settings of the adapter in the experiment's arm."""
+    config = replace(exp.adapter, input_len=exp.training.input_len, output_len=exp.training.output_len)
+    if exp.arm == "control":
+        return replace(config, sharing="none")
+    if exp.arm == "wide":
+        plus = sum(p.numel() for p in Predictor(config, meta.num_nodes).parameters())
+        return widened(config, meta.num_nodes, plus)
+    return config
+
+
+def build_model(exp: Experiment, meta: Meta) -> nn.Module:
+    """Build the model with fresh weights, on the CPU."""
+    backbone = exp.backbone.arch(model_config(exp, meta))
+    model = backbone if exp.adapter is None else attach(backbone, adapter_config(exp, meta), meta.num_nodes)
+    if exp.protocol == "adapt":
+        model.freeze_backbone()
+    return model
+
+
+def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int], gpus: Optional[str] = None,
+                run_dir: Optional[Path] = None, save_results: bool = False) -> ForecastingConfig:
+    """Build the host's configuration of one run.
+
+    Raises:
+        UserError: If the data set was prepared for other window lengths.
+    """
+    training = exp.training
+    if (training.input_len, training.output_len) != (meta.input_len, meta.output_len):
+        raise UserError(f"input_len={training.input_len}, output_len={training.output_len}: {meta.name} was "
+                        f"prepared for {meta.input_len} and {meta.output_len}; prepare it again under another name "
+                        f"with --input-len {training.input_len} --output-len {training.output_len}")
+    callbacks = [EarlyStopping(training.patience)]
+    if training.clip_grad_norm is not None:
+        callbacks.append(GradientClipping(training.clip_grad_norm))
+    settings: dict[str, Any] = {}
+    if training.lr_milestones:
+        settings = {"lr_scheduler": MultiStepLR, "lr_scheduler_params": {
+            "milestones": list(training.lr_milestones), "gamma": training.lr_gamma}}
+    config_class = ForecastingConfig
+    if exp.adapter is not None:
+        config_class = STLoRAForecastingConfig
+        settings.update(adapter=adapter_config(exp, meta), num_nodes=meta.num_nodes, protocol=exp.protocol,
+                        adapter_lr=training.adapter_lr, backbone_from=exp.backbone_from,
+                        backbone_hash=load_backbone_hash(Path(exp.backbone_from)) if exp.backbone_from else None)
+    return config_class(
+        model=exp.backbone.arch, model_config=model_config(exp, meta), dataset_name=meta.name,
+        dataset_params={"dataset_name": meta.name, "input_len": training.input_len, "output_len": training.output_len,
+                        "use_timestamps": True, "memmap": False, "data_file_path": str(data_dir / meta.name)},
+        null_val=meta.null_val, callbacks=callbacks, num_epochs=training.num_epochs, val_interval=training.val_interval,
+        optimizer=Adam, optimizer_params={"lr": training.lr, "weight_decay": training.weight_decay},
+        train_batch_size=training.batch_size, val_batch_size=training.eval_batch_size,
+        test_batch_size=training.eval_batch_size, eval_horizons=[3, 6, 12], seed=0 if seed is None else seed,
+        gpus=gpus or None, save_results=save_results, ckpt_save_dir=str(run_dir) if run_dir else ".",
+        data_fingerprint=meta.fingerprint, run_title=_title(exp, seed), **settings)
+
+
+def _title(exp: Experiment, seed: Optional[int]) -> str:
+    marks = [mark for mark, default in ((exp.arm, ("base", "plus")), (exp.protocol, ("joint", "fitted")))
+             if mark not in default]
+    return " ".join([f"{exp.dataset}/{exp.model}", *marks, *([] if seed is None else [f"seed {seed}"])])
