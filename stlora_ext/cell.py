@@ -11,6 +11,7 @@ from typing import Any, Optional
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.experiment import Experiment, configuration
+from stlora_ext.files import atomic_path
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.model import parameter_counts
@@ -78,10 +79,10 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
         cfg = host_config(exp, meta, place.data, seed, place.gpus, run_dir, place.save_results)
         runner = launch_training(cfg, HostRunner if exp.adapter is None else STLoRARunner)
         record = _record(key, exp, meta, runner, commit)
-        shutil.copyfile(runner.best_path, run_dir / "model.pt.tmp")
-        (run_dir / "model.pt.tmp").replace(run_dir / "model.pt")
+        with atomic_path(run_dir / "model.pt") as temporary:
+            shutil.copyfile(runner.best_path, temporary)
         write_record(record, place.results)
-        for name in ("last.pt", "best.pt"):
+        for name in ("last.pt", "best.pt", ".last.pt.tmp", ".best.pt.tmp"):
             (run_dir / name).unlink(missing_ok=True)
     return record, False
 

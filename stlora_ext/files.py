@@ -19,9 +19,12 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it replaces ``path``, on error it goes."""
+    """Yield a temporary path beside ``path``; on success it replaces ``path``, on error it goes.
+
+    For one writer at a time: what a killed one left is overwritten by the next.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
         yield temporary
         with open(temporary, "rb") as file:

@@ -26,7 +26,7 @@ def records(tmp_path):
 @pytest.mark.parametrize(("arguments", "expected"), [
     (["-c", "experiments/TINY/LSTMM.py"], "did you mean 'experiments/TINY/LSTM.py'"),
     ([*TINY, "--set", "num_epoch=5"], "unknown key 'num_epoch': did you mean 'num_epochs'"),
-    ([*TINY, "--set", "model.hiden_size=5"], "did you mean 'hidden_size'"),
+    ([*TINY, "--set", "model.hiden_size=5"], "did you mean 'model.hidden_size'"),
     ([*TINY, "--set", "model.num_nodes=5"], "unknown key 'model.num_nodes'"),
     ([*TINY, "--set", "lr=fast"], "lr='fast': expected float"),
     ([*TINY, "--set", "lr=-1"], "expected lr > 0"),

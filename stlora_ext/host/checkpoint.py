@@ -1,6 +1,7 @@
 """Checkpoints that are whole or absent, loaded without running code, damaged ones named."""
 
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -20,11 +21,17 @@ def save_checkpoint(content: dict[str, Any], path: Path) -> None:
         torch.save(content, temporary)
 
 
-def load_checkpoint(path: Path, device: Optional[torch.device] = None) -> dict[str, Any]:
-    """Read a checkpoint onto ``device`` (default: CPU); only tensors and plain values are admitted.
+def load_checkpoint(path: Path, device: Optional[torch.device] = None,
+                    keys: Sequence[str] = ("model_state_dict",)) -> dict[str, Any]:
+    """Read a checkpoint; only tensors and plain values are admitted.
+
+    Args:
+        path: The file.
+        device: Where its tensors go; None: the CPU.
+        keys: What it must hold.
 
     Raises:
-        UserError: If it is absent, damaged, or holds anything else.
+        UserError: If it is absent, damaged, or lacks a key.
     """
     try:
         content = torch.load(path, map_location=device or "cpu", weights_only=True)
@@ -34,12 +41,14 @@ def load_checkpoint(path: Path, device: Optional[torch.device] = None) -> dict[s
         reason = str(error).split("\n")[0][:120] or type(error).__name__
         raise UserError(f"checkpoint {path} is damaged ({reason}): delete it to start this run again, "
                         "or put back a whole copy") from None
-    if not isinstance(content, dict):
-        raise UserError(f"checkpoint {path} holds a {type(content).__name__}, expected a dictionary of this project")
+    absent = [key for key in keys if not isinstance(content, dict) or key not in content]
+    if absent:
+        raise UserError(f"checkpoint {path} holds no '{absent[0]}': expected one that this project wrote")
     return content
 
 
-def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: Path, strict: bool = True) -> None:
+def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: Path,
+                 strict: bool = True) -> tuple[list[str], list[str]]:
     """Load ``state`` into ``model``, whichever of the two is wrapped by DDP or torch.compile.
 
     Args:
@@ -48,11 +57,14 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: Path,
         source: Where they come from, for messages.
         strict: Every name must match; else those that match are loaded, and at least one must.
 
+    Returns:
+        tuple: The model's names that the checkpoint lacks, and the checkpoint's that the model lacks.
+
     Raises:
         UserError: If names or shapes don't match as asked, naming them.
     """
-    target = {_bare(name): (name, tensor) for name, tensor in model.state_dict().items()}
-    given = {_bare(name): tensor for name, tensor in state.items()}
+    target = {bare: (name, tensor) for bare, (name, tensor) in _bare(model.state_dict()).items()}
+    given = {bare: tensor for bare, (_, tensor) in _bare(state).items()}
     missing, unexpected = sorted(target.keys() - given.keys()), sorted(given.keys() - target.keys())
     common = sorted(target.keys() & given.keys())
     reshaped = [name for name in common if target[name][1].shape != given[name].shape]
@@ -64,17 +76,21 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: Path,
         raise UserError(f"{source} does not fit the model: missing {_some(missing)}, unexpected {_some(unexpected)}; "
                         "give a checkpoint of the same architecture")
     model.load_state_dict({target[name][0]: given[name] for name in common}, strict=False)
+    return missing, unexpected
 
 
 def bare_state_dict(model: nn.Module) -> dict[str, torch.Tensor]:
     """Return the model's state under the names it has unwrapped."""
-    return {_bare(name): tensor for name, tensor in model.state_dict().items()}
+    return {bare: tensor for bare, (_, tensor) in _bare(model.state_dict()).items()}
 
 
-def _bare(name: str) -> str:
-    while name.startswith(_WRAPPERS):
-        name = name.split(".", 1)[1]
-    return name
+def _bare(state: dict[str, torch.Tensor]) -> dict[str, tuple[str, torch.Tensor]]:
+    """Return the state by the names without wrappers; a wrapper's prefix is on every name."""
+    names = {name: name for name in state}
+    for prefix in _WRAPPERS * 2:
+        if names and all(bare.startswith(prefix) for bare in names.values()):
+            names = {name: bare.removeprefix(prefix) for name, bare in names.items()}
+    return {bare: (name, state[name]) for name, bare in names.items()}
 
 
 def _some(names: list[str]) -> str:

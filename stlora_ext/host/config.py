@@ -18,7 +18,13 @@ from stlora_ext.host.scaler import GlobalZScoreScaler
 
 # Keys that cannot change what is learned or measured, beyond those that BasicTS names.
 _RESULT_INDEPENDENT = ("gpu_num", "seed", "ckpt_save_dir", "metrics", "eval_horizons", "data_fingerprint", "run_title",
-                       "backbone_from", "tf32", "val_data_shuffle", "test_data_shuffle", "loss", "taskflow")
+                       "backbone_from", "val_data_shuffle", "test_data_shuffle", "loss", "taskflow")
+# Keys that can change it though BasicTS leaves them out; here they are left out at these values only.
+_RESULT_RELEVANT = {"val_interval": 1, "tf32": False}
+# Keys that have no effect in this runner, with the one value that says so.
+_WITHOUT_EFFECT = {"loss": "MAE", "rescale": True, "null_to_num": 0.0, "ckpt_save_strategy": None,
+                   "test_interval": None, "num_steps": None, "best_metric": "min", "train_data_collate_fn": None,
+                   "val_data_collate_fn": None, "test_data_collate_fn": None}
 _DATA_INDEPENDENT = ("data_file_path", "memmap", "local", "mode")
 
 
@@ -35,7 +41,10 @@ class _StrictConfig(BasicTSForecastingConfig):
         if kwargs.get("test_interval") is not None:
             raise UserError(f"test_interval={kwargs['test_interval']}: the test set is evaluated once, after training; "
                             "leave it out")
-        for metric in kwargs.get("metrics", ()):
+        for key, value in _WITHOUT_EFFECT.items():
+            if key in kwargs and kwargs[key] != value:
+                raise UserError(f"{key}={kwargs[key]!r}: this runner knows {key}={value!r} only; leave it out")
+        for metric in (*kwargs.get("metrics", ()), kwargs.get("target_metric", "MAE")):
             if metric not in METRICS:
                 raise UserError(f"metrics: '{metric}' has no exact sum; {nearest(str(metric), METRICS)}")
         gpus = kwargs.get("gpus")
@@ -43,6 +52,9 @@ class _StrictConfig(BasicTSForecastingConfig):
             raise UserError(f"gpus='{gpus}': one run uses one GPU; to use several, run the cells of a sweep side by "
                             "side (experiments/sweep.py --gpus)")
         super().__init__(**kwargs)
+        horizons, output_len = self.eval_horizons or [], self.dataset_params.get("output_len")
+        if output_len and max(horizons, default=0) > output_len:
+            raise UserError(f"eval_horizons={list(horizons)}: the forecast has {output_len} steps")
 
     def save(self) -> None:
         """Write ``cfg.json`` into the run's folder."""
@@ -65,7 +77,9 @@ class _StrictConfig(BasicTSForecastingConfig):
 
     def _get_md5(self, serialized: dict) -> str:
         result_relevant = {key: value for key, value in serialized.items()
-                           if key not in (*self._TRAINING_INDEPENDENT_KEYS, *_RESULT_INDEPENDENT)}
+                           if key not in (*self._TRAINING_INDEPENDENT_KEYS, *_RESULT_INDEPENDENT, *_RESULT_RELEVANT)}
+        result_relevant.update({key: serialized[key] for key, usual in _RESULT_RELEVANT.items()
+                                if serialized[key] != usual})
         result_relevant["dataset_params"] = {key: value for key, value in (serialized["dataset_params"] or {}).items()
                                              if key not in _DATA_INDEPENDENT}
         text = json.dumps(result_relevant, sort_keys=True, ensure_ascii=False)

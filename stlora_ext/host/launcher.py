@@ -7,7 +7,7 @@ from easytorch.device import set_device_type
 
 from stlora_ext.errors import UserError
 from stlora_ext.host.config import ForecastingConfig
-from stlora_ext.host.logs import quiet_host_loggers
+from stlora_ext.host.logs import close_run_log, quiet_host_loggers
 from stlora_ext.host.runner import HostRunner
 
 
@@ -47,5 +47,8 @@ def launch_evaluation(cfg: ForecastingConfig, ckpt_path: str,
     quiet_host_loggers()
     use_device(cfg.gpus)
     runner = runner_class(cfg)
-    runner.eval(ckpt_path)
+    try:
+        runner.eval(ckpt_path)
+    finally:
+        close_run_log(runner.logger)
     return runner

@@ -1,5 +1,6 @@
 """BasicTSRunner repaired: exact metrics, whole checkpoints, every step trained, resumable to the bit."""
 
+import inspect
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -26,7 +27,8 @@ from stlora_ext.host.scaler import observed
 
 
 class HostRunner(BasicTSRunner):
-    """Trains, validates and tests one model; BasicTS's callbacks and models run in it unchanged.
+    """Trains, validates and tests one model; BasicTS's models and callbacks run in it unchanged, but for
+    ``on_compute_loss``, which is triggered in training alone: in evaluation there is no loss to change.
 
     Differences from BasicTSRunner: batches are gathered from one normalised tensor on the device; the loss is
     masked MAE on the original scale and NaN stops the run; every step of every epoch is trained; metrics come
@@ -84,8 +86,9 @@ class HostRunner(BasicTSRunner):
                              mask=mask, timestamps=torch.as_tensor(dataset.timestamps)
                              if dataset.use_timestamps else None)
         training = mode == BasicTSMode.TRAIN
-        order = (lambda count: shuffled(count, self.cfg.seed, self.epoch)) if training else None
-        batch_size = self.cfg.train_batch_size if training else self.cfg.val_batch_size
+        shuffle = training and self.cfg.train_data_shuffle
+        order = (lambda count: shuffled(count, self.cfg.seed, self.epoch)) if shuffle else None
+        batch_size = self.cfg[f"{mode}_batch_size"]
         return WindowBatches(split.to(self.device), dataset.input_len, dataset.output_len, batch_size, order)
 
     def _init_train(self) -> None:
@@ -237,15 +240,16 @@ class HostRunner(BasicTSRunner):
         self.update_meter("train/lr", self.optimizer.param_groups[0]["lr"])
         entry = {"epoch": epoch, "lr": self.optimizer.param_groups[0]["lr"],
                  "loss": self.meter_pool.get_value("train/loss")}
-        if epoch % self.val_interval == 0 or epoch == self.num_epochs:
+        self.history.append(entry)
+        validated = epoch % self.val_interval == 0 or epoch == self.num_epochs or self.should_training_stop
+        if validated:
             self.validate(train_epoch=epoch)
-            entry["val"] = self.val_metrics
         if isinstance(self.lr_scheduler, ReduceLROnPlateau):
-            self.lr_scheduler.step(self.val_metrics[self.target_metric])
+            if validated:
+                self.lr_scheduler.step(entry["val"][self.target_metric])
         elif self.lr_scheduler is not None:
             self.lr_scheduler.step()
         entry["seconds"] = time.monotonic() - self.epoch_start_time
-        self.history.append(entry)
         self.plt_meters("train", epoch)
         self.print_meters("train")
         self._save_model(epoch)
@@ -260,15 +264,18 @@ class HostRunner(BasicTSRunner):
         self.callback_handler.trigger("on_validate_start", self)
         started = time.monotonic()
         self.status = RunnerStatus.VALIDATING
-        self.val_metrics = self._evaluate(self.val_data_loader).average()
+        metrics = self._evaluate(self.val_data_loader).average()
+        if self.history:
+            self.history[-1]["val"] = metrics
         for name in self.metrics:
-            self.update_meter(f"val/{name}", self.val_metrics[name])
+            if metrics[name] is not None:  # MAPE, where every target is zero
+                self.update_meter(f"val/{name}", metrics[name])
         self.update_meter("val/time", time.monotonic() - started)
         self.callback_handler.trigger("on_validate_end", self, train_step=train_step, train_epoch=train_epoch)
         self.print_meters("val")
         self.plt_meters("val", train_epoch)
-        value, key = self.val_metrics[self.target_metric], f"val/{self.target_metric}"
-        if key not in self.best_metrics or (value < self.best_metrics[key]) == (self.metrics_best == "min"):
+        value, key = metrics[self.target_metric], f"val/{self.target_metric}"
+        if key not in self.best_metrics or value < self.best_metrics[key]:
             self._save_best(value)
 
     # ---- evaluation ----------------------------------------------------------------------------------
@@ -285,6 +292,9 @@ class HostRunner(BasicTSRunner):
                 write(inputs=self.scaler.inverse_transform(batch["inputs"], batch["inputs_mask"]),
                       prediction=forward_return["prediction"], targets=batch["targets"],
                       targets_mask=batch["targets_mask"])
+        if sums.average()["MAE"] is None:
+            raise UserError(f"{self.title}: the {self.status} split holds no reading to compare a forecast with; bring "
+                            "a longer series or one with fewer gaps")
         if not sums.finite():
             raise UserError(f"{self.title}: the model forecasts NaN or infinity "
                             f"({self.status} after epoch {self.epoch}); lower the learning rate (--set lr=...) or look "
@@ -294,19 +304,22 @@ class HostRunner(BasicTSRunner):
     @torch.no_grad()
     def eval(self, ckpt_path: Optional[Path] = None) -> None:
         """Evaluate a checkpoint (default: ``best.pt``) on the test split; needs no training data."""
-        checkpoint = load_checkpoint(Path(ckpt_path or self.best_path), self.device)
-        self._refuse_other_data(checkpoint, Path(ckpt_path or self.best_path))
-        load_weights(self.model, checkpoint["model_state_dict"], Path(ckpt_path or self.best_path))
+        path = Path(ckpt_path or self.best_path)
+        checkpoint = load_checkpoint(path, self.device, ("model_state_dict", "scaler_stats", "epoch", "history"))
+        self._refuse_other_data(checkpoint, path)
+        load_weights(self.model, checkpoint["model_state_dict"], path)
         self.scaler.stats = checkpoint["scaler_stats"]
         self.history = self.history or checkpoint["history"]
         self.best_epoch = checkpoint["epoch"]
         self.status = RunnerStatus.EVALUATING
         self._init_test()
+        self.callback_handler.trigger("on_test_start", self)
         if self.save_results:
             with forecast_writer(self.run_dir / "test_results", self.test_data_loader.num_windows) as write:
                 self.test_result = self._evaluate(self.test_data_loader, write).result()
         else:
             self.test_result = self._evaluate(self.test_data_loader).result()
+        self.callback_handler.trigger("on_test_end", self)
         self._save_metrics()
 
     def _save_metrics(self) -> None:
@@ -345,8 +358,12 @@ class HostRunner(BasicTSRunner):
         """Restore everything that training depends on from ``last.pt``, if it is there."""
         if not self.last_path.exists():
             return
-        checkpoint = load_checkpoint(self.last_path, self.device)
+        checkpoint = load_checkpoint(self.last_path, self.device,
+                                     ("model_state_dict", "optim_state_dict", "config_md5"))
         self._refuse_other_data(checkpoint, self.last_path)
+        if checkpoint["config_md5"] != self.cfg.md5:
+            raise UserError(f"checkpoint {self.last_path} is of another configuration: delete it to start this one, or "
+                            "give this one a folder of its own")
         load_weights(self.model, checkpoint["model_state_dict"], self.last_path)
         self.optimizer.load_state_dict(checkpoint["optim_state_dict"])
         if self.lr_scheduler is not None:
@@ -362,7 +379,11 @@ class HostRunner(BasicTSRunner):
     def _load_model(self, ckpt_path: Optional[str] = None, strict: bool = True) -> None:
         """Load the weights of another run; what doesn't match is an error, or, unless strict, is told."""
         path = Path(ckpt_path or self.best_path)
-        load_weights(self.model, load_checkpoint(path, self.device)["model_state_dict"], path, strict)
+        missing, unexpected = load_weights(self.model, load_checkpoint(path, self.device)["model_state_dict"], path,
+                                           strict)
+        for what, names in (("kept as initialised", missing), ("in the checkpoint only", unexpected)):
+            if names:
+                self.logger.warning("%s: %s: %s", path, what, ", ".join(names))
 
     def _refuse_other_data(self, checkpoint: dict[str, Any], path: Path) -> None:
         if checkpoint.get("data_fingerprint") != self.cfg.data_fingerprint:
@@ -371,6 +392,8 @@ class HostRunner(BasicTSRunner):
 
 
 def _plain_state(callback: Any) -> dict[str, Any]:
-    """The numbers, flags and texts a callback holds, such as early stopping's counter."""
+    """The numbers, flags and texts a callback has come to hold, such as early stopping's counter, but for what it
+    was built with."""
+    given = inspect.signature(type(callback)).parameters
     return {name: value for name, value in vars(callback).items()
-            if value is None or isinstance(value, (bool, int, float, str))}
+            if name not in given and (value is None or isinstance(value, (bool, int, float, str)))}

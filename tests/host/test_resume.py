@@ -17,8 +17,6 @@ SCHEDULES = {
 }
 PLATEAU = {"ReduceLROnPlateau": {"lr_scheduler": ReduceLROnPlateau, "lr_scheduler_params": {"patience": 0,
                                                                                              "threshold": 0.5}}}
-# torch's own SequentialLR calls its parts in the way that torch deprecates
-pytestmark = pytest.mark.filterwarnings("ignore:The epoch parameter in `scheduler.step:UserWarning")
 
 
 def settings(schedule: str) -> dict:

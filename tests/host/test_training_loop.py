@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from basicts.models.HI import HI
 from basicts.models.HI.config.hi_config import HIConfig
@@ -11,7 +12,18 @@ from basicts.runners.callback import BasicTSCallback, NoBP
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.host.runner import HostRunner
 
-from .worlds import INPUT_LEN, OUTPUT_LEN, STEPS_PER_EPOCH, Interrupted, Watch, our_config, run_ours, run_stock
+from .worlds import (
+    INPUT_LEN,
+    OUTPUT_LEN,
+    STEPS_PER_EPOCH,
+    Interrupted,
+    NodeMean,
+    Watch,
+    our_config,
+    readings,
+    run_ours,
+    run_stock,
+)
 
 
 class HorizonMeter(BasicTSCallback):
@@ -71,6 +83,17 @@ def test_a_model_without_training_never_ends_on_stock_and_ends_in_ours(world, tm
     assert (ours.epochs, ours.steps) == ([1], 0)
     assert runner.history[0]["loss"] > 0
     assert runner.test_result["average"]["MAE"] > 0
+
+
+def test_a_fitted_model_is_fitted_once(world, tmp_path):
+    """T3: a model with ``fit`` sees the training split once, whole; a relaunch evaluates what was fitted."""
+    before = NodeMean.fits
+    first, second = (run_ours(world, tmp_path, model=NodeMean, save_results=True) for _ in range(2))
+    assert NodeMean.fits == before + 1
+    assert first.test_result == second.test_result
+    means = np.nanmean(readings(world, "train")[0], axis=0)
+    forecast = np.load(tmp_path / "test_results" / "prediction.npy")
+    np.testing.assert_allclose(forecast, np.broadcast_to(means, forecast.shape), rtol=1e-5)
 
 
 def test_a_validation_interval_beyond_the_last_epoch_fails_on_stock_and_not_in_ours(world, tmp_path):
