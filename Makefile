@@ -1,5 +1,5 @@
 # make env    the environment in .venv (make env HERE=1: complete the active one)
-# make demo   environment, a simulated city, a training run over seeds, its table
+# make demo   environment, a simulated city, LSTM with and without ST-LoRA over two seeds, their table and a picture
 # make test   environment and tests
 # make lint   environment and ruff
 
@@ -16,10 +16,13 @@ endif
 env:
 	@$(INSTALL)
 
+DEMO := --seeds 0 1 --epochs 6 --set model.hidden_size=32 model.end_size=128 --results results/demo
 demo: env
-	$(RUN) experiments/run.py -c experiments/CITY/HA.py
-	$(RUN) experiments/run.py -c experiments/CITY/LSTM.py --seeds 0 1 --epochs 5
-	$(RUN) experiments/table.py --dataset CITY
+	$(RUN) experiments/run.py -c experiments/CITY/HA.py --results results/demo
+	$(RUN) experiments/run.py -c experiments/CITY/LSTM.py $(DEMO)
+	$(RUN) experiments/run.py -c experiments/CITY/LSTM_LoRA.py $(DEMO)
+	$(RUN) experiments/table.py --dataset CITY --results results/demo
+	$(RUN) experiments/plot.py --dataset CITY --results results/demo --models LSTM LSTM+ --out results/demo/CITY.png
 
 test: env
 	$(RUN) -m pytest

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
@@ -40,15 +40,24 @@ def table(dataset: str, results: Path) -> str:
         UserError: If there are none.
     """
     from experiments.models import MODEL_ORDER
-    records = read_records(results, dataset)
-    if not records:
-        raise UserError(f"no records of '{dataset}' under {results}; {_elsewhere(dataset, results)}")
-    groups = by_data(records)
+    groups = by_data(dataset_records(dataset, results))
     parts = []
     for fingerprint, group in sorted(groups.items()):
         heading = f"Data {fingerprint[:19]} (one of {len(groups)} versions of {dataset}, never mixed)\n\n"
         parts.append((heading if len(groups) > 1 else "") + render(dataset, table_rows(group, MODEL_ORDER)))
     return "\n".join(parts)
+
+
+def dataset_records(dataset: str, results: Path) -> list[dict[str, Any]]:
+    """Return all records of ``dataset`` under ``results``.
+
+    Raises:
+        UserError: If there are none, saying where there are.
+    """
+    records = read_records(results, dataset)
+    if not records:
+        raise UserError(f"no records of '{dataset}' under {results}; {_elsewhere(dataset, results)}")
+    return records
 
 
 def _elsewhere(dataset: str, results: Path) -> str:
