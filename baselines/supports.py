@@ -1,6 +1,7 @@
 """The graph of a prepared data set, and the support matrices that graph convolutions use."""
 
 from typing import Optional
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -17,14 +18,17 @@ def read_graph(path: Optional[str], model: str) -> np.ndarray:
         np.ndarray: Weights ``[num_nodes, num_nodes]`` by [source, target], float32.
 
     Raises:
-        ValueError: If there is no graph.
+        ValueError: If there is no graph, or it is damaged.
     """
     if path is None:
         raise ValueError(f"{model} needs the data set's graph, and it has none: prepare it with --graph")
-    with np.load(path, allow_pickle=False) as graph:
-        num_nodes = int(graph["num_nodes"])
-        adjacency = np.zeros((num_nodes, num_nodes), dtype=np.float32)
-        adjacency[graph["source"], graph["target"]] = graph["weight"]
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as graph:
+            num_nodes = int(graph["num_nodes"])
+            adjacency = np.zeros((num_nodes, num_nodes), dtype=np.float32)
+            adjacency[graph["source"], graph["target"]] = graph["weight"]
+    except (OSError, ValueError, KeyError, IndexError, EOFError, BadZipFile) as error:
+        raise ValueError(f"the graph {path} cannot be read ({error}): prepare the data set again") from None
     return adjacency
 
 

@@ -87,7 +87,7 @@ def describe(exp, meta, place) -> None:
           + (f"GPU {place.gpus}" if place.gpus else "CPU"))
     for group, values in configuration(exp).items():
         print(f"  {group}: {json.dumps(values)}")
-    counts = parameter_counts(build_model(exp, meta))
+    counts = parameter_counts(build_model(exp, meta, place.data))
     print(f"  parameters: {counts['backbone']:,} backbone, {counts['adapter']:,} adapter, "
           f"{counts['trainable']:,} trainable"
           + (f" (the adapter adds {counts['adapter_percent']:.1f} %)" if counts["adapter_percent"] else ""))

@@ -12,6 +12,7 @@ from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.experiment import Experiment, configuration
 from stlora_ext.files import atomic_path
+from stlora_ext.host.fitting import PARTIAL
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.model import parameter_counts
@@ -19,7 +20,7 @@ from stlora_ext.lora.runner import STLoRARunner
 from stlora_ext.records.key import RunKey
 from stlora_ext.records.provenance import git_commit, provenance
 from stlora_ext.records.store import find_record, write_record
-from stlora_ext.resolve import host_config
+from stlora_ext.resolve import build_model, host_config
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,14 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
             for name in ("last.pt", "best.pt"):
                 (run_dir / name).unlink(missing_ok=True)
         commit = git_commit()
+        build_model(exp, meta, place.data)  # refuses what can't be built before anything is written
         cfg = host_config(exp, meta, place.data, seed, place.gpus, run_dir, place.save_results)
         runner = launch_training(cfg, HostRunner if exp.adapter is None else STLoRARunner)
         record = _record(key, exp, meta, runner, commit)
         with atomic_path(run_dir / "model.pt") as temporary:
             shutil.copyfile(runner.best_path, temporary)
         write_record(record, place.results)
-        for name in ("last.pt", "best.pt", ".last.pt.tmp", ".best.pt.tmp"):
+        for name in ("last.pt", "best.pt", ".last.pt.tmp", ".best.pt.tmp", PARTIAL):
             (run_dir / name).unlink(missing_ok=True)
     return record, False
 
@@ -100,6 +102,7 @@ def _record(key: RunKey, exp: Experiment, meta: Meta, runner: HostRunner,
                  "windows": meta.windows},
         "configuration": configuration(exp),
         "training": {"epochs": len(runner.history), "best_epoch": runner.best_epoch,
+                     "curriculum": exp.training.curriculum,
                      "seconds_per_epoch": seconds[len(seconds) // 2], "history": runner.history},
         "parameters": parameter_counts(runner.model),
         "provenance": provenance(runner.device, commit),

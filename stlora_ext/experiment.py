@@ -13,7 +13,7 @@ DEFAULT_SEEDS = (0, 1, 2, 3, 4)
 ARMS = ("base", "plus", "control", "wide")
 PROTOCOLS = ("joint", "adapt")
 # Fields of a model's config that follow from the data and the window, not from the user.
-DERIVED = ("num_nodes", "input_len", "output_len", "steps_per_day")
+DERIVED = ("num_nodes", "input_len", "output_len", "steps_per_day", "graph_path")
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,11 @@ class Experiment:
         adapter = self.adapter
         if adapter is not None:
             adapter = replace(adapter, **checked(STLoRAConfig, groups["adapter"], "adapter."))
+        training = replace(self.training, **checked(TrainingSettings, groups[""]))
+        if self.protocol == "fitted":
+            training = _without_training(training)
         return replace(
-            self, seeds=tuple(values.get("seeds", self.seeds)), adapter=adapter,
-            training=replace(self.training, **checked(TrainingSettings, groups[""])),
+            self, seeds=tuple(values.get("seeds", self.seeds)), adapter=adapter, training=training,
             model_settings={**self.model_settings, **checked(self.backbone.config, groups["model"], "model.")})
 
     def with_arm(self, arm: str) -> "Experiment":
@@ -88,7 +90,9 @@ class Experiment:
         """
         if arm == "base":
             base = replace(self, model=self.model.removesuffix("+"), adapter=None, arm="base", backbone_from=None)
-            return replace(base, protocol="fitted" if self.backbone.fitted else "joint")
+            if self.backbone.fitted:
+                return replace(base, protocol="fitted", training=_without_training(self.training))
+            return replace(base, protocol="joint")
         if self.adapter is None:
             raise UserError(f"--arm {arm}: {self.model} carries no adapter; give the config of {self.model}+, "
                             f"experiments/{self.dataset}/{self.model}_LoRA.py")
@@ -109,12 +113,18 @@ class Experiment:
         if protocol == "adapt" and not self.backbone.fitted and backbone_from is None:
             raise UserError(f"--protocol adapt: name the trained {self.backbone.name} with --from PATH, the model.pt "
                             f"of a finished run of experiments/{self.dataset}/{self.backbone.name}.py")
-        if backbone_from is not None and (protocol == "joint" or self.backbone.fitted):
-            raise UserError(f"--from {backbone_from}: only --protocol adapt of a trained backbone starts from one")
+        if backbone_from is not None and protocol == "joint":
+            raise UserError(f"--from {backbone_from}: only --protocol adapt starts from a trained backbone")
         return replace(self, protocol=protocol, backbone_from=backbone_from)
 
     def _model_fields(self) -> list[str]:
         return [name for name in field_names(self.backbone.config) if name not in DERIVED]
+
+
+def _without_training(training: TrainingSettings) -> TrainingSettings:
+    # What a fitted model ignores must not set its runs apart.
+    kept = ("input_len", "output_len", "eval_batch_size")
+    return TrainingSettings(**{name: getattr(training, name) for name in kept})
 
 
 def experiment(dataset: str, model: str, *, model_settings: Optional[Mapping[str, Any]] = None,

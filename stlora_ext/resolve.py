@@ -13,16 +13,19 @@ from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.experiment import Experiment
 from stlora_ext.host.config import ForecastingConfig
+from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.lora.model import attach, widened
 from stlora_ext.lora.predictor import Predictor, STLoRAConfig
 from stlora_ext.lora.runner import STLoRAForecastingConfig, load_backbone_hash
 from stlora_ext.settings import field_names
 
 
-def model_config(exp: Experiment, meta: Meta) -> Any:
+def model_config(exp: Experiment, meta: Meta, data_dir: Path) -> Any:
     """Build the config of the backbone's architecture from the experiment and the data set."""
+    graph = data_dir / meta.name / "graph.npz"
     derived = {"num_nodes": meta.num_nodes, "steps_per_day": meta.steps_per_day,
-               "input_len": exp.training.input_len, "output_len": exp.training.output_len}
+               "input_len": exp.training.input_len, "output_len": exp.training.output_len,
+               "graph_path": str(graph) if meta.has_graph else None}
     names = field_names(exp.backbone.config)
     return exp.backbone.config(**{name: value for name, value in derived.items() if name in names},
                                **exp.model_settings)
@@ -39,9 +42,16 @@ def adapter_config(exp: Experiment, meta: Meta) -> STLoRAConfig:
     return config
 
 
-def build_model(exp: Experiment, meta: Meta) -> nn.Module:
-    """Build the model with fresh weights, on the CPU."""
-    backbone = exp.backbone.arch(model_config(exp, meta))
+def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
+    """Build the model with fresh weights, on the CPU.
+
+    Raises:
+        UserError: If the architecture refuses its settings or the data set, for instance for want of a graph.
+    """
+    try:
+        backbone = exp.backbone.arch(model_config(exp, meta, data_dir))
+    except ValueError as error:
+        raise UserError(f"{exp.dataset}/{exp.model}: {error}") from None
     model = backbone if exp.adapter is None else attach(backbone, adapter_config(exp, meta), meta.num_nodes)
     if exp.protocol == "adapt":
         model.freeze_backbone()
@@ -63,6 +73,8 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]
     callbacks = [EarlyStopping(training.patience)]
     if training.clip_grad_norm is not None:
         callbacks.append(GradientClipping(training.clip_grad_norm))
+    if training.curriculum:
+        callbacks.append(HorizonCurriculum(training.curriculum_warm_up, training.curriculum_every))
     settings: dict[str, Any] = {}
     if training.lr_milestones:
         settings = {"lr_scheduler": MultiStepLR, "lr_scheduler_params": {
@@ -74,7 +86,7 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]
                         adapter_lr=training.adapter_lr, backbone_from=exp.backbone_from,
                         backbone_hash=load_backbone_hash(Path(exp.backbone_from)) if exp.backbone_from else None)
     return config_class(
-        model=exp.backbone.arch, model_config=model_config(exp, meta), dataset_name=meta.name,
+        model=exp.backbone.arch, model_config=model_config(exp, meta, data_dir), dataset_name=meta.name,
         dataset_params={"dataset_name": meta.name, "input_len": training.input_len, "output_len": training.output_len,
                         "use_timestamps": True, "memmap": False, "data_file_path": str(data_dir / meta.name)},
         null_val=meta.null_val, callbacks=callbacks, num_epochs=training.num_epochs, val_interval=training.val_interval,

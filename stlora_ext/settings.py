@@ -8,6 +8,8 @@ from typing import Any, Optional, get_args, get_origin, get_type_hints
 
 from stlora_ext.errors import UserError, nearest
 
+CURRICULUM_EPOCHS = 100  # a shorter run would end before its loss covers the horizon
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -23,6 +25,9 @@ class TrainingSettings:
         lr_gamma: That factor.
         adapter_lr: Learning rate of the adapter; None: ``lr``, and 1e-3 where the backbone is frozen.
         clip_grad_norm: Largest norm of the gradient; None: not clipped.
+        curriculum_warm_up: Epochs before the horizon curriculum begins; None: no curriculum. A run of fewer than
+            ``CURRICULUM_EPOCHS`` epochs has none either.
+        curriculum_every: Epochs until the curriculum's loss covers one more step.
         patience: Validations without improvement before training stops.
         val_interval: Epochs between validations; the last epoch is always validated.
         input_len: Input steps of a window.
@@ -38,14 +43,21 @@ class TrainingSettings:
     lr_gamma: float = 0.5
     adapter_lr: Optional[float] = None
     clip_grad_norm: Optional[float] = None
+    curriculum_warm_up: Optional[int] = None
+    curriculum_every: int = 1
     patience: int = 20
     val_interval: int = 1
     input_len: int = 12
     output_len: int = 12
 
+    @property
+    def curriculum(self) -> bool:
+        """Whether the horizon curriculum is on."""
+        return self.curriculum_warm_up is not None and self.num_epochs >= CURRICULUM_EPOCHS
+
     def __post_init__(self) -> None:
-        for name in ("num_epochs", "batch_size", "eval_batch_size", "patience", "val_interval", "input_len",
-                     "output_len"):
+        for name in ("num_epochs", "batch_size", "eval_batch_size", "patience", "val_interval", "curriculum_every",
+                     "input_len", "output_len"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}={getattr(self, name)}: expected a whole number of at least 1")
         if not (0 < self.lr < math.inf and 0 <= self.weight_decay < math.inf):

@@ -1,6 +1,7 @@
 """One checker for every registered backbone."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ META = Meta("TINY", 400, NODES, 5, 288, "2024-01-01", 0.0, 12, 12, {"train": 200
 def build(name):
     torch.manual_seed(0)
     exp = experiment("TINY", name)
-    model = exp.backbone.arch(model_config(exp, META))
+    model = exp.backbone.arch(model_config(exp, META, Path()))
     if exp.backbone.fitted:
         model.fit(torch.randn(50, NODES), torch.rand(50, NODES) > 0.1)
     return model

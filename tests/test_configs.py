@@ -32,4 +32,4 @@ def test_a_config_says_what_its_path_says_and_builds_its_model(path: Path):
     exp = load_experiment(path)
     assert (exp.dataset, exp.model) == (path.parent.name, path.stem.replace("_LoRA", "+"))
     assert len(path.read_text().splitlines()) <= 12
-    build_model(exp, official_meta(exp.dataset))
+    build_model(exp, official_meta(exp.dataset), Path())

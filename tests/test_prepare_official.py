@@ -11,8 +11,9 @@ import prepare
 import pytest
 import simulate
 
-from stlora_ext.data.prepared import load_adjacency, load_meta, load_split
+from stlora_ext.data.prepared import load_meta, load_split
 from stlora_ext.errors import UserError
+from tests.graphs import load_adjacency
 
 PY2_PICKLE = Path(__file__).parent / "fixtures" / "adj_mx_py2.pkl"
 PY2_IDS = ["773869", "767541", "767542", "717447"]

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stlora_ext.data.prepared import load_adjacency, load_meta, load_split, split_rows, split_windows
+from stlora_ext.data.prepared import load_meta, load_split, split_rows, split_windows
 from stlora_ext.errors import UserError
+from tests.graphs import load_adjacency
 
 STEPS = 120
 NAMES = ["north", "south", "east"]

@@ -7,7 +7,8 @@ import numpy as np
 import prepare
 import pytest
 
-from stlora_ext.data.prepared import load_adjacency, load_meta, load_split
+from stlora_ext.data.prepared import load_meta, load_split
+from tests.graphs import load_adjacency
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason=f"the real pieces are not there: {SHARED}")

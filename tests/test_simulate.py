@@ -10,8 +10,9 @@ from simulation.law import draw_law, weekly_demand
 from simulation.network import make_network
 from simulation.traffic import simulate as make
 
-from stlora_ext.data.prepared import load_adjacency, load_meta, load_split
+from stlora_ext.data.prepared import load_meta, load_split
 from stlora_ext.errors import UserError
+from tests.graphs import load_adjacency
 
 
 def run(root, *argv):

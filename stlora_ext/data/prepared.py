@@ -13,8 +13,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -151,20 +149,6 @@ def load_split(root: Path, meta: Meta, split: str, memmap: bool = False) -> tupl
     rows = meta.windows[split] + meta.input_len + meta.output_len - 1
     return (load_array(root, meta, f"{split}_data.npy", (rows, meta.num_nodes), memmap),
             load_array(root, meta, f"{split}_timestamps.npy", (rows, 2), memmap))
-
-
-def load_adjacency(root: Path, meta: Meta) -> Optional[np.ndarray]:
-    """Read the graph as a dense float32 matrix ``[N, N]``, entry [source, target]; None if there is none."""
-    if not meta.has_graph:
-        return None
-    path = root / meta.name / "graph.npz"
-    try:
-        with np.load(path, allow_pickle=False) as graph:
-            adjacency = np.zeros((meta.num_nodes, meta.num_nodes), dtype=np.float32)
-            adjacency[graph["source"], graph["target"]] = graph["weight"]
-    except (OSError, ValueError, KeyError, IndexError, EOFError, BadZipFile) as error:
-        raise UserError(f"{path} cannot be read ({error}): {_again(root, meta.name)}") from None
-    return adjacency
 
 
 def _again(root: Path, name: str) -> str:

@@ -82,6 +82,10 @@ class _StrictConfig(BasicTSForecastingConfig):
                                 if serialized[key] != usual})
         result_relevant["dataset_params"] = {key: value for key, value in (serialized["dataset_params"] or {}).items()
                                              if key not in _DATA_INDEPENDENT}
+        model_config = dict(serialized["model_config"] or {})
+        if "graph_path" in model_config:  # the fingerprint of the data covers what it holds
+            model_config["graph_path"] = model_config["graph_path"] is not None
+        result_relevant["model_config"] = model_config
         text = json.dumps(result_relevant, sort_keys=True, ensure_ascii=False)
         return hashlib.md5(text.encode("utf-8"), usedforsecurity=False).hexdigest()
 

@@ -18,6 +18,7 @@ from stlora_ext.errors import UserError
 from stlora_ext.files import write_json
 from stlora_ext.host.checkpoint import bare_state_dict, load_checkpoint, load_weights, save_checkpoint
 from stlora_ext.host.config import ForecastingConfig
+from stlora_ext.host.fitting import fit_model
 from stlora_ext.host.forecasts import forecast_writer
 from stlora_ext.host.logs import close_run_log, open_run_log
 from stlora_ext.host.metrics import MaskedMAE, MetricSums
@@ -152,10 +153,10 @@ class HostRunner(BasicTSRunner):
     def _fit(self) -> None:
         """Fit a model in closed form on the whole training split, once."""
         started = time.monotonic()
-        self.training_unit, self.best_metrics = "epoch", {}
+        self.training_unit, self.best_metrics, self.status = "epoch", {}, RunnerStatus.VALIDATING
         split = self._build_batches(BasicTSMode.TRAIN).split
         if not self.best_path.exists():
-            self.model.fit(split.scaled, split.mask)
+            fit_model(self.model, split, self.cfg.seed, self.run_dir)
             self._init_validation()
             val = self._evaluate(self.val_data_loader).average()
             self.history = [{"epoch": 1, "val": val, "seconds": time.monotonic() - started}]

@@ -10,6 +10,7 @@ from stlora_ext.data.prepared import fingerprint
 from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint, load_weights
 from stlora_ext.host.config import ForecastingConfig
+from stlora_ext.host.fitting import fit_model
 from stlora_ext.host.randomness import derive_seed
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.model import attach
@@ -52,9 +53,8 @@ class STLoRARunnerMixin:
 
     def _init_train(self) -> None:
         super()._init_train()
-        if hasattr(self.model.backbone, "fit") and self.start_epoch == 0:
-            split = self.train_data_loader.split
-            self.model.backbone.fit(split.scaled, split.mask)
+        if hasattr(self.model.backbone, "fit") and self.start_epoch == 0 and self.cfg.backbone_from is None:
+            fit_model(self.model.backbone, self.train_data_loader.split, self.cfg.seed, self.run_dir)
 
     def _build_optimizer(self) -> torch.optim.Optimizer:
         """Return the configured optimizer over exactly the trainable tensors, the adapter in a group of its own."""

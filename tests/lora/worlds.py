@@ -1,6 +1,7 @@
 """Backbones and adapters that the adapter's tests are made of."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -26,7 +27,7 @@ def backbone(name: str, num_nodes: int = NODES, input_len: int = 12) -> torch.nn
     """A backbone with seeded weights; a fitted one is fitted."""
     torch.manual_seed(0)
     exp = experiment("TINY", name, input_len=input_len)
-    model = exp.backbone.arch(model_config(exp, meta(num_nodes, input_len)))
+    model = exp.backbone.arch(model_config(exp, meta(num_nodes, input_len), Path()))
     if exp.backbone.fitted:
         model.fit(torch.randn(50, num_nodes), torch.rand(50, num_nodes) > 0.1)
     return model

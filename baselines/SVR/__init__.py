@@ -1,0 +1,4 @@
+from .arch.svr_arch import SVR
+from .config.svr_config import SVRConfig
+
+__all__ = ["SVR", "SVRConfig"]

@@ -1,0 +1,17 @@
+"""Fitting a model in closed form, by its ``fit(data, mask)``."""
+
+import inspect
+from pathlib import Path
+
+from torch import nn
+
+from stlora_ext.data.windows import SplitTensors
+
+PARTIAL = "fit.partial.npz"
+
+
+def fit_model(model: nn.Module, split: SplitTensors, seed: int, run_dir: Path) -> None:
+    """Fit ``model`` on a split; a model whose ``fit`` asks for them gets the seed and a file for partial results."""
+    offered = {"seed": seed, "partial_path": run_dir / PARTIAL}
+    asked = inspect.signature(model.fit).parameters
+    model.fit(split.scaled, split.mask, **{name: value for name, value in offered.items() if name in asked})
