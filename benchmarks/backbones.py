@@ -1,0 +1,177 @@
+"""Time and memory of one training step (forward, backward, Adam) of every backbone, base and "+".
+
+    python benchmarks/backbones.py                          170 nodes, and growth over 50, 170, 307, 883
+    python benchmarks/backbones.py --models AGCRN --nodes 170
+    python benchmarks/backbones.py --gpus 0 --out backbones.json
+
+Each backbone runs in a process of its own, base and "+" in alternation, with a 2048 x 2048 float32 matrix product
+between the steps: c, its GFLOP/s, makes times of different machines comparable (seconds x c).
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+
+from stlora_ext.cli import Parser, command, positive  # noqa: E402
+from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+
+GROWTH = (50, 170, 307, 883)
+CEILINGS = {"AGCRN": (64, 195), "STGCN": (64, 44), "GWNet": (64, 230), "D2STGNN": (64, 352), "STAE": (16, 344)}
+DEFAULT_BATCH = 64
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    p = Parser(prog="benchmarks/backbones.py", description=__doc__)
+    p.add_argument("--models", nargs="+", metavar="NAME", help="trained backbones (default: all)")
+    p.add_argument("--nodes", type=positive, nargs="+", default=list(GROWTH), metavar="N", help="network sizes")
+    p.add_argument("--steps", type=positive, default=7, metavar="S", help="timed steps at 170 nodes; 3 at other sizes")
+    p.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")
+    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
+    p.add_argument("--out", type=Path, metavar="JSON", help="where to keep the figures")
+    p.add_argument("--worker", nargs=2, metavar=("NAME", "N"), help=argparse.SUPPRESS)
+    return p
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Run the command."""
+    args = parser().parse_args(argv)
+    set_threads(args.threads)
+    if args.worker:
+        print(json.dumps(measure(args.worker[0], int(args.worker[1]), args.steps, args.gpus)))
+        return
+    import experiments.models  # noqa: F401 (registers the backbones)
+    from stlora_ext.records.provenance import git_commit
+    from stlora_ext.registry import backbones, get_backbone
+    names = args.models or [name for name in backbones() if not get_backbone(name).fitted]
+    for name in names:
+        get_backbone(name)
+    print(f"{'model':10}{'N':>5}{'batch':>6}{'seconds':>9}{'spread':>8}{'c':>6}{'s x c':>7}{'limit':>6}{'ceiling':>9}"
+          f"{'MiB':>7}{'+ seconds':>11}{'+ costs':>9}")
+    rows = []
+    for name in names:
+        for nodes in args.nodes:
+            worker = [sys.executable, __file__, "--worker", name, str(nodes), "--gpus", args.gpus,
+                      "--steps", str(args.steps if nodes == 170 else 3)]
+            done = subprocess.run([*worker, *(["--threads", str(args.threads)] if args.threads else [])],
+                                  stdout=subprocess.PIPE, text=True, check=False)
+            if done.returncode:
+                print(f"{name:10}{nodes:5} failed (exit code {done.returncode})", flush=True)
+                continue
+            row = json.loads(done.stdout.splitlines()[-1])
+            rows.append(row)
+            limit = CEILINGS[name][1] if nodes == 170 and name in CEILINGS and not args.gpus else ""
+            print(f"{name:10}{nodes:5}{row['batch']:6}{row['seconds']:9.3f}{row['spread']:8.3f}{row['c']:6.0f}"
+                  f"{row['product']:7.1f}{limit:>6}{row['ceiling_percent']:8.0f}%{row['peak_mib']:7.0f}"
+                  f"{row['plus_seconds']:11.3f}{row['plus_percent']:+8.1f}%", flush=True)
+    if args.out:
+        from stlora_ext.files import write_json
+        write_json(args.out, {"git_commit": git_commit(), "rows": rows})
+
+
+def measure(name: str, nodes: int, steps: int, gpus: str) -> dict[str, Any]:
+    """Measure one backbone at one size, in this process."""
+    import torch
+
+    import experiments.models  # noqa: F401 (registers the backbones)
+    from stlora_ext.host.launcher import use_device
+    from stlora_ext.records.provenance import provenance
+
+    use_device(gpus)
+    device = torch.device("cuda", int(gpus)) if gpus else torch.device("cpu")
+    batch = CEILINGS.get(name, (DEFAULT_BATCH,))[0]
+    with tempfile.TemporaryDirectory() as folder:
+        models = {model: _model(model, nodes, Path(folder)).to(device) for model in (name, f"{name}+")}
+    inputs, stamps = torch.randn(batch, 12, nodes, device=device), torch.rand(batch, 12, 2, device=device)
+    targets = torch.randn(batch, 12, nodes, device=device)
+    step = {model: _step(module, inputs, stamps, targets) for model, module in models.items()}
+    square = torch.randn(2048, 2048, device=device)
+    flops = _flops(models[name], step[name], inputs)
+    times: dict[str, list[float]] = {model: [] for model in (*models, "product")}
+    for turn in range(steps + 1):
+        for model, run in (*step.items(), ("product", lambda: square @ square)):
+            seconds = _timed(run, device)
+            if turn:  # the first turn warms up
+                times[model].append(seconds)
+    median = {model: statistics.median(values) for model, values in times.items()}
+    c = 2 * 2048 ** 3 / min(times["product"]) / 1e9
+    quartiles = statistics.quantiles(times[name], n=4) if len(times[name]) > 1 else [median[name]] * 3
+    peak = (torch.cuda.max_memory_allocated(device) / 2 ** 20 if gpus
+            else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return {"model": name, "nodes": nodes, "batch": batch, "seconds": median[name], "c": c, "product": median[name] * c,
+            "spread": quartiles[2] - quartiles[0], "ceiling_percent": 100 * flops / 1e9 / (median[name] * c),
+            "peak_mib": peak, "plus_seconds": median[f"{name}+"],
+            "plus_percent": 100 * (median[f"{name}+"] / median[name] - 1), "times": times,
+            **{key: value for key, value in provenance(device, None).items() if key in ("hardware", "threads")}}
+
+
+def _model(name: str, nodes: int, folder: Path) -> Any:
+    import numpy as np
+
+    from stlora_ext.data.prepared import Meta
+    from stlora_ext.experiment import experiment
+    from stlora_ext.resolve import build_model
+    source = np.arange(nodes)
+    (folder / "BENCHMARK").mkdir(exist_ok=True)
+    np.savez(folder / "BENCHMARK" / "graph.npz", num_nodes=nodes, source=np.concatenate([source, source]),
+             target=np.concatenate([(source + 1) % nodes, (source * 7 + 3) % nodes]), weight=np.ones(2 * nodes))
+    meta = Meta("BENCHMARK", 0, nodes, 5, 288, "2024-01-01", 0.0, 12, 12, {}, [], True, "")
+    return build_model(experiment("BENCHMARK", name), meta, folder)
+
+
+def _step(model: Any, inputs: Any, stamps: Any, targets: Any) -> Callable[[], None]:
+    import inspect
+
+    import torch
+    forward = getattr(model, "backbone", model).forward
+    batch = {"inputs_timestamps": stamps} if "inputs_timestamps" in inspect.signature(forward).parameters else {}
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+
+    def step() -> None:
+        (model(inputs, **batch) - targets).abs().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return step
+
+
+def _timed(run: Callable[[], Any], device: Any) -> float:
+    import torch
+    started = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - started
+
+
+def _flops(model: Any, step: Callable[[], None], inputs: Any) -> float:
+    """Count a step's floating-point operations: torch's counter, and by formula what it doesn't count on the CPU."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+    with FlopCounterMode(display=False) as counter:
+        step()
+    total = counter.get_total_flops()
+    batch, steps, nodes = inputs.shape
+    for module in model.modules():
+        if isinstance(module, (torch.nn.LSTM, torch.nn.GRU)):
+            gates = 4 if isinstance(module, torch.nn.LSTM) else 3
+            widths = [module.input_size] + [module.hidden_size] * (module.num_layers - 1)
+            total += 3 * sum(2 * batch * nodes * steps * gates * module.hidden_size * (width + module.hidden_size)
+                             for width in widths)
+    return float(total)
+
+
+if __name__ == "__main__":
+    if "--worker" in sys.argv or "-h" not in sys.argv:
+        apply_tuning()
+    command(main)
