@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from experiments.config_file import load_experiment
@@ -28,8 +29,12 @@ def test_there_is_a_config_for_every_data_set_and_backbone():
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_a_config_says_what_its_path_says_and_builds_its_model(path: Path):
+def test_a_config_says_what_its_path_says_and_builds_its_model(path: Path, tmp_path):
     exp = load_experiment(path)
     assert (exp.dataset, exp.model) == (path.parent.name, path.stem.replace("_LoRA", "+"))
     assert len(path.read_text().splitlines()) <= 12
-    build_model(exp, official_meta(exp.dataset), Path())
+    meta = official_meta(exp.dataset)
+    (tmp_path / exp.dataset).mkdir()
+    np.savez(tmp_path / exp.dataset / "graph.npz", num_nodes=meta.num_nodes, source=np.arange(meta.num_nodes - 1),
+             target=np.arange(1, meta.num_nodes), weight=np.ones(meta.num_nodes - 1))
+    build_model(exp, meta, tmp_path)

@@ -20,6 +20,8 @@ from stlora_ext.registry import backbones, get_backbone
 from tests.commands import SHARED
 
 PARITY = Path(os.environ.get("STLORA_PARITY_DIR", SHARED / "reference" / "parity"))
+# A gradient that is zero in exact arithmetic, as an attention key's bias has, is rounding in float32.
+ROUNDING = 1e-8
 NEURAL = [name for name in backbones() if not get_backbone(name).fitted]
 
 
@@ -61,7 +63,7 @@ def test_a_backbone_computes_what_its_reference_computes(name, tmp_path):
             if ours is None:
                 assert not reference.any(), f"{key} reaches the output"
             else:
-                assert np.abs(ours.numpy() - reference).max() <= 1e-4 * np.abs(reference).max(), key
+                assert np.abs(ours.numpy() - reference).max() <= 1e-4 * np.abs(reference).max() + ROUNDING, key
 
     output = without_dropout(model).train()(**batch)
     assert np.abs(output.detach().numpy() - arrays["output_train_nodropout"]).max() <= 1e-5

@@ -1,0 +1,113 @@
+"""The recurrence of an adaptive graph convolutional GRU, with a hand-written backward pass.
+
+Autograd would add a weight gradient of every node at every step; here the gradients that don't feed the recurrence are
+one product over all steps. Nodes come first in memory, which both products want: the graph's ``[N, N] x [N, B H]`` and
+the ``[B, H] x [H, O]`` of the weights, batched over nodes.
+"""
+
+import torch
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+
+class GraphRecurrence(torch.autograd.Function):
+    """States of a layer from the input's share of its gates.
+
+    ``z, r = sigmoid(input + sum_k S_k h W_k)``, ``c = tanh(input + sum_k S_k (z h) V_k)``, new state
+    ``r h + (1 - r) c``, with S_0 the identity and a zero state at the start.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, inputs: torch.Tensor, supports: torch.Tensor, gate_weights: torch.Tensor,
+                update_weights: torch.Tensor) -> torch.Tensor:
+        """Run over all steps.
+
+        Args:
+            ctx: Autograd's context.
+            inputs: The input's share of z, r and c, bias included, ``[N, T, B, 3 H]``.
+            supports: ``S_1, S_2, ..``, ``[K - 1, N, N]``.
+            gate_weights: W, ``[N, K, H, 2 H]``.
+            update_weights: V, ``[N, K, H, H]``.
+
+        Returns:
+            torch.Tensor: States ``[N, T, B, H]``.
+        """
+        num_nodes, steps, batch_size, width = inputs.shape
+        hidden = width // 3
+        states = inputs.new_empty(num_nodes, steps, batch_size, hidden)
+        reset, diffused_states, diffused_reset = (  # z h, S_k h and S_k (z h); step 0 has none, its state is zero
+            inputs.new_empty(count, num_nodes, steps - 1, batch_size, hidden)
+            for count in (1, len(supports), len(supports)))
+        gates, candidates = [], []
+        for t in range(steps):
+            gate, candidate = inputs[:, t, :, :2 * hidden], inputs[:, t, :, 2 * hidden:]
+            if t == 0:
+                gates.append(torch.sigmoid(gate))
+                candidates.append(torch.tanh(candidate))
+                torch.mul(1 - gates[0][..., hidden:], candidates[0], out=states[:, 0])
+                continue
+            state = states[:, t - 1]
+            gates.append(_convolve(gate, state, supports, gate_weights, diffused_states[:, :, t - 1]).sigmoid_())
+            product = torch.mul(gates[t][..., :hidden], state, out=reset[0, :, t - 1])
+            candidates.append(
+                _convolve(candidate, product, supports, update_weights, diffused_reset[:, :, t - 1]).tanh_())
+            torch.lerp(candidates[t], state, gates[t][..., hidden:], out=states[:, t])
+        ctx.save_for_backward(supports, gate_weights, update_weights, states)
+        ctx.kept = gates, candidates, reset, diffused_states, diffused_reset
+        return states
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, grad_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the gradients of ``forward``'s arguments."""
+        supports, gate_weights, update_weights, states = ctx.saved_tensors
+        gates, candidates, reset, diffused_states, diffused_reset = ctx.kept
+        num_nodes, steps, batch_size, hidden = states.shape
+        grad_inputs = states.new_empty(num_nodes, steps, batch_size, 3 * hidden)
+        grad_supports = torch.zeros_like(supports)
+        carried = torch.zeros_like(states[:, 0])
+        for t in reversed(range(steps)):
+            z, r = gates[t].split(hidden, dim=-1)
+            candidate, state = candidates[t], states[:, t - 1] if t else torch.zeros_like(carried)
+            grad_z, grad_r, grad_candidate = grad_inputs[:, t].split(hidden, dim=-1)
+            grad = grad_states[:, t] + carried
+            carried = grad * r
+            torch.ops.aten.tanh_backward.grad_input(grad - carried, candidate, grad_input=grad_candidate)
+            torch.ops.aten.sigmoid_backward.grad_input(grad.mul_(state - candidate), r, grad_input=grad_r)
+            if t == 0:
+                grad_z.zero_()
+                continue
+            grad_reset = torch.zeros_like(carried)
+            _convolve_back(grad_candidate, reset[0, :, t - 1], supports, update_weights, grad_reset, grad_supports)
+            torch.ops.aten.sigmoid_backward.grad_input(grad_reset * state, z, grad_input=grad_z)
+            carried.addcmul_(grad_reset, z)
+            _convolve_back(grad_inputs[:, t, :, :2 * hidden], state, supports, gate_weights, carried, grad_supports)
+
+        previous = states[:, :-1]
+        grad_gates, grad_candidates = grad_inputs[:, 1:].split((2 * hidden, hidden), dim=-1)
+        return (grad_inputs, grad_supports, _weight_gradient([previous, *diffused_states], grad_gates),
+                _weight_gradient([reset[0], *diffused_reset], grad_candidates))
+
+
+def _convolve(offset: torch.Tensor, state: torch.Tensor, supports: torch.Tensor, weights: torch.Tensor,
+              diffused: torch.Tensor) -> torch.Tensor:
+    """Return ``offset + sum_k S_k state W_k`` ``[N, B, O]`` and leave ``S_k state`` in ``diffused``."""
+    total = torch.baddbmm(offset, state, weights[:, 0])
+    for k, support in enumerate(supports):
+        torch.mm(support, state.flatten(1), out=diffused[k].view(len(support), -1))
+        total.baddbmm_(diffused[k], weights[:, k + 1])
+    return total
+
+
+def _convolve_back(grad: torch.Tensor, state: torch.Tensor, supports: torch.Tensor, weights: torch.Tensor,
+                   grad_state: torch.Tensor, grad_supports: torch.Tensor) -> None:
+    """Add the gradients of ``_convolve``'s state and supports to ``grad_state`` and ``grad_supports``."""
+    grad_state.baddbmm_(grad, weights[:, 0].mT)
+    for k, support in enumerate(supports):
+        product = torch.bmm(grad, weights[:, k + 1].mT).flatten(1)
+        grad_state.view(len(support), -1).addmm_(support.t(), product)
+        grad_supports[k].addmm_(product, state.flatten(1).t())
+
+
+def _weight_gradient(factors: list[torch.Tensor], grad: torch.Tensor) -> torch.Tensor:
+    """Return ``[N, K, H, O]`` from K factors ``[N, T, B, H]`` and a gradient ``[N, T, B, O]``."""
+    return torch.stack([torch.bmm(factor.flatten(1, 2).mT, grad.flatten(1, 2)) for factor in factors], dim=1)

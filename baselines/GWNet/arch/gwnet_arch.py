@@ -1,0 +1,195 @@
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from baselines.dropout import ResidualDropout
+from baselines.supports import read_graph, transition_matrices
+
+from ..config.gwnet_config import GWNetConfig
+
+
+class GatedConv(nn.Module):
+    """Dilated temporal convolution ``tanh(filter(x)) * sigmoid(gate(x))`` of a sequence that is a list of steps.
+
+    Args:
+        in_channels: Input channels.
+        out_channels: Output channels.
+        kernel_size: Taps.
+        dilation: Steps between two taps.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, dilation: int) -> None:
+        super().__init__()
+        self.kernel_size, self.dilation = kernel_size, dilation
+        self.filter = nn.Linear(kernel_size * in_channels, out_channels)
+        self.gate = nn.Linear(kernel_size * in_channels, out_channels)
+
+    def forward(self, steps: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Map T steps ``[M, in_channels]`` to T - (kernel_size - 1) dilation steps ``[M, out_channels]``."""
+        weight = torch.cat([self.filter.weight, self.gate.weight]).t()
+        taps = weight.reshape(self.kernel_size, -1, weight.shape[1]).unbind()
+        bias = torch.cat([self.filter.bias, self.gate.bias])
+        results = []
+        for first in range(len(steps) - (self.kernel_size - 1) * self.dilation):
+            result = torch.addmm(bias, steps[first], taps[0])
+            for k in range(1, self.kernel_size):
+                result.addmm_(steps[first + k * self.dilation], taps[k])
+            filtered, gate = result.chunk(2, dim=1)
+            results.append(torch.tanh(filtered) * torch.sigmoid(gate))
+        return results
+
+
+class GraphConv(nn.Module):
+    """Diffusion ``W cat[f, f S_1, .., f S_K] + b``, dropout and residual connection.
+
+    The channels are mixed before the nodes, so that the products with all supports and their sum are one product.
+
+    Args:
+        in_channels: Input channels.
+        out_channels: Output channels.
+        num_supports: K.
+        dropout: Dropout of the diffusion.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, num_supports: int, dropout: float) -> None:
+        super().__init__()
+        self.num_supports = num_supports
+        self.linear = nn.Linear((1 + num_supports) * in_channels, out_channels)
+        self.dropout = ResidualDropout(dropout)
+
+    def forward(self, steps: list[torch.Tensor], residuals: list[torch.Tensor],
+                supports: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Diffuse every step.
+
+        Args:
+            steps: Tensors ``[N * B, in_channels]``.
+            residuals: What to add, tensors ``[N * B, out_channels]``.
+            supports: Matrices ``[N, n N]`` of n transposed supports side by side; the n sum up to ``num_supports``.
+
+        Returns:
+            list[torch.Tensor]: Tensors ``[N * B, out_channels]``.
+        """
+        out_channels, num_nodes = self.linear.out_features, supports[0].shape[0]
+        weight = self.linear.weight.view(out_channels, 1 + self.num_supports, -1).permute(1, 2, 0)
+        own, *others = weight.split([1] + [support.shape[1] // num_nodes for support in supports])
+        results = []
+        for step, residual in zip(steps, residuals, strict=True):
+            result = torch.addmm(self.linear.bias, step, own[0]).view(num_nodes, -1)  # [N, B * out_channels]
+            for support, mixing in zip(supports, others, strict=True):
+                mixed = torch.bmm(step.expand(len(mixing), -1, -1), mixing)  # [n, N * B, out_channels]
+                result = torch.addmm(result, support, mixed.view(support.shape[1], -1))
+            results.append(self.dropout(residual, result.view(-1, out_channels)))
+        return results
+
+
+class GWNet(nn.Module):
+    """Graph WaveNet: gated dilated convolutions in time, diffusion along given and learned graphs.
+
+    Paper: Graph WaveNet for Deep Spatial-Temporal Graph Modeling (Wu et al., IJCAI 2019).
+
+    A sequence is a list of steps ``[N * B, channels]``, each small enough to stay in cache. What never reaches the
+    output does not exist: skip connections but for the last step, the last layer's graph convolution and norm.
+
+    Args:
+        config: Lengths, graph and widths.
+
+    Raises:
+        ValueError: If there is no graph to diffuse along.
+    """
+
+    def __init__(self, config: GWNetConfig) -> None:
+        super().__init__()
+        self.use_time_of_day, self.use_day_of_week = config.use_time_of_day, config.use_day_of_week
+        dilations = [2 ** layer for _ in range(config.num_blocks) for layer in range(config.layers_per_block)]
+        residual, dilation, skip = config.residual_channels, config.dilation_channels, config.skip_channels
+        self.receptive_field = 1 + (config.kernel_size - 1) * sum(dilations)
+        self.diffusion_order, self.adaptive = config.diffusion_order, config.adaptive
+        self.register_buffer("fixed_supports", self._fixed_supports(config), persistent=False)
+        if config.adaptive:
+            self.source_embedding = nn.Parameter(torch.randn(config.num_nodes, config.adaptive_rank))
+            self.target_embedding = nn.Parameter(torch.randn(config.adaptive_rank, config.num_nodes))
+        num_supports = (2 * config.use_graph + config.adaptive) * config.diffusion_order
+
+        self.input_layer = nn.Linear(1 + config.use_time_of_day + config.use_day_of_week, residual)
+        self.gated_convs = nn.ModuleList(GatedConv(residual, dilation, config.kernel_size, d) for d in dilations)
+        self.skip_layers = nn.ModuleList(nn.Linear(dilation, skip) for _ in dilations)
+        self.graph_convs = nn.ModuleList(GraphConv(dilation, residual, num_supports, config.dropout)
+                                         for _ in dilations[1:])
+        self.norms = nn.ModuleList(nn.BatchNorm2d(residual) for _ in dilations[1:])
+        self.hidden_layer = nn.Linear(skip, config.end_channels)
+        self.output_layer = nn.Linear(config.end_channels, config.output_len)
+
+    @staticmethod
+    def _fixed_supports(config: GWNetConfig) -> torch.Tensor | None:
+        """Return the powers of the transposed transition matrices side by side, or None without the graph."""
+        if not config.use_graph:
+            if not config.adaptive:
+                raise ValueError("use_graph=False and adaptive=False: expected at least one graph; set one of them")
+            return None
+        if config.graph_path is None:
+            raise ValueError("use_graph=True, but graph_path is None: prepare the data set with --graph, or set "
+                             "use_graph=False")
+        adjacency = read_graph(config.graph_path, "GWNet")
+        if len(adjacency) != config.num_nodes:
+            raise ValueError(f"num_nodes={config.num_nodes}: the graph {config.graph_path} has {len(adjacency)} nodes; "
+                             "give the graph of the same data set")
+        return torch.cat([side_by_side(support, config.diffusion_order)
+                          for support in transition_matrices(adjacency)], dim=1)
+
+    def _supports(self) -> list[torch.Tensor]:
+        """Return the given supports and the learned ones, each set ``[N, n N]``."""
+        supports = [] if self.fixed_supports is None else [self.fixed_supports]
+        if self.adaptive:
+            learned = torch.softmax(torch.relu(self.source_embedding @ self.target_embedding), dim=1)
+            supports.append(side_by_side(learned, self.diffusion_order))
+        return supports
+
+    def _sequence(self, inputs: torch.Tensor, inputs_timestamps: torch.Tensor) -> list[torch.Tensor]:
+        """Return the projected steps ``[N * B, residual_channels]``, from the receptive field's first step on."""
+        channels = [inputs]
+        if self.use_time_of_day:
+            channels.append(inputs_timestamps[:, :, :1].expand_as(inputs))
+        if self.use_day_of_week:
+            channels.append(inputs_timestamps[:, :, 1:].expand_as(inputs))
+        sequence = torch.stack(channels, dim=-1).permute(1, 2, 0, 3).flatten(1, 2)  # [input_len, N * B, channels]
+        sequence = F.pad(sequence, (0, 0, 0, 0, max(self.receptive_field - len(sequence), 0), 0))
+        return [self.input_layer(step) for step in sequence]
+
+    def forward(self, inputs: torch.Tensor, inputs_timestamps: torch.Tensor) -> torch.Tensor:
+        """Forecast.
+
+        Args:
+            inputs: Normalised readings ``[B, input_len, num_nodes]``.
+            inputs_timestamps: Time of day and day of week ``[B, input_len, 2]``.
+
+        Returns:
+            torch.Tensor: Normalised forecast ``[B, output_len, num_nodes]``.
+        """
+        batch_size, _, num_nodes = inputs.shape
+        supports = self._supports()
+        steps, last_steps = self._sequence(inputs, inputs_timestamps), []
+        for i, gated_conv in enumerate(self.gated_convs):
+            filtered = gated_conv(steps)
+            last_steps.append(filtered[-1])
+            if i < len(self.graph_convs):
+                steps = self.graph_convs[i](filtered, steps[-len(filtered):], supports)
+                steps = normalized(self.norms[i], steps)
+
+        skip = torch.addmm(sum(layer.bias for layer in self.skip_layers), torch.cat(last_steps, dim=1),
+                           torch.cat([layer.weight for layer in self.skip_layers], dim=1).t())
+        forecast = self.output_layer(torch.relu(self.hidden_layer(torch.relu(skip))))  # [N * B, output_len]
+        return forecast.view(num_nodes, batch_size, -1).permute(1, 2, 0)
+
+
+def side_by_side(support: torch.Tensor, order: int) -> torch.Tensor:
+    """Return ``[S^T, (S^2)^T, ..]`` up to the order, ``[N, order N]``."""
+    powers = [support.t()]
+    for _ in range(order - 1):
+        powers.append(powers[-1] @ support.t())
+    return torch.cat(powers, dim=1)
+
+
+def normalized(norm: nn.BatchNorm2d, steps: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Batch-normalise steps ``[M, channels]`` over all of them, as one tensor with the channels last."""
+    sequence = torch.stack(steps).unsqueeze(2).permute(0, 3, 1, 2)  # [T, channels, M, 1]
+    return list(norm(sequence).permute(0, 2, 3, 1).squeeze(2).unbind())

@@ -1,0 +1,92 @@
+"""Every backbone, small, on a network of 11 nodes (a number that is no other dimension of any of them)."""
+
+import functools
+import inspect
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+import experiments.models  # noqa: F401 (registers the backbones)
+from stlora_ext.data.prepared import Meta
+from stlora_ext.experiment import Experiment, experiment
+from stlora_ext.resolve import build_model
+
+NODES = 11
+SMALL = {
+    "LSTM": {"embed_size": 8, "hidden_size": 16, "end_size": 24},
+    "STGCN": {"block_channels": ((16, 8, 16), (16, 8, 16)), "output_channels": (24, 24)},
+    "GWNet": {"residual_channels": 8, "dilation_channels": 8, "skip_channels": 16, "end_channels": 24,
+              "adaptive_rank": 4},
+    "AGCRN": {"hidden_size": 16, "node_embedding_dim": 4},
+    "STAE": {"input_embedding_dim": 8, "time_of_day_embedding_dim": 8, "day_of_week_embedding_dim": 8,
+             "adaptive_embedding_dim": 8, "feed_forward_dim": 16, "num_layers": 2},
+    "D2STGNN": {"hidden_size": 8, "num_layers": 2, "node_embed_size": 4, "time_embed_size": 4, "gate_size": 16,
+                "forecast_size": 24, "end_size": 24},
+}
+
+
+@functools.cache
+def data_folder(num_nodes: int) -> Path:
+    """A folder with the graph of a data set "SMALL": directed, with self-loops, the last node isolated."""
+    folder = Path(tempfile.mkdtemp())
+    (folder / "SMALL").mkdir()
+    generator = np.random.default_rng(0)
+    adjacency = np.where(generator.random((num_nodes, num_nodes)) < 0.4, generator.random((num_nodes, num_nodes)), 0)
+    adjacency[-1] = adjacency[:, -1] = 0
+    source, target = np.nonzero(adjacency)
+    np.savez(folder / "SMALL" / "graph.npz", num_nodes=num_nodes, source=source, target=target,
+             weight=adjacency[source, target].astype(np.float32))
+    return folder
+
+
+def meta(num_nodes: int = NODES, input_len: int = 12, has_graph: bool = True) -> Meta:
+    """The description of that data set."""
+    return Meta("SMALL", 400, num_nodes, 5, 288, "2024-01-01", 0.0, input_len, 12,
+                {"train": 200, "val": 80, "test": 97}, [], has_graph, "sha256:0")
+
+
+def small_experiment(name: str, **settings) -> Experiment:
+    """An experiment with the small model; ``name`` may end in "+"."""
+    return experiment("SMALL", name, model_settings=SMALL.get(name.removesuffix("+"), {}), **settings)
+
+
+def small_backbone(name: str, num_nodes: int = NODES, input_len: int = 12) -> nn.Module:
+    """A backbone with seeded weights; a fitted one is fitted."""
+    torch.manual_seed(0)
+    exp = small_experiment(name, input_len=input_len)
+    model = build_model(exp, meta(num_nodes, input_len), data_folder(num_nodes))
+    if exp.backbone.fitted:
+        model.fit(torch.randn(80, num_nodes), torch.rand(80, num_nodes) > 0.1)
+    return model
+
+
+def windows(size: int = 3, num_nodes: int = NODES, steps: int = 12, seed: int = 1) -> torch.Tensor:
+    """Normalised inputs ``[size, steps, num_nodes]``."""
+    return torch.randn(size, steps, num_nodes, generator=torch.Generator().manual_seed(seed))
+
+
+def forecast(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """Call a model, with or without adapter, giving it the times it asks for: windows from Friday 23:30 on."""
+    forward = getattr(model, "backbone", model).forward
+    if "inputs_timestamps" not in inspect.signature(forward).parameters:
+        return model(inputs)
+    steps = torch.arange(inputs.shape[1]) + 5 * 288 - 6
+    stamps = torch.stack([steps % 288 / 288, steps // 288 % 7 / 7], dim=1).expand(len(inputs), -1, 2)
+    return model(inputs, inputs_timestamps=stamps.to(inputs.device))
+
+
+def permute_nodes(model: nn.Module, order: torch.Tensor) -> None:
+    """Permute the nodes in all that a backbone holds per node, supports included."""
+    tensors = [*model.parameters(), *model.buffers()]
+    with torch.no_grad():
+        for tensor in tensors:
+            for dim, size in enumerate(tensor.shape):
+                if size == NODES:
+                    tensor.copy_(tensor.index_select(dim, order))
+            if tensor.dim() == 2 and tensor.shape == (3 * NODES, NODES):  # VAR: lags times nodes
+                tensor.copy_(tensor.view(3, NODES, NODES)[:, order].reshape(3 * NODES, NODES))
+            elif tensor.dim() == 2 and len(tensor) == NODES != tensor.shape[1] and tensor.shape[1] % NODES == 0:
+                tensor.copy_(tensor.view(NODES, -1, NODES)[:, :, order].reshape(tensor.shape))  # GWNet: side by side
