@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from .layers import Dropout
+from ...dropout import Dropout
 
 
 class DiffusionBlock(nn.Module):

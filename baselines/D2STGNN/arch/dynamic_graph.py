@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .layers import Dropout
+from ...dropout import Dropout
 
 
 def masked_powers(graph: torch.Tensor, order: int) -> list[torch.Tensor]:

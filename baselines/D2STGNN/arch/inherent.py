@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .layers import Dropout, sinusoids
+from ...dropout import Dropout
+from .layers import sinusoids
 from .recurrent import GRUOverTime
 
 

@@ -2,9 +2,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from baselines.dropout import ResidualDropout
 from baselines.supports import read_graph, transition_matrices
 
+from ...dropout import ResidualDropout
 from ..config.gwnet_config import GWNetConfig
 
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from ...dropout import Dropout
 from ...supports import normalized_laplacian, read_graph
 from ..config.stgcn_config import STGCNConfig
 
@@ -147,18 +148,6 @@ class Laplacian(nn.Module):
         """Return the product with ``x``, ``[N, M]``."""
         sparse = self.sparse is not None and x.device.type == "cpu" and x.dtype == self.sparse.dtype
         return SymmetricProduct.apply(self.sparse if sparse else self.matrix, x)
-
-
-class Dropout(nn.Dropout):
-    """Dropout whose CPU masks come from 16 random bits per element, several times faster than Bernoulli draws."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Drop elements of ``x``; a probability other than 0.5 is rounded to a multiple of 2^-16."""
-        if not (self.training and 0 < self.p < 1 and x.device.type == "cpu"):
-            return super().forward(x)
-        bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-2**63, None).view(torch.int16)
-        kept = bits[:x.numel()].view(x.shape) >= min(round(self.p * 2**16), 2**16 - 1) - 2**15
-        return x * (kept * (1 / (1 - self.p)))
 
 
 class STBlock(nn.Module):
