@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from basicts.configs import BasicTSModelConfig
 from torch import nn
@@ -51,9 +52,9 @@ def backbones() -> list[str]:
     return list(_BACKBONES)
 
 
-def models() -> list[str]:
-    """Return every model: each backbone, and the backbone with an adapter, "NAME+"."""
-    return [model for name in _BACKBONES for model in (name, f"{name}+")]
+def models(pattern: str = "*") -> list[str]:
+    """Return every model whose name matches: each backbone, and the backbone with an adapter, "NAME+"."""
+    return [model for name in _BACKBONES for model in (name, f"{name}+") if fnmatchcase(model, pattern)]
 
 
 def get_backbone(name: str) -> Backbone:

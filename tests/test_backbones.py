@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from stlora_ext.errors import UserError
-from stlora_ext.registry import backbones, get_backbone, register
+from stlora_ext.registry import backbones, get_backbone, models, register
 from stlora_ext.resolve import build_model
 from tests.small import NODES, data_folder, forecast, meta, permute_nodes, small_experiment, windows
 from tests.small import small_backbone as build
@@ -86,6 +86,11 @@ def test_ha_is_the_mean_of_the_readings_that_are_there():
 def test_unknown_models_are_answered_with_the_nearest():
     with pytest.raises(UserError, match="unknown model 'LSTN': did you mean 'LSTM'"):
         get_backbone("LSTN")
+
+
+def test_models_are_listed_with_wildcards():
+    assert models("ST*") == ["STGCN", "STGCN+", "STAE", "STAE+"]
+    assert set(models()) == set(backbones()) | {f"{name}+" for name in backbones()}
 
 
 def test_replacing_a_registered_backbone_warns_with_both_names():

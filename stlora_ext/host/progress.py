@@ -28,6 +28,7 @@ class Progress:
         self.title, self.num_epochs, self.first_epoch = title, num_epochs, first_epoch
         self.started = time.monotonic()
         self.bar: Optional[tqdm] = None
+        self.outlook = ""
 
     def epoch(self, batches: Iterable, epoch: int) -> tqdm:
         """Return ``batches`` wrapped in the bar of ``epoch``; drawn on a terminal only."""
@@ -37,15 +38,16 @@ class Progress:
         return self.bar
 
     def loss(self, value: float) -> None:
-        """Show the running training loss in the bar."""
+        """Show in the bar the running training loss, the best validation error and the time left for the run."""
         if not self.bar.disable:
-            self.bar.set_postfix_str(f"loss {value:.3f}", refresh=False)
+            self.bar.set_postfix_str(f"loss {value:.3f}{self.outlook}", refresh=False)
 
     def epoch_done(self, epoch: int, loss: float, val_mae: Optional[float], best: Optional[float],
                    seconds: float) -> None:
         """Print the line of a finished epoch."""
         done = epoch - self.first_epoch + 1
         left = (time.monotonic() - self.started) / done * (self.num_epochs - epoch)
+        self.outlook = ("" if best is None else f", best val MAE {best:.3f}") + f", run left {duration(left)}"
         validation = "" if val_mae is None else f"  val MAE {val_mae:.3f} (best {best:.3f})"
         tqdm.write(f"{self.title} epoch {epoch}/{self.num_epochs}  loss {loss:.3f}{validation}  {seconds:.1f} s, "
                    f"left {duration(left)}", file=sys.stderr)
