@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from stlora_ext.data.prepared import Meta
+from stlora_ext.data.prepared import SPLITS, Meta, load_split
 from stlora_ext.errors import UserError
 from stlora_ext.experiment import Experiment, configuration
 from stlora_ext.files import atomic_path
@@ -77,7 +77,10 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
             for name in ("last.pt", "best.pt"):
                 (run_dir / name).unlink(missing_ok=True)
         commit = git_commit()
-        build_model(exp, meta, place.data)  # refuses what can't be built before anything is written
+        # What can't be built or read is refused now, not after hours of training.
+        build_model(exp, meta, place.data)
+        for split in SPLITS:
+            load_split(place.data, meta, split, memmap=True)
         cfg = host_config(exp, meta, place.data, seed, place.gpus, run_dir, place.save_results)
         runner = launch_training(cfg, HostRunner if exp.adapter is None else STLoRARunner)
         record = _record(key, exp, meta, runner, commit)

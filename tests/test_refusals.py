@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import shutil
 
 import pytest
 
@@ -94,6 +95,20 @@ def test_a_damaged_checkpoint_is_named_and_deleting_it_is_the_remedy(damage, run
     last.unlink()
     run_command.main(run_tiny())
     assert list(records(tmp_path)) == [record]
+
+
+@pytest.mark.parametrize("file", ["train_data.npy", "val_timestamps.npy", "test_data.npy"])
+@pytest.mark.parametrize("damage", ["truncated", "absent"])
+def test_a_damaged_data_set_is_named_before_training(file, damage, run_tiny, tiny_data, tmp_path, capsys):
+    shutil.copytree(tiny_data / "TINY", tmp_path / "TINY")
+    path = tmp_path / "TINY" / file
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:500])
+    else:
+        path.unlink()
+    line = refusal(run_command.main, run_tiny("--data", str(tmp_path)), capsys)
+    assert f"{path} cannot be read" in line and "datasets/simulate.py TINY" in line
+    assert not list((tmp_path / "results").rglob("*.pt"))
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": "other"}', '{"format": "stlora-run-record-1"}'])
