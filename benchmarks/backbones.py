@@ -85,6 +85,7 @@ def measure(name: str, nodes: int, steps: int, gpus: str) -> dict[str, Any]:
     import torch
 
     import experiments.models  # noqa: F401 (registers the backbones)
+    from benchmarks.flops import count_flops
     from stlora_ext.host.launcher import use_device
     from stlora_ext.records.provenance import provenance
 
@@ -97,7 +98,7 @@ def measure(name: str, nodes: int, steps: int, gpus: str) -> dict[str, Any]:
     targets = torch.randn(batch, 12, nodes, device=device)
     step = {model: _step(module, inputs, stamps, targets) for model, module in models.items()}
     square = torch.randn(2048, 2048, device=device)
-    flops = _flops(models[name], step[name], inputs)
+    flops = count_flops(models[name], step[name], batch, nodes, inputs.shape[1])
     times: dict[str, list[float]] = {model: [] for model in (*models, "product")}
     for turn in range(steps + 1):
         for model, run in (*step.items(), ("product", lambda: square @ square)):
@@ -105,7 +106,7 @@ def measure(name: str, nodes: int, steps: int, gpus: str) -> dict[str, Any]:
             if turn:  # the first turn warms up
                 times[model].append(seconds)
     median = {model: statistics.median(values) for model, values in times.items()}
-    c = 2 * 2048 ** 3 / min(times["product"]) / 1e9
+    c = 2 * 2048 ** 3 / median["product"] / 1e9
     quartiles = statistics.quantiles(times[name], n=4) if len(times[name]) > 1 else [median[name]] * 3
     peak = (torch.cuda.max_memory_allocated(device) / 2 ** 20 if gpus
             else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
@@ -152,23 +153,6 @@ def _timed(run: Callable[[], Any], device: Any) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - started
-
-
-def _flops(model: Any, step: Callable[[], None], inputs: Any) -> float:
-    """Count a step's floating-point operations: torch's counter, and by formula what it doesn't count on the CPU."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-    with FlopCounterMode(display=False) as counter:
-        step()
-    total = counter.get_total_flops()
-    batch, steps, nodes = inputs.shape
-    for module in model.modules():
-        if isinstance(module, (torch.nn.LSTM, torch.nn.GRU)):
-            gates = 4 if isinstance(module, torch.nn.LSTM) else 3
-            widths = [module.input_size] + [module.hidden_size] * (module.num_layers - 1)
-            total += 3 * sum(2 * batch * nodes * steps * gates * module.hidden_size * (width + module.hidden_size)
-                             for width in widths)
-    return float(total)
 
 
 if __name__ == "__main__":

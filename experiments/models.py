@@ -16,12 +16,12 @@ register("HA", HA, HAConfig, fitted=True, deterministic=True)
 register("VAR", VAR, VARConfig, fitted=True, deterministic=True)
 register("SVR", SVR, SVRConfig, fitted=True)
 register("LSTM", LSTM, LSTMConfig, TrainingSettings(
-    lr=1e-3, weight_decay=5e-4, clip_grad_norm=5.0, lr_milestones=(50, 80)))
+    lr=1e-3, weight_decay=5e-4, clip_grad_norm=5.0, lr_milestones=(50, 80)), tested_with=("compile", "bf16"))
 register("STGCN", STGCN, STGCNConfig, TrainingSettings(
-    lr=4e-4, weight_decay=3e-4, lr_milestones=(1, 50), batch_size=16))
+    lr=4e-4, weight_decay=3e-4, lr_milestones=(1, 50), batch_size=16), tested_with=("compile",))
 register("GWNet", GWNet, GWNetConfig, TrainingSettings(
     lr=2e-3, weight_decay=1e-4, clip_grad_norm=5.0, lr_milestones=(1, 50), batch_size=16))
-register("AGCRN", AGCRN, AGCRNConfig, TrainingSettings(lr=3e-3))
+register("AGCRN", AGCRN, AGCRNConfig, TrainingSettings(lr=3e-3), tested_with=("compile", "bf16"))
 register("STAE", STAE, STAEConfig, TrainingSettings(
     lr=1e-3, weight_decay=3e-4, lr_milestones=(20, 25), lr_gamma=0.1, batch_size=16))
 register("D2STGNN", D2STGNN, D2STGNNConfig, TrainingSettings(

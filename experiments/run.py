@@ -37,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
                    help="model.pt of the trained backbone, for --protocol adapt")
     p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="where runs and records go")
     p.add_argument("--data", type=Path, default=ROOT / "datasets", metavar="DIR", help="where prepared data sets lie")
+    p.add_argument("--compile", action="store_true", help="run the model through torch.compile")
+    p.add_argument("--bf16", action="store_true", help="forward passes under bfloat16 autocast; results of their own")
     p.add_argument("--save-results", action="store_true", help="keep the test set's forecasts as .npy files")
     p.add_argument("--dry-run", action="store_true", help="print what would run, and stop")
     p.add_argument("--force", action="store_true", help="repeat finished runs")
@@ -59,6 +61,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     overrides = parse_assignments(args.assignments)
     overrides.update({key: value for key, value in (("num_epochs", args.epochs), ("batch_size", args.batch_size))
                       if value is not None})
+    if args.bf16:
+        overrides["bf16"] = True
     if args.seeds:
         overrides["seeds"] = [seed for seeds in args.seeds for seed in seeds]
     exp = exp.override(overrides)
@@ -68,7 +72,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         exp = exp.with_arm(args.arm)
     use_device(args.gpus)
     meta = open_dataset(exp.dataset, args.data)
-    place = Place(args.data, args.results, args.gpus, args.save_results)
+    place = Place(args.data, args.results, args.gpus, args.save_results, args.compile)
     if args.dry_run:
         describe(exp, meta, place)
         return
@@ -82,11 +86,12 @@ def describe(exp, meta, place) -> None:
     from stlora_ext.cell import run_key
     from stlora_ext.experiment import configuration
     from stlora_ext.lora.model import parameter_counts
-    from stlora_ext.resolve import build_model
+    from stlora_ext.resolve import build_model, host_config
     print(f"{exp.dataset} / {exp.model}, protocol {exp.protocol}, arm {exp.arm}, on "
           + (f"GPU {place.gpus}" if place.gpus else "CPU"))
     for group, values in configuration(exp).items():
         print(f"  {group}: {json.dumps(values)}")
+    host_config(exp, meta, place.data, None, compiled=place.compiled)
     counts = parameter_counts(build_model(exp, meta, place.data))
     print(f"  parameters: {counts['backbone']:,} backbone, {counts['adapter']:,} adapter, "
           f"{counts['trainable']:,} trainable"

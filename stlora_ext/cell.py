@@ -32,12 +32,15 @@ class Place:
         results: Folder of runs and records.
         gpus: Number of the GPU; None or "": CPU.
         save_results: Whether to keep the test set's forecasts.
+        compiled: Whether to run the model through ``torch.compile``; it moves results by rounding alone, and by
+            other draws of dropout.
     """
 
     data: Path
     results: Path
     gpus: Optional[str] = None
     save_results: bool = False
+    compiled: bool = False
 
 
 def run_key(exp: Experiment, meta: Meta, seed: Optional[int]) -> RunKey:
@@ -81,7 +84,8 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
         build_model(exp, meta, place.data)
         for split in SPLITS:
             load_split(place.data, meta, split, memmap=True)
-        cfg = host_config(exp, meta, place.data, seed, place.gpus, run_dir, place.save_results)
+        cfg = host_config(exp, meta, place.data, seed, place.gpus, run_dir, place.save_results,
+                          place.compiled)
         runner = launch_training(cfg, HostRunner if exp.adapter is None else STLoRARunner)
         record = _record(key, exp, meta, runner, commit)
         with atomic_path(run_dir / "model.pt") as temporary:
@@ -108,7 +112,7 @@ def _record(key: RunKey, exp: Experiment, meta: Meta, runner: HostRunner,
                      "curriculum": exp.training.curriculum,
                      "seconds_per_epoch": seconds[len(seconds) // 2], "history": runner.history},
         "parameters": parameter_counts(runner.model),
-        "provenance": provenance(runner.device, commit),
+        "provenance": {**provenance(runner.device, commit), "compiled": runner.cfg.compile_model},
     }
 
 

@@ -123,7 +123,7 @@ class Experiment:
 
 def _without_training(training: TrainingSettings) -> TrainingSettings:
     # What a fitted model ignores must not set its runs apart.
-    kept = ("input_len", "output_len", "eval_batch_size")
+    kept = ("input_len", "output_len", "eval_batch_size", "bf16")
     return TrainingSettings(**{name: getattr(training, name) for name in kept})
 
 

@@ -22,6 +22,7 @@ class Backbone:
         training: Published training settings.
         fitted: Fitted once by ``fit(data, mask)`` instead of trained by gradient.
         deterministic: No seed changes the result; one record serves every seed.
+        tested_with: Which of ``compile`` and ``bf16`` its tests cover; the others are refused.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Backbone:
     training: TrainingSettings
     fitted: bool = False
     deterministic: bool = False
+    tested_with: tuple[str, ...] = ()
 
 
 _BACKBONES: dict[str, Backbone] = {}
@@ -37,13 +39,13 @@ _BACKBONES: dict[str, Backbone] = {}
 
 def register(name: str, arch: type[nn.Module], config: type[BasicTSModelConfig],
              training: TrainingSettings = TrainingSettings(), *,  # noqa: B008 (frozen)
-             fitted: bool = False, deterministic: bool = False) -> Backbone:
+             fitted: bool = False, deterministic: bool = False, tested_with: tuple[str, ...] = ()) -> Backbone:
     """Register a backbone under ``name``; a name taken by another architecture is replaced with a warning."""
     known = _BACKBONES.get(name)
     if known is not None and known.arch is not arch:
         warnings.warn(f"backbone '{name}': {known.arch.__module__}.{known.arch.__name__} is replaced by "
                       f"{arch.__module__}.{arch.__name__}", stacklevel=2)
-    _BACKBONES[name] = Backbone(name, arch, config, training, fitted, deterministic)
+    _BACKBONES[name] = Backbone(name, arch, config, training, fitted, deterministic, tested_with)
     return _BACKBONES[name]
 
 

@@ -17,6 +17,7 @@ from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.lora.model import attach, widened
 from stlora_ext.lora.predictor import Predictor, STLoRAConfig
 from stlora_ext.lora.runner import STLoRAForecastingConfig, load_backbone_hash
+from stlora_ext.registry import backbones, get_backbone
 from stlora_ext.settings import field_names
 
 
@@ -59,13 +60,19 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
 
 
 def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int], gpus: Optional[str] = None,
-                run_dir: Optional[Path] = None, save_results: bool = False) -> ForecastingConfig:
+                run_dir: Optional[Path] = None, save_results: bool = False,
+                compiled: bool = False) -> ForecastingConfig:
     """Build the host's configuration of one run.
 
     Raises:
-        UserError: If the data set was prepared for other window lengths.
+        UserError: If the data set was prepared for other window lengths, or the model isn't tested as asked.
     """
     training = exp.training
+    for option, asked in (("compile", compiled), ("bf16", training.bf16)):
+        if asked and option not in exp.backbone.tested_with:
+            tested = [name for name in backbones() if option in get_backbone(name).tested_with]
+            raise UserError(f"--{option}: not tested with {exp.backbone.name}, only with {', '.join(tested)}; "
+                            "leave it out")
     if (training.input_len, training.output_len) != (meta.input_len, meta.output_len):
         raise UserError(f"input_len={training.input_len}, output_len={training.output_len}: {meta.name} was "
                         f"prepared for {meta.input_len} and {meta.output_len}; prepare it again under another name "
@@ -94,7 +101,8 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]
         train_batch_size=training.batch_size, val_batch_size=training.eval_batch_size,
         test_batch_size=training.eval_batch_size, eval_horizons=[3, 6, 12], seed=0 if seed is None else seed,
         gpus=gpus or None, save_results=save_results, ckpt_save_dir=str(run_dir) if run_dir else ".",
-        data_fingerprint=meta.fingerprint, run_title=_title(exp, seed), **settings)
+        data_fingerprint=meta.fingerprint, run_title=_title(exp, seed), bf16=training.bf16, compile_model=compiled,
+        **settings)
 
 
 def _title(exp: Experiment, seed: Optional[int]) -> str:

@@ -32,6 +32,7 @@ class TrainingSettings:
         val_interval: Epochs between validations; the last epoch is always validated.
         input_len: Input steps of a window.
         output_len: Forecast steps of a window.
+        bf16: Forward passes under bfloat16 autocast.
     """
 
     num_epochs: int = 100
@@ -49,6 +50,7 @@ class TrainingSettings:
     val_interval: int = 1
     input_len: int = 12
     output_len: int = 12
+    bf16: bool = False
 
     @property
     def curriculum(self) -> bool:

@@ -43,6 +43,9 @@ def records(tmp_path):
     ([*TINY, "--gpus", "99"], "on the CPU: the same command with --gpus ''"),
     (["-c", "experiments/PEMS08/LSTM.py"], "bring PEMS08.npz and PEMS08.csv and run: python datasets/prepare.py"),
     ([*TINY, "--set", "input_len=6"], "prepare it again under another name with --input-len 6"),
+    (["-c", "experiments/TINY/GWNet.py", "--compile"], "--compile: not tested with GWNet, only with LSTM, STGCN"),
+    (["-c", "experiments/TINY/STGCN_LoRA.py", "--bf16"], "--bf16: not tested with STGCN, only with LSTM, AGCRN"),
+    (["-c", "experiments/TINY/HA.py", "--bf16"], "--bf16: not tested with HA"),
     ([*TINY, "--epoch", "3"], "unrecognized arguments: --epoch 3"),
     ([], "-c/--config"),
 ])

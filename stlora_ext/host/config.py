@@ -20,7 +20,7 @@ from stlora_ext.host.scaler import GlobalZScoreScaler
 _RESULT_INDEPENDENT = ("gpu_num", "seed", "ckpt_save_dir", "metrics", "eval_horizons", "data_fingerprint", "run_title",
                        "backbone_from", "val_data_shuffle", "test_data_shuffle", "loss", "taskflow")
 # Keys that can change it though BasicTS leaves them out; here they are left out at these values only.
-_RESULT_RELEVANT = {"val_interval": 1, "tf32": False}
+_RESULT_RELEVANT = {"val_interval": 1, "tf32": False, "bf16": False}
 # Keys that have no effect in this runner, with the one value that says so.
 _WITHOUT_EFFECT = {"loss": "MAE", "rescale": True, "null_to_num": 0.0, "ckpt_save_strategy": None,
                    "test_interval": None, "num_steps": None, "best_metric": "min", "train_data_collate_fn": None,
@@ -108,4 +108,6 @@ class ForecastingConfig(_StrictConfig):
                                                                          "during training."})
     data_fingerprint: Optional[str] = field(default=None, metadata={"help": "Fingerprint of the data set; checkpoints "
                                                                             "of other data are refused."})
+    bf16: bool = field(default=False, metadata={"help": "Forward passes under bfloat16 autocast; weights, loss and "
+                                                        "metrics stay float32."})
     run_title: str = field(default="", metadata={"help": "What the process title and progress lines begin with."})

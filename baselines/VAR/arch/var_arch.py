@@ -46,9 +46,12 @@ class VAR(nn.Module):
         self.node_mean.copy_((data * mask).sum(dim=0, dtype=torch.float64) / mask.sum(dim=0).clamp(min=1))
         series = self._filled(data[None], mask[None])[0].double().cpu().numpy()
         lags = [series[self.order - k:len(series) - k] for k in range(1, self.order + 1)]
-        design = np.concatenate([*lags, np.ones((len(lags[0]), 1))], axis=1)  # [rows - order, order N + 1]
-        solution = scipy.linalg.lstsq(design, series[self.order:], cond=_CUTOFF, overwrite_a=True, overwrite_b=True,
-                                      check_finite=False)[0]
+        system = np.concatenate([*lags, np.ones((len(lags[0]), 1)), series[self.order:]], axis=1)
+        unknowns = system.shape[1] - series.shape[1]  # order N + 1
+        # A triangle of the unknowns' size has the same solution; the solver's pivoting is slow on all the rows.
+        triangle = scipy.linalg.qr(system, mode="r", overwrite_a=True, check_finite=False)[0][:unknowns]
+        solution = scipy.linalg.lstsq(triangle[:, :unknowns], triangle[:, unknowns:], cond=_CUTOFF,
+                                      lapack_driver="gelsy", check_finite=False)[0]
         self.coefficients.copy_(torch.from_numpy(solution[:-1]))
         self.intercept.copy_(torch.from_numpy(solution[-1]))
 

@@ -1,0 +1,56 @@
+"""The benchmark commands run and count right; no test asserts on a time."""
+
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from benchmarks.flops import count_flops
+from tests.commands import refused, run, succeeded
+
+
+def counted(step) -> int:
+    return count_flops(torch.nn.Identity(), step, 1, 1, 1)
+
+
+def test_operations_that_the_counter_misses_are_counted():
+    a, b, c = torch.randn(4, 3), torch.randn(3, 5), torch.zeros(4, 5)
+    assert counted(lambda: a @ b) == counted(lambda: c.addmm_(a, b)) == 2 * 4 * 3 * 5
+    assert counted(lambda: torch.zeros(2, 4, 5).baddbmm_(a.expand(2, -1, -1), b.expand(2, -1, -1))) == 2 * 2 * 60
+
+
+def test_attention_counts_as_its_two_products_and_five_in_backward():
+    query, key, value = (torch.randn(2, 3, 40, 8, requires_grad=True) for _ in range(3))
+    product = 2 * 2 * 3 * 40 * 40 * 8
+    assert counted(lambda: F.scaled_dot_product_attention(query, key, value).sum().backward()) == 7 * product
+
+
+@pytest.mark.filterwarnings("ignore:Sparse:UserWarning")
+def test_a_sparse_matrix_counts_its_elements():
+    sparse = torch.diag(torch.tensor([1.0, 0.0, 2.0, 3.0])).to_sparse_csr()
+    assert counted(lambda: sparse @ torch.ones(4, 5)) == 2 * 3 * 5
+
+
+def test_an_lstm_counts_all_steps_forward_and_twice_backward():
+    model = torch.nn.LSTM(3, 8)
+    assert count_flops(model, lambda: None, batch=2, num_nodes=5, input_len=12) == 3 * 2 * 2 * 5 * 12 * 4 * 8 * (3 + 8)
+
+
+def test_the_backbones_benchmark_keeps_what_it_prints(tmp_path):
+    printed = succeeded(run("benchmarks/backbones.py", "--models", "LSTM", "--nodes", "6", "--steps", "1", "--out",
+                            tmp_path / "b.json"))
+    row = json.loads((tmp_path / "b.json").read_text())["rows"][0]
+    assert (row["model"], row["nodes"], row["batch"]) == ("LSTM", 6, 64)
+    assert f"{row['seconds']:.3f}" in printed
+
+
+def test_the_var_benchmark_keeps_what_it_prints(tmp_path):
+    printed = succeeded(run("benchmarks/var.py", "--nodes", "5", "--rows", "80", "--out", tmp_path / "v.json"))
+    assert printed.startswith("VAR, 5 nodes, 80 rows")
+    assert json.loads((tmp_path / "v.json").read_text())["seconds"] > 0
+
+
+def test_an_unknown_backbone_is_refused_by_name():
+    assert "unknown model 'LSTMM': did you mean 'LSTM'" in refused(
+        run("benchmarks/backbones.py", "--models", "LSTMM", "--nodes", "6"))
