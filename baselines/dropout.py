@@ -20,7 +20,7 @@ class Dropout(nn.Dropout):
         if not self.training or not 0 < dropped < _LEVELS or inputs.device.type != "cpu":
             return None
         words = torch.empty(-(-inputs.numel() // 4), dtype=torch.int64).random_(-2**63, None)
-        kept = words.view(torch.int16)[:inputs.numel()].view(inputs.shape) >= dropped - _LEVELS // 2
+        kept = words.view(torch.int16)[:inputs.numel()].view(inputs.shape).ge_(dropped - _LEVELS // 2)
         return kept.to(inputs.dtype).mul_(_LEVELS / (_LEVELS - dropped))
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Optional
 
 import torch
@@ -8,6 +9,7 @@ from ...supports import read_graph, transition_matrices
 from ..config.d2stgnn_config import D2STGNNConfig
 from .diffusion import DiffusionBlock, forecast_diffusion
 from .dynamic_graph import DynamicGraph, masked_powers, static_graph
+from .head import Head
 from .inherent import InherentBlock
 
 
@@ -58,26 +60,26 @@ class Layer(nn.Module):
                                       max_len, backcast=not last)
 
     def forward(self, signal: torch.Tensor, times: torch.Tensor, nodes: torch.Tensor,
-                graphs: torch.Tensor) -> tuple[Optional[torch.Tensor], torch.Tensor, torch.Tensor]:
+                graphs: Sequence[torch.Tensor]) -> tuple[Optional[torch.Tensor], torch.Tensor, torch.Tensor]:
         """Separate one layer's signals.
 
         Args:
-            signal: ``[L, B, N, H]``.
-            times: Time embeddings of all input steps ``[input_len, B, 2 * time_embed_size]``.
+            signal: ``[B, N, L, H]``.
+            times: Time embeddings of all input steps ``[B, input_len, 2 * time_embed_size]``.
             nodes: Node embeddings ``[N, 2 * node_embed_size]``.
-            graphs: Copies of the graphs, one beside the other ``[B, N, G * N]``.
+            graphs: G graphs ``[B, N, N]``.
 
         Returns:
-            tuple: What is left of the signal ``[L - k_t + 1, B, N, H]`` (None in the last layer), what the diffusion
-            forecast starts from ``[k_t + 1, B, N, H]`` and the inherent forecast states ``[num_forecasts, B, N, H]``.
+            tuple: What is left of the signal ``[B, N, L - k_t + 1, H]`` (None in the last layer), what the diffusion
+            forecast starts from ``[B, N, k_t + 1, H]`` and the inherent forecast states ``[num_forecasts, H, B * N]``.
         """
         time_weight, node_weight = self.gate_layer.weight.split([times.shape[2], nodes.shape[1]], dim=1)
-        of_times = F.linear(times[-len(signal):], time_weight, self.gate_layer.bias)  # [L, B, gate_size]
-        hidden = torch.relu(of_times.unsqueeze(2) + F.linear(nodes, node_weight))
-        gate = torch.sigmoid(self.gate_output(hidden))  # [L, B, N, 1]
+        of_times = F.linear(times[:, -signal.shape[2]:], time_weight, self.gate_layer.bias)  # [B, L, gate_size]
+        hidden = (of_times.unsqueeze(1) + F.linear(nodes, node_weight).unsqueeze(1)).relu_()
+        gate = torch.sigmoid(self.gate_output(hidden))  # [B, N, L, 1]
         rest, start = self.diffusion(signal, gate, graphs)
-        rest, inherent = self.inherent(rest, self.num_forecasts)
-        return rest, start, inherent
+        left, inherent = self.inherent(rest.flatten(0, 1), self.num_forecasts)
+        return None if left is None else left.view_as(rest), start, inherent
 
 
 class D2STGNN(nn.Module):
@@ -126,31 +128,31 @@ class D2STGNN(nn.Module):
             torch.Tensor: Normalised forecast ``[B, output_len, num_nodes]``.
         """
         config, batch_size = self.config, len(inputs)
-        timestamps = inputs_timestamps.transpose(0, 1)  # [L, B, 2]
-        slots = (timestamps[..., 0] * config.steps_per_day + 0.5).long() % config.steps_per_day
-        days = (timestamps[..., 1] * 7 + 0.5).long() % 7
+        slots = (inputs_timestamps[..., 0] * config.steps_per_day + 0.5).long() % config.steps_per_day
+        days = (inputs_timestamps[..., 1] * 7 + 0.5).long() % 7
         times = torch.cat([F.embedding(slots, self.time_of_day_embedding),
-                           F.embedding(days, self.day_of_week_embedding)], dim=-1)  # [L, B, 2 * time_embed_size]
+                           F.embedding(days, self.day_of_week_embedding)], dim=-1)  # [B, L, 2 * time_embed_size]
         up, down = self.node_embedding_up, self.node_embedding_down
-        copies = [copy for graph in self.dynamic_graph(inputs.transpose(1, 2), times[-1], [down, up])
-                  for copy in masked_powers(graph, config.spatial_order)]
-        copies += [copy.expand(batch_size, -1, -1)
-                   for copy in masked_powers(static_graph(down, up), config.spatial_order)]
-        graphs = torch.cat(copies, dim=2)  # [B, N, 3 * k_s * N]
+        graphs = [power for graph in self.dynamic_graph(inputs.transpose(1, 2), times[:, -1], [down, up])
+                  for power in masked_powers(graph, config.spatial_order)]
+        graphs += [power.expand(batch_size, -1, -1)
+                   for power in masked_powers(static_graph(down, up), config.spatial_order)]
         nodes = torch.cat([up, down], dim=1)
-        signal = self.input_layer(inputs.transpose(0, 1).unsqueeze(-1))  # [L, B, N, H]
+        signal = self.input_layer(inputs.transpose(1, 2).unsqueeze(-1))  # [B, N, L, H]
         starts, inherent = [], []
         for layer in self.layers:
             signal, start, states = layer(signal, times, nodes, graphs)
             starts.append(start)
             inherent.append(states)
-        diffused = forecast_diffusion([layer.diffusion for layer in self.layers], starts, graphs,
-                                      config.output_len // config.gap)
+        num_forecasts = config.output_len // config.gap
+        diffused = forecast_diffusion([layer.diffusion for layer in self.layers], starts, torch.cat(graphs, dim=2),
+                                      num_forecasts)
         branches = [layer.diffusion.forecast_layer for layer in self.layers]
         branches += [layer.inherent.forecast_layer for layer in self.layers]
         weight = torch.cat([branch.weight for branch in branches], dim=1)
         bias = torch.stack([branch.bias for branch in branches]).sum(0)
-        states = torch.cat([diffused, *inherent], dim=-1)  # [num_forecasts, B, N, 2 * num_layers * H]
-        hidden = torch.relu(F.linear(states, weight, bias))
-        forecast = self.output_layer(torch.relu(self.hidden_layer(hidden)))  # [num_forecasts, B, N, gap]
-        return forecast.permute(1, 0, 3, 2).flatten(1, 2)
+        # [num_forecasts, 2 * num_layers * H, B * N]
+        states = torch.cat([diffused.flatten(1, 2).transpose(1, 2), *inherent], dim=1)
+        forecast = Head.apply(states, weight, bias, self.hidden_layer.weight, self.hidden_layer.bias,
+                              self.output_layer.weight, self.output_layer.bias)  # [num_forecasts, gap, B * N]
+        return forecast.view(config.output_len, batch_size, config.num_nodes).transpose(0, 1)

@@ -1,3 +1,4 @@
+import functools
 import math
 from collections.abc import Sequence
 from typing import Optional
@@ -7,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ...dropout import Dropout
+from .attention import Pair, Weigh
 from .layers import sinusoids
 from .recurrent import GRUOverTime
 
@@ -38,66 +40,81 @@ class InherentBlock(nn.Module):
         self.backcast_layer = nn.Linear(hidden_size, hidden_size) if backcast else None
         self.norm = nn.LayerNorm(hidden_size) if backcast else None
         self.scale = 1 / math.sqrt(hidden_size // num_heads)
-        heads = torch.eye(num_heads).repeat_interleave(hidden_size // num_heads, dim=1)  # [heads, H]
-        self.register_buffer("heads", heads, persistent=False)
-        encoding = None if max_len is None else sinusoids(max_len, hidden_size).unsqueeze(1)
+        encoding = None if max_len is None else sinusoids(max_len, hidden_size)
         self.register_buffer("encoding", encoding, persistent=False)
 
-    def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        """Attend with projected queries, keys and values ``[L, R, H]``; returns ``[L, R, H]``."""
-        def split(projected: torch.Tensor) -> torch.Tensor:
-            return projected.unflatten(-1, (self.num_heads, -1)).permute(1, 2, 0, 3)  # [R, heads, L, H / heads]
-        # Keys in rows: a softmax over the short last dimension takes several times longer on the CPU.
-        scores = split(key * self.scale) @ split(query).transpose(2, 3)
-        shares = self.dropout(torch.softmax(scores, dim=2))  # [R, heads, L, L]
-        mixed = shares.transpose(2, 3) @ split(value)
-        return self.dropout(self.attention_output(mixed.permute(2, 0, 1, 3).flatten(2)))
+    def project(self, states: torch.Tensor) -> list[torch.Tensor]:
+        """Return queries, keys and values of ``[L, H, R]``, each ``[L, heads, H / heads, R]``."""
+        projected = project(self.attention_input, states).unflatten(1, (3, self.num_heads, -1))
+        return [*projected.unbind(1)]
 
-    def attend_once(self, query: torch.Tensor, keys: Sequence[torch.Tensor],
-                    values: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Attend with one query ``[R, H]`` to pieces of keys and values ``[., R, H]``; returns ``[R, H]``."""
+    def attend(self, query: torch.Tensor, keys: Sequence[torch.Tensor], values: Sequence[torch.Tensor]
+               ) -> torch.Tensor:
+        """Attend with queries to pieces of keys and values, all ``[., heads, H / heads, R]``; returns ``[., H, R]``."""
         query = query * self.scale
-        scores = torch.cat([F.linear(key * query, self.heads) for key in keys])  # [L, R, heads]
-        shares = self.dropout(torch.softmax(scores, dim=0)).split([len(value) for value in values])
-        mixed = [(F.linear(share, self.heads.t()) * value).sum(0) for share, value in zip(shares, values, strict=True)]
-        return self.dropout(self.attention_output(sum(mixed)))
-
-    def encoded(self, states: torch.Tensor) -> torch.Tensor:
-        """Add the positional encoding to ``[L, R, H]``."""
-        return self.dropout(states + self.encoding[:len(states)])
+        scores = torch.cat([Pair.apply(key, query) for key in keys])
+        shares = self.dropout(torch.softmax(scores, dim=0)).transpose(0, 1).split([len(v) for v in values], dim=1)
+        mixed = functools.reduce(torch.add, map(Weigh.apply, shares, values))
+        return self.dropout(project(self.attention_output, mixed.flatten(1, 2)))
 
     def forward(self, signal: torch.Tensor, num_forecasts: int) -> tuple[Optional[torch.Tensor], torch.Tensor]:
         """Separate the inherent signal.
 
         Args:
-            signal: ``[L, B, N, H]``.
+            signal: ``[R, L, H]``.
             num_forecasts: Number of decoded hidden states.
 
         Returns:
-            tuple: What is left of the signal ``[L, B, N, H]`` (None in the last layer) and the forecast states
-            ``[num_forecasts, B, N, H]``.
+            tuple: What is left of the signal ``[R, L, H]`` (None in the last layer) and the forecast states
+            ``[num_forecasts, H, R]``.
         """
-        cell, hidden_size = self.gru_cell, signal.shape[-1]
-        states = self.dropout(GRUOverTime.apply(signal.flatten(1, 2), cell.weight_ih, cell.weight_hh, cell.bias_ih,
-                                                cell.bias_hh))  # [L, B * N, H]
-        entered = states if self.encoding is None else self.encoded(states)
-        query, key, value = self.attention_input(entered).chunk(3, dim=-1)
-        attended = self.attend(query, key, value)
-        keys, values, last = [key], [value], states[-1]
-        weights, biases = self.attention_input.weight.chunk(3), self.attention_input.bias.chunk(3)
-        forecasts = [attended[-1]]
-        for _ in range(num_forecasts - 1):
-            new = cell(forecasts[-1], last)
-            query, key, value = self.attention_input(new.unsqueeze(0)).chunk(3, dim=-1)
-            if self.encoding is None:
-                keys, values, last = [*keys, key], [*values, value], new
-            else:
-                states = self.encoded(torch.cat([states, new.unsqueeze(0)]))
-                keys, values = [F.linear(states, weights[1], biases[1])], [F.linear(states, weights[2], biases[2])]
-                last = states[-1]
-            forecasts.append(self.attend_once(query[0], keys, values))
-        decoded = torch.stack(forecasts).view(num_forecasts, *signal.shape[1:3], hidden_size)
+        rows, length, hidden_size = signal.shape
+        states = self.step(signal.permute(1, 2, 0), signal.new_zeros(hidden_size, rows))
+        states = self.dropout(states)
+        entered = states if self.encoding is None else self.dropout(states + self.encoding[:length].unsqueeze(2))
+        query, key, value = self.project(entered)
+        attended = self.attend(query, [key], [value])
+        forecasts = self.forecast(states, key, value, attended[-1:], num_forecasts)
         if self.backcast_layer is None:
-            return None, decoded
-        backcast = torch.relu(self.backcast_layer(attended)).view_as(signal)
-        return self.norm(signal - backcast), decoded
+            return None, forecasts
+        backcast = project(self.backcast_layer, attended).relu_().permute(2, 0, 1)
+        return self.norm(signal - backcast), forecasts
+
+    def step(self, inputs: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        """Run the recurrent unit over ``[L, H, R]`` from ``[H, R]``; returns the states ``[L, H, R]``."""
+        cell = self.gru_cell
+        return GRUOverTime.apply(inputs, state, cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
+
+    def forecast(self, states: torch.Tensor, key: torch.Tensor, value: torch.Tensor, first: torch.Tensor,
+                 num_forecasts: int) -> torch.Tensor:
+        """Decode the forecast states ``[num_forecasts, H, R]``, which begin with ``first``.
+
+        The first layer adds the positional encoding to all states again at each step. Keys and values are linear in the
+        states, so what is added to them is the projected encoding.
+        """
+        forecasts, last, position = [first], states[-1], len(states)
+        if self.encoding is not None and num_forecasts > 1:
+            _, key, value = self.project(states)
+            _, weight_key, weight_value = self.attention_input.weight.chunk(3)
+            added = [F.linear(self.encoding, weight).view(len(self.encoding), self.num_heads, -1, 1)
+                     for weight in (weight_key, weight_value)]
+        keys, values = [key], [value]
+        for _ in range(num_forecasts - 1):
+            new = self.step(forecasts[-1], last)
+            last = new[0]
+            query, key, value = self.project(new)
+            keys, values = [*keys, key], [*values, value]
+            if self.encoding is not None:
+                last = last + self.encoding[position].unsqueeze(1)
+                sizes = [len(piece) for piece in keys]
+                keys, values = ([piece + of_piece for piece, of_piece in zip(
+                    pieces, encoding[:position + 1].split(sizes), strict=True)]
+                    for pieces, encoding in zip((keys, values), added, strict=True))
+                position += 1
+            forecasts.append(self.attend(query, keys, values))
+        return torch.cat(forecasts)
+
+
+def project(layer: nn.Linear, columns: torch.Tensor) -> torch.Tensor:
+    """Apply a linear layer to the columns of ``[L, in, R]``; returns ``[L, out, R]``."""
+    return torch.baddbmm(layer.bias.unsqueeze(1), layer.weight.expand(len(columns), -1, -1), columns)

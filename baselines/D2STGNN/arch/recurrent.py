@@ -2,55 +2,63 @@ import torch
 
 
 class GRUOverTime(torch.autograd.Function):
-    """A gated recurrent unit over all steps from a zero state, as one node of the backward pass.
+    """A gated recurrent unit over all steps, as one node of the backward pass.
 
     ``r, z = sigmoid(W_ih x + b_ih + W_hh h + b_hh)``, ``n = tanh(W_in x + b_in + r (W_hn h + b_hn))``,
-    ``h' = n + z (h - n)``. The weights' gradients are one product over all steps.
+    ``h' = n + z (h - n)``. Sequences are columns: each gate is one contiguous block.
     """
 
     @staticmethod
-    def forward(ctx, inputs: torch.Tensor, weight_ih: torch.Tensor, weight_hh: torch.Tensor, bias_ih: torch.Tensor,
-                bias_hh: torch.Tensor) -> torch.Tensor:
-        """Run over the steps of ``[L, R, H]``; returns the states ``[L, R, H]``."""
-        length, rows, _ = inputs.shape
+    def forward(ctx, inputs: torch.Tensor, initial: torch.Tensor, weight_ih: torch.Tensor, weight_hh: torch.Tensor,
+                bias_ih: torch.Tensor, bias_hh: torch.Tensor) -> torch.Tensor:
+        """Run over the steps of ``[L, H, R]`` from the state ``[H, R]``; returns the states ``[L, H, R]``."""
+        length, _, rows = inputs.shape
         hidden_size = weight_hh.shape[1]
-        of_inputs = torch.addmm(bias_ih, inputs.flatten(0, 1), weight_ih.t()).view(length, rows, -1)
-        gates = torch.empty_like(of_inputs)  # reset, update, candidate
-        reset_parts = inputs.new_empty(length, rows, hidden_size)
-        states = inputs.new_zeros(1 + length, rows, hidden_size)
-        of_state = inputs.new_empty(rows, 3 * hidden_size)
+        both = 2 * hidden_size  # rows of the reset and the update gate
+        bias = bias_ih.clone()
+        bias[:both] += bias_hh[:both]
+        gates = torch.baddbmm(bias.unsqueeze(1), weight_ih.expand(length, -1, -1), inputs)  # reset, update, candidate
+        reset_parts = inputs.new_empty(length, hidden_size, rows)
+        states = inputs.new_empty(length, hidden_size, rows)
+        state = initial
         for t in range(length):
-            torch.addmm(bias_hh, states[t], weight_hh.t(), out=of_state)
-            reset_parts[t] = of_state[:, 2 * hidden_size:]
-            both = torch.add(of_inputs[t, :, :2 * hidden_size], of_state[:, :2 * hidden_size],
-                             out=gates[t, :, :2 * hidden_size]).sigmoid_()
-            reset, update = both.chunk(2, dim=1)
-            candidate = torch.addcmul(of_inputs[t, :, 2 * hidden_size:], reset, reset_parts[t],
-                                      out=gates[t, :, 2 * hidden_size:])
+            gates[t, :both].addmm_(weight_hh[:both], state).sigmoid_()
+            torch.addmm(bias_hh[both:].unsqueeze(1), weight_hh[both:], state, out=reset_parts[t])
+            reset, update, candidate = gates[t].chunk(3)
+            candidate.addcmul_(reset, reset_parts[t])
             candidate.mul_(2).sigmoid_().mul_(2).sub_(1)  # tanh, which takes several times longer on the CPU
-            torch.lerp(candidate, states[t], update, out=states[t + 1])
-        ctx.save_for_backward(inputs, weight_ih, weight_hh, gates, reset_parts, states)
-        return states[1:]
+            state = torch.lerp(candidate, state, update, out=states[t])
+        ctx.save_for_backward(inputs, initial, weight_ih, weight_hh, gates, reset_parts, states)
+        return states
 
     @staticmethod
     def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        inputs, weight_ih, weight_hh, gates, reset_parts, states = ctx.saved_tensors
-        length, rows, hidden_size = reset_parts.shape
-        of_inputs, of_states = torch.empty_like(gates), torch.empty_like(gates)
-        carried = torch.zeros_like(reset_parts[0])
+        inputs, initial, weight_ih, weight_hh, gates, reset_parts, states = ctx.saved_tensors
+        length, hidden_size, rows = reset_parts.shape
+        of_inputs = torch.empty_like(inputs)
+        of_gates = gates.new_empty(4 * hidden_size, rows)
+        of_ih = of_gates[:3 * hidden_size]
+        of_reset, of_update, of_candidate, of_part = of_gates.view(4, hidden_size, rows)  # part: W_hn h + b_hn
+        of_weight_ih, of_weight_hh = torch.zeros_like(weight_ih), torch.zeros_like(weight_hh)
+        of_biases = gates.new_zeros(4 * hidden_size)
+        both = 2 * hidden_size
+        carried = torch.zeros_like(states[0])
         for t in reversed(range(length)):
-            reset, update, candidate = gates[t].chunk(3, dim=1)
-            carried = carried + gradient[t]
-            of_update = carried * (states[t] - candidate)
+            reset, update, candidate = gates[t].chunk(3)
+            previous = states[t - 1] if t else initial
+            carried += gradient[t]
+            torch.mul(carried, previous - candidate, out=of_update)
+            torch.ops.aten.sigmoid_backward(of_update, update, grad_input=of_update)
             kept = carried * update
-            of_candidate = torch.ops.aten.tanh_backward(carried - kept, candidate)
-            of_reset = of_candidate * reset_parts[t]
-            of_inputs[t, :, :hidden_size] = torch.ops.aten.sigmoid_backward(of_reset, reset)
-            of_inputs[t, :, hidden_size:2 * hidden_size] = torch.ops.aten.sigmoid_backward(of_update, update)
-            of_inputs[t, :, 2 * hidden_size:] = of_candidate
-            of_states[t, :, :2 * hidden_size] = of_inputs[t, :, :2 * hidden_size]
-            torch.mul(of_candidate, reset, out=of_states[t, :, 2 * hidden_size:])
-            carried = torch.addmm(kept, of_states[t], weight_hh)
-        of_inputs, of_states = of_inputs.flatten(0, 1), of_states.flatten(0, 1)
-        return (torch.mm(of_inputs, weight_ih).view_as(inputs), of_inputs.t() @ inputs.flatten(0, 1),
-                of_states.t() @ states[:-1].flatten(0, 1), of_inputs.sum(0), of_states.sum(0))
+            torch.ops.aten.tanh_backward(carried.sub_(kept), candidate, grad_input=of_candidate)
+            torch.mul(of_candidate, reset_parts[t], out=of_reset)
+            torch.ops.aten.sigmoid_backward(of_reset, reset, grad_input=of_reset)
+            torch.mul(of_candidate, reset, out=of_part)
+            torch.mm(weight_ih.t(), of_ih, out=of_inputs[t])
+            of_weight_ih.addmm_(of_ih, inputs[t].t())
+            of_weight_hh[:both].addmm_(of_gates[:both], previous.t())
+            of_weight_hh[both:].addmm_(of_part, previous.t())
+            of_biases += of_gates.sum(1)
+            carried = kept.addmm_(weight_hh[:both].t(), of_gates[:both]).addmm_(weight_hh[both:].t(), of_part)
+        return (of_inputs, carried, of_weight_ih, of_weight_hh, of_biases[:3 * hidden_size],
+                torch.cat([of_biases[:both], of_biases[3 * hidden_size:]]))

@@ -4,9 +4,11 @@ from torch import nn
 
 from ...dropout import ResidualDropout
 from ..config.stae_config import STAEConfig
+from .group_attention import GroupAttention
 
-# Up to this length the fused attention costs more than it saves.
-SHORT = 32
+# Up to the first length, PyTorch's fused attention costs more than it saves; up to the second, a function of our own
+# is faster on a CPU, and its memory, which grows with the square, is no matter.
+SHORT, LONG = 32, 512
 
 
 class AttentionLayer(nn.Module):
@@ -44,18 +46,23 @@ class AttentionLayer(nn.Module):
         """
         if projected is None:
             projected = F.linear(tokens, *self.projection())
-        heads = projected.view(*tokens.shape[:2], 3, self.num_heads, -1)
-        query, key, value = (part.transpose(1, 2) for part in heads.unbind(2))  # [G, heads, L, model_dim / heads]
-        attended = attention(query, key, value).transpose(1, 2).reshape(tokens.shape)
+        attended = attention(projected, self.num_heads)
         tokens = self.attention_norm(self.dropout(tokens, self.out(attended)))
         return self.feed_forward_norm(self.dropout(tokens, self.reduce(self.expand(tokens).relu_())))
 
 
-def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """Return ``softmax(Q K^T / sqrt(width)) V`` of ``[G, heads, L, width]``; short sequences by plain products."""
-    if query.shape[2] > SHORT:
-        return F.scaled_dot_product_attention(query, key, value)
-    return torch.softmax(query @ (key * key.shape[-1] ** -0.5).transpose(2, 3), dim=-1) @ value
+def attention(projected: torch.Tensor, num_heads: int) -> torch.Tensor:
+    """Return ``softmax(Q K^T / sqrt(width)) V`` ``[G, L, model_dim]`` of all heads; Q, K, V are side by side."""
+    groups, length, _ = projected.shape
+    if SHORT < length <= LONG and projected.requires_grad and projected.device.type == "cpu":
+        return GroupAttention.apply(projected, num_heads)
+    heads = projected.view(groups, length, 3, num_heads, -1)
+    query, key, value = (part.transpose(1, 2) for part in heads.unbind(2))  # [G, heads, L, width]
+    if length > SHORT:
+        attended = F.scaled_dot_product_attention(query, key, value)
+    else:
+        attended = torch.softmax(query @ (key * key.shape[-1] ** -0.5).transpose(2, 3), dim=-1) @ value
+    return attended.transpose(1, 2).reshape(groups, length, -1)
 
 
 class STAE(nn.Module):

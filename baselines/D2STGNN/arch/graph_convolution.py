@@ -1,0 +1,88 @@
+import torch
+
+_NUMBERS = 1 << 19  # of a signal, whose products take G times as many
+
+
+class WindowSum(torch.autograd.Function):
+    """A linear layer on every window of k_t steps, ReLU, and the sum of its k_t blocks.
+
+    A window is k_t * H consecutive numbers of a row, so it is read in place.
+    """
+
+    @staticmethod
+    def forward(ctx, signal: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """Map ``[R, L + k_t - 1, H]`` with ``[k_t * H, k_t * H]`` to ``[R, L, H]``."""
+        rows, steps, hidden_size = signal.shape
+        width = len(weight)
+        kernel = width // hidden_size
+        total = signal.new_empty(rows, steps - kernel + 1, hidden_size)
+        mapped = signal.new_empty(total.shape[1], rows, width)
+        for t, (blocks, window) in enumerate(zip(mapped, WindowSum.windows(signal, kernel), strict=True)):
+            torch.mm(window, weight.t(), out=blocks).relu_()
+            torch.sum(blocks.view(rows, kernel, hidden_size), 1, out=total[:, t])
+        ctx.save_for_backward(signal, weight, mapped)
+        return total
+
+    @staticmethod
+    def windows(signal: torch.Tensor, kernel: int) -> list[torch.Tensor]:
+        """Return the windows ``[R, k_t * H]`` of ``[R, L + k_t - 1, H]``, as views."""
+        return [signal[:, t:t + kernel].flatten(1) for t in range(signal.shape[1] - kernel + 1)]
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        signal, weight, mapped = ctx.saved_tensors
+        rows, _, hidden_size = signal.shape
+        kernel = len(weight) // hidden_size
+        of_signal, of_weight = torch.zeros_like(signal), torch.zeros_like(weight)
+        of_windows = WindowSum.windows(of_signal, kernel)
+        for t, (blocks, window) in enumerate(zip(mapped, WindowSum.windows(signal, kernel), strict=True)):
+            of_blocks = torch.ops.aten.threshold_backward(gradient[:, t].unsqueeze(1).expand(-1, kernel, -1),
+                                                          blocks.view(rows, kernel, hidden_size), 0).flatten(1)
+            of_windows[t].addmm_(of_blocks, weight)
+            of_weight.addmm_(of_blocks.t(), window)
+        return of_signal, of_weight
+
+
+class GraphConvolution(torch.autograd.Function):
+    """``Z = S W_0 + sum_g A_g (S W_g) + b``, a few samples at a time: the products ``S W_g`` stay in the cache."""
+
+    @staticmethod
+    def forward(ctx, signal: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor,
+                *graphs: torch.Tensor) -> torch.Tensor:
+        """Convolve ``[B, N, L, H]`` with ``[1 + G, H, H]`` and ``[H]`` over G graphs ``[B, N, N]``."""
+        ctx.save_for_backward(signal, weights, *graphs)
+        out = torch.addmm(bias, signal.flatten(0, 2), weights[0]).view(len(signal), signal.shape[1], -1)
+        for part in _parts(signal):
+            rows, convolved = signal[part], out[part]
+            for graph, mixed in zip(graphs, _mixed(rows, weights), strict=True):
+                convolved.baddbmm_(graph[part], mixed.view_as(convolved))
+        return out.view_as(signal)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        signal, weights, *graphs = ctx.saved_tensors
+        gradient = gradient.contiguous()
+        flat = gradient.flatten(0, 2)
+        of_signal, of_weights = (flat @ weights[0].t()).view_as(signal), torch.zeros_like(weights)
+        of_weights[0] = signal.flatten(0, 2).t() @ flat
+        of_graphs = [graph.new_empty(graph.shape) for graph in graphs]
+        for part in _parts(signal):
+            rows, of_rows = signal[part].flatten(0, 2), of_signal[part].flatten(0, 2)
+            of_out = gradient[part].flatten(2)
+            mixed = _mixed(signal[part], weights)
+            for g, graph in enumerate(graphs):
+                columns = mixed[g].view_as(of_out)
+                torch.bmm(of_out, columns.transpose(1, 2), out=of_graphs[g][part])
+                torch.bmm(graph[part].transpose(1, 2), of_out, out=columns)
+                of_rows.addmm_(mixed[g], weights[1 + g].t())
+            of_weights[1:].baddbmm_(rows.t().expand(len(graphs), -1, -1), mixed)
+        return of_signal, of_weights, flat.sum(0), *of_graphs
+
+
+def _parts(signal: torch.Tensor) -> list[slice]:
+    size = max(1, _NUMBERS // signal[0].numel()) if signal.device.type == "cpu" else len(signal)
+    return [slice(start, start + size) for start in range(0, len(signal), size)]
+
+
+def _mixed(signal: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    return torch.bmm(signal.flatten(0, 2).expand(len(weights) - 1, -1, -1), weights[1:])
