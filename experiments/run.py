@@ -34,7 +34,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--protocol", choices=("joint", "adapt"),
                    help="train backbone and adapter together, or the adapter alone on a trained backbone")
     p.add_argument("--from", metavar="PATH", dest="backbone_from",
-                   help="model.pt of the trained backbone, for --protocol adapt")
+                   help="model.pt of the trained backbone, for --protocol adapt; {seed} stands for the seed (default: "
+                        "that of the base arm's run with the same seed and settings)")
+    p.add_argument("--train-backbone", action="store_true",
+                   help="for --protocol adapt: train the backbone first where no finished run of it is there")
     p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="where runs and records go")
     p.add_argument("--data", type=Path, default=ROOT / "datasets", metavar="DIR", help="where prepared data sets lie")
     p.add_argument("--compile", action="store_true", help="run the model through torch.compile")
@@ -54,6 +57,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from experiments.config_file import load_experiment
     from experiments.data import open_dataset
     from stlora_ext.cell import Place, run_cell
+    from stlora_ext.errors import UserError
     from stlora_ext.host.launcher import use_device
     from stlora_ext.settings import parse_assignments
 
@@ -70,9 +74,12 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         exp = exp.with_protocol(args.protocol or exp.protocol, args.backbone_from)
     if args.arm:
         exp = exp.with_arm(args.arm)
+    if args.train_backbone and (exp.protocol != "adapt" or exp.backbone.fitted or exp.backbone_from is not None):
+        raise UserError("--train-backbone: only --protocol adapt without --from, and of a trained model, looks for a "
+                        "trained backbone; leave it out")
     use_device(args.gpus)
     meta = open_dataset(exp.dataset, args.data)
-    place = Place(args.data, args.results, args.gpus, args.save_results, args.compile)
+    place = Place(args.data, args.results, args.gpus, args.save_results, args.compile, args.train_backbone)
     if args.dry_run:
         describe(exp, meta, place)
         return
@@ -85,17 +92,18 @@ def describe(exp, meta, place) -> None:
     """Print the resolved configuration, the parameters, the windows and where results would go."""
     from stlora_ext.cell import run_key
     from stlora_ext.experiment import configuration
-    from stlora_ext.lora.model import parameter_counts
+    from stlora_ext.parameters import module_lines, parameter_report
     from stlora_ext.resolve import build_model, host_config
     print(f"{exp.dataset} / {exp.model}, protocol {exp.protocol}, arm {exp.arm}, on "
           + (f"GPU {place.gpus}" if place.gpus else "CPU"))
     for group, values in configuration(exp).items():
         print(f"  {group}: {json.dumps(values)}")
     host_config(exp, meta, place.data, None, compiled=place.compiled)
-    counts = parameter_counts(build_model(exp, meta, place.data))
+    counts = parameter_report(build_model(exp, meta, place.data))
     print(f"  parameters: {counts['backbone']:,} backbone, {counts['adapter']:,} adapter, "
           f"{counts['trainable']:,} trainable"
           + (f" (the adapter adds {counts['adapter_percent']:.1f} %)" if counts["adapter_percent"] else ""))
+    print(*(f"    {line}" for line in module_lines(counts["modules"])), sep="\n")
     print("  windows: " + ", ".join(f"{count:,} {split}" for split, count in meta.windows.items()))
     print(f"  data: {meta.num_steps:,} steps of {meta.interval} min, {meta.num_nodes} nodes, {meta.fingerprint[:19]}")
     for seed in exp.cell_seeds:
@@ -106,15 +114,16 @@ def describe(exp, meta, place) -> None:
 
 def report(record, there: bool, results: Path) -> None:
     """Print the figures of one record."""
+    from stlora_ext.records.figures import figure_lines
     from stlora_ext.records.key import RunKey
     key = RunKey(**record["key"])
     seed = "" if key.seed is None else f" seed {key.seed}"
     print(f"{key.dataset}/{key.model}{seed}: " + ("already finished, not repeated (--force repeats it)" if there else
                                                   "finished"))
-    for title, scores in [*((f"step {h}", record["test"]["horizons"][h - 1]) for h in (3, 6, 12)
-                            if h <= len(record["test"]["horizons"])), ("average", record["test"]["average"])]:
-        print(f"  {title:8}" + "  ".join(f"{name} {'n/a' if value is None else f'{value:.2f}'}"
-                                         for name, value in scores.items()))
+    print(*figure_lines(record["test"]), sep="\n")
+    if "adapter_bytes" in record:
+        path = _shown(results / key.path / "adapter.safetensors")
+        print(f"  adapter: {path}, {record['adapter_bytes'] / 1000:.1f} kB")
     print(f"  record: {_shown(key.record_path(results))}", flush=True)
 
 

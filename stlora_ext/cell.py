@@ -4,7 +4,7 @@ import fcntl
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -15,12 +15,14 @@ from stlora_ext.files import atomic_path
 from stlora_ext.host.fitting import PARTIAL
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.host.runner import HostRunner
-from stlora_ext.lora.model import parameter_counts
+from stlora_ext.lora.files import save_adapter
 from stlora_ext.lora.runner import STLoRARunner
+from stlora_ext.parameters import parameter_report
 from stlora_ext.records.key import RunKey
 from stlora_ext.records.provenance import git_commit, provenance
 from stlora_ext.records.store import find_record, write_record
 from stlora_ext.resolve import build_model, host_config
+from stlora_ext.trained_backbone import backbone_key, named_backbone, weights_hash
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Place:
         results: Folder of runs and records.
         gpus: Number of the GPU; None or "": CPU.
         save_results: Whether to keep the test set's forecasts.
+        train_backbone: Whether protocol ``adapt`` trains the backbone first where no finished run of it is there.
         compiled: Whether to run the model through ``torch.compile``; it moves results by rounding alone, and by
             other draws of dropout.
     """
@@ -41,6 +44,7 @@ class Place:
     gpus: Optional[str] = None
     save_results: bool = False
     compiled: bool = False
+    train_backbone: bool = False
 
 
 def run_key(exp: Experiment, meta: Meta, seed: Optional[int]) -> RunKey:
@@ -64,7 +68,8 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
         tuple: The record, and whether it was there already.
 
     Raises:
-        UserError: If another process runs this cell, or the finished run is of other data.
+        UserError: If another process runs this cell, the finished run is of other data, or there is no trained
+            backbone to adapt.
     """
     key = run_key(exp, meta, seed)
     run_dir = place.results / key.path
@@ -76,6 +81,7 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
                                 f"({record['data']['fingerprint'][:19]}, {meta.name} is now {meta.fingerprint[:19]}): "
                                 "keep them apart with --results DIR, or replace the record with --force")
             return record, True
+        exp = _with_backbone(exp, meta, seed, place)
         if force:
             for name in ("last.pt", "best.pt"):
                 (run_dir / name).unlink(missing_ok=True)
@@ -87,16 +93,44 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
         cfg = host_config(exp, meta, place.data, seed, place.gpus, run_dir, place.save_results,
                           place.compiled)
         runner = launch_training(cfg, HostRunner if exp.adapter is None else STLoRARunner)
-        record = _record(key, exp, meta, runner, commit)
+        record = _record(key, exp, meta, seed, runner, commit)
         with atomic_path(run_dir / "model.pt") as temporary:
             shutil.copyfile(runner.best_path, temporary)
+        if exp.adapter is not None:
+            record["adapter_bytes"] = save_adapter(
+                runner.model, run_dir / "adapter.safetensors", scaler=runner.scaler.stats,
+                data_fingerprint=meta.fingerprint,
+                origin={"key": record["key"], "configuration": record["configuration"]})
         write_record(record, place.results)
         for name in ("last.pt", "best.pt", ".last.pt.tmp", ".best.pt.tmp", PARTIAL):
             (run_dir / name).unlink(missing_ok=True)
     return record, False
 
 
-def _record(key: RunKey, exp: Experiment, meta: Meta, runner: HostRunner,
+def _with_backbone(exp: Experiment, meta: Meta, seed: Optional[int], place: Place) -> Experiment:
+    """Name the trained backbone that ``exp`` adapts, training it first where ``place`` says so."""
+    if exp.protocol != "adapt" or exp.backbone.fitted or exp.backbone_from is not None:
+        return exp
+    base = exp.with_arm("base")
+    key = run_key(base, meta, seed)
+    path = place.results / key.path / "model.pt"
+    if find_record(key, place.results) is None or not path.exists():
+        if not place.train_backbone:
+            raise UserError(f"--protocol adapt: there is no trained {base.model} of these settings and this seed at "
+                            f"{path}; --train-backbone trains it first, --from PATH names another one")
+        run_cell(base, meta, seed, replace(place, save_results=False), force=not path.exists())
+    return replace(exp, backbone_from=str(path))
+
+
+def _trained_backbone(exp: Experiment, seed: Optional[int]) -> Optional[dict[str, Any]]:
+    path = named_backbone(exp, seed)
+    if path is None:
+        return None
+    key = backbone_key(path)
+    return {"key": None if key is None else key.as_dict(), "weights": weights_hash(path)}
+
+
+def _record(key: RunKey, exp: Experiment, meta: Meta, seed: Optional[int], runner: HostRunner,
             commit: Optional[str]) -> dict[str, Any]:
     seconds = sorted(entry["seconds"] for entry in runner.history)
     return {
@@ -108,10 +142,12 @@ def _record(key: RunKey, exp: Experiment, meta: Meta, runner: HostRunner,
                  "interval": meta.interval, "null_val": None if meta.null_val != meta.null_val else meta.null_val,
                  "windows": meta.windows},
         "configuration": configuration(exp),
+        "trained_backbone": _trained_backbone(exp, seed),
         "training": {"epochs": len(runner.history), "best_epoch": runner.best_epoch,
                      "curriculum": exp.training.curriculum,
+                     "cached_forecasts": getattr(runner, "cached_forecasts", False),
                      "seconds_per_epoch": seconds[len(seconds) // 2], "history": runner.history},
-        "parameters": parameter_counts(runner.model),
+        "parameters": parameter_report(runner.model),
         "provenance": {**provenance(runner.device, commit), "compiled": runner.cfg.compile_model},
     }
 

@@ -12,8 +12,8 @@ from stlora_ext.settings import TrainingSettings, checked, field_names
 DEFAULT_SEEDS = (0, 1, 2, 3, 4)
 ARMS = ("base", "plus", "control", "wide")
 PROTOCOLS = ("joint", "adapt")
-# Fields of a model's config that follow from the data and the window, not from the user.
-DERIVED = ("num_nodes", "input_len", "output_len", "steps_per_day", "graph_path")
+# Fields of a model's config that follow from the data and the window, not from the user, in our names and BasicTS's.
+DERIVED = ("num_nodes", "num_features", "input_len", "output_len", "steps_per_day", "num_time_in_day", "graph_path")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Experiment:
         adapter: Settings of the adapter; None without one.
         arm: ``base`` without adapter; ``plus``, ``control`` or ``wide`` with one.
         protocol: ``joint``, ``adapt``, or ``fitted`` for a fitted backbone without adapter.
-        backbone_from: For ``adapt``, the checkpoint of the trained backbone.
+        backbone_from: For ``adapt``, the checkpoint of the trained backbone, ``{seed}`` standing for the run's seed;
+            None: the one that the base arm's run of the same seed and settings has written.
         seeds: Seeds that run unless others are asked for.
     """
 
@@ -102,7 +103,7 @@ class Experiment:
         """Return the experiment under another protocol.
 
         Raises:
-            UserError: If the model can't be trained by it, or a trained backbone isn't named or not needed.
+            UserError: If the model can't be trained by it, or a trained backbone is named where none is needed.
         """
         if self.adapter is None:
             raise UserError(f"--protocol {protocol}: {self.model} carries no adapter to train; give the config of "
@@ -110,9 +111,9 @@ class Experiment:
         if protocol == "joint" and self.backbone.fitted:
             raise UserError(f"--protocol joint: {self.backbone.name} is fitted, not trained; its adapter is trained "
                             "with --protocol adapt")
-        if protocol == "adapt" and not self.backbone.fitted and backbone_from is None:
-            raise UserError(f"--protocol adapt: name the trained {self.backbone.name} with --from PATH, the model.pt "
-                            f"of a finished run of experiments/{self.dataset}/{self.backbone.name}.py")
+        if backbone_from is not None and self.backbone.fitted:
+            raise UserError(f"--from {backbone_from}: {self.backbone.name} is fitted to the data of the run itself; "
+                            "leave --from out")
         if backbone_from is not None and protocol == "joint":
             raise UserError(f"--from {backbone_from}: only --protocol adapt starts from a trained backbone")
         return replace(self, protocol=protocol, backbone_from=backbone_from)

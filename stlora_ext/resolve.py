@@ -16,15 +16,17 @@ from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.lora.model import attach, widened
 from stlora_ext.lora.predictor import Predictor, STLoRAConfig
-from stlora_ext.lora.runner import STLoRAForecastingConfig, load_backbone_hash
+from stlora_ext.lora.runner import STLoRAForecastingConfig
 from stlora_ext.registry import backbones, get_backbone
 from stlora_ext.settings import field_names
+from stlora_ext.trained_backbone import backbone_identity, named_backbone
 
 
 def model_config(exp: Experiment, meta: Meta, data_dir: Path) -> Any:
     """Build the config of the backbone's architecture from the experiment and the data set."""
     graph = data_dir / meta.name / "graph.npz"
-    derived = {"num_nodes": meta.num_nodes, "steps_per_day": meta.steps_per_day,
+    derived = {"num_nodes": meta.num_nodes, "num_features": meta.num_nodes,
+               "steps_per_day": meta.steps_per_day, "num_time_in_day": meta.steps_per_day,
                "input_len": exp.training.input_len, "output_len": exp.training.output_len,
                "graph_path": str(graph) if meta.has_graph else None}
     names = field_names(exp.backbone.config)
@@ -90,8 +92,8 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]
     if exp.adapter is not None:
         config_class = STLoRAForecastingConfig
         settings.update(adapter=adapter_config(exp, meta), num_nodes=meta.num_nodes, protocol=exp.protocol,
-                        adapter_lr=training.adapter_lr, backbone_from=exp.backbone_from,
-                        backbone_hash=load_backbone_hash(Path(exp.backbone_from)) if exp.backbone_from else None)
+                        adapter_lr=training.adapter_lr, backbone_from=str(named_backbone(exp, seed) or "") or None,
+                        backbone_hash=_backbone_hash(exp, meta, data_dir, seed))
     return config_class(
         model=exp.backbone.arch, model_config=model_config(exp, meta, data_dir), dataset_name=meta.name,
         dataset_params={"dataset_name": meta.name, "input_len": training.input_len, "output_len": training.output_len,
@@ -103,6 +105,15 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]
         gpus=gpus or None, save_results=save_results, ckpt_save_dir=str(run_dir) if run_dir else ".",
         data_fingerprint=meta.fingerprint, run_title=_title(exp, seed), bf16=training.bf16, compile_model=compiled,
         **settings)
+
+
+def _backbone_hash(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]) -> Optional[str]:
+    if exp.protocol != "adapt" or exp.backbone.fitted:
+        return None
+    path = named_backbone(exp, seed)
+    if path is not None:
+        return backbone_identity(path, exp, seed)
+    return host_config(exp.with_arm("base"), meta, data_dir, seed).md5[:8]
 
 
 def _title(exp: Experiment, seed: Optional[int]) -> str:

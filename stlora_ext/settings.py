@@ -64,6 +64,8 @@ class TrainingSettings:
                 raise UserError(f"{name}={getattr(self, name)}: expected a whole number of at least 1")
         if not (0 < self.lr < math.inf and 0 <= self.weight_decay < math.inf):
             raise UserError(f"lr={self.lr}, weight_decay={self.weight_decay}: expected lr > 0 and weight_decay >= 0")
+        if not 0 < self.lr_gamma <= 1:
+            raise UserError(f"lr_gamma={self.lr_gamma}: expected a factor above 0 and at most 1")
         for name in ("clip_grad_norm", "adapter_lr"):
             value = getattr(self, name)
             if value is not None and not value > 0:

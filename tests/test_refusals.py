@@ -31,6 +31,7 @@ def records(tmp_path):
     ([*TINY, "--set", "model.num_nodes=5"], "unknown key 'model.num_nodes'"),
     ([*TINY, "--set", "lr=fast"], "lr='fast': expected float"),
     ([*TINY, "--set", "lr=-1"], "expected lr > 0"),
+    ([*TINY, "--set", "lr_gamma=-1"], "lr_gamma=-1.0: expected a factor above 0 and at most 1"),
     ([*TINY, "--set", "num_epochs=True"], "num_epochs=True: expected int"),
     ([*TINY, "--set", "lr_milestones=3"], "expected a list such as [1, 50]"),
     ([*TINY, "--set", "lr"], "expected key=value"),

@@ -36,6 +36,9 @@ class WindowBatches:
     ``targets [B, output_len, N]`` in the original unit, ``targets_mask`` alike, and, if the split has them,
     ``inputs_timestamps [B, input_len, 2]`` and ``targets_timestamps [B, output_len, 2]``.
 
+    Attributes:
+        per_window: Tensors ``[windows, ...]`` by name, of which every batch gets its windows' rows.
+
     Args:
         split: The rows.
         input_len: Input steps.
@@ -50,6 +53,7 @@ class WindowBatches:
                  order: Optional[Callable[[int], torch.Tensor]] = None) -> None:
         self.split, self.input_len, self.output_len = split, input_len, output_len
         self.batch_size, self.order = batch_size, order
+        self.per_window: dict[str, torch.Tensor] = {}
         self.num_windows = len(split.scaled) - input_len - output_len + 1
 
     def __len__(self) -> int:
@@ -71,6 +75,8 @@ class WindowBatches:
         if split.timestamps is not None:
             batch["inputs_timestamps"] = _take(split.timestamps, inputs)
             batch["targets_timestamps"] = _take(split.timestamps, targets)
+        for name, tensor in self.per_window.items():
+            batch[name] = tensor.index_select(0, first)
         return batch
 
 

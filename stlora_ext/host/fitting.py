@@ -6,12 +6,20 @@ from pathlib import Path
 from torch import nn
 
 from stlora_ext.data.windows import SplitTensors
+from stlora_ext.errors import UserError
 
 PARTIAL = "fit.partial.npz"
 
 
 def fit_model(model: nn.Module, split: SplitTensors, seed: int, run_dir: Path) -> None:
-    """Fit ``model`` on a split; a model whose ``fit`` asks for them gets the seed and a file for partial results."""
+    """Fit ``model`` on a split; a model whose ``fit`` asks for them gets the seed and a file for partial results.
+
+    Raises:
+        UserError: If the model refuses, for instance damaged partial results.
+    """
     offered = {"seed": seed, "partial_path": run_dir / PARTIAL}
     asked = inspect.signature(model.fit).parameters
-    model.fit(split.scaled, split.mask, **{name: value for name, value in offered.items() if name in asked})
+    try:
+        model.fit(split.scaled, split.mask, **{name: value for name, value in offered.items() if name in asked})
+    except ValueError as error:
+        raise UserError(str(error)) from error

@@ -219,6 +219,10 @@ class HostRunner(CheckpointedRunner):
                             "lower the learning rate (--set lr=...) or look for extreme readings in the data; "
                             "earlier results are untouched")
 
+    def autocast(self) -> torch.autocast:
+        """The precision of forward passes, as a context."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.cfg.bf16)
+
     def _forecast(self, batch: dict[str, Any], step: int, epoch: Optional[int] = None) -> dict[str, Any]:
         """Run the model and bring its forecast to the original scale.
 
@@ -227,7 +231,7 @@ class HostRunner(CheckpointedRunner):
         seen = dict(batch)
         if "targets" in self.forward_params:
             seen["targets"] = self.scaler.transform(batch["targets"], batch["targets_mask"])
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.cfg.bf16):
+        with self.autocast():
             forward_return = self._forward(self.model, seen, step, epoch)
         forward_return["prediction"] = self.scaler.inverse_transform(forward_return["prediction"].float())
         forward_return["targets"] = batch["targets"]

@@ -1,7 +1,8 @@
 """Adapter files: one safetensors file of kilobytes that says which backbone it belongs to.
 
 The tensors are the adapter's; the metadata entry "stlora" is JSON: format version, settings, number of nodes, name and
-hash of the backbone, and, where known, the scaler's statistics and the fingerprint of the data.
+hash of the backbone, and, where known, the scaler's statistics, the fingerprint of the data, and the key and
+configuration of the run that trained it ("origin"), from which the backbone can be built.
 """
 
 import json
@@ -11,7 +12,7 @@ from typing import Any, Optional
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from stlora_ext.data.prepared import fingerprint
@@ -22,6 +23,7 @@ from stlora_ext.lora.model import STLoRA, attach
 from stlora_ext.lora.predictor import STLoRAConfig
 
 FORMAT = 1
+_REQUIRED = ("settings", "num_nodes", "backbone", "backbone_hash")
 
 
 def backbone_hash(backbone: nn.Module) -> str:
@@ -30,7 +32,7 @@ def backbone_hash(backbone: nn.Module) -> str:
 
 
 def save_adapter(model: STLoRA, path: Path, *, scaler: Optional[dict[str, torch.Tensor]] = None,
-                 data_fingerprint: Optional[str] = None) -> int:
+                 data_fingerprint: Optional[str] = None, origin: Optional[dict[str, Any]] = None) -> int:
     """Write the adapter of ``model`` to ``path``, atomically.
 
     Args:
@@ -38,6 +40,8 @@ def save_adapter(model: STLoRA, path: Path, *, scaler: Optional[dict[str, torch.
         path: The file, ``.safetensors``.
         scaler: Statistics of the normalisation, ``{"mean", "std"}``.
         data_fingerprint: Fingerprint of the data set that it was trained on.
+        origin: ``{"key", "configuration"}`` of the run that trained it, plain values; ``experiments/predict.py`` needs
+            it.
 
     Returns:
         int: Size of the file in bytes.
@@ -51,11 +55,12 @@ def save_adapter(model: STLoRA, path: Path, *, scaler: Optional[dict[str, torch.
         "format": FORMAT, "settings": asdict(model.config), "num_nodes": model.num_nodes,
         "backbone": type(model.backbone).__name__, "backbone_hash": backbone_hash(model.backbone),
         "scaler": {name: value.tolist() for name, value in (scaler or {}).items()},
-        "data_fingerprint": data_fingerprint}
+        "data_fingerprint": data_fingerprint, "origin": origin}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.adapter.state_dict().items()}
     path = Path(path)
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"stlora": json.dumps(described)})
+        # not save_file, which keeps the file from every other user (mode 600)
+        temporary.write_bytes(save(tensors, metadata={"stlora": json.dumps(described)}))
     return path.stat().st_size
 
 
@@ -78,6 +83,9 @@ def read_adapter(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     if described["format"] != FORMAT:
         raise UserError(f"adapter file {path} has format {described['format']}, expected {FORMAT}: save it again with "
                         "this version")
+    absent = [name for name in _REQUIRED if name not in described]
+    if absent:
+        raise UserError(f"adapter file {path} is damaged (no '{absent[0]}'): save it again, or put back a whole copy")
     return described, tensors
 
 
@@ -107,17 +115,20 @@ def load_adapter(backbone: nn.Module, path: Path, *, num_nodes: Optional[int] = 
             raise UserError(f"adapter file {path} is for {name}={found}, not {wanted}: train an adapter for this "
                             "network and horizon")
     if type(backbone).__name__ != described["backbone"]:
-        raise UserError(f"adapter file {path} is for a {described['backbone']}, not a {type(backbone).__name__}")
+        raise UserError(f"adapter file {path} is for a {described['backbone']}, not a {type(backbone).__name__}: give "
+                        "the backbone that it was trained on")
     if backbone_hash(backbone) != described["backbone_hash"]:
         raise UserError(f"adapter file {path} belongs to other weights of {described['backbone']} "
                         f"({described['backbone_hash'][:19]}, these are {backbone_hash(backbone)[:19]}): load the "
                         "checkpoint that it was trained on")
     model = attach(backbone, config, described["num_nodes"])
-    expected = {name: tensor.shape for name, tensor in model.adapter.state_dict().items()}
-    given = {name: tensor.shape for name, tensor in tensors.items()}
+    expected = {name: tuple(tensor.shape) for name, tensor in model.adapter.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if expected != given:
-        wrong = sorted(set(expected.items()) ^ set(given.items()))
-        raise UserError(f"adapter file {path} does not hold the tensors that its settings need; missing, unexpected or "
-                        f"of another shape: {', '.join(sorted({name for name, _ in wrong})[:4])}")
+        wrong = [f"{name} ({given.get(name, 'absent')}, expected {expected.get(name, 'none of this name')})"
+                 for name in sorted(expected.keys() | given.keys()) if expected.get(name) != given.get(name)]
+        more = f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""
+        raise UserError(f"adapter file {path} does not hold the tensors that its settings need: {', '.join(wrong[:4])}"
+                        f"{more}; save it again, or put back a whole copy")
     model.adapter.load_state_dict(tensors)
     return model.eval()

@@ -8,6 +8,8 @@ Source: ST-LoRA, arXiv 2404.07919.
 """
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, Optional
 
@@ -33,7 +35,8 @@ class STLoRA(nn.Module):
         self.backbone = backbone
         self.adapter = Predictor(config, num_nodes, seed)
         self.config, self.num_nodes = config, num_nodes
-        self.frozen = False
+        self.frozen, self.adapter_enabled = False, True
+        self._trainable: list[nn.Parameter] = []
 
     @property
     def signature(self) -> inspect.Signature:
@@ -42,6 +45,8 @@ class STLoRA(nn.Module):
 
     def freeze_backbone(self) -> None:
         """Train the adapter alone: the backbone gets no gradient and stays in eval mode whatever ``train()`` says."""
+        if not self.frozen:
+            self._trainable = [parameter for parameter in self.backbone.parameters() if parameter.requires_grad]
         self.frozen = True
         self.backbone.requires_grad_(False)
         self.backbone.eval()
@@ -53,31 +58,88 @@ class STLoRA(nn.Module):
             self.backbone.eval()
         return self
 
+    @contextmanager
+    def disable_adapter(self) -> Iterator[None]:
+        """Forecast as the backbone does, within the ``with`` block."""
+        before, self.adapter_enabled = self.adapter_enabled, False
+        try:
+            yield
+        finally:
+            self.adapter_enabled = before
+
+    def detach(self, *, merge: bool = False) -> nn.Module:
+        """Give the backbone back, trainable where it was before ``freeze_backbone``.
+
+        Args:
+            merge: Refused: the correction is added to the forecast, so no weights of the backbone could hold it.
+
+        Raises:
+            UserError: If asked to merge.
+        """
+        if merge:
+            raise UserError("detach(merge=True): the correction is added to the backbone's forecast and is in none of "
+                            "its weights; keep the model, whose own layers stlora_ext.merge can merge, or leave merge "
+                            "out")
+        for parameter in self._trainable:
+            parameter.requires_grad_(True)
+        self.frozen = False
+        self.backbone.train(self.training)
+        return self.backbone
+
     def forward(self, inputs: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """Forecast.
 
         Args:
             inputs: Normalised readings ``[B, input_len, N]``.
             *args: What else the backbone takes.
-            **kwargs: What else the backbone takes.
+            **kwargs: What else the backbone takes. ``inputs_timestamps [B, input_len, 2]`` reaches the adapter too,
+                and the adapter alone where the backbone doesn't take it.
 
         Returns:
             What the backbone returns, a tensor or a dictionary with ``prediction``, corrected.
 
         Raises:
-            UserError: If the input's or the forecast's steps or nodes aren't those of the settings.
+            UserError: If the input's or the forecast's steps or nodes aren't those of the settings, or the times that
+                they ask for are absent.
         """
-        if self.frozen:
-            with torch.no_grad():
-                result = self.backbone(inputs, *args, **kwargs)
-        else:
+        timestamps = kwargs.get("inputs_timestamps")
+        if self.config.cycles:
+            taken = self.signature.parameters
+            if "inputs_timestamps" not in taken:
+                kwargs.pop("inputs_timestamps", None)
+            elif timestamps is None:
+                timestamps = self.signature.bind(inputs, *args, **kwargs).arguments.get("inputs_timestamps")
+        with torch.no_grad() if self.frozen else nullcontext():
             result = self.backbone(inputs, *args, **kwargs)
-        forecast = result["prediction"] if isinstance(result, dict) else result
+        if not self.adapter_enabled:
+            return result
+        if isinstance(result, dict):
+            return {**result, "prediction": self.correct(inputs, result["prediction"], timestamps)}
+        return self.correct(inputs, result, timestamps)
+
+    def correct(self, inputs: torch.Tensor, forecast: torch.Tensor,
+                timestamps: Optional[torch.Tensor] = None) -> torch.Tensor:
+        """Add the correction to a forecast that the backbone has made of ``inputs``.
+
+        Args:
+            inputs: Normalised readings ``[B, input_len, N]``.
+            forecast: The backbone's ``[B, output_len, N]``.
+            timestamps: ``[B, input_len, 2]``, where the settings ask for times.
+
+        Returns:
+            torch.Tensor: Corrected forecast ``[B, output_len, N]``.
+
+        Raises:
+            UserError: As ``forward``.
+        """
         self._check("input", inputs, self.config.input_len)
         self._check("forecast", forecast, self.config.output_len)
+        if self.config.cycles and timestamps is None:
+            raise UserError("the adapter takes the time of day or the day of the week: give inputs_timestamps, time of "
+                            "day and day of week in [0, 1), [batch, input_len, 2]")
         x = {"window": (inputs,), "forecast": (forecast,), "both": (inputs, forecast)}[self.config.x]
-        corrected = forecast + self.adapter(torch.cat(x, dim=1))
-        return {**result, "prediction": corrected} if isinstance(result, dict) else corrected
+        stamps = timestamps[:, -1] if self.config.cycles else None
+        return forecast + self.adapter(torch.cat(x, dim=1), stamps)
 
     def _check(self, what: str, tensor: torch.Tensor, steps: int) -> None:
         if tensor.dim() != 3 or tensor.shape[1:] != (steps, self.num_nodes):

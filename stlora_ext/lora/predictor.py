@@ -3,6 +3,8 @@
     H0 = Conv2D(X);  Hl = Hl-1 + NALLl(relu(Hl-1)), l = 1..L;  correction = G(HL)
 
 The steps of X are Conv2D's channels and its kernel is 1x1, so it is a linear map per node and nodes are never mixed.
+Time of day and day of week may join X as channels, the sine and cosine of the last input step's angle in the cycle;
+they are the same for all nodes, so their part of Conv2D is computed once for the network.
 
 Source: ST-LoRA, arXiv 2404.07919, the node-specific predictor.
 """
@@ -40,6 +42,8 @@ class STLoRAConfig:
         layers: L, the number of NALL layers.
         width: Channels d of H.
         x: What the predictor sees: the input ``window``, the backbone's ``forecast``, or ``both``.
+        time_of_day: Whether it sees the time of day too.
+        day_of_week: Whether it sees the day of the week too.
         activation: The NALL's outer sigma: ``identity`` or ``relu``.
         dropout: Dropout on the input of each NALL.
     """
@@ -54,6 +58,8 @@ class STLoRAConfig:
     layers: int = 2
     width: int = 32
     x: Literal["window", "forecast", "both"] = "both"
+    time_of_day: bool = False
+    day_of_week: bool = False
     activation: Literal["identity", "relu"] = "identity"
     dropout: float = 0.0
 
@@ -80,6 +86,11 @@ class STLoRAConfig:
     def channels(self) -> int:
         """Steps of X."""
         return {"window": self.input_len, "forecast": self.output_len, "both": self.input_len + self.output_len}[self.x]
+
+    @property
+    def cycles(self) -> list[int]:
+        """Columns of the time stamps that X holds: 0, time of day; 1, day of week."""
+        return [column for column, used in enumerate((self.time_of_day, self.day_of_week)) if used]
 
     def to_json(self) -> str:
         """Return the settings as JSON."""
@@ -146,12 +157,29 @@ class Predictor(nn.Module):
         self.nalls = nn.ModuleList(
             NALL(num_nodes, config.width, config.width, config.rank, config.scale, config.sharing,
                  config.num_embeddings, config.activation == "relu", generator) for _ in range(config.layers))
+        self.cycles = config.cycles
+        if self.cycles:
+            self.time_weight = nn.Parameter(
+                torch.empty(config.width, 2 * len(self.cycles)).uniform_(-bound, bound, generator=generator))
         self.dropout = NodeDropout(config.dropout, seed)
         self.output_weight = nn.Parameter(torch.zeros(config.output_len, config.width))
         self.output_bias = nn.Parameter(torch.zeros(config.output_len))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, stamps: Optional[torch.Tensor] = None) -> torch.Tensor:
+        """Correct.
+
+        Args:
+            x: ``[B, channels, N]``.
+            stamps: Time of day and day of week of the last input step, shares of their cycles ``[B, 2]``; only where
+                the settings ask for them.
+
+        Returns:
+            torch.Tensor: Correction ``[B, output_len, N]``.
+        """
         h = nn.functional.linear(x.permute(2, 0, 1), self.conv_weight, self.conv_bias)  # [N, B, width]
+        if self.cycles:
+            angle = 2 * math.pi * stamps[:, self.cycles]
+            h = h + nn.functional.linear(torch.cat([angle.sin(), angle.cos()], dim=1), self.time_weight)
         for nall in self.nalls:
             h = h + nall(self.dropout(torch.relu(h)))
         return nn.functional.linear(h, self.output_weight, self.output_bias).permute(1, 2, 0)

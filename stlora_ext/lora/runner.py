@@ -1,13 +1,14 @@
 """Training with an adapter: its own optimizer group, frozen backbones, its own randomness."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Optional
 
 import torch
+from tqdm import tqdm
 
-from stlora_ext.data.prepared import fingerprint
-from stlora_ext.errors import UserError
+from stlora_ext.data.windows import WindowBatches
 from stlora_ext.host.checkpoint import load_checkpoint, load_weights
 from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.fitting import fit_model
@@ -16,6 +17,8 @@ from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.model import attach
 from stlora_ext.lora.predictor import STLoRAConfig
 
+CACHE_LIMIT = 4 * 2 ** 30  # bytes of a split's cached forecasts
+FORECAST = "backbone_forecast"  # their name in a batch
 FROZEN_LR = 1e-3  # the adapter's learning rate where the backbone has none
 
 
@@ -31,7 +34,14 @@ class STLoRAForecastingConfig(ForecastingConfig):
                                                                         "backbone's, 1e-3 where that is frozen."})
     backbone_from: Optional[str] = field(default=None, metadata={"help": "Checkpoint of the trained backbone, for "
                                                                          "protocol adapt."})
-    backbone_hash: Optional[str] = field(default=None, metadata={"help": "Hash of that backbone's weights."})
+    backbone_hash: Optional[str] = field(default=None, metadata={"help": "What identifies that backbone: the hash of "
+                                                                         "its run's configuration, or of its weights."})
+
+    def _get_md5(self, serialized: dict) -> str:
+        # Settings added since the first records: left out where they don't apply, so that those keep their keys.
+        adapter = {name: value for name, value in serialized["adapter"].items()
+                   if value or name not in ("time_of_day", "day_of_week")}
+        return super()._get_md5({**serialized, "adapter": adapter})
 
 
 class STLoRARunnerMixin:
@@ -39,12 +49,19 @@ class STLoRARunnerMixin:
 
     The backbone is built first, under the seed; the adapter draws from generators of its own. So a run with and one
     without adapter share initial backbone weights, batches and the backbone's dropout.
+
+    The forecasts of a frozen backbone are computed once, before the first epoch, where they fit into memory;
+    ``cached_forecasts`` says whether they were.
     """
+
+    cached_forecasts = False
 
     def __init__(self, cfg: STLoRAForecastingConfig) -> None:
         super().__init__(cfg)
         self.model = attach(self.model, cfg.adapter, cfg.num_nodes, seed=derive_seed(cfg.seed, "adapter"))
         self.model = self.to_running_device(self.model)
+        if cfg.adapter.cycles and "inputs_timestamps" not in self.forward_params:
+            self.forward_params.append("inputs_timestamps")
         if cfg.protocol == "adapt":
             if cfg.backbone_from is not None:
                 path = Path(cfg.backbone_from)
@@ -55,6 +72,36 @@ class STLoRARunnerMixin:
         super()._init_train()
         if hasattr(self.model.backbone, "fit") and self.start_epoch == 0 and self.cfg.backbone_from is None:
             fit_model(self.model.backbone, self.train_data_loader.split, self.cfg.seed, self.run_dir)
+        # One pass costs less than an epoch, whose every step it saves the backbone.
+        if self.cfg.protocol == "adapt" and self.num_epochs - self.start_epoch > 1:
+            self._cache(self.train_data_loader)
+
+    def _init_validation(self) -> None:
+        super()._init_validation()
+        if self.cached_forecasts:
+            self._cache(self.val_data_loader)
+
+    def _cache(self, batches: WindowBatches) -> None:
+        shape = (batches.num_windows, batches.output_len, batches.split.scaled.shape[1])
+        if 4 * math.prod(shape) > CACHE_LIMIT:
+            return
+        self.cached_forecasts, cached = True, torch.empty(shape, device=self.device)
+        in_order = WindowBatches(batches.split, batches.input_len, batches.output_len, self.cfg.val_batch_size)
+        self.model.eval()
+        with torch.no_grad(), self.model.disable_adapter(), self.autocast():
+            first = 0
+            for batch in tqdm(in_order, f"{self.title}: the backbone's forecasts", leave=False, disable=None):
+                forecast = self._forward(self.model, batch, 0)["prediction"]
+                cached[first:first + len(forecast)] = forecast
+                first += len(forecast)
+        batches.per_window[FORECAST] = cached
+
+    def _forward(self, model: torch.nn.Module, data: dict[str, Any], step: int,
+                 epoch: Optional[int] = None) -> dict[str, Any]:
+        forecast = data.pop(FORECAST, None)
+        if forecast is None:
+            return super()._forward(model, data, step, epoch)
+        return {**data, "prediction": model.correct(data["inputs"], forecast, data.get("inputs_timestamps"))}
 
     def _build_optimizer(self) -> torch.optim.Optimizer:
         """Return the configured optimizer over exactly the trainable tensors, the adapter in a group of its own."""
@@ -73,17 +120,3 @@ class STLoRARunnerMixin:
 
 class STLoRARunner(STLoRARunnerMixin, HostRunner):
     """The repaired host runner, training a model with an adapter."""
-
-
-def load_backbone_hash(path: Path) -> str:
-    """Return a hash of the weights in a trained backbone's checkpoint.
-
-    Raises:
-        UserError: If the checkpoint is absent, damaged, or one with an adapter.
-    """
-    state = load_checkpoint(path).get("model_state_dict")
-    if not state:
-        raise UserError(f"checkpoint {path} holds no model: expected the model.pt of a finished base run")
-    if any(name.startswith("adapter.") for name in state):
-        raise UserError(f"checkpoint {path} carries an adapter already: expected the model.pt of a finished base run")
-    return fingerprint({name: tensor.numpy() for name, tensor in state.items()})

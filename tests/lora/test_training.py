@@ -143,14 +143,17 @@ def test_the_arms_have_their_own_keys_and_the_control_fewer_parameters(tiny_data
     ("LSTM_LoRA", ["--set", "adapter.ranks=3"], "did you mean 'adapter.rank'"),
     ("LSTM_LoRA", ["--set", "adapter.rank=0"], "rank=0: expected a whole number of at least 1"),
     ("LSTM_LoRA", ["--set", "adapter.sharing=nodes"], "did you mean 'node'"),
-    ("LSTM_LoRA", ["--protocol", "adapt"], "name the trained LSTM with --from PATH"),
+    ("LSTM_LoRA", ["--protocol", "adapt"], "--train-backbone trains it first, --from PATH names another one"),
     ("LSTM_LoRA", ["--protocol", "adapt", "--from", "nowhere.pt"], "checkpoint nowhere.pt does not exist"),
     ("LSTM_LoRA", ["--from", "nowhere.pt"], "only --protocol adapt"),
+    ("HA_LoRA", ["--from", "nowhere.pt"], "HA is fitted to the data of the run itself; leave --from out"),
     ("HA_LoRA", ["--protocol", "joint"], "HA is fitted, not trained"),
     ("LSTM_LoRA", ["--arm", "pluss"], "invalid choice: 'pluss'"),
 ])
-def test_arms_and_protocols_that_make_no_sense_are_refused(config, arguments, expected, tiny_data, capsys):
-    line = refusal(run_command.main, ["-c", f"experiments/TINY/{config}.py", "--data", tiny_data, *arguments], capsys)
+def test_arms_and_protocols_that_make_no_sense_are_refused(config, arguments, expected, tiny_data,
+                                                                         tmp_path, capsys):
+    line = refusal(run_command.main, ["-c", f"experiments/TINY/{config}.py", "--data", tiny_data, "--results",
+                                      tmp_path, *arguments], capsys)
     assert expected in line
 
 

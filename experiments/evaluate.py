@@ -1,0 +1,91 @@
+"""Evaluate the checkpoint of a finished run on the test split again, and compare with its record.
+
+    python experiments/evaluate.py results/PEMS08/LSTM/joint-base-6724dfa7-seed0.json
+    python experiments/evaluate.py results/PEMS08/LSTM/joint-base-6724dfa7-seed0/model.pt --gpus 0
+
+Nothing is written.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+
+from stlora_ext.cli import Parser, command, positive  # noqa: E402
+from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    p = Parser(prog="experiments/evaluate.py", description=__doc__)
+    p.add_argument("path", type=Path, metavar="RECORD_OR_CHECKPOINT",
+                   help="record (.json) or model.pt of a finished run")
+    p.add_argument("--data", type=Path, default=ROOT / "datasets", metavar="DIR", help="where prepared data sets lie")
+    p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR",
+                   help="where runs lie, for a record without its run's folder beside it")
+    p.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")
+    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
+    return p
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Run the command."""
+    args = parser().parse_args(argv)
+    set_threads(args.threads)
+    import experiments.models  # noqa: F401 (registers the backbones)
+    from experiments.reopened import open_run
+    from stlora_ext.host.launcher import use_device
+    from stlora_ext.records.figures import figure_lines, largest_difference
+
+    use_device(args.gpus)
+    run, meta = open_run(args.path, args.results, args.data)
+    test = evaluate(run, meta, args.data, args.gpus)
+    seed = "" if run.key.seed is None else f" seed {run.key.seed}"
+    print(f"{run.key.dataset}/{run.key.model}{seed}: evaluated on {meta.windows['test']:,} test windows")
+    print(*figure_lines(test), sep="\n")
+    apart, place = largest_difference(test, run.record["test"])
+    origin = run.record["provenance"]
+    print("  the record says the same, to the bit" if place is None else
+          f"  largest difference from the record: {apart:.3g} ({place}; it was measured on {origin.get('hardware')}, "
+          f"{origin.get('threads')} threads)")
+
+
+def evaluate(run, meta, data: Path, gpus: Optional[str] = None):
+    """Evaluate a run's checkpoint on the test split by the run's own runner, in a temporary folder.
+
+    Args:
+        run: The ``FinishedRun``; its checkpoint is there.
+        meta: Its data set.
+        data: Folder of the prepared data sets.
+        gpus: Number of the GPU; None or "": CPU.
+
+    Returns:
+        dict: The figures, as ``MetricSums.result`` returns them.
+
+    Raises:
+        UserError: If checkpoint or data are damaged or not the run's.
+    """
+    from stlora_ext.data.prepared import load_split
+    from stlora_ext.host.launcher import launch_evaluation
+    from stlora_ext.host.runner import HostRunner
+    from stlora_ext.lora.runner import STLoRARunner
+    from stlora_ext.reopen import read_checkpoint
+    from stlora_ext.resolve import build_model, host_config
+
+    read_checkpoint(run, meta, data)
+    load_split(data, meta, "test", memmap=True)
+    build_model(run.exp, meta, data)
+    with tempfile.TemporaryDirectory() as folder:
+        cfg = host_config(run.exp, meta, data, run.key.seed, gpus, Path(folder))
+        return launch_evaluation(cfg, str(run.checkpoint),
+                                 HostRunner if run.exp.adapter is None else STLoRARunner).test_result
+
+
+if __name__ == "__main__":
+    apply_tuning()
+    command(main)

@@ -1,0 +1,86 @@
+"""Forecast the steps after the last readings of a network, in original units.
+
+    python experiments/predict.py results/PEMS08/LSTM+/RUN.json --input recent.csv --output forecast.csv
+    python experiments/predict.py adapter.safetensors --backbone model.pt --input recent.csv --output forecast.csv
+
+recent.csv: a time column first, then a column per sensor of the data set, named by its id, in any order; the last
+input_len rows are used. An empty cell is a missing reading. The data set's folder must be there: its meta.json names
+the sensors, its graph feeds the models that use one.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+
+from stlora_ext.cli import Parser, command  # noqa: E402
+from stlora_ext.errors import UserError  # noqa: E402
+from stlora_ext.files import atomic_path  # noqa: E402
+from stlora_ext.tuning import apply_tuning  # noqa: E402
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    p = Parser(prog="experiments/predict.py", description=__doc__)
+    p.add_argument("path", type=Path, metavar="RECORD_OR_ADAPTER",
+                   help="record (.json) or model.pt of a finished run, or an adapter file (.safetensors)")
+    p.add_argument("--input", type=Path, required=True, metavar="CSV", help="the last readings")
+    p.add_argument("--output", type=Path, required=True, metavar="CSV", help="where the forecast goes")
+    p.add_argument("--time-format", metavar="FORMAT",
+                   help="how --input writes times, e.g. '%%d.%%m.%%Y %%H:%%M' (default: ISO 8601)")
+    p.add_argument("--backbone", type=Path, metavar="PATH",
+                   help="for an adapter file: checkpoint with its backbone's weights (default: model.pt beside it)")
+    p.add_argument("--data", type=Path, default=ROOT / "datasets", metavar="DIR", help="where prepared data sets lie")
+    p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR",
+                   help="where runs lie, for a record without its run's folder beside it")
+    return p
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Run the command."""
+    args = parser().parse_args(argv)
+    import pandas as pd
+
+    import experiments.models  # noqa: F401 (registers the backbones)
+    from experiments.recent import read_recent, stamps
+    from stlora_ext.forecast import forecast
+
+    if args.output.is_dir():
+        raise UserError(f"--output {args.output} is a folder: name the file, such as {args.output / 'forecast.csv'}")
+    if args.input.resolve() == args.output.resolve():
+        raise UserError(f"--output {args.output} is the input: name another file, the readings are kept")
+    model, stats, meta, bf16 = _open(args)
+    values, times = read_recent(args.input, meta, args.time_format)
+    prediction = forecast(model, stats, meta, values, stamps(times), bf16)
+    table = pd.DataFrame(prediction, pd.Index(times[meta.input_len:], name="time"), meta.sensor_ids)
+    with atomic_path(args.output) as temporary:
+        table.to_csv(temporary)
+    print(f"{args.output}: {meta.output_len} steps of {meta.interval} minutes x {meta.num_nodes} sensors, "
+          f"{table.index[0]} to {table.index[-1]}")
+
+
+def _open(args: argparse.Namespace):
+    """Return the model in eval mode, its scaler's statistics, its data set, and whether it ran under bfloat16."""
+    if args.path.suffix == ".safetensors":
+        from experiments.data import open_dataset
+        from stlora_ext.adapted import load_adapted, read_origin
+        origin = read_origin(args.path)
+        meta = open_dataset(origin.exp.dataset, args.data)
+        model, stats = load_adapted(origin, meta, args.data, args.backbone)
+        return model, stats, meta, origin.exp.training.bf16
+    if args.backbone is not None:
+        raise UserError(f"--backbone {args.backbone}: only an adapter file (.safetensors) needs one, {args.path.name} "
+                        "holds the whole model; leave it out")
+    from experiments.reopened import open_run
+    from stlora_ext.reopen import load_run
+    run, meta = open_run(args.path, args.results, args.data)
+    return *load_run(run, meta, args.data), meta, run.exp.training.bf16
+
+
+if __name__ == "__main__":
+    apply_tuning()
+    command(main)

@@ -1,0 +1,55 @@
+"""One forecast outside a run: the last readings in, the next steps out, in original units."""
+
+import inspect
+
+import numpy as np
+import torch
+from torch import nn
+
+from stlora_ext.data.prepared import Meta
+from stlora_ext.errors import UserError
+from stlora_ext.host.scaler import GlobalZScoreScaler, observed
+from stlora_ext.lora.model import STLoRA
+
+
+@torch.no_grad()
+def forecast(model: nn.Module, stats: dict[str, torch.Tensor], meta: Meta, values: np.ndarray, stamps: np.ndarray,
+             bf16: bool = False) -> np.ndarray:
+    """Forecast the steps after one input window, as the runner forecasts those of the test set.
+
+    Args:
+        model: In eval mode, on the CPU.
+        stats: ``mean`` and ``std`` of the normalisation.
+        meta: The data set: window lengths and null value.
+        values: Readings in original units ``[input_len, N]``, float32; NaN or the null value where missing.
+        stamps: Time of day and day of week of the input steps and of the steps to forecast
+            ``[input_len + output_len, 2]``, float32.
+        bf16: Whether the model was trained under bfloat16 autocast.
+
+    Returns:
+        np.ndarray: ``[output_len, N]``, float32, original units.
+
+    Raises:
+        UserError: If no reading is there, or the model forecasts NaN or infinity.
+    """
+    scaler = GlobalZScoreScaler(False, True, meta.null_val, stats)
+    inputs = torch.tensor(values, dtype=torch.float32)[None]
+    mask = observed(inputs, meta.null_val)
+    if not mask.any():
+        raise UserError(f"the last {meta.input_len} rows hold no reading at all, every value is missing: expected at "
+                        "least one; bring rows with readings")
+    times = torch.tensor(stamps, dtype=torch.float32)[None]
+    offered = {"inputs_mask": mask, "inputs_timestamps": times[:, :meta.input_len],
+               "targets_timestamps": times[:, meta.input_len:], "step": 0, "epoch": None, "train": False,
+               "targets": torch.zeros(1, meta.output_len, meta.num_nodes)}
+    taken = set(inspect.signature(getattr(model, "backbone", model).forward).parameters)
+    if isinstance(model, STLoRA) and model.config.cycles:
+        taken.add("inputs_timestamps")
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        result = model(scaler.transform(inputs, mask), **{name: offered[name] for name in offered if name in taken})
+    scaled = result["prediction"] if isinstance(result, dict) else result
+    prediction = scaler.inverse_transform(scaled.float())[0].numpy()
+    if not np.isfinite(prediction).all():
+        raise UserError("the model forecasts NaN or infinity from these readings: look for extreme values in the last "
+                        f"{meta.input_len} rows")
+    return prediction

@@ -1,0 +1,39 @@
+"""The figures of a run as a command prints them, and how far two runs' figures are apart."""
+
+from typing import Any, Optional
+
+_STEPS = (3, 6, 12)
+
+
+def figure_lines(test: dict[str, Any]) -> list[str]:
+    """Return a line of MAE, RMSE and MAPE for steps 3, 6 and 12, as far as the forecast goes, and for the average.
+
+    Args:
+        test: ``average`` and ``horizons``, as ``MetricSums.result`` returns them.
+    """
+    rows = [(f"step {step}", test["horizons"][step - 1]) for step in _STEPS if step <= len(test["horizons"])]
+    return [f"  {title:8}" + "  ".join(f"{name} {'n/a' if value is None else f'{value:.2f}'}"
+                                       for name, value in scores.items())
+            for title, scores in [*rows, ("average", test["average"])]]
+
+
+def largest_difference(first: dict[str, Any], second: dict[str, Any]) -> tuple[float, Optional[str]]:
+    """Compare the average and every step of two runs' figures.
+
+    Returns:
+        tuple: The largest absolute difference and where it is, such as ``step 5 MAPE``; ``(0.0, None)`` where all are
+            equal to the bit, infinite where one has a figure that the other lacks.
+    """
+    pairs = [("average", first["average"], second["average"])]
+    pairs += [(f"step {step}", *scores) for step, scores in
+              enumerate(zip(first["horizons"], second["horizons"], strict=True), start=1)]
+    largest, place = 0.0, None
+    for title, here, there in pairs:
+        for metric, value in here.items():
+            other = there[metric]
+            if value is None and other is None:
+                continue
+            apart = float("inf") if value is None or other is None else abs(value - other)
+            if apart > largest:
+                largest, place = apart, f"{title} {metric}"
+    return largest, place

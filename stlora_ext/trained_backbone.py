@@ -1,0 +1,54 @@
+"""The trained backbone that a run with protocol ``adapt`` starts from: where it lies, and what identifies it."""
+
+from pathlib import Path
+from typing import Optional
+
+from stlora_ext.data.prepared import fingerprint
+from stlora_ext.errors import UserError
+from stlora_ext.experiment import Experiment
+from stlora_ext.host.checkpoint import load_checkpoint
+from stlora_ext.records.key import RunKey
+from stlora_ext.records.store import read_record
+
+
+def named_backbone(exp: Experiment, seed: Optional[int]) -> Optional[Path]:
+    """Return the checkpoint that ``--from`` names, with ``{seed}`` filled in; None where nothing is named."""
+    return None if exp.backbone_from is None else Path(exp.backbone_from.replace("{seed}", str(seed)))
+
+
+def weights_hash(path: Path) -> str:
+    """Return the hash of the weights in a trained backbone's checkpoint.
+
+    Raises:
+        UserError: If the checkpoint is absent, damaged, or one with an adapter.
+    """
+    state = load_checkpoint(path).get("model_state_dict")
+    if not state:
+        raise UserError(f"checkpoint {path} holds no model: expected the model.pt of a finished base run")
+    if any(name.startswith("adapter.") for name in state):
+        raise UserError(f"checkpoint {path} carries an adapter already: expected the model.pt of a finished base run")
+    return fingerprint({name: tensor.numpy() for name, tensor in state.items()})
+
+
+def backbone_key(path: Path) -> Optional[RunKey]:
+    """Return the key of the run that wrote ``path``, by the record beside its folder; None without one."""
+    record = path.parent.with_name(f"{path.parent.name}.json")
+    return RunKey(**read_record(record)["key"]) if record.exists() else None
+
+
+def backbone_identity(path: Path, exp: Experiment, seed: Optional[int]) -> str:
+    """Return what stands for a named backbone in the hash of a run's configuration.
+
+    The hash of its own run's configuration where a record tells it, so that the runs of all seeds, each from the
+    backbone of its seed, are runs of one configuration; else the hash of its weights.
+
+    Raises:
+        UserError: If the checkpoint can't be used, or is of another model.
+    """
+    weights, key = weights_hash(path), backbone_key(path)
+    if key is None:
+        return weights
+    if key.model != exp.backbone.name:
+        raise UserError(f"--from {path} is a run of {key.model}, expected one of {exp.backbone.name}")
+    identity = key.config_hash if key.dataset == exp.dataset else f"{key.dataset}-{key.config_hash}"
+    return identity if key.seed == seed else f"{identity}-seed{key.seed}"
