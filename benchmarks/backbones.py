@@ -93,10 +93,10 @@ def measure(name: str, nodes: int, steps: int, gpus: str) -> dict[str, Any]:
     device = torch.device("cuda", int(gpus)) if gpus else torch.device("cpu")
     batch = CEILINGS.get(name, (DEFAULT_BATCH,))[0]
     with tempfile.TemporaryDirectory() as folder:
-        models = {model: _model(model, nodes, Path(folder)).to(device) for model in (name, f"{name}+")}
+        models = {model: build(model, nodes, Path(folder)).to(device) for model in (name, f"{name}+")}
     inputs, stamps = torch.randn(batch, 12, nodes, device=device), torch.rand(batch, 12, 2, device=device)
     targets = torch.randn(batch, 12, nodes, device=device)
-    step = {model: _step(module, inputs, stamps, targets) for model, module in models.items()}
+    step = {model: training_step(module, inputs, stamps, targets) for model, module in models.items()}
     square = torch.randn(2048, 2048, device=device)
     flops = count_flops(models[name], step[name], batch, nodes, inputs.shape[1])
     times: dict[str, list[float]] = {model: [] for model in (*models, "product")}
@@ -117,7 +117,8 @@ def measure(name: str, nodes: int, steps: int, gpus: str) -> dict[str, Any]:
             **{key: value for key, value in provenance(device, None).items() if key in ("hardware", "threads")}}
 
 
-def _model(name: str, nodes: int, folder: Path) -> Any:
+def build(name: str, nodes: int, folder: Path) -> Any:
+    """Build a model on a sparse ring-like graph of ``nodes``; ``folder`` receives the graph."""
     import numpy as np
 
     from stlora_ext.data.prepared import Meta
@@ -131,7 +132,8 @@ def _model(name: str, nodes: int, folder: Path) -> Any:
     return build_model(experiment("BENCHMARK", name), meta, folder)
 
 
-def _step(model: Any, inputs: Any, stamps: Any, targets: Any) -> Callable[[], None]:
+def training_step(model: Any, inputs: Any, stamps: Any, targets: Any) -> Callable[[], None]:
+    """Return a training step of ``model`` on one batch: forward, backward, Adam."""
     import inspect
 
     import torch

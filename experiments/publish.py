@@ -34,7 +34,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     records = [record for record in read_records(args.results, args.dataset)
                if any(fnmatch(record["key"]["model"], pattern) for pattern in args.models)]
     if not records:
-        raise UserError(f"no records of {' or '.join(args.models)} on '{args.dataset}' under {args.results}")
+        raise UserError(f"no records of {' or '.join(args.models)} on '{args.dataset}' under {args.results}: "
+                        "run them first, or give the folder that they are in as --results")
     for record in records:
         print(f"published {write_record(record, args.to).relative_to(args.to)}")
 

@@ -2,6 +2,7 @@
 
     python experiments/table.py --dataset PEMS08-TAIL
     python experiments/table.py --dataset PEMS08-TAIL --results results/published
+    python experiments/table.py --benchmark results/published/benchmarks/adapter.json
     python experiments/table.py --update README.md        rewrite the tables marked in a document
 """
 
@@ -18,9 +19,11 @@ from stlora_ext.cli import Parser, command  # noqa: E402
 from stlora_ext.errors import UserError, nearest  # noqa: E402
 from stlora_ext.files import atomic_path  # noqa: E402
 from stlora_ext.records.store import PUBLISHED, read_records  # noqa: E402
+from stlora_ext.tables.benchmark import render_benchmark  # noqa: E402
 from stlora_ext.tables.documents import update_tables  # noqa: E402
 from stlora_ext.tables.markdown import render  # noqa: E402
 from stlora_ext.tables.rows import by_data, table_rows  # noqa: E402
+from stlora_ext.tables.settings import render_settings  # noqa: E402
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,6 +32,8 @@ def parser() -> argparse.ArgumentParser:
     wanted = p.add_mutually_exclusive_group(required=True)
     wanted.add_argument("--dataset", metavar="NAME", help="the data set")
     wanted.add_argument("--update", type=Path, metavar="FILE", help="Markdown document whose marked tables to rewrite")
+    wanted.add_argument("--benchmark", type=Path, metavar="JSON", help="figures that a command of benchmarks/ wrote")
+    p.add_argument("--settings", metavar="MODEL", help="of --dataset, this model's adapters side by side")
     p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="folder of the records")
     return p
 
@@ -73,7 +78,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     if args.update is None:
-        print(table(args.dataset, args.results), end="")
+        print(printed(args, Path()), end="")
         return
     if not args.update.is_file():
         raise UserError(f"document {args.update} does not exist")
@@ -82,11 +87,20 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def printed(args: argparse.Namespace, root: Path) -> str:
+    """Return the table that ``args`` ask for; their relative paths begin at ``root``."""
+    if args.benchmark is not None:
+        return render_benchmark(root / args.benchmark)
+    if args.settings is not None:
+        return render_settings([record for record in dataset_records(args.dataset, root / args.results)
+                                if record["key"]["model"] == args.settings])
+    return table(args.dataset, root / args.results)
+
+
 def updated(document: str) -> str:
     """Return ``document`` with its marked tables as the records are now; their paths are the repository's."""
     def print_table(arguments: Sequence[str]) -> str:
-        args = parser().parse_args(arguments)
-        return table(args.dataset, ROOT / args.results)
+        return printed(parser().parse_args(arguments), ROOT)
     return update_tables(document, print_table)
 
 

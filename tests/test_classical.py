@@ -8,6 +8,11 @@ from sklearn.svm import LinearSVR
 from baselines.SVR import SVR, SVRConfig
 from baselines.SVR.arch import svr_arch
 from baselines.VAR import VAR, VARConfig
+from experiments import run as run_command
+from stlora_ext.cell import run_key
+from stlora_ext.data.prepared import load_meta
+from stlora_ext.experiment import experiment
+from tests.commands import refusal
 
 NODES = 4
 
@@ -117,3 +122,11 @@ def test_a_damaged_partial_result_is_named(tmp_path):
     (tmp_path / "partial.npz").write_bytes(b"PK\x03\x04 broken")
     with pytest.raises(ValueError, match=r"partial\.npz is damaged"):
         fitted_svr(series, torch.ones_like(series, dtype=torch.bool), partial_path=tmp_path / "partial.npz")
+
+
+def test_a_damaged_partial_result_is_refused_in_one_line_by_the_command(tiny_data, tmp_path, capsys):
+    key = run_key(experiment("TINY", "SVR"), load_meta(tiny_data, "TINY"), 0)
+    (tmp_path / key.path).mkdir(parents=True)
+    (tmp_path / key.path / "fit.partial.npz").write_bytes(b"PK\x03\x04 broken")
+    assert "fit.partial.npz is damaged" in refusal(run_command.main, [
+        "-c", "experiments/TINY/SVR.py", "--data", tiny_data, "--results", tmp_path, "--seeds", "0"], capsys)

@@ -1,19 +1,22 @@
 """What the documents show is what the records say."""
 
 import re
+import sys
+import types
 
 import pytest
 import torch
 
 from experiments.table import updated
+from stlora_ext import registry
 from stlora_ext.errors import UserError
 from stlora_ext.tables.documents import update_tables
-from tests.commands import ROOT
+from tests.commands import ROOT, run, succeeded
 
-DOCUMENTS = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-             if "<!-- table: " in path.read_text(encoding="utf-8")]
-
-CODE = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+TEXTS = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+DOCUMENTS = [path for path, text in TEXTS.items() if "<!-- table: " in text]
+CODE = [pytest.param(path.name, code, id=f"{path.name}-{number}") for path, text in TEXTS.items()
+        for number, code in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL))]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
@@ -22,11 +25,29 @@ def test_the_tables_of_a_document_are_what_the_published_records_say(path):
     assert updated(text) == text, f"run: python experiments/table.py --update {path.relative_to(ROOT)}"
 
 
-@pytest.mark.parametrize("code", CODE, ids=lambda code: code.splitlines()[0][:30])
-def test_the_python_in_the_documents_runs(code, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("document", "code"), CODE)
+def test_the_python_in_the_documents_runs(document, code, tiny_data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "datasets").symlink_to(tiny_data)
+    monkeypatch.setitem(sys.modules, "an_example", example := types.ModuleType("an_example"))  # dataclasses ask for it
+    monkeypatch.setattr(registry, "_BACKBONES", dict(registry._BACKBONES))  # an example registers a backbone
     torch.manual_seed(0)
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code, document, "exec"), vars(example))
+
+
+def test_examples_of_a_backbone_are_short():
+    blocks = re.findall(r"```python\n(.*?)```", TEXTS[ROOT / "docs" / "own_backbone.md"], re.DOTALL)
+    assert len(blocks) == 3 and all(code.count("\n") < 30 for code in blocks)
+
+
+def test_the_stid_example_trains_as_a_config_file(tiny_data, tmp_path):
+    code = re.findall(r"```python\n(.*?)```", TEXTS[ROOT / "docs" / "own_backbone.md"], re.DOTALL)[-1]
+    (tmp_path / "stid.py").write_text(code)
+    for arm in ("plus", "base"):
+        printed = succeeded(run("experiments/run.py", "-c", tmp_path / "stid.py", "--data", tiny_data, "--results",
+                                tmp_path / "results", "--seeds", "0", "--epochs", "1", "--arm", arm))
+        assert f"TINY/STID{'+' * (arm == 'plus')} seed 0: finished" in printed
+    assert len(list((tmp_path / "results").rglob("*-seed0.json"))) == 2
 
 
 def test_only_marked_blocks_are_rewritten():

@@ -201,6 +201,11 @@ def test_a_matrix_is_read_from_every_kind_of_file(tmp_path, kind):
     assert np.array_equal(load_adjacency(root, meta), matrix.astype(np.float32))
 
 
+def test_a_table_without_rows_is_refused(tmp_path):
+    (tmp_path / "raw.csv").write_text("time,a,b\n")
+    assert "raw.csv has a header and no rows" in refusal(tmp_path, tmp_path / "raw.csv")
+
+
 @pytest.mark.parametrize(("text", "said"), [
     ("from,to\nnorth,west\n", "'west'"), ("from,to\n0,3\n", "'3'"), ("from,to,weight\n0,1,-1\n", "-1"),
     ("from,to,weight\n0,1,nan\n", "nan"), ("from,to,weight\n0,1\n", "0,1"), ("from,to,colour\n0,1,2\n", "colour"),

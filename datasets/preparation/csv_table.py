@@ -35,6 +35,8 @@ def read_csv(path: Path, time_format: Optional[str] = None) -> Series:
     except (OSError, UnicodeDecodeError, csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UserError(f"{origin} cannot be read as CSV ({error}): expected text in UTF-8, separated by commas, "
                         "as many cells in every row as in the header") from None
+    if table.empty:
+        raise UserError(f"{origin} has a header and no rows: expected one row per time step")
     times = _read_times(table.pop(0), origin, time_format)
     for index, name in enumerate(header[1:], start=1):
         if table[index].dtype.kind not in "fiu":

@@ -1,0 +1,148 @@
+"""What an adapter costs: time and memory of its own training step over network sizes, and on top of a backbone's step.
+
+    python benchmarks/adapter.py                     170, 883 and 8,600 nodes; and AGCRN's step at 170 nodes
+    python benchmarks/adapter.py --nodes 170 --set sharing=node rank=8
+    python benchmarks/adapter.py --out adapter.json
+
+Each size runs in a process of its own, so that the peak memory is its own. A step is forward, backward and Adam at
+batch 64. The backbone's steps without and with adapter alternate.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+
+from stlora_ext.cli import Parser, command, positive  # noqa: E402
+from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+
+SIZES = (170, 883, 8600)
+BATCH = 64
+COLUMNS = [["nodes", "Nodes", "{:,}"], ["parameters", "Parameters", "{:,}"], ["kilobytes", "File, kB", "{:.1f}"],
+           ["milliseconds", "Step, ms", "{:.1f}"], ["microseconds_per_node", "µs per node", "{:.1f}"],
+           ["peak_mib", "Memory of a step, MiB", "{:.0f}"], ["kib_per_node", "KiB per node", "{:.0f}"]]
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    p = Parser(prog="benchmarks/adapter.py", description=__doc__)
+    p.add_argument("--nodes", type=positive, nargs="+", default=list(SIZES), metavar="N", help="network sizes")
+    p.add_argument("--backbone", default="AGCRN", metavar="NAME", help="whose step the adapter is added to")
+    p.add_argument("--steps", type=positive, default=15, metavar="S", help="timed steps")
+    p.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="assignments",
+                   help="settings of the adapter, for example sharing=node rank=8")
+    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
+    p.add_argument("--out", type=Path, metavar="JSON", help="where to keep the figures")
+    p.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    return p
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Run the command."""
+    args = parser().parse_args(argv)
+    set_threads(args.threads)
+    from stlora_ext.lora.predictor import STLoRAConfig
+    from stlora_ext.settings import checked, parse_assignments
+    config = STLoRAConfig(**checked(STLoRAConfig, parse_assignments(args.assignments), "adapter."))
+    if args.worker is not None:
+        print(json.dumps(alone(config, args.worker, args.steps)))
+        return
+    import torch
+
+    from stlora_ext.files import write_json
+    from stlora_ext.records.provenance import git_commit, provenance
+    from stlora_ext.tables.benchmark import render_benchmark
+    rows = []
+    for nodes in args.nodes:
+        print(f"{nodes:,} nodes ...", file=sys.stderr, flush=True)
+        done = subprocess.run([sys.executable, __file__, *_forwarded(args), "--worker", str(nodes)],
+                              stdout=subprocess.PIPE, text=True, check=True)
+        rows.append(json.loads(done.stdout.splitlines()[-1]))
+    print(f"{args.backbone}'s step ...", file=sys.stderr, flush=True)
+    added = on_top(config, args.backbone, args.steps)
+    machine = provenance(torch.device("cpu"), None)
+    content = {"git_commit": git_commit(), "settings": json.loads(config.to_json()), "columns": COLUMNS, "rows": rows,
+               "on_top": added, "hardware": machine["hardware"], "threads": machine["threads"]}
+    with tempfile.TemporaryDirectory() as folder:
+        out = args.out or Path(folder, "adapter.json")
+        write_json(out, content)
+        print(render_benchmark(out), end="")
+    print(f"on {args.backbone} at 170 nodes, batch {added['batch']}: {added['seconds']:.3f} s without, "
+          f"{added['plus_seconds']:.3f} s with adapter, {added['percent']:+.1f} % (quartiles of the ratio in pairs "
+          f"{added['quartiles'][0]:+.1f} to {added['quartiles'][1]:+.1f} %)")
+
+
+def _forwarded(args: argparse.Namespace) -> list[str]:
+    settings = ["--set", *args.assignments] if args.assignments else []
+    return [*settings, "--steps", str(args.steps), *(["--threads", str(args.threads)] if args.threads else [])]
+
+
+def alone(config: Any, nodes: int, steps: int) -> dict[str, Any]:
+    """Measure the adapter's own training step at one size, in this process."""
+    import torch
+
+    from stlora_ext.lora.predictor import Predictor
+    adapter = Predictor(config, nodes)
+    x, target = torch.randn(BATCH, config.channels, nodes), torch.randn(BATCH, config.output_len, nodes)
+    stamps = torch.rand(BATCH, 2)
+    optimizer = torch.optim.Adam(adapter.parameters())
+    before = _peak_mib()
+
+    def step() -> None:
+        (adapter(x, stamps) - target).abs().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    step()
+    seconds = statistics.median(_timed(step) for _ in range(steps))
+    peak = _peak_mib() - before
+    parameters = sum(p.numel() for p in adapter.parameters())
+    return {"nodes": nodes, "parameters": parameters, "kilobytes": 4 * parameters / 1000, "milliseconds": 1e3 * seconds,
+            "microseconds_per_node": 1e6 * seconds / nodes, "peak_mib": peak, "kib_per_node": 1024 * peak / nodes}
+
+
+def on_top(config: Any, name: str, steps: int) -> dict[str, Any]:
+    """Measure a backbone's training step at 170 nodes without and with the adapter, in alternation."""
+    import torch
+
+    import experiments.models  # noqa: F401 (registers the backbones)
+    from benchmarks.backbones import CEILINGS, DEFAULT_BATCH, build, training_step
+    from stlora_ext.lora.model import attach
+    batch = CEILINGS.get(name, (DEFAULT_BATCH,))[0]
+    inputs, stamps, targets = torch.randn(batch, 12, 170), torch.rand(batch, 12, 2), torch.randn(batch, 12, 170)
+    with tempfile.TemporaryDirectory() as folder:
+        models = [build(name, 170, Path(folder)), attach(build(name, 170, Path(folder)), config, 170)]
+    without, together = (training_step(model, inputs, stamps, targets) for model in models)
+    without(), together()  # warm
+    pairs = [(_timed(without), _timed(together)) for _ in range(steps)]
+    ratios = [100 * (plus / base - 1) for base, plus in pairs]
+    quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+    seconds, plus_seconds = (statistics.median(times) for times in zip(*pairs, strict=True))
+    return {"backbone": name, "batch": batch, "seconds": seconds, "plus_seconds": plus_seconds,
+            "percent": statistics.median(ratios), "quartiles": [quartiles[0], quartiles[2]]}
+
+
+def _timed(run: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    if "--worker" in sys.argv or "-h" not in sys.argv:
+        apply_tuning()
+    command(main)

@@ -1,0 +1,76 @@
+"""Compare settings of the adapter on one backbone: 24 of them, a run each, by validation error.
+
+    python experiments/screen.py -c experiments/PEMS08-TAIL/LSTM_LoRA.py --protocol adapt --epochs 10 \\
+        --from 'results/PEMS08-TAIL/LSTM/joint-base-6724dfa7-seed{seed}/model.pt'
+    python experiments/screen.py -c experiments/PEMS08-TAIL/STGCN_LoRA.py --protocol joint --epochs 8 --seeds 0-1 \\
+        --only embedding control wide
+
+Finished runs aren't repeated. The records go to results/screening, apart from those of the tables.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+
+from stlora_ext.cli import Parser, command, int_range, positive  # noqa: E402
+from stlora_ext.errors import UserError, nearest  # noqa: E402
+from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    p = Parser(prog="experiments/screen.py", description=__doc__)
+    p.add_argument("-c", "--config", type=Path, required=True, help="config of a model with adapter")
+    p.add_argument("--protocol", choices=("joint", "adapt"), required=True, help="as of run.py")
+    p.add_argument("--from", metavar="PATH", dest="backbone_from", help="as of run.py, for --protocol adapt")
+    p.add_argument("--train-backbone", action="store_true", help="as of run.py, for --protocol adapt")
+    p.add_argument("--only", nargs="+", metavar="NAME", help="names of settings in experiments/screening.py")
+    p.add_argument("--seeds", type=int_range, nargs="+", default=[[0]], metavar="S", help="default: 0")
+    p.add_argument("--epochs", type=positive, default=10, metavar="E", help="epochs (default: 10)")
+    p.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")
+    p.add_argument("--data", type=Path, default=ROOT / "datasets", metavar="DIR", help="where prepared data sets lie")
+    p.add_argument("--results", type=Path, default=ROOT / "results" / "screening", metavar="DIR",
+                   help="where the runs go (default: results/screening)")
+    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
+    return p
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Run the command."""
+    args = parser().parse_args(argv)
+    set_threads(args.threads)
+    from experiments.config_file import load_experiment
+    from experiments.data import open_dataset
+    from experiments.screening import SETTINGS
+    from stlora_ext.cell import Place, run_cell
+    from stlora_ext.host.launcher import use_device
+    from stlora_ext.tables.settings import render_settings
+
+    for name in args.only or ():
+        if name not in SETTINGS:
+            raise UserError(f"--only '{name}': {nearest(name, list(SETTINGS))}")
+    exp = load_experiment(args.config).override({"num_epochs": args.epochs}).with_protocol(
+        args.protocol, args.backbone_from)
+    use_device(args.gpus)
+    meta = open_dataset(exp.dataset, args.data)
+    place = Place(args.data, args.results, args.gpus, train_backbone=args.train_backbone)
+    records = []
+    for name in args.only or SETTINGS:
+        arm, settings = SETTINGS[name]
+        chosen = exp.override({f"adapter.{key}": value for key, value in settings.items()}).with_arm(arm)
+        for seed in (seed for seeds in args.seeds for seed in seeds):
+            records.append(run_cell(chosen, meta, seed, place)[0])
+            print(f"{name}, seed {seed}: validation MAE "
+                  f"{min(entry['val']['MAE'] for entry in records[-1]['training']['history'] if 'val' in entry):.3f}",
+                  flush=True)
+    print(render_settings(records))
+
+
+if __name__ == "__main__":
+    apply_tuning()
+    command(main)

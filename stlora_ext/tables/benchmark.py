@@ -1,0 +1,30 @@
+"""The Markdown table of a benchmark's figures, from the JSON that the benchmark wrote."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from stlora_ext.errors import UserError
+
+
+def render_benchmark(path: Path) -> str:
+    """Return the table of ``path``: its ``rows``, under ``columns`` of ``[key, heading, format]``.
+
+    Raises:
+        UserError: If the file is absent, damaged or of another kind.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        columns, rows = content["columns"], content["rows"]
+        lines = [[heading for _, heading, _ in columns], ["---:" for _ in columns]]
+        lines += [[_cell(row[key], form) for key, _, form in columns] for row in rows]
+    except OSError:
+        raise UserError(f"benchmark {path} does not exist: run the benchmark with --out {path}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is no benchmark that a table can be made of ({type(error).__name__}: {error}): run "
+                        "the benchmark again with --out") from None
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _cell(value: Any, form: str) -> str:
+    return "n/a" if value is None else form.format(value)
