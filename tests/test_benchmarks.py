@@ -54,3 +54,22 @@ def test_the_var_benchmark_keeps_what_it_prints(tmp_path):
 def test_an_unknown_backbone_is_refused_by_name():
     assert "unknown model 'LSTMM': did you mean 'LSTM'" in refused(
         run("benchmarks/backbones.py", "--models", "LSTMM", "--nodes", "6"))
+
+
+def test_the_adapters_benchmark_keeps_what_the_table_shows(tmp_path):
+    printed = succeeded(run("benchmarks/adapter.py", "--nodes", "5", "9", "--backbone", "LSTM", "--steps", "2", "--set",
+                            "sharing=node", "rank=1", "--out", tmp_path / "a.json"))
+    content = json.loads((tmp_path / "a.json").read_text())
+    assert [row["nodes"] for row in content["rows"]] == [5, 9]
+    # Per node, one A of rank 1 and width 32 in each of two layers.
+    assert content["rows"][1]["parameters"] - content["rows"][0]["parameters"] == 4 * 2 * 32
+    assert content["settings"]["sharing"] == "node" and content["on_top"]["backbone"] == "LSTM"
+    table = succeeded(run("experiments/table.py", "--benchmark", tmp_path / "a.json"))
+    assert table in printed and "| 5 | " in table
+
+
+def test_a_file_that_is_no_benchmark_is_refused(tmp_path):
+    (tmp_path / "b.json").write_text("[]")
+    assert "is no benchmark that a table can be made of" in refused(
+        run("experiments/table.py", "--benchmark", tmp_path / "b.json"))
+    assert "does not exist" in refused(run("experiments/table.py", "--benchmark", tmp_path / "absent.json"))
