@@ -27,16 +27,18 @@ class AdaptiveGraphGRU(nn.Module):
         self.gate_weights_pool, self.gate_bias_pool = pool(*rows, 2 * config.hidden_size), pool(2 * config.hidden_size)
         self.update_weights_pool, self.update_bias_pool = pool(*rows, config.hidden_size), pool(config.hidden_size)
 
-    def forward(self, x: torch.Tensor, node_embeddings: torch.Tensor, supports: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, diffused: torch.Tensor, node_embeddings: torch.Tensor, supports: torch.Tensor
+                ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return all states.
 
         Args:
             x: Input ``[N, T, B, input_size]``.
+            diffused: ``supports`` times the input, ``[K - 1, N, T, B, input_size]``.
             node_embeddings: ``[N, node_embedding_dim]``.
             supports: Chebyshev polynomials of the adaptive graph from order 1 on, ``[K - 1, N, N]``.
 
         Returns:
-            torch.Tensor: States ``[N, T, B, hidden_size]``.
+            tuple: States ``[N, T, B, hidden_size]``, and ``supports`` times the states, which the recurrence needs too.
         """
         num_nodes, steps, batch_size, _ = x.shape
         sizes = (self.input_size, self.hidden_size)
@@ -47,7 +49,6 @@ class AdaptiveGraphGRU(nn.Module):
 
         # The input's share of the gates of all steps at once.
         weights = torch.cat([input_gate, input_update], dim=-1)  # [N, K, C, 3 H]
-        diffused = [torch.mm(support, x.flatten(1)).view_as(x) for support in supports]
         shares = torch.baddbmm(bias[:, None], x.flatten(1, 2), weights[:, 0])
         for k, factor in enumerate(diffused, start=1):
             shares.baddbmm_(factor.flatten(1, 2), weights[:, k])
@@ -113,6 +114,7 @@ class AGCRN(nn.Module):
         """
         supports = self.supports()
         states = inputs.permute(2, 1, 0).unsqueeze(-1).contiguous()  # [N, T, B, 1]
+        diffused = torch.matmul(supports, states.flatten(1)).view(-1, *states.shape)
         for layer in self.layers:
-            states = layer(states, self.node_embeddings, supports)
+            states, diffused = layer(states, diffused, self.node_embeddings, supports)
         return self.output_layer(states[:, -1]).permute(1, 2, 0)

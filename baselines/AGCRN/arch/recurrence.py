@@ -5,6 +5,8 @@ one product over all steps. Nodes come first in memory, which both products want
 the ``[B, H] x [H, O]`` of the weights, batched over nodes.
 """
 
+from typing import Optional
+
 import torch
 from torch.autograd.function import FunctionCtx, once_differentiable
 
@@ -18,7 +20,7 @@ class GraphRecurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: FunctionCtx, inputs: torch.Tensor, supports: torch.Tensor, gate_weights: torch.Tensor,
-                update_weights: torch.Tensor) -> torch.Tensor:
+                update_weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Run over all steps.
 
         Args:
@@ -29,14 +31,15 @@ class GraphRecurrence(torch.autograd.Function):
             update_weights: V, ``[N, K, H, H]``.
 
         Returns:
-            torch.Tensor: States ``[N, T, B, H]``.
+            tuple: States ``[N, T, B, H]`` and ``S_k`` times the states ``[K - 1, N, T, B, H]``: the next layer's input
+            and what it has to diffuse anyway.
         """
         num_nodes, steps, batch_size, width = inputs.shape
         hidden = width // 3
         states = inputs.new_empty(num_nodes, steps, batch_size, hidden)
-        reset, diffused_states, diffused_reset = (  # z h, S_k h and S_k (z h); step 0 has none, its state is zero
-            inputs.new_empty(count, num_nodes, steps - 1, batch_size, hidden)
-            for count in (1, len(supports), len(supports)))
+        diffused_states = inputs.new_empty(len(supports), num_nodes, steps, batch_size, hidden)
+        reset, diffused_reset = (  # z h and S_k (z h); step 0 has none, its state is zero
+            inputs.new_empty(count, num_nodes, steps - 1, batch_size, hidden) for count in (1, len(supports)))
         gates, candidates = [], []
         for t in range(steps):
             gate, candidate = inputs[:, t, :, :2 * hidden], inputs[:, t, :, 2 * hidden:]
@@ -51,20 +54,26 @@ class GraphRecurrence(torch.autograd.Function):
             candidates.append(
                 _convolve(candidate, product, supports, update_weights, diffused_reset[:, :, t - 1]).tanh_())
             torch.lerp(candidates[t], state, gates[t][..., hidden:], out=states[:, t])
-        ctx.save_for_backward(supports, gate_weights, update_weights, states)
-        ctx.kept = gates, candidates, reset, diffused_states, diffused_reset
-        return states
+        torch.matmul(supports, states[:, -1].flatten(1), out=diffused_states[:, :, -1].view(*supports.shape[:2], -1))
+        ctx.save_for_backward(supports, gate_weights, update_weights, states, diffused_states)
+        ctx.set_materialize_grads(False)
+        ctx.kept = gates, candidates, reset, diffused_reset
+        return states, diffused_states
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def backward(ctx: FunctionCtx, grad_states: Optional[torch.Tensor],
+                 grad_diffused: Optional[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         """Return the gradients of ``forward``'s arguments."""
-        supports, gate_weights, update_weights, states = ctx.saved_tensors
-        gates, candidates, reset, diffused_states, diffused_reset = ctx.kept
+        supports, gate_weights, update_weights, states, diffused_states = ctx.saved_tensors
+        gates, candidates, reset, diffused_reset = ctx.kept
+        grad_states = torch.zeros_like(states) if grad_states is None else grad_states
         num_nodes, steps, batch_size, hidden = states.shape
         grad_inputs = states.new_empty(num_nodes, steps, batch_size, 3 * hidden)
         grad_supports = torch.zeros_like(supports)
         carried = torch.zeros_like(states[:, 0])
+        if grad_diffused is not None:
+            _diffuse_back(grad_diffused[:, :, -1], states[:, -1], supports, carried, grad_supports)
         for t in reversed(range(steps)):
             z, r = gates[t].split(hidden, dim=-1)
             candidate, state = candidates[t], states[:, t - 1] if t else torch.zeros_like(carried)
@@ -80,11 +89,12 @@ class GraphRecurrence(torch.autograd.Function):
             _convolve_back(grad_candidate, reset[0, :, t - 1], supports, update_weights, grad_reset, grad_supports)
             torch.ops.aten.sigmoid_backward.grad_input(grad_reset * state, z, grad_input=grad_z)
             carried.addcmul_(grad_reset, z)
-            _convolve_back(grad_inputs[:, t, :, :2 * hidden], state, supports, gate_weights, carried, grad_supports)
+            _convolve_back(grad_inputs[:, t, :, :2 * hidden], state, supports, gate_weights, carried, grad_supports,
+                           None if grad_diffused is None else grad_diffused[:, :, t - 1])
 
         previous = states[:, :-1]
         grad_gates, grad_candidates = grad_inputs[:, 1:].split((2 * hidden, hidden), dim=-1)
-        return (grad_inputs, grad_supports, _weight_gradient([previous, *diffused_states], grad_gates),
+        return (grad_inputs, grad_supports, _weight_gradient([previous, *diffused_states[:, :, :-1]], grad_gates),
                 _weight_gradient([reset[0], *diffused_reset], grad_candidates))
 
 
@@ -99,13 +109,27 @@ def _convolve(offset: torch.Tensor, state: torch.Tensor, supports: torch.Tensor,
 
 
 def _convolve_back(grad: torch.Tensor, state: torch.Tensor, supports: torch.Tensor, weights: torch.Tensor,
-                   grad_state: torch.Tensor, grad_supports: torch.Tensor) -> None:
-    """Add the gradients of ``_convolve``'s state and supports to ``grad_state`` and ``grad_supports``."""
+                   grad_state: torch.Tensor, grad_supports: torch.Tensor,
+                   grad_diffused: Optional[torch.Tensor] = None) -> None:
+    """Add the gradients of ``_convolve``'s state and supports to ``grad_state`` and ``grad_supports``.
+
+    ``grad_diffused`` is what reaches ``S_k state`` ``[K - 1, N, B, H]`` from elsewhere.
+    """
     grad_state.baddbmm_(grad, weights[:, 0].mT)
-    for k, support in enumerate(supports):
-        product = torch.bmm(grad, weights[:, k + 1].mT).flatten(1)
+    products = state.new_empty(len(supports), *state.shape)
+    for k, product in enumerate(products, start=1):
+        torch.bmm(grad, weights[:, k].mT, out=product)
+    if grad_diffused is not None:
+        products += grad_diffused
+    _diffuse_back(products, state, supports, grad_state, grad_supports)
+
+
+def _diffuse_back(grad: torch.Tensor, state: torch.Tensor, supports: torch.Tensor, grad_state: torch.Tensor,
+                  grad_supports: torch.Tensor) -> None:
+    """Add the gradients of ``S_k state``'s factors; ``grad`` is that of the products ``[K - 1, N, B, H]``."""
+    for support, product, grad_support in zip(supports, grad.flatten(2), grad_supports, strict=True):
         grad_state.view(len(support), -1).addmm_(support.t(), product)
-        grad_supports[k].addmm_(product, state.flatten(1).t())
+        grad_support.addmm_(product, state.flatten(1).t())
 
 
 def _weight_gradient(factors: list[torch.Tensor], grad: torch.Tensor) -> torch.Tensor:
