@@ -1,18 +1,19 @@
 """The adapter settings that experiments/screen.py compares: 24, each a name, an arm and what differs from the first.
 
-Sizes are at 170 nodes. The control and wide arms belong to the first setting.
+The control and wide arms are those of the first setting, and of the first with both times.
 """
 
 from typing import Any
 
 _FIRST = {"sharing": "embedding", "num_embeddings": 8, "rank": 2, "layers": 2, "width": 32}
+_TIMES = {"time_of_day": True, "day_of_week": True}
 
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "embedding": ("plus", _FIRST),
     "embedding, X window": ("plus", {**_FIRST, "x": "window"}),
     "embedding, X forecast": ("plus", {**_FIRST, "x": "forecast"}),
     "embedding, X + time of day": ("plus", {**_FIRST, "time_of_day": True}),
-    "embedding, X + both times": ("plus", {**_FIRST, "time_of_day": True, "day_of_week": True}),
+    "embedding, X + both times": ("plus", {**_FIRST, **_TIMES}),
     "embedding, outer ReLU": ("plus", {**_FIRST, "activation": "relu"}),
     "embedding, 1 layer": ("plus", {**_FIRST, "layers": 1}),
     "embedding, 3 layers, k 4": ("plus", {**_FIRST, "layers": 3, "num_embeddings": 4}),
@@ -23,13 +24,13 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "vector, rank 2": ("plus", {**_FIRST, "sharing": "vector"}),
     "vector, rank 8": ("plus", {**_FIRST, "sharing": "vector", "rank": 8}),
     "vector, rank 8, outer ReLU": ("plus", {**_FIRST, "sharing": "vector", "rank": 8, "activation": "relu"}),
-    "vector, rank 8, X forecast": ("plus", {**_FIRST, "sharing": "vector", "rank": 8, "x": "forecast"}),
-    "vector, rank 4, 3 layers": ("plus", {**_FIRST, "sharing": "vector", "rank": 4, "layers": 3}),
-    "node, rank 1, width 16, 2 layers": ("plus", {**_FIRST, "sharing": "node", "rank": 1, "width": 16}),
-    "node, rank 1, width 16, 1 layer": ("plus", {**_FIRST, "sharing": "node", "rank": 1, "width": 16, "layers": 1}),
-    "node, rank 2, width 16, 1 layer": ("plus", {**_FIRST, "sharing": "node", "rank": 2, "width": 16, "layers": 1}),
-    "node, rank 1, width 24, 1 layer": ("plus", {**_FIRST, "sharing": "node", "rank": 1, "width": 24, "layers": 1}),
-    "node, rank 4": ("plus", {**_FIRST, "sharing": "node", "rank": 4}),
+    "vector, rank 8, X + both times": ("plus", {**_FIRST, **_TIMES, "sharing": "vector", "rank": 8}),
+    "node, rank 1, width 16": ("plus", {**_FIRST, "sharing": "node", "rank": 1, "width": 16}),
+    "node, rank 1, width 16, X + both times": ("plus", {**_FIRST, **_TIMES, "sharing": "node", "rank": 1, "width": 16}),
+    "node, rank 1, 1 layer, width 24": ("plus", {**_FIRST, "sharing": "node", "rank": 1, "width": 24, "layers": 1}),
+    "embedding, outer ReLU, X + both times": ("plus", {**_FIRST, **_TIMES, "activation": "relu"}),
     "control": ("control", _FIRST),
     "wide": ("wide", _FIRST),
+    "control, X + both times": ("control", {**_FIRST, **_TIMES}),
+    "wide, X + both times": ("wide", {**_FIRST, **_TIMES}),
 }
