@@ -38,7 +38,7 @@ def test_the_settings_come_in_the_order_of_their_validation_errors(screened, cap
         best_validation(record) for record in read_records(screened, "TINY") if record["key"]["arm"] != "base")
     table_command.main(["--dataset", "TINY", "--settings", "LSTM+", "--results", str(screened)])
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 6 and "**control**" in "".join(lines) and "sharing vector" in "".join(lines)
+    assert len(lines) == 6 and "**control**" in "".join(lines) and "adapt: vector" in "".join(lines)
 
 
 def test_a_finished_setting_is_not_repeated(screened, tiny_data):

@@ -9,7 +9,7 @@ from stlora_ext.settings import field_names
 from stlora_ext.tables.rows import Row, table_rows
 from stlora_ext.tables.statistics import Spread, spread
 
-_LENGTHS = ("input_len", "output_len")
+_NOT_SHOWN = ("input_len", "output_len", "sharing")
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Setting:
 
     Attributes:
         row: The runs.
-        label: The arm, where it isn't plus, and the settings.
+        label: The arm, where it isn't plus, or the sharing; and what differs from the default settings.
         added: Parameters of the adapter.
         val: Best validation MAE.
         test: Test MAE, average over the horizon.
@@ -34,8 +34,7 @@ class Setting:
 def by_setting(records: Iterable[dict[str, Any]]) -> list[Setting]:
     """Return the settings of the runs with adapter among ``records``, the best validation error first."""
     rows = [row for row in table_rows(records, ()) if row.arm != "base"]
-    varying = _varying([row.records[0]["configuration"]["adapter"] for row in rows])
-    settings = [Setting(row, _label(row, varying), row.records[0]["parameters"]["adapter"],
+    settings = [Setting(row, _label(row), row.records[0]["parameters"]["adapter"],
                         spread([best_validation(record) for record in row.records]),
                         spread([record["test"]["average"]["MAE"] for record in row.records])) for row in rows]
     return sorted(settings, key=lambda setting: (setting.val.mean, setting.added))
@@ -56,21 +55,14 @@ def render_settings(records: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _varying(adapters: Sequence[dict[str, Any]]) -> list[str]:
-    filled = [{name: adapter.get(name, getattr(STLoRAConfig, name)) for name in field_names(STLoRAConfig)}
-              for adapter in adapters]
-    return [name for name in field_names(STLoRAConfig)
-            if name not in _LENGTHS and len({adapter[name] for adapter in filled}) > 1]
-
-
-def _label(row: Row, varying: Sequence[str]) -> str:
+def _label(row: Row) -> str:
     adapter = row.records[0]["configuration"]["adapter"]
-    values = {name: adapter.get(name, getattr(STLoRAConfig, name)) for name in varying}
-    if values.get("sharing") != "embedding":
-        values.pop("num_embeddings", None)
-    shown = ", ".join(name if value is True else f"{name} {value}" for name, value in values.items()
-                      if value is not False)
-    return shown if row.arm == "plus" else f"**{row.arm}**"
+    usual = {name: getattr(STLoRAConfig, name) for name in field_names(STLoRAConfig) if name not in _NOT_SHOWN}
+    differing = {name: adapter[name] for name in usual if adapter.get(name, usual[name]) != usual[name]}
+    if adapter["sharing"] != "embedding" or row.arm != "plus":
+        differing.pop("num_embeddings", None)
+    first = adapter["sharing"] if row.arm == "plus" else f"**{row.arm}**"
+    return ", ".join([first, *(name if value is True else f"{name} {value}" for name, value in differing.items())])
 
 
 def _figure(value: Spread) -> str:
