@@ -1,9 +1,12 @@
-"""Print the table of a data set from the run records, mean and standard deviation over seeds.
+"""Print the tables of the run records, mean and standard deviation over seeds, base, "+" and their difference.
 
-    python experiments/table.py --dataset PEMS08-TAIL
+    python experiments/table.py                                         every data set that has records
     python experiments/table.py --dataset PEMS08-TAIL --results results/published
+    python experiments/table.py --dataset PEMS04 --compare              beside published figures of the same data set
+    python experiments/table.py --dataset PEMS08-TAIL --format latex > table.tex
+    python experiments/table.py --dataset TINY --settings LSTM+         one model's adapter settings side by side
     python experiments/table.py --benchmark results/published/benchmarks/adapter.json
-    python experiments/table.py --update README.md        rewrite the tables marked in a document
+    python experiments/table.py --update README.md                      rewrite the tables marked in a document
 """
 
 import argparse
@@ -20,37 +23,55 @@ from stlora_ext.errors import UserError, nearest  # noqa: E402
 from stlora_ext.files import atomic_path  # noqa: E402
 from stlora_ext.records.store import PUBLISHED, read_records  # noqa: E402
 from stlora_ext.tables.benchmark import render_benchmark  # noqa: E402
+from stlora_ext.tables.compare import read_printed  # noqa: E402
 from stlora_ext.tables.documents import update_tables  # noqa: E402
-from stlora_ext.tables.markdown import render  # noqa: E402
+from stlora_ext.tables.formats import FORMATS  # noqa: E402
+from stlora_ext.tables.layout import Table, layout  # noqa: E402
 from stlora_ext.tables.rows import by_data, table_rows  # noqa: E402
 from stlora_ext.tables.settings import render_settings  # noqa: E402
+
+PRINTED = ROOT / "experiments" / "published"
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     p = Parser(prog="experiments/table.py", description=__doc__)
-    wanted = p.add_mutually_exclusive_group(required=True)
-    wanted.add_argument("--dataset", metavar="NAME", help="the data set")
+    wanted = p.add_mutually_exclusive_group()
+    wanted.add_argument("--dataset", metavar="NAME", help="the data set (default: all that have records)")
     wanted.add_argument("--update", type=Path, metavar="FILE", help="Markdown document whose marked tables to rewrite")
     wanted.add_argument("--benchmark", type=Path, metavar="JSON", help="figures that a command of benchmarks/ wrote")
     p.add_argument("--settings", metavar="MODEL", help="of --dataset, this model's adapters side by side")
+    p.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown; csv: in full precision")
+    p.add_argument("--compare", action="store_true", help="add published figures of the same data set")
     p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="folder of the records")
     return p
 
 
-def table(dataset: str, results: Path) -> str:
-    """Return the Markdown table of ``dataset`` from the records under ``results``.
+def tables(datasets: Sequence[str], results: Path, compare: bool = False, shown: Optional[Path] = None) -> list[Table]:
+    """Return the tables of ``datasets`` from the records under ``results``, one per version of the data.
+
+    Args:
+        datasets: Names of data sets.
+        results: Folder of the records.
+        compare: Add published figures of the same data set.
+        shown: That folder as the user wrote it, for the commands that fill missing cells.
 
     Raises:
-        UserError: If there are none.
+        UserError: If there are no records.
     """
+    from experiments.missing import fill_command
     from experiments.models import MODEL_ORDER
-    groups = by_data(dataset_records(dataset, results))
-    parts = []
-    for fingerprint, group in sorted(groups.items()):
-        heading = f"Data {fingerprint[:19]} (one of {len(groups)} versions of {dataset}, never mixed)\n\n"
-        parts.append((heading if len(groups) > 1 else "") + render(dataset, table_rows(group, MODEL_ORDER)))
-    return "\n".join(parts)
+    found = []
+    for dataset in datasets:
+        groups = by_data(dataset_records(dataset, results))
+        for data, group in sorted(groups.items()):
+            fingerprint, _, null = data.partition(" with ")
+            heading = (f"Data {fingerprint[:19]}{f' with {null}' if null else ''} (one of {len(groups)} versions of "
+                       f"{dataset}, never mixed)") if len(groups) > 1 else ""
+            found.append(layout(dataset, table_rows(group, MODEL_ORDER), heading=heading,
+                                fill=lambda cell: fill_command(cell, shown or results),
+                                printed=read_printed(PRINTED, dataset) if compare else None))
+    return found
 
 
 def dataset_records(dataset: str, results: Path) -> list[dict[str, Any]]:
@@ -62,7 +83,25 @@ def dataset_records(dataset: str, results: Path) -> list[dict[str, Any]]:
     records = read_records(results, dataset)
     if not records:
         raise UserError(f"no records of '{dataset}' under {results}; {_elsewhere(dataset, results)}")
+    others = sorted({record["key"]["dataset"] for record in records} - {dataset})
+    if others:
+        raise UserError(f"{results / dataset} holds records of {', '.join(others)}: move them to the folder of their "
+                        "data set")
     return records
+
+
+def recorded_datasets(results: Path) -> list[str]:
+    """Return the names of the data sets that have records under ``results``.
+
+    Raises:
+        UserError: If there are none.
+    """
+    found = {path.parents[1].name for path in results.glob("*/*/*-*-*-*seed*.json")} - {PUBLISHED}
+    if not found:
+        published = f"; published ones: --results {results / PUBLISHED}" if (results / PUBLISHED).is_dir() else ""
+        raise UserError(f"no records under {results}{published}: run python experiments/run.py -c "
+                        "experiments/TINY/LSTM.py first, or name another folder with --results DIR")
+    return sorted(found)
 
 
 def _elsewhere(dataset: str, results: Path) -> str:
@@ -80,6 +119,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.update is None:
         print(printed(args, Path()), end="")
         return
+    _refuse_unused(args, settings=True)
     if not args.update.is_file():
         raise UserError(f"document {args.update} does not exist")
     text = updated(args.update.read_text(encoding="utf-8"))
@@ -88,13 +128,34 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 
 def printed(args: argparse.Namespace, root: Path) -> str:
-    """Return the table that ``args`` ask for; their relative paths begin at ``root``."""
+    """Return what ``args`` ask for; their relative paths begin at ``root``.
+
+    Raises:
+        UserError: If an option doesn't go with another, or there are no records.
+    """
     if args.benchmark is not None:
+        _refuse_unused(args, settings=True)
         return render_benchmark(root / args.benchmark)
+    results = root / args.results
     if args.settings is not None:
-        return render_settings([record for record in dataset_records(args.dataset, root / args.results)
+        _refuse_unused(args)
+        if args.dataset is None:
+            raise UserError(f"--settings {args.settings}: name the data set with --dataset NAME")
+        return render_settings([record for record in dataset_records(args.dataset, results)
                                 if record["key"]["model"] == args.settings])
-    return table(args.dataset, root / args.results)
+    datasets = recorded_datasets(results) if args.dataset is None else [args.dataset]
+    found = tables(datasets, results, args.compare, args.results)
+    if args.format == "csv":
+        for title, fill in (missing for table in found for missing in table.missing):
+            print(f"missing: {title}: {fill}", file=sys.stderr)
+    return FORMATS[args.format](found)
+
+
+def _refuse_unused(args: argparse.Namespace, settings: bool = False) -> None:
+    unused = ["--compare"] * args.compare + [f"--format {args.format}"] * (args.format != "markdown")
+    unused += [f"--settings {args.settings}"] * (settings and args.settings is not None)
+    if unused:
+        raise UserError(f"{unused[0]}: only for the tables of data sets; leave it out")
 
 
 def updated(document: str) -> str:

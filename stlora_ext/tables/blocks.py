@@ -1,30 +1,82 @@
 """The blocks of a table: one per protocol and arm, and in it, per backbone, base, "+", and their paired difference."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Optional
 
+from stlora_ext.tables.paired import PairedTest, holm, paired_test
 from stlora_ext.tables.rows import Row, score
 from stlora_ext.tables.statistics import Spread, spread
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """A "+" and its base.
+
+    Attributes:
+        label: What the "+" is called.
+        base: The base.
+        plus: The "+".
+    """
+
+    label: str
+    base: Row
+    plus: Row
+
+    @cached_property
+    def pairs(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """The records that belong together."""
+        return pairs(self.base, self.plus)
+
+    def delta(self, horizon: Optional[int], metric: str, percent: bool = False) -> Spread:
+        """Return the spread of the paired differences, plus minus base, or those in percent of base."""
+        return spread(self._differences(horizon, metric, percent))
+
+    @cached_property
+    def test(self) -> PairedTest:
+        """The test of the average MAE."""
+        values = self._differences(None, "MAE")
+        return PairedTest(len(values)) if None in values else paired_test(values)
+
+    def _differences(self, horizon: Optional[int], metric: str, percent: bool = False) -> list[Optional[float]]:
+        values = []
+        for record, other in self.pairs:
+            before, after = score(record, horizon, metric), score(other, horizon, metric)
+            known = before is not None and after is not None and (before or not percent)
+            values.append((after - before) * (100 / before if percent else 1) if known else None)
+        return values
+
+
+@dataclass(frozen=True)
 class Line:
-    """One line of a table.
+    """One line of a block.
 
     Attributes:
         label: What it begins with.
         kind: ``result``, ``delta`` (plus minus base) or ``percent`` (that in percent of base).
-        count: Runs behind it, or pairs of runs.
-        deterministic: Whether no seed changes it.
-        cell: Returns the figure at a horizon (None: average) of a metric.
+        source: The row, or the comparison, behind it.
     """
 
     label: str
     kind: Literal["result", "delta", "percent"]
-    count: int
-    deterministic: bool
-    cell: Callable[[Optional[int], str], Spread]
+    source: Row | Comparison
+
+    @property
+    def count(self) -> int:
+        """Runs behind it, or pairs of runs."""
+        return len(self.source.records if isinstance(self.source, Row) else self.source.pairs)
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether no seed changes it."""
+        return isinstance(self.source, Row) and self.source.deterministic
+
+    def cell(self, horizon: Optional[int], metric: str) -> Spread:
+        """Return the figure at a horizon (None: average) of a metric."""
+        if isinstance(self.source, Row):
+            return self.source.cell(horizon, metric)
+        return self.source.delta(horizon, metric, self.kind == "percent")
 
 
 @dataclass(frozen=True)
@@ -32,33 +84,64 @@ class Block:
     """Lines that may be compared with each other.
 
     Attributes:
-        title: Protocol and arm.
+        protocol: ``joint`` or ``adapt``; "+" of fitted backbones stand under ``joint``.
+        arm: ``plus``, ``control`` or ``wide``; None where there are bases only.
         lines: In order.
-        rows: The rows behind them.
+        comparisons: Of the "+" that have a base.
     """
 
-    title: str
+    protocol: str
+    arm: Optional[str]
     lines: tuple[Line, ...]
-    rows: tuple[Row, ...]
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def title(self) -> str:
+        """Protocol and arm."""
+        return ", ".join(filter(None, (self.protocol, self.arm)))
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows behind the lines."""
+        return [line.source for line in self.lines if line.kind == "result"]
 
 
 def blocks(rows: Sequence[Row]) -> list[Block]:
     """Arrange the rows of one data set into blocks; without a "+" there is one, of the bases."""
     bases = [row for row in rows if row.arm == "base"]
     adapted = [row for row in rows if row.arm != "base"]
-    axes = sorted({(_protocol(row), row.arm) for row in adapted},
+    axes = sorted({(block_protocol(row), row.arm) for row in adapted},
                   key=lambda axis: (axis[0] != "joint", ("plus", "control", "wide").index(axis[1])))
-    if not axes:
-        return [_block("joint", bases, [])]
-    return [_block(", ".join(axis), bases, [row for row in adapted if (_protocol(row), row.arm) == axis])
-            for axis in axes]
+    return [_block(*axis, bases, [row for row in adapted if (block_protocol(row), row.arm) == axis])
+            for axis in axes or [("joint", None)]]
+
+
+def corrected(arranged: Sequence[Block]) -> list[list[Optional[float]]]:
+    """Return the Holm-corrected p-values of every block's comparisons; all tests of one table are one family."""
+    family = iter(holm([each.test.p for block in arranged for each in block.comparisons]))
+    return [[next(family) for _ in block.comparisons] for block in arranged]
+
+
+def block_protocol(row: Row) -> str:
+    """Return the protocol under which a row stands: ``joint`` for fitted backbones too, which have no other."""
+    return "joint" if row.records[0].get("fitted_backbone") else row.protocol
+
+
+def adapted_backbone(record: dict[str, Any]) -> Optional[dict[str, Any]]:
+    """Return the key of the run whose backbone a record adapted; None where it doesn't tell."""
+    return (record.get("trained_backbone") or {}).get("key")
 
 
 def pairs(base: Row, plus: Row) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Return the records of base and plus with the same seed; a deterministic base goes with every seed."""
+    """Return the records of base and plus with the same seed.
+
+    A deterministic base goes with every seed, an adapted backbone with what was made of it.
+    """
     by_seed = {record["key"]["seed"]: record for record in base.records}
-    return [(by_seed[seed], record) for record in plus.records
-            for seed in (None if base.deterministic else record["key"]["seed"],) if seed in by_seed]
+
+    def seed_of(record: dict[str, Any]) -> Optional[int]:
+        return None if base.deterministic else (adapted_backbone(record) or record["key"])["seed"]
+    return [(by_seed[seed_of(record)], record) for record in plus.records if seed_of(record) in by_seed]
 
 
 def base_of(plus: Row, bases: Sequence[Row]) -> Optional[Row]:
@@ -67,38 +150,36 @@ def base_of(plus: Row, bases: Sequence[Row]) -> Optional[Row]:
     return max(same, key=lambda row: len(pairs(row, plus)), default=None)
 
 
-def _protocol(row: Row) -> str:
-    # A fitted backbone has no joint training: its "+" stands in the joint block, marked "fitted".
-    return "joint" if row.records[0].get("fitted_backbone") else row.protocol
-
-
 def _comparable(base: Row, plus: Row) -> bool:
     def settings(row: Row) -> dict[str, Any]:
         configuration = row.records[0]["configuration"]
         training = {key: value for key, value in configuration["training"].items() if key != "adapter_lr"}
         return {"model": configuration["model"], **({} if base.protocol == "fitted" else training)}
+    key = adapted_backbone(plus.records[0])
+    if key is not None:
+        own = base.records[0]["key"]
+        return (key["dataset"], key["config_hash"]) == (own["dataset"], own["config_hash"])
     if plus.protocol == "adapt" and base.protocol != "fitted":
         return settings(base)["model"] == settings(plus)["model"]
     return settings(base) == settings(plus)
 
 
-def _block(title: str, bases: Sequence[Row], adapted: Sequence[Row]) -> Block:
-    lines, used = [], []
-    shown = [*bases, *adapted]
-    names = [name(row) for row in shown]
+def _block(protocol: str, arm: Optional[str], bases: Sequence[Row], adapted: Sequence[Row]) -> Block:
+    names = [name(row) for row in (*bases, *adapted)]
+    owners = [base_of(plus, bases) for plus in adapted]
+    lines, comparisons = [], []
     for base in bases:
-        lines.append(_result(base, names))
-        used.append(base)
-        for plus in adapted:
-            if base_of(plus, bases) is base:
-                lines.append(_result(plus, names))
-                lines.extend(_differences(base, plus, names))
-                used.append(plus)
-    for plus in adapted:
-        if plus not in used:
-            lines.append(_result(plus, names))
-            used.append(plus)
-    return Block(title, tuple(lines), tuple(used))
+        lines.append(Line(_label(base, names), "result", base))
+        for plus in (row for row, owner in zip(adapted, owners, strict=True) if owner is base):
+            label = _label(plus, names)
+            lines.append(Line(label, "result", plus))
+            comparison = Comparison(label, base, plus)
+            if comparison.pairs:
+                comparisons.append(comparison)
+                lines += [Line(f"Δ {label}", "delta", comparison), Line(f"Δ {label}, %", "percent", comparison)]
+    lines += [Line(_label(plus, names), "result", plus) for plus, owner in zip(adapted, owners, strict=True)
+              if owner is None]
+    return Block(protocol, arm, tuple(lines), tuple(comparisons))
 
 
 def name(row: Row) -> str:
@@ -110,25 +191,3 @@ def name(row: Row) -> str:
 
 def _label(row: Row, names: Sequence[str]) -> str:
     return name(row) + (f" [{row.config_hash}]" if names.count(name(row)) > 1 else "")
-
-
-def _result(row: Row, names: Sequence[str]) -> Line:
-    return Line(_label(row, names), "result", len(row.records), row.deterministic, row.cell)
-
-
-def _differences(base: Row, plus: Row, names: Sequence[str]) -> list[Line]:
-    paired = pairs(base, plus)
-
-    def delta(horizon: Optional[int], metric: str, percent: bool) -> Spread:
-        values = []
-        for record, other in paired:
-            before, after = score(record, horizon, metric), score(other, horizon, metric)
-            known = before is not None and after is not None
-            values.append((after - before) * (100 / before if percent else 1) if known else None)
-        return spread(values)
-
-    if not paired:
-        return []
-    label = f"Δ {_label(plus, names)}"
-    return [Line(label, "delta", len(paired), False, lambda h, m: delta(h, m, False)),
-            Line(f"{label}, %", "percent", len(paired), False, lambda h, m: delta(h, m, True))]

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from stlora_ext.errors import UserError
+from stlora_ext.records.key import RunKey
 from stlora_ext.tables.statistics import Spread, spread
 
 HORIZONS = (3, 6, 12)
@@ -45,25 +47,38 @@ class Row:
 
 
 def score(record: dict[str, Any], horizon: Optional[int], metric: str) -> Optional[float]:
-    """Return a record's figure at ``horizon`` steps, or on average (None)."""
+    """Return a record's figure at ``horizon`` steps, or on average (None); None where it has none."""
     test = record["test"]
+    if horizon is not None and horizon > len(test["horizons"]):
+        return None
     return (test["average"] if horizon is None else test["horizons"][horizon - 1])[metric]
 
 
 def by_data(records: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Group records by the fingerprint of their data."""
-    groups = defaultdict(list)
+    """Group records by the fingerprint of their data, and by the null value where that differs."""
+    groups = defaultdict(lambda: defaultdict(list))
     for record in records:
-        groups[record["data"]["fingerprint"]].append(record)
-    return dict(groups)
+        groups[record["data"]["fingerprint"]][record["data"].get("null_val")].append(record)
+    return {fingerprint + (f" with null value {null}" if len(by_null) > 1 else ""): group
+            for fingerprint, by_null in groups.items() for null, group in by_null.items()}
 
 
 def table_rows(records: Iterable[dict[str, Any]], order: Sequence[str]) -> list[Row]:
-    """Group records of one data set into rows, models in ``order`` first."""
+    """Group records of one data set into rows, models in ``order`` first.
+
+    Raises:
+        UserError: If a run is there twice.
+    """
     groups = defaultdict(list)
     for record in records:
         key = record["key"]
         groups[key["model"], key["protocol"], key["arm"], key["config_hash"]].append(record)
+    for group in groups.values():
+        seeds = [record["key"]["seed"] for record in group]
+        twice = next((record["key"] for record in group if seeds.count(record["key"]["seed"]) > 1), None)
+        if twice is not None:
+            raise UserError(f"two records are of the same run, {RunKey(**twice).path}: a seed counts once; delete the "
+                            "copy, or keep it apart with --results DIR")
     rank = {model: place for place, model in enumerate(order)}
     rows = [Row(*key, tuple(sorted(group, key=lambda r: (r["key"]["seed"] is not None, r["key"]["seed"]))))
             for key, group in groups.items()]

@@ -1,0 +1,88 @@
+"""The command that fills a missing cell of a table."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Optional
+
+import experiments.models  # noqa: F401 (registers the backbones)
+from experiments.config_file import load_experiment
+from experiments.data import RESULTS, ROOT
+from stlora_ext.errors import UserError
+from stlora_ext.experiment import Experiment, experiment
+from stlora_ext.records.key import RunKey
+from stlora_ext.records.repeat import repeat_command
+from stlora_ext.records.store import PUBLISHED
+from stlora_ext.reopen import CHECKPOINT, rebuild
+from stlora_ext.tables.blocks import adapted_backbone
+from stlora_ext.tables.missing import Missing
+
+
+def fill_command(cell: Missing, results: Path) -> str:
+    """Return the call of ``run.py`` that fills ``cell``, or why there is none.
+
+    Args:
+        cell: The missing runs.
+        results: Folder of the table's records, as the user wrote it; of published ones the runs go to the usual place.
+    """
+    record = cell.like.records[0]
+    key = RunKey(**record["key"])
+    try:
+        source = rebuild(key, record["configuration"], f"record {key.path.name}")
+        path, config, written = _config(key.dataset, cell.model)
+        exp, backbone = source, None
+        if cell.arm == "base" and key.arm != "base":
+            if key.protocol == "adapt" and not source.backbone.fitted:
+                return _without_base(cell)
+            exp = source.with_arm("base")
+            exp = replace(exp, training=replace(exp.training, adapter_lr=None))
+        elif cell.arm != "base" and key.arm == "base":
+            training = config.training if source.backbone.fitted else source.training
+            exp = replace(config, training=replace(training, adapter_lr=config.training.adapter_lr),
+                          model_settings=source.model_settings)
+        elif cell.protocol == "adapt" and not source.backbone.fitted:
+            backbone = _backbone(cell, results)
+    except UserError as error:
+        return f"no command is known ({error})"
+    extra = ["--seeds", *map(str, cell.seeds)] if cell.seeds else []
+    extra += _results(results)
+    return repeat_command(exp, config, path, None, backbone_from=backbone, extra=extra) + written
+
+
+def _config(dataset: str, model: str) -> tuple[Path, Experiment, str]:
+    """Return the config file of a model, what it says, and where there is none, what to write into it."""
+    path = Path("experiments", dataset, f"{model.removesuffix('+')}{'_LoRA' * model.endswith('+')}.py")
+    if (ROOT / path).is_file():
+        return path, load_experiment(ROOT / path), ""
+    written = f' where CONFIG.py holds: CFG = experiment("{dataset}", "{model}")'
+    return Path("CONFIG.py"), experiment(dataset, model), written
+
+
+def _without_base(cell: Missing) -> str:
+    key = adapted_backbone(cell.like.records[0])
+    if key is None:
+        return "no command is known (the records of the adapted runs don't tell their backbone's)"
+    return f"no command is known (the backbone's run is {RunKey(**key).path}: put its record here)"
+
+
+def _backbone(cell: Missing, results: Path) -> Optional[str]:
+    """Return what ``--from`` has to name; None where the base of the same settings and seed is what was adapted."""
+    keys = [adapted_backbone(record) for record in cell.like.records]
+    if cell.base is not None and None not in keys and _same_training(cell):
+        return None
+    if None in keys:
+        return "BACKBONE.pt"
+    folder = Path("results") if _usual(results) else results
+    return str(folder / RunKey(**{**keys[0], "seed": "{seed}"}).path / CHECKPOINT)
+
+
+def _same_training(cell: Missing) -> bool:
+    base, own = (row.records[0]["configuration"]["training"] for row in (cell.base, cell.like))
+    return all(base.get(name) == value for name, value in own.items() if name != "adapter_lr")
+
+
+def _results(results: Path) -> list[str]:
+    return [] if _usual(results) else ["--results", str(results)]
+
+
+def _usual(results: Path) -> bool:
+    return (ROOT / results).resolve() in (RESULTS, RESULTS / PUBLISHED)

@@ -1,0 +1,18 @@
+"""Every figure of tables as CSV, in full precision."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from stlora_ext.tables.figures import FIELDS
+from stlora_ext.tables.layout import Table
+
+
+def render(tables: Sequence[Table]) -> str:
+    """Return one row per data set, protocol, arm, model, horizon and metric; what there is no figure for is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
+    writer.writeheader()
+    for table in tables:
+        writer.writerows(table.figures)
+    return text.getvalue()

@@ -1,0 +1,73 @@
+"""The cells of a table that are missing: a seed that ran with an adapter but not without, or the other way round."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from stlora_ext.tables.blocks import Block, adapted_backbone, base_of
+from stlora_ext.tables.rows import Row
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Runs that a table lacks.
+
+    Attributes:
+        model: Their model.
+        protocol: Their protocol.
+        arm: Their arm.
+        seeds: Their seeds; empty: whichever its config says.
+        like: The row whose settings they share: their own, or that of the base or "+" that they are to be paired with.
+        base: Of a "+", its base, where it has one.
+    """
+
+    model: str
+    protocol: str
+    arm: str
+    seeds: tuple[int, ...]
+    like: Row
+    base: Optional[Row] = None
+
+    @property
+    def title(self) -> str:
+        """What is missing, in words."""
+        seeds = f"seed{'s' * (len(self.seeds) > 1)} {' '.join(map(str, self.seeds))}" if self.seeds else "all seeds"
+        return f"{self.model}, {self.protocol}, {self.arm}: {seeds}"
+
+
+def missing(arranged: Sequence[Block]) -> list[Missing]:
+    """Return what the blocks lack, in their order.
+
+    In every block base and "+" have to have run under the same seeds. A base without any "+" is missed in the block of
+    protocol ``joint`` and arm ``plus`` alone: the other blocks hold what was asked for.
+    """
+    found = []
+    for block in arranged:
+        bases = [row for row in block.rows if row.arm == "base"]
+        adapted = [row for row in block.rows if row.arm != "base"]
+        owners = [base_of(row, bases) for row in adapted]
+        for base in bases:
+            own = [row for row, owner in zip(adapted, owners, strict=True) if owner is base]
+            if not own and block.protocol == "joint" and block.arm in (None, "plus"):
+                protocol = "adapt" if base.protocol == "fitted" else "joint"
+                found.append(Missing(f"{base.model}+", protocol, "plus", tuple(s for s in base.seeds if s is not None),
+                                     base, base))
+            for row in own:
+                found += _unpaired(base, row)
+        found += [Missing(row.model.removesuffix("+"), "fitted" if row.records[0].get("fitted_backbone") else "joint",
+                          "base", tuple(row.seeds), row)
+                  for row, owner in zip(adapted, owners, strict=True) if owner is None]
+    return [each for place, each in enumerate(found) if each not in found[:place]]
+
+
+def _unpaired(base: Row, plus: Row) -> list[Missing]:
+    if base.deterministic:
+        return []
+    wanted = {(adapted_backbone(record) or record["key"])["seed"] for record in plus.records}
+    absent = tuple(sorted(wanted - set(base.seeds)))
+    lacking = [Missing(base.model, base.protocol, "base", absent, base)] if absent else []
+    # Where every seed adapted one named backbone, its other seeds are no gap.
+    one_backbone = any((adapted_backbone(record) or record["key"])["seed"] != record["key"]["seed"]
+                       for record in plus.records)
+    absent = () if one_backbone else tuple(sorted(set(base.seeds) - set(plus.seeds)))
+    return lacking + ([Missing(plus.model, plus.protocol, plus.arm, absent, plus, base)] if absent else [])

@@ -1,0 +1,95 @@
+"""What a table's reader has to know besides its figures."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from stlora_ext.tables.blocks import Block, adapted_backbone, name
+from stlora_ext.tables.rows import Row, differences
+
+
+def notes(rows: Sequence[Row], arranged: Sequence[Block]) -> list[str]:
+    """Return the notes of one table."""
+    lines = [line for block in arranged for line in block.lines]
+    found = []
+    if any(row.deterministic for row in rows):
+        found.append("† deterministic: no seed changes it.")
+    if any(len(block.rows) > 1 for block in arranged):
+        found.append("Bold: the best mean of its column and block.")
+    if any(line.count == 1 and not line.deterministic for line in lines):
+        found.append("± n/a: one run has no standard deviation.")
+    found += _on_differences(arranged)
+    found += _on_pairing(arranged)
+    found += _on_epochs(rows)
+    adapters = {(name(row), row.records[0]["parameters"]["adapter"], row.records[0]["parameters"]["adapter_percent"])
+                for row in rows if row.arm != "base"}
+    if adapters:
+        found.append("Parameters added: " + ", ".join(
+            f"{label} {count:,}" + (f" ({percent:.1f} %)" if percent else "")
+            for label, count, percent in sorted(adapters, key=lambda a: (*a[:2], a[2] or 0))) + ".")
+    same_name = defaultdict(list)
+    for row in rows:
+        same_name[name(row), row.protocol].append(row)
+    for (label, _), group in same_name.items():
+        found += _on_configurations(label, group)
+    return found
+
+
+def _on_differences(arranged: Sequence[Block]) -> list[str]:
+    comparisons = [each for block in arranged for each in block.comparisons]
+    if not comparisons:
+        return []
+    tests = sum(each.test.p is not None for each in comparisons)
+    texts = ["Δ: \"+\" minus base with the same seed, mean ± standard deviation of the paired differences; below 0 the "
+             "adapter helps."]
+    if tests:
+        texts.append("Average MAE: two-sided paired t-test and the 95 % confidence interval of the mean difference; "
+                     f"Holm's correction over the {f'{tests} tests' if tests > 1 else 'one test'} of this table.")
+    if any(each.test.p is None for each in comparisons):
+        texts.append("p n/a: one pair, or differences without any spread, can't be tested.")
+    if any(each.test.wilcoxon is not None for each in comparisons):
+        texts.append("Wilcoxon: two-sided signed rank test, from six pairs on, not corrected.")
+    return texts
+
+
+def _on_pairing(arranged: Sequence[Block]) -> list[str]:
+    texts = []
+    for block in arranged:
+        paired = [each.plus for each in block.comparisons]
+        texts += [f"{name(row)} [{row.config_hash}], {block.title}: no base of the same settings and seeds is here, so "
+                  "there is no Δ." for row in block.rows
+                  if row.arm != "base" and not any(row is other for other in paired)]
+        for row in paired:
+            keys = [adapted_backbone(record) for record in row.records]
+            if any(key and key["seed"] != record["key"]["seed"] for key, record in zip(keys, row.records, strict=True)):
+                texts.append(f"{name(row)}, {block.title}: Δ is against the adapted backbone, of another seed.")
+            elif row.protocol == "adapt" and not row.records[0].get("fitted_backbone") and None in keys:
+                texts.append(f"{name(row)}, {block.title}: its records don't tell the backbone's run; Δ is against the "
+                             "base of the same architecture and seed.")
+    return texts
+
+
+def _on_epochs(rows: Sequence[Row]) -> list[str]:
+    trained = [row for row in rows if row.protocol != "fitted"]
+    ran = sorted({(name(row), record["training"]["epochs"]) for row in trained for record in row.records})
+    texts = ["Epochs run: " + ", ".join(f"{label} {count}" for label, count in ran) + "."] if ran else []
+    budgets = defaultdict(set)
+    for row in trained:
+        budgets[row.records[0]["configuration"]["training"].get("num_epochs")].add(name(row))
+    if len(budgets) > 1:
+        texts.append("Budgets differ, which alone changes errors: " + "; ".join(
+            f"{epochs} epochs at most {', '.join(sorted(labels))}"
+            for epochs, labels in sorted(budgets.items(), key=lambda item: item[0] or 0)) + ".")
+    return texts
+
+
+def _on_configurations(label: str, group: Sequence[Row]) -> list[str]:
+    if len(group) == 1:
+        return []
+    hashes = [row.config_hash for row in group]
+    found = differences(group)
+    if not found:
+        shown = ", ".join(f"[{each}]" for each in hashes)
+        return [f"{label}: {shown} differ in something that their records don't hold."]
+    return [f"{label}: {setting} = " + ", ".join(f"{value} [{each}]" for value, each in
+                                                 zip(values, hashes, strict=True)) + "."
+            for setting, values in found.items()]

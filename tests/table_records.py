@@ -1,0 +1,50 @@
+"""Synthetic run records for tests of tables."""
+
+from pathlib import Path
+
+from stlora_ext.records.store import write_record
+from stlora_ext.tables.layout import Table, layout
+from stlora_ext.tables.markdown import render as render_markdown
+from stlora_ext.tables.rows import table_rows
+
+
+def record(model="LSTM", seed=0, mae=20.0, config_hash=None, fingerprint="sha256:1", interval=5, lr=0.001,
+           protocol="joint", arm="base", epochs=5, fitted=False, dataset="D", backbone=None, num_nodes=3):
+    """Return a record whose average is MAE ``mae``, RMSE 2 ``mae``, MAPE ``mae`` / 2; step h has MAE ``mae`` + h."""
+    scores = {"MAE": mae, "RMSE": 2 * mae, "MAPE": mae / 2}
+    config_hash = config_hash or f"{model}{arm}{protocol}{lr}"
+    adapter = {"base": 0, "plus": 500, "control": 300, "wide": 510}[arm]
+    return {
+        "key": {"dataset": dataset, "model": model, "protocol": protocol, "arm": arm, "config_hash": config_hash,
+                "seed": seed},
+        "status": "finished", "fitted_backbone": fitted, "trained_backbone": backbone and {"key": backbone},
+        "test": {"average": scores, "horizons": [{**scores, "MAE": mae + step} for step in range(1, 13)]},
+        "data": {"fingerprint": fingerprint, "interval": interval, "windows": {"test": 9}, "num_nodes": num_nodes,
+                 "num_steps": 16992},
+        "configuration": {"training": {"lr": lr, "num_epochs": epochs}, "model": {},
+                          **({} if arm == "base" else {"adapter": {}})},
+        "training": {"epochs": epochs}, "parameters": {"adapter": adapter, "adapter_percent": adapter / 100 or None},
+        "provenance": {},
+    }
+
+
+def seeds(values, **settings):
+    """Return a record per value, seeds from 0 on."""
+    return [record(seed=seed, mae=mae, **settings) for seed, mae in enumerate(values)]
+
+
+def write(records, folder: Path) -> Path:
+    """Write records as a results folder."""
+    for each in records:
+        write_record(each, folder)
+    return folder
+
+
+def table(records, order=(), **settings) -> Table:
+    """Lay out records of data set D."""
+    return layout("D", table_rows(records, order), **settings)
+
+
+def markdown(records, order=(), **settings) -> str:
+    """Return their table in Markdown."""
+    return render_markdown([table(records, order, **settings)])
