@@ -152,6 +152,18 @@ def _record(key: RunKey, exp: Experiment, meta: Meta, seed: Optional[int], runne
     }
 
 
+def is_running(run_dir: Path) -> bool:
+    """Whether a process runs the cell of this folder."""
+    try:
+        with open(run_dir / ".lock", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 @contextmanager
 def _locked(run_dir: Path) -> Iterator[None]:
     """Hold the run's folder against other processes; the lock goes with the process, however it ends."""

@@ -50,5 +50,10 @@ def backbone_identity(path: Path, exp: Experiment, seed: Optional[int]) -> str:
         return weights
     if key.model != exp.backbone.name:
         raise UserError(f"--from {path} is a run of {key.model}, expected one of {exp.backbone.name}")
+    return identity_of(key, exp, seed)
+
+
+def identity_of(key: RunKey, exp: Experiment, seed: Optional[int]) -> str:
+    """Return what stands for the backbone of the run ``key`` in the hash of a run's configuration."""
     identity = key.config_hash if key.dataset == exp.dataset else f"{key.dataset}-{key.config_hash}"
     return identity if key.seed == seed else f"{identity}-seed{key.seed}"

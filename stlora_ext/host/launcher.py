@@ -11,6 +11,18 @@ from stlora_ext.host.logs import close_run_log, quiet_host_loggers
 from stlora_ext.host.runner import HostRunner
 
 
+def refuse_absent_gpu(gpu: str) -> None:
+    """Refuse a GPU, named by its number, that isn't there.
+
+    Raises:
+        UserError: If it isn't, with the number of those that are.
+    """
+    found = torch.cuda.device_count()
+    if int(gpu) >= found:
+        raise UserError(f"--gpus {gpu}: this machine has {found or 'no'} CUDA GPU{'s' * (found != 1)}; on the CPU: "
+                        "the same command with --gpus ''")
+
+
 def use_device(gpus: Optional[str]) -> None:
     """Select the CPU (None or "") or one GPU by its number.
 
@@ -23,10 +35,7 @@ def use_device(gpus: Optional[str]) -> None:
     if not gpus.isdigit():
         raise UserError(f"--gpus {gpus}: one run uses one GPU, named by its number; to use several, run the cells of a "
                         "sweep side by side: python experiments/sweep.py --gpus 0,1")
-    found = torch.cuda.device_count()
-    if int(gpus) >= found:
-        raise UserError(f"--gpus {gpus}: this machine has {found or 'no'} CUDA GPU{'s' * (found != 1)}; on the CPU: "
-                        "the same command with --gpus ''")
+    refuse_absent_gpu(gpus)
     set_device_type("gpu")
     torch.cuda.set_device(int(gpus))
 

@@ -17,7 +17,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 def provenance(device: torch.device, commit: Optional[str]) -> dict[str, Any]:
     """Return versions, hardware and thread count of this process, and the ``commit`` it began with."""
-    return {"versions": _versions(), "hardware": _hardware(device), "threads": torch.get_num_threads(),
+    return {"versions": _versions(), "hardware": hardware(device), "threads": torch.get_num_threads(),
             "git_commit": commit}
 
 
@@ -45,7 +45,8 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _hardware(device: torch.device) -> str:
+def hardware(device: torch.device) -> str:
+    """Return the kind of hardware behind ``device``: the GPU's or the CPU's name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:

@@ -1,0 +1,132 @@
+"""Run many cells of the benchmark, one process each: data sets x models x protocols x arms x seeds.
+
+    python experiments/sweep.py --datasets PEMS08 --models AGCRN AGCRN+ --seeds 0-4 --gpus 0,1
+    python experiments/sweep.py --datasets PEMS08-TAIL --models all --arms plus control --jobs 2 --dry-run
+
+Finished cells aren't repeated. Stop it whenever you like: the same command goes on.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+
+from stlora_ext.cli import Parser, command, int_range, positive  # noqa: E402
+from stlora_ext.errors import UserError  # noqa: E402
+from stlora_ext.experiment import ARMS, PROTOCOLS  # noqa: E402
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    p = Parser(prog="experiments/sweep.py", description=__doc__)
+    p.add_argument("--datasets", nargs="+", required=True, metavar="NAME", help="names, globs such as 'PEMS*', or all")
+    p.add_argument("--models", nargs="+", required=True, metavar="NAME",
+                   help="names, globs such as 'A*' or '*+', or all; NAME+ is NAME with adapter")
+    p.add_argument("--protocols", nargs="+", choices=PROTOCOLS,
+                   help="of trained models with adapter (default: joint); a fitted model's adapter always adapts")
+    p.add_argument("--arms", nargs="+", choices=ARMS, default=["plus"],
+                   help="of models with adapter (default: plus); base is the model without it")
+    p.add_argument("--seeds", type=int_range, nargs="+", metavar="S", help="0 1 2 or 0-4 (default: the configs')")
+    p.add_argument("--gpus", default="", metavar="N,N", help="one cell on each of these GPUs; '' or absent: CPU")
+    p.add_argument("--jobs", type=positive, metavar="J", help="cells side by side on the CPU (default: 1)")
+    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads of a cell (default: shared out evenly)")
+    p.add_argument("--epochs", type=positive, metavar="E", help="epochs at most")
+    p.add_argument("--batch-size", type=positive, metavar="B", help="windows per training step")
+    p.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="assignments",
+                   help="any setting of run.py; model.X and adapter.X go to the models that have X")
+    p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="where runs and records go")
+    p.add_argument("--data", type=Path, default=ROOT / "datasets", metavar="DIR", help="where prepared data sets lie")
+    p.add_argument("--compile", action="store_true", help="run the models through torch.compile")
+    p.add_argument("--bf16", action="store_true", help="forward passes under bfloat16 autocast; results of their own")
+    p.add_argument("--dry-run", action="store_true", help="print the plan, and stop")
+    return p
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Run the command."""
+    args = parser().parse_args(argv)
+    gpus, threads = workers(args)
+    from experiments.planned import make_plan
+    from stlora_ext.sweep.estimate import Estimates
+    from stlora_ext.sweep.plan import without_idle
+    from stlora_ext.sweep.schedule import Schedule
+    from stlora_ext.sweep.show import Display, failure_lines, plan_lines
+
+    plan = make_plan(request(args))
+    cells = without_idle(plan.cells, args.results)
+    estimates = Estimates(args.results, hardware_of(gpus))
+    where = (f"GPU {', '.join(gpus)}" if gpus[0] else f"the CPU, {len(gpus)} side by side") + (
+        f", {threads} thread{'s' * (threads > 1)} each")
+    print(*plan_lines(cells, args.results, estimates, where, len(gpus), plan.left_out, plan.settings), sep="\n",
+          flush=True)
+    if args.dry_run:
+        return
+    waiting = [cell for cell in cells if cell.record(args.results) is None]
+    display = Display(len(cells), len(cells) - len(waiting), estimates, len(gpus))
+    extra = [[*(["--gpus", gpu] if gpu else []), "--threads", str(threads)] for gpu in gpus]
+    try:
+        failures = Schedule(waiting, extra, threads, ROOT, args.results.resolve(), display).run()
+    finally:
+        display.close()
+        print(f"{display.here} cells run, {len(cells) - len(waiting)} finished before, {display.elsewhere} by "
+              "other processes", flush=True)
+    if failures:
+        print(f"{len(failures)} failed:", *failure_lines(failures), sep="\n", flush=True)
+        sys.exit(1)
+
+
+def workers(args: argparse.Namespace) -> tuple[list[str], int]:
+    """Return the GPU of every worker ("": CPU), and the CPU threads of each.
+
+    Raises:
+        UserError: If a GPU isn't there, or is named twice or with ``--jobs``.
+    """
+    gpus = args.gpus.split(",") if args.gpus else [""] * (args.jobs or 1)
+    if args.gpus:
+        if not all(gpu.isdigit() for gpu in gpus) or len(set(gpus)) < len(gpus):
+            raise UserError(f"--gpus {args.gpus}: expected numbers of GPUs such as 0,1, each once")
+        if args.jobs is not None:
+            raise UserError(f"--jobs {args.jobs}: each GPU of --gpus runs one cell at a time; leave --jobs out")
+        from stlora_ext.host.launcher import refuse_absent_gpu
+        for gpu in gpus:
+            refuse_absent_gpu(gpu)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return gpus, args.threads or max(1, cores // len(gpus))
+
+
+def hardware_of(gpus: Sequence[str]) -> set[str]:
+    """Return the kinds of hardware of the workers."""
+    import torch
+
+    from stlora_ext.records.provenance import hardware
+    return {hardware(torch.device("cuda", int(gpu)) if gpu else torch.device("cpu")) for gpu in gpus}
+
+
+def request(args: argparse.Namespace):
+    """Return what ``args`` ask to plan."""
+    from experiments.planned import Request
+    from stlora_ext.settings import parse_assignments
+    settings = parse_assignments(args.assignments)
+    settings.update({key: value for key, value in (("num_epochs", args.epochs), ("batch_size", args.batch_size),
+                                                   ("bf16", args.bf16 or None)) if value is not None})
+    if args.seeds:
+        settings["seeds"] = [seed for seeds in args.seeds for seed in seeds]
+    extra = [text for option, path in (("results", args.results), ("data", args.data))
+             if path.resolve() != parser().get_default(option) for text in (f"--{option}", shown(path))]
+    return Request(args.datasets, args.models, args.protocols, args.arms, settings, args.data.resolve(), args.compile,
+                   extra)
+
+
+def shown(path: Path) -> str:
+    """Return ``path`` as a process in the repository's root finds it."""
+    path = path.resolve()
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,104 @@
+"""Confirm run records: evaluate each one's stored checkpoint again, and compare every figure, to 1e-6.
+
+    python experiments/verify.py results/PEMS08/LSTM/joint-base-6724dfa7-seed0.json
+    python experiments/verify.py results/PEMS08 --gpus 0
+
+Ends with 1 where a figure differs, with 2 where a record can't be confirmed. Nothing is written.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+
+from stlora_ext.cli import Parser, command, positive  # noqa: E402
+from stlora_ext.errors import UserError  # noqa: E402
+from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+
+_RECORD = re.compile(r"(fitted|joint|adapt)-(base|plus|control|wide)-[0-9a-f]{8}-(seed\d+|all-seeds)\.json")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    p = Parser(prog="experiments/verify.py", description=__doc__)
+    p.add_argument("paths", type=Path, nargs="+", metavar="RECORD_OR_FOLDER",
+                   help="records (.json) of finished runs, or folders that hold some")
+    p.add_argument("--data", type=Path, default=ROOT / "datasets", metavar="DIR", help="where prepared data sets lie")
+    p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR",
+                   help="where runs lie, for a record without its run's folder beside it")
+    p.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")
+    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
+    return p
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Run the command."""
+    args = parser().parse_args(argv)
+    set_threads(args.threads)
+    import experiments.models  # noqa: F401 (registers the backbones)
+    from stlora_ext.host.launcher import use_device
+
+    use_device(args.gpus)
+    paths = records(args.paths)
+    differing = refused = 0
+    for path in paths:
+        try:
+            difference = compare(path, args)
+        except UserError as error:
+            if len(paths) == 1:
+                raise
+            refused += 1
+            print(f"error: {error}", file=sys.stderr)
+            continue
+        differing += difference is not None
+        print(f"{path}: " + ("confirmed" if difference is None else f"differs: {difference}"), flush=True)
+    if len(paths) > 1:
+        print(f"{len(paths)} records: {len(paths) - differing - refused} confirmed, {differing} differ, "
+              f"{refused} can't be confirmed")
+    if differing or refused:
+        sys.exit(1 if differing else 2)
+
+
+def records(paths: Sequence[Path]) -> list[Path]:
+    """Return the records that ``paths`` name or hold, each once.
+
+    Raises:
+        UserError: If a folder holds none.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        inside = sorted(p for p in path.rglob("*.json") if _RECORD.fullmatch(p.name)) if path.is_dir() else [path]
+        if not inside:
+            raise UserError(f"no records under {path}: expected a folder such as results/TINY")
+        found.update(dict.fromkeys(inside))
+    return list(found)
+
+
+def compare(path: Path, args: argparse.Namespace) -> Optional[str]:
+    """Evaluate the run of a record again; return the first figure that differs, None where none does.
+
+    Raises:
+        UserError: If data, configuration or checkpoint aren't the record's, or are damaged or absent.
+    """
+    from experiments.evaluate import evaluate
+    from experiments.reopened import open_run
+    from stlora_ext.records.confirm import first_difference, refuse_other_configuration
+
+    run, meta = open_run(path, args.results, args.data)
+    refuse_other_configuration(run, meta, args.data)
+    difference = first_difference(run.record["test"], evaluate(run, meta, args.data, args.gpus))
+    if difference is None:
+        return None
+    origin = run.record["provenance"]
+    return (f"{difference} (recorded on {origin.get('hardware')}, {origin.get('threads')} threads"
+            + (", compiled)" if origin.get("compiled") else ")"))
+
+
+if __name__ == "__main__":
+    apply_tuning()
+    command(main)

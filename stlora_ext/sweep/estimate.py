@@ -1,0 +1,83 @@
+"""How long cells take, by the finished runs of the same model on the same data set and kind of hardware."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any, Optional
+
+from stlora_ext.errors import UserError
+from stlora_ext.records.store import read_record
+from stlora_ext.sweep.plan import Cell
+
+_START = 5.0  # seconds until a process has loaded torch
+
+
+class Estimates:
+    """Seconds per cell.
+
+    Args:
+        results: Folder of the records.
+        hardware: Kinds of hardware of the sweep's workers, as records name them.
+    """
+
+    def __init__(self, results: Path, hardware: Iterable[str]) -> None:
+        self._results, self._hardware = results, frozenset(hardware)
+        self._records: dict[str, list[dict[str, Any]]] = {}
+        self._measured: dict[tuple[str, ...], list[float]] = defaultdict(list)
+
+    def measured(self, cell: Cell, seconds: float) -> None:
+        """Remember how long a cell of this sweep took, from its process's start to its end."""
+        self._measured[_kind(cell.key.as_dict())].append(seconds)
+
+    def of(self, cell: Cell) -> Optional[float]:
+        """Return the seconds that ``cell`` will take; None where no such run has finished.
+
+        Epochs are those that runs of as many epochs at most needed, by early stopping; else all of them.
+        """
+        kind = _kind(cell.key.as_dict())
+        if self._measured[kind]:
+            return fmean(self._measured[kind])
+        known = [record for record in self._of_dataset(cell.key.dataset) if _kind(record["key"]) == kind]
+        if not known:
+            return None
+        epochs = [record["training"]["epochs"] for record in known
+                  if record["configuration"]["training"]["num_epochs"] == cell.epochs]
+        return _START + median(record["training"]["seconds_per_epoch"] for record in known) * (
+            median(epochs) if epochs else cell.epochs)
+
+    def left(self, cells: Iterable[Cell], workers: int, spent: float = 0.0) -> Optional[float]:
+        """Return the seconds until ``cells`` are done; a cell without an estimate counts as the mean of the others.
+
+        Args:
+            cells: The cells that aren't done, running ones included.
+            workers: How many run side by side.
+            spent: Seconds that running ones have run so far.
+
+        Returns:
+            float, optional: None where no cell has an estimate.
+        """
+        each = [self.of(cell) for cell in cells]
+        known = [seconds for seconds in each if seconds is not None]
+        if not known:
+            return None if each else 0.0
+        every = [fmean(known) if seconds is None else seconds for seconds in each]
+        return max((sum(every) - spent) / min(workers, len(every)), 0.0)
+
+    def _of_dataset(self, dataset: str) -> list[dict[str, Any]]:
+        if dataset not in self._records:
+            self._records[dataset] = []
+            for path in sorted((self._results / dataset).glob("*/*.json")):
+                try:
+                    record = read_record(path)
+                    if record["provenance"]["hardware"] in self._hardware:
+                        float(record["training"]["seconds_per_epoch"] * record["training"]["epochs"])
+                        record["configuration"]["training"]["num_epochs"]  # noqa: B018 (a record without it is of no use)
+                        self._records[dataset].append(record)
+                except (UserError, KeyError, TypeError):
+                    continue
+        return self._records[dataset]
+
+
+def _kind(key: dict[str, Any]) -> tuple[str, ...]:
+    return key["dataset"], key["model"], key["protocol"]

@@ -1,0 +1,137 @@
+"""The cells of a sweep: from one config file to its runs in every arm, protocol and seed asked for."""
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from stlora_ext.cell import run_key
+from stlora_ext.data.prepared import Meta
+from stlora_ext.errors import UserError
+from stlora_ext.experiment import Experiment
+from stlora_ext.records.key import RunKey
+from stlora_ext.records.repeat import repeat_command
+from stlora_ext.records.store import find_record
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the sweep.
+
+    Attributes:
+        key: Its key.
+        arguments: The call of ``run.py`` that runs it, without what the worker adds (``--gpus``, ``--threads``).
+        fingerprint: Fingerprint of its data set.
+        epochs: Epochs at most.
+        needs: Key of the base run whose weights it adapts; None where it needs none.
+        added: Whether it was not asked for, but is needed by another cell.
+    """
+
+    key: RunKey
+    arguments: tuple[str, ...]
+    fingerprint: str
+    epochs: int
+    needs: Optional[RunKey] = None
+    added: bool = False
+
+    @property
+    def title(self) -> str:
+        """What identifies it to a person: "TINY/LSTM+ joint plus seed 3"."""
+        return title(self.key)
+
+    def record(self, results: Path) -> Optional[dict[str, Any]]:
+        """Return its record; None while it isn't finished, or where ``run.py`` would refuse the one that is there."""
+        try:
+            record = find_record(self.key, results)
+        except UserError:
+            return None
+        return record if record is not None and record["data"].get("fingerprint") == self.fingerprint else None
+
+
+def title(key: RunKey) -> str:
+    """Return what identifies a run to a person."""
+    seed = "" if key.seed is None else f" seed {key.seed}"
+    return f"{key.dataset}/{key.model} {key.protocol} {key.arm}{seed}"
+
+
+def settings_for(config: Experiment, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of ``settings`` that the model of ``config`` has; ``model.X`` and ``adapter.X`` may be others'.
+
+    Raises:
+        UserError: If a value is of another type, or a key that isn't a model's is unknown.
+    """
+    has = {}
+    for key, value in settings.items():
+        try:
+            config.override({key: value})
+        except UserError as error:
+            if key.startswith(("model.", "adapter.")) and str(error).startswith("unknown key"):
+                continue
+            raise
+        has[key] = value
+    return has
+
+
+def variants(exp: Experiment, protocols: Optional[Sequence[str]], arms: Sequence[str]) -> list[Experiment]:
+    """Return the experiments of one config, settings applied: one without adapter, or every arm under every protocol.
+
+    Args:
+        exp: The config's experiment.
+        protocols: ``joint``, ``adapt``; None: the config's. A fitted backbone's adapter has one protocol only.
+        arms: Arms of a model with adapter.
+    """
+    if exp.adapter is None:
+        return [exp]
+    found = []
+    for arm in arms:
+        if arm == "base":
+            found.append(exp.with_arm("base"))
+            continue
+        for protocol in [exp.protocol] if protocols is None or exp.backbone.fitted else protocols:
+            found.append((exp if protocol == exp.protocol else exp.with_protocol(protocol)).with_arm(arm))
+    return found
+
+
+def cells_of(exp: Experiment, config: Experiment, config_path: Path, meta: Meta, *, compiled: bool = False,
+             extra: Sequence[str] = (), added: bool = False) -> list[Cell]:
+    """Return the cells of an experiment, one for each of its seeds.
+
+    Args:
+        exp: The experiment, in its arm and protocol.
+        config: What ``config_path`` says.
+        config_path: The config file of its model, or of the model that it is the base of.
+        meta: Its data set.
+        compiled: Whether they run through ``torch.compile``.
+        extra: Further arguments of ``run.py``.
+        added: Whether they are needed only by other cells.
+    """
+    cells = []
+    adapts = exp.protocol == "adapt" and not exp.backbone.fitted and exp.backbone_from is None
+    for seed in exp.cell_seeds:
+        command = repeat_command(exp, config, config_path, seed, backbone_from=exp.backbone_from, compiled=compiled,
+                                 extra=extra)
+        cells.append(Cell(run_key(exp, meta, seed), tuple(shlex.split(command)[1:]), meta.fingerprint,
+                          exp.training.num_epochs,
+                          run_key(exp.with_arm("base"), meta, seed) if adapts else None, added))
+    return cells
+
+
+def without_idle(cells: Sequence[Cell], results: Path) -> list[Cell]:
+    """Return ``cells`` without added ones whose weights no unfinished cell adapts any more."""
+    adapted = {cell.needs for cell in cells if cell.needs is not None and cell.record(results) is None}
+    return [cell for cell in cells if not cell.added or cell.key in adapted]
+
+
+def in_order(cells: Iterable[Cell]) -> list[Cell]:
+    """Return each cell once, as it is run: data set by data set, seed by seed, what others need first.
+
+    So a sweep that is stopped early leaves whole tables of fewer seeds.
+    """
+    unique: dict[RunKey, Cell] = {}
+    for cell in cells:
+        if cell.key not in unique or unique[cell.key].added:
+            unique[cell.key] = cell
+    datasets = list(dict.fromkeys(key.dataset for key in unique))
+    return sorted(unique.values(), key=lambda cell: (
+        datasets.index(cell.key.dataset), -1 if cell.key.seed is None else cell.key.seed, cell.key.arm != "base"))

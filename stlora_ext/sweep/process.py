@@ -1,0 +1,102 @@
+"""The process of one cell: started so that it never outlives the sweep, stopped cleanly, its end explained."""
+
+import ctypes
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Optional
+
+from stlora_ext.sweep.plan import Cell
+
+LOG = "sweep.log"
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1
+_GRACE = 10.0  # seconds that an interrupted run has to end by itself
+_TAKEN = "error: another process is running "  # what run.py says
+_FOUND = "already finished, not repeated"
+
+
+def shell_command(cell: Cell, extra: Sequence[str]) -> str:
+    """Return the command that runs ``cell`` alone, as a user gives it."""
+    return shlex.join(["python", *cell.arguments, *extra])
+
+
+class Job:
+    """A running cell.
+
+    Args:
+        cell: The cell.
+        extra: What the worker adds to its arguments.
+        threads: CPU threads that it may use.
+        root: The repository.
+        results: Folder of runs and records.
+    """
+
+    def __init__(self, cell: Cell, extra: Sequence[str], threads: int, root: Path, results: Path) -> None:
+        self.cell, self.log = cell, results / cell.key.path / LOG
+        self.command = shell_command(cell, extra)
+        self.started = time.monotonic()
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+        with open(self.log, "ab") as log:
+            log.write(f"$ {self.command}    # {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
+            log.flush()
+            self._begin = log.tell()
+            self.process = subprocess.Popen(
+                [sys.executable, *cell.arguments, *extra], cwd=root, env={**os.environ, **limits}, process_group=0,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, preexec_fn=_bound_to(os.getpid()))
+
+    def poll(self) -> Optional[int]:
+        """Return the exit code, negative for a signal; None while it runs."""
+        return self.process.poll()
+
+    def output(self) -> list[str]:
+        """Return the lines that it has printed so far."""
+        with open(self.log, "rb") as log:
+            log.seek(self._begin)
+            return log.read().decode("utf-8", "replace").splitlines()
+
+    def taken(self) -> bool:
+        """Whether it ended at once because another process runs the cell."""
+        return self.poll() == 2 and any(line.startswith(_TAKEN) for line in self.output())
+
+    def found(self) -> bool:
+        """Whether it found the cell finished, by another process that ended just before it began."""
+        return any(_FOUND in line for line in self.output())
+
+    def reason(self) -> str:
+        """Say in a line why it failed."""
+        code, lines = self.poll(), [line for line in self.output() if line.strip()]
+        if code < 0:
+            hint = " (the system does so when memory runs out)" if -code == signal.SIGKILL else ""
+            return f"killed by {signal.Signals(-code).name}{hint}"
+        errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        return errors[-1] if errors else f"{lines[-1].strip() if lines else 'it said nothing'} (exit code {code})"
+
+
+def stop(jobs: Iterable[Job]) -> None:
+    """Interrupt running cells, which keep their last checkpoint, and kill what doesn't end."""
+    jobs = [job for job in jobs if job.poll() is None]
+    for each in (signal.SIGINT, signal.SIGKILL):
+        for job in jobs:
+            if job.poll() is None:
+                os.killpg(job.process.pid, each)
+        deadline = time.monotonic() + _GRACE
+        while any(job.poll() is None for job in jobs) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def _bound_to(parent: int):
+    """Return what a child does before it becomes the command: die when ``parent`` dies, and mind Ctrl-C."""
+    def bind() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background shell ignores it, and children inherit that
+        if _LIBC is not None:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(1)
+    return bind

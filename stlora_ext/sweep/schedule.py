@@ -1,0 +1,164 @@
+"""Running the cells of a sweep: one per worker, going on when one fails, never one that another process runs."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional, Protocol
+
+from stlora_ext.cell import is_running
+from stlora_ext.sweep.plan import Cell, title
+from stlora_ext.sweep.process import Job, shell_command, stop
+
+_TICK = 0.1  # seconds between looks at the processes
+LOOK_AGAIN = 2.0  # seconds between looks at a cell that another process runs
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cell that didn't end well: why, the command that repeats it, and its output (None: it wasn't started)."""
+
+    cell: Cell
+    reason: str
+    command: str
+    log: Optional[Path]
+
+
+class Watcher(Protocol):
+    """Who is told what happens to the cells."""
+
+    def finished(self, cell: Cell, record: dict[str, Any], seconds: Optional[float]) -> None:
+        """``cell`` is finished; ``seconds`` is None where another process did it."""
+
+    def failed(self, failure: Failure) -> None:
+        """A cell failed."""
+
+    def waiting(self, cell: Cell) -> None:
+        """Another process runs ``cell``."""
+
+    def tick(self, remaining: Sequence[Cell], running: Sequence[Job]) -> None:
+        """Some time has passed; ``remaining`` holds the running cells too."""
+
+
+class Schedule:
+    """The cells that aren't finished, and the workers that run them.
+
+    Args:
+        cells: Cells to run, in order.
+        workers: Per worker what it adds to a cell's arguments, such as ``["--gpus", "0", "--threads", "2"]``.
+        threads: CPU threads of a worker.
+        root: The repository.
+        results: Folder of runs and records.
+        watcher: Who is told what happens.
+    """
+
+    def __init__(self, cells: Sequence[Cell], workers: Sequence[Sequence[str]], threads: int, root: Path,
+                 results: Path, watcher: Watcher) -> None:
+        self._workers, self._threads, self._root, self._results = workers, threads, root, results
+        self._watcher = watcher
+        self._pending = list(cells)
+        self._jobs: dict[int, Job] = {}  # by worker
+        self._again: dict[Cell, float] = {}  # of cells that another process runs: when to look again
+        self._failures: list[Failure] = []
+        self._stopped = False
+
+    def run(self) -> list[Failure]:
+        """Run all cells and return those that failed.
+
+        Raises:
+            KeyboardInterrupt: On SIGINT, SIGTERM or SIGHUP, once the running cells are stopped.
+        """
+        with _signals(self._stop):
+            try:
+                while (self._pending or self._jobs) and not self._stopped:
+                    self._settle()
+                    self._fill()
+                    running = list(self._jobs.values())
+                    self._watcher.tick([*(job.cell for job in running), *self._pending], running)
+                    time.sleep(_TICK)
+            finally:
+                stop(self._jobs.values())
+            if self._stopped:
+                self._settle()
+                raise KeyboardInterrupt
+        return self._failures
+
+    def _stop(self, *_: Any) -> None:
+        self._stopped = True
+
+    def _settle(self) -> None:
+        """Take in the processes that have ended."""
+        for worker, job in list(self._jobs.items()):
+            if job.poll() is None:
+                continue
+            del self._jobs[worker]
+            record = job.cell.record(self._results) if job.poll() == 0 else None
+            if record is not None:
+                self._watcher.finished(job.cell, record, None if job.found() else time.monotonic() - job.started)
+            elif self._stopped:
+                continue
+            elif job.taken():
+                self._wait_for(job.cell)
+                self._pending.insert(0, job.cell)
+            else:
+                self._fail(Failure(job.cell, job.reason() if job.poll() else "it ended without a record", job.command,
+                                   job.log))
+
+    def _fill(self) -> None:
+        """Start a cell on every idle worker."""
+        for worker, extra in enumerate(self._workers):
+            if worker not in self._jobs and not self._stopped:
+                cell = self._next()
+                if cell is None:
+                    return
+                self._pending.remove(cell)
+                self._again.pop(cell, None)
+                self._jobs[worker] = Job(cell, extra, self._threads, self._root, self._results)
+
+    def _next(self) -> Optional[Cell]:
+        """Return the first cell that can start now; those done by others meanwhile, and those that can't be, go."""
+        unfinished = {cell.key for cell in self._pending} | {job.cell.key for job in self._jobs.values()}
+        for cell in list(self._pending):
+            if cell.needs in unfinished or self._again.get(cell, 0.0) > time.monotonic():
+                continue
+            record = cell.record(self._results)
+            if record is not None:
+                self._pending.remove(cell)
+                unfinished.discard(cell.key)
+                self._watcher.finished(cell, record, None)
+            elif cell.needs in {failure.cell.key for failure in self._failures}:
+                self._pending.remove(cell)
+                unfinished.discard(cell.key)
+                self._fail(Failure(cell, f"not started: {title(cell.needs)} failed, whose weights it adapts",
+                                   shell_command(cell, self._workers[0]), None))
+            elif any(is_running(self._results / key.path) for key in (cell.key, cell.needs) if key is not None):
+                self._wait_for(cell)
+            else:
+                return cell
+        return None
+
+    def _wait_for(self, cell: Cell) -> None:
+        if cell not in self._again:
+            self._watcher.waiting(cell)
+        self._again[cell] = time.monotonic() + LOOK_AGAIN
+
+    def _fail(self, failure: Failure) -> None:
+        self._failures.append(failure)
+        self._watcher.failed(failure)
+
+
+@contextmanager
+def _signals(handler: Callable[..., None]) -> Iterator[None]:
+    """Let ``handler`` take the signals that end a command, except ignored ones (nohup, a shell's background job)."""
+    earlier = {each: signal.getsignal(each) for each in _SIGNALS}
+    taken = [each for each, before in earlier.items() if before is not signal.SIG_IGN]
+    for each in taken:
+        signal.signal(each, handler)
+    try:
+        yield
+    finally:
+        for each in taken:
+            signal.signal(each, earlier[each])

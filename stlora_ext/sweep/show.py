@@ -1,0 +1,133 @@
+"""What a person sees of a sweep: the plan, a line per cell that is over, a bar on a terminal, the failures."""
+
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+import setproctitle
+from tqdm import tqdm
+
+from stlora_ext.host.progress import duration
+from stlora_ext.sweep.estimate import Estimates
+from stlora_ext.sweep.plan import Cell, title
+from stlora_ext.sweep.process import Job
+from stlora_ext.sweep.schedule import Failure
+
+
+def plan_lines(cells: Sequence[Cell], results: Path, estimates: Estimates, workers: str, num_workers: int,
+               left_out: Iterable[tuple[str, str]], settings: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the plan: a line per cell with its state and how long it will take, what is left out, and in all.
+
+    Args:
+        cells: All cells, finished ones too.
+        results: Folder of the records.
+        estimates: How long cells take.
+        workers: The workers in words.
+        num_workers: How many they are.
+        left_out: What matched but can't run, and why.
+        settings: Per setting that not every model has, the models that have it.
+    """
+    lines, unfinished, width = [], [], max((len(cell.title) for cell in cells), default=0)
+    for cell in cells:
+        text = "finished"
+        if cell.record(results) is None:
+            unfinished.append(cell)
+            seconds = estimates.of(cell)
+            text = "to run, " + ("duration unknown" if seconds is None else f"about {duration(seconds)}")
+            if cell.needs is not None:
+                text += f", after {title(cell.needs)}"
+            if cell.added:
+                text += "; added, because its weights are adapted"
+        lines.append(f"  {cell.title:{width}}  {text}")
+    lines += [f"  left out: {what}: {reason}" for what, reason in left_out]
+    lines += [f"  {key} goes to {', '.join(models)}; the other models have no such setting"
+              for key, models in settings.items()]
+    total = estimates.left(unfinished, num_workers)
+    unknown = sum(estimates.of(cell) is None for cell in unfinished)
+    lines.append(f"{len(cells)} cell{'s' * (len(cells) != 1)}: {len(cells) - len(unfinished)} finished, "
+                 f"{len(unfinished)} to run on {workers}")
+    if unfinished:
+        hint = f" ({unknown} of them unknown: no such run has finished on this hardware)" if unknown else ""
+        lines.append(f"time in all: {'unknown' if total is None else 'about ' + duration(total)}{hint}")
+    return lines
+
+
+class Display:
+    """Lines on standard output, and on a terminal a bar.
+
+    Args:
+        total: Cells in all.
+        finished: Those that were finished before.
+        estimates: How long cells take; it learns from those that finish.
+        num_workers: Workers.
+    """
+
+    def __init__(self, total: int, finished: int, estimates: Estimates, num_workers: int) -> None:
+        self.total, self.done, self.here, self.elsewhere = total, finished, 0, 0
+        self._estimates, self._num_workers = estimates, num_workers
+        self._left: Optional[float] = None
+        self._last = 0.0
+        self._remaining: dict[Cell, Optional[Job]] = {}
+        self._bar = tqdm(total=total, initial=finished, unit="cell", disable=None, file=sys.stderr, dynamic_ncols=True,
+                         bar_format="{n_fmt}/{total_fmt} cells |{bar}| {elapsed}{postfix}")
+
+    def finished(self, cell: Cell, record: dict[str, Any], seconds: Optional[float]) -> None:
+        """Print the line of a finished cell."""
+        self.here, self.elsewhere = self.here + (seconds is not None), self.elsewhere + (seconds is None)
+        if seconds is not None:
+            self._estimates.measured(cell, seconds)
+        took = "by another process" if seconds is None else f"{seconds:.0f} s"
+        mae = record["test"]["average"]["MAE"]
+        self._over(cell, f"MAE {'n/a' if mae is None else f'{mae:.2f}'}, {took}")
+
+    def failed(self, failure: Failure) -> None:
+        """Print the line of a failed cell."""
+        self._over(failure.cell, f"FAILED, {failure.reason}")
+
+    def waiting(self, cell: Cell) -> None:
+        """Print that another process runs a cell."""
+        self._print(f"{cell.title}: another process is at it; this sweep looks again")
+
+    def tick(self, remaining: Sequence[Cell], running: Sequence[Job]) -> None:
+        """Bring the time left up to date, once a second."""
+        jobs = {job.cell: job for job in running}
+        self._remaining = {cell: jobs.get(cell) for cell in remaining}
+        if time.monotonic() - self._last >= 1.0:
+            self._last = time.monotonic()
+            self._bar.set_postfix_str(f"{len(running)} running, left {self._outlook()}")
+            setproctitle.setproctitle(f"sweep {self.done}/{self.total}, left {self._outlook()}")
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.close()
+
+    def _over(self, cell: Cell, text: str) -> None:
+        self.done += 1
+        self._remaining.pop(cell, None)
+        self._bar.update()
+        self._print(f"[{self.done}/{self.total}] {cell.title}: {text}, left {self._outlook()}")
+
+    def _outlook(self) -> str:
+        spent = 0.0
+        for cell, job in self._remaining.items():
+            if job is not None:
+                spent += min(time.monotonic() - job.started, self._estimates.of(cell) or 0.0)
+        left = self._estimates.left(self._remaining, self._num_workers, spent)
+        return "unknown" if left is None else duration(left)
+
+    @staticmethod
+    def _print(line: str) -> None:
+        tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()
+
+
+def failure_lines(failures: Sequence[Failure]) -> list[str]:
+    """Return for every failed cell why, the command that repeats it, and where its output is."""
+    lines = []
+    for failure in failures:
+        lines += [f"{failure.cell.title}: {failure.reason}", f"  {failure.command}"]
+        if failure.log is not None:
+            lines.append(f"  its output: {failure.log}")
+    return lines

@@ -1,0 +1,72 @@
+"""Cells of a sweep whose processes take a moment, and a sweep of them as a process.
+
+    python -m tests.sweep.stubs RESULTS CELLS JOBS SECONDS
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Optional
+
+from stlora_ext.records.key import RunKey
+from stlora_ext.sweep.plan import Cell
+from stlora_ext.sweep.schedule import Schedule
+from tests.commands import ROOT
+
+
+def cell(results: Path, seed: int, seconds: float = 0.0, code: int = 0, needs: Optional[Cell] = None) -> Cell:
+    """A cell whose process sleeps for ``seconds`` and ends with ``code``."""
+    key = RunKey("D", "M" if needs is None else "M+", "joint" if needs is None else "adapt",
+                 "base" if needs is None else "plus", "0" * 8, seed)
+    arguments = ("tests/sweep/stub_cell.py", str(results), json.dumps(key.as_dict()), str(seconds), str(code))
+    return Cell(key, arguments, "sha256:0", 1, None if needs is None else needs.key)
+
+
+class Log:
+    """A watcher that keeps what it is told, and prints it."""
+
+    def __init__(self) -> None:
+        self.lines = []
+
+    def finished(self, cell, record, seconds):
+        self._add(f"{cell.title} {'elsewhere' if seconds is None else 'here'}")
+
+    def failed(self, failure):
+        self._add(f"{failure.cell.title} failed")
+
+    def waiting(self, cell):
+        self._add(f"{cell.title} waits")
+
+    def tick(self, remaining, running):
+        pass
+
+    def _add(self, line):
+        self.lines.append(line)
+        print(line, flush=True)
+
+
+def sweep(results: Path, cells: list[Cell], jobs: int = 2):
+    """Run ``cells``; return the failures and what the watcher was told."""
+    log = Log()
+    waiting = [each for each in cells if each.record(results) is None]
+    return Schedule(waiting, [[]] * jobs, 1, ROOT, results, log).run(), log.lines
+
+
+def runs(results: Path) -> list[str]:
+    """Return the name of every run that got its lock, in order, repetitions included."""
+    return [line.split()[0] for line in (results / "runs.txt").read_text().splitlines()]
+
+
+def processes(results: Path) -> list[int]:
+    """Return the ids of those runs' processes that are still there."""
+    ids = [line.split()[1] for line in (results / "runs.txt").read_text().splitlines()]
+    return [int(each) for each in ids if Path("/proc", each).exists()
+            and Path("/proc", each, "stat").read_text().split()[2] != "Z"]
+
+
+if __name__ == "__main__":
+    folder, count = Path(sys.argv[1]), int(sys.argv[2])
+    try:
+        sweep(folder, [cell(folder, seed, float(sys.argv[4])) for seed in range(count)], int(sys.argv[3]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,206 @@
+"""The plan of a sweep: which cells names, globs, protocols and arms mean, their commands, how long they take."""
+
+import json
+import shutil
+
+import pytest
+
+from experiments import run as run_command
+from experiments import sweep as sweep_command
+from experiments.config_file import load_experiment
+from experiments.data import open_dataset
+from experiments.planned import make_plan
+from stlora_ext.cell import run_key
+from stlora_ext.records.key import RunKey
+from stlora_ext.settings import parse_assignments
+from stlora_ext.sweep.estimate import Estimates
+from stlora_ext.sweep.plan import Cell, without_idle
+from tests.commands import ROOT, refusal
+
+
+@pytest.fixture
+def plan(tiny_data, tmp_path):
+    """Returns the plan of a command line on TINY, in one seed unless it names others."""
+    def planned(*arguments, datasets=("TINY",)):
+        seeds = [] if "--seeds" in arguments else ["--seeds", "0"]
+        args = sweep_command.parser().parse_args(["--datasets", *datasets, *seeds, "--data", str(tiny_data),
+                                                  "--results", str(tmp_path / "r"), *arguments])
+        return make_plan(sweep_command.request(args))
+    return planned
+
+
+def names(planned):
+    return [f"{cell.key.model} {cell.key.protocol} {cell.key.arm}" + " added" * cell.added for cell in planned.cells]
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [
+    (["--models", "LSTM"], ["LSTM joint base"]),
+    (["--models", "LSTM", "LSTM+", "LSTM*"], ["LSTM joint base", "LSTM+ joint plus"]),
+    (["--models", "LSTM+", "--arms", "control", "plus"], ["LSTM+ joint control", "LSTM+ joint plus"]),
+    (["--models", "LSTM+", "--arms", "base", "wide"], ["LSTM joint base", "LSTM+ joint wide"]),
+    (["--models", "LSTM+", "--protocols", "adapt"], ["LSTM joint base added", "LSTM+ adapt plus"]),
+    (["--models", "LSTM+", "LSTM", "--protocols", "joint", "adapt"],
+     ["LSTM joint base", "LSTM+ joint plus", "LSTM+ adapt plus"]),
+    (["--models", "[HS]*A"], ["HA fitted base"]),
+    (["--models", "HA+", "SVR", "--protocols", "joint"], ["SVR fitted base", "HA+ adapt plus"]),
+])
+def test_models_protocols_and_arms(arguments, expected, plan):
+    assert names(plan(*arguments)) == expected
+
+
+def test_all_models_are_every_backbone_with_and_without_adapter(plan):
+    assert len(names(plan("--models", "all"))) == 18
+    assert len(names(plan("--models", "*+"))) == 9
+
+
+def test_seeds_are_those_of_the_config_unless_named_and_deterministic_models_run_once(plan):
+    assert [cell.key.seed for cell in plan("--models", "HA", "LSTM", "--seeds", "3", "0-1").cells] == [None, 0, 1, 3]
+    assert len(plan("--models", "LSTM", datasets=("TINY", "TINY")).cells) == 1
+
+
+def test_the_command_of_every_cell_gives_the_key_of_its_plan(plan, tiny_data):
+    """In every arm and protocol, through run.py's own parser."""
+    planned = plan("--models", "all", "--protocols", "joint", "adapt", "--arms", "base", "plus", "control", "wide",
+                   "--epochs", "3", "--set", "batch_size=7", "lr_milestones=[1,2]", "model.hidden_size=8",
+                   "adapter.rank=3", "adapter_lr=0.01", "--seeds", "0", "4")
+    meta = open_dataset("TINY", tiny_data)
+    assert len(planned.cells) == len({cell.key for cell in planned.cells}) == 16 + 2 * (3 * 3 + 6 * 6)
+    for cell in planned.cells:
+        args = run_command.parser().parse_args(cell.arguments[1:])
+        exp = load_experiment(ROOT / args.config).override({
+            **parse_assignments(args.assignments), **({"num_epochs": args.epochs} if args.epochs else {}),
+            **({"batch_size": args.batch_size} if args.batch_size else {})})
+        exp = exp.with_protocol(args.protocol) if args.protocol else exp
+        exp = exp.with_arm(args.arm) if args.arm else exp
+        seed = args.seeds[0][0] if args.seeds else None
+        assert run_key(exp, meta, seed) == cell.key and args.train_backbone == (cell.needs is not None), cell
+
+
+def test_every_needed_base_is_in_the_plan_before_the_cells_that_need_it(plan):
+    cells = plan("--models", "LSTM+", "STGCN+", "--protocols", "adapt", "--seeds", "0-1").cells
+    order = [cell.key for cell in cells]
+    assert len(order) == 8
+    assert all(order.index(cell.needs) < order.index(cell.key) for cell in cells if cell.needs)
+
+
+def test_an_added_base_goes_when_nothing_needs_it_any_more(plan, tmp_path):
+    base, plus = plan("--models", "LSTM+", "--protocols", "adapt").cells
+    write(plus.key, tmp_path / "r", plus.fingerprint)
+    assert without_idle([base, plus], tmp_path / "r") == [plus]
+
+
+def test_what_a_glob_matches_and_cannot_run_is_left_out_with_the_reason(plan, tiny_data, tmp_path):
+    shutil.copytree(tiny_data, tmp_path / "data")
+    (tmp_path / "data/TINY/graph.npz").unlink()
+    meta = tmp_path / "data/TINY/meta.json"
+    meta.write_text(json.dumps({**json.loads(meta.read_text()), "has_graph": False}))
+    planned = plan("--models", "LSTM", "STG*", "--data", str(tmp_path / "data"), datasets=("TINY", "PEMS0[34]"))
+    assert names(planned) == ["LSTM joint base"]
+    assert [what for what, _ in planned.left_out] == ["TINY/STGCN", "TINY/STGCN+", "PEMS03", "PEMS04"]
+    assert "prepare it with --graph" in planned.left_out[0][1] and "bring PEMS03.npz" in planned.left_out[2][1]
+
+
+def test_a_setting_goes_to_the_models_that_have_it(plan):
+    planned = plan("--models", "HA", "LSTM", "LSTM+", "--set", "model.hidden_size=8", "adapter.rank=2", "lr=0.1")
+    assert planned.settings == {"model.hidden_size": ["LSTM", "LSTM+"], "adapter.rank": ["LSTM+"]}
+    assert "model.hidden_size=8" not in planned.cells[0].arguments
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [
+    (["--models", "LSMT"], "--models LSMT: no such name, did you mean 'LSTM'?"),
+    (["--models", "X*"], "--models X*: no such name, expected one of: HA, HA+, VAR"),
+    (["--models", "LSTM", "--datasets", "TINI"], "--datasets TINI: no such name, did you mean 'TINY'?"),
+    (["--models", "LSTM", "--datasets", "PEMS08"], "data set 'PEMS08' is not in"),
+    (["--models", "LSTM", "--datasets", "PEMS0[34]"], "nothing of this can run: PEMS03: data set 'PEMS03' is not in"),
+    (["--models", "LSTM", "--set", "num_epoch=3"], "unknown key 'num_epoch': did you mean 'num_epochs'?"),
+    (["--models", "LSTM", "HA", "--set", "model.hiden=3"], "--set model.hiden: none of the models has this setting"),
+    (["--models", "LSTM", "--set", "model.hidden_size=a"], "model.hidden_size='a': expected int"),
+    (["--models", "LSTM", "--set", "lr"], "--set lr: expected key=value"),
+    (["--models", "GWNet", "--compile"], "--compile: not tested with GWNet"),
+    (["--models", "LSTM", "--set", "input_len=6"], "input_len=6, output_len=12: TINY was prepared for 12 and 12"),
+    (["--models", "LSTM+", "--arms", "all"], "--arms: invalid choice: 'all'"),
+    (["--models", "LSTM", "--seeds", "4-2"], "'4-2' is not a number or a range"),
+    (["--models", "LSTM", "--jobs", "0"], "--jobs: '0' is not a whole number of at least 1"),
+    (["--models", "LSTM", "--gpus", "0;1"], "--gpus 0;1: expected numbers of GPUs such as 0,1, each once"),
+    (["--models", "LSTM", "--gpus", "1,1"], "--gpus 1,1: expected numbers of GPUs such as 0,1, each once"),
+    (["--models", "LSTM", "--gpus", "0,1", "--jobs", "2"], "--jobs 2: each GPU of --gpus runs one cell at a time"),
+    (["--models", "LSTM", "--gpus", "98,99"], "--gpus 98: this machine has"),
+    ([], "the following arguments are required: --models"),
+])
+def test_a_mistake_is_one_line_before_anything_runs(arguments, expected, tiny_data, tmp_path, capsys):
+    line = refusal(sweep_command.main, ["--datasets", "TINY", "--data", tiny_data, "--results", tmp_path / "r",
+                                        *arguments], capsys)
+    assert expected in line
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_damaged_data_set_is_refused_before_anything_runs(tiny_data, tmp_path, capsys):
+    shutil.copytree(tiny_data, tmp_path / "data")
+    (tmp_path / "data/TINY/val_data.npy").write_bytes(b"")
+    line = refusal(sweep_command.main, ["--datasets", "TINY", "--models", "LSTM", "--data", tmp_path / "data",
+                                        "--results", tmp_path / "r"], capsys)
+    assert "val_data.npy cannot be read" in line and not (tmp_path / "r").exists()
+
+
+def test_a_dry_run_prints_every_cell_and_runs_nothing(tiny_data, tmp_path, capsys):
+    sweep_command.main(["--datasets", "TINY", "--models", "LSTM+", "--protocols", "adapt", "--seeds", "0-1",
+                        "--jobs", "2", "--threads", "1", "--dry-run", "--data", str(tiny_data),
+                        "--results", str(tmp_path / "r")])
+    text = capsys.readouterr().out
+    assert "TINY/LSTM joint base seed 1   to run, duration unknown; added, because its weights are adapted" in text
+    assert "TINY/LSTM+ adapt plus seed 1  to run, duration unknown, after TINY/LSTM joint base seed 1" in text
+    assert "4 cells: 0 finished, 4 to run on the CPU, 2 side by side, 1 thread each" in text
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [
+    ([], ([""], 12)),
+    (["--jobs", "5"], ([""] * 5, 2)),
+    (["--jobs", "20"], ([""] * 20, 1)),
+    (["--jobs", "2", "--threads", "3"], (["", ""], 3)),
+    (["--gpus", "0,2,3"], (["0", "2", "3"], 4)),
+])
+def test_a_worker_is_a_gpu_or_a_job_and_threads_are_shared_out(arguments, expected, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(12)), raising=False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    args = sweep_command.parser().parse_args(["--datasets", "TINY", "--models", "HA", *arguments])
+    assert sweep_command.workers(args) == expected
+
+
+def write(key, results, fingerprint="sha256:0", **changed):
+    """Write a record of ``key``, of 3 of at most 10 epochs, 20 s each."""
+    record = {"format": "stlora-run-record-1", "key": key.as_dict(), "status": "finished", "test": {},
+              "data": {"fingerprint": fingerprint}, "configuration": {"training": {"num_epochs": 10}},
+              "training": {"epochs": 3, "seconds_per_epoch": 20.0}, "parameters": {},
+              "provenance": {"hardware": "here"}, **changed}
+    path = key.record_path(results)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record))
+
+
+def cell(seed=0, model="M", epochs=10, protocol="joint"):
+    return Cell(RunKey("D", model, protocol, "base", "0" * 8, seed), (), "sha256:0", epochs)
+
+
+def test_an_estimate_is_from_finished_runs_of_the_same_model_data_and_hardware(tmp_path):
+    write(cell(0).key, tmp_path)
+    write(cell(1).key, tmp_path, provenance={"hardware": "elsewhere"},
+          training={"epochs": 3, "seconds_per_epoch": 1.0})
+    (tmp_path / "D/M/joint-base-damaged.json").write_text("{")
+    estimates = Estimates(tmp_path, {"here"})
+    assert estimates.of(cell(5)) == 5 + 3 * 20
+    assert estimates.of(cell(5, epochs=50)) == 5 + 50 * 20
+    assert estimates.of(cell(5, "N")) is None and estimates.of(cell(5, protocol="adapt")) is None
+    assert Estimates(tmp_path, {"new"}).of(cell(5)) is None
+
+
+def test_the_time_left_is_shared_among_the_workers_and_learns_from_finished_cells(tmp_path):
+    write(cell(0).key, tmp_path)
+    estimates = Estimates(tmp_path, {"here"})
+    cells = [cell(seed) for seed in range(4)]
+    assert estimates.left(cells, 2) == 2 * 65 and estimates.left(cells[:1], 2) == 65
+    assert estimates.left([*cells, cell(0, "N"), cell(1, "N")], 2) == 3 * 65
+    assert estimates.left(cells, 2, spent=30.0) == 2 * 65 - 15
+    estimates.measured(cells[0], 40.0)
+    assert estimates.left(cells, 2) == 80
+    assert estimates.left([], 2) == 0 and estimates.left([cell(0, "N")], 2) is None
