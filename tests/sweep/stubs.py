@@ -4,6 +4,7 @@
 """
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Optional
@@ -65,6 +66,7 @@ def processes(results: Path) -> list[int]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run where Ctrl-C is ignored
     folder, count = Path(sys.argv[1]), int(sys.argv[2])
     try:
         sweep(folder, [cell(folder, seed, float(sys.argv[4])) for seed in range(count)], int(sys.argv[3]))
