@@ -9,8 +9,8 @@ from ...supports import read_graph, transition_matrices
 from ..config.d2stgnn_config import D2STGNNConfig
 from .diffusion import DiffusionBlock, forecast_diffusion
 from .dynamic_graph import DynamicGraph, masked_powers, static_graph
-from .head import Head
 from .inherent import InherentBlock
+from .layers import linear_columns
 
 
 def check(config: D2STGNNConfig) -> None:
@@ -153,6 +153,7 @@ class D2STGNN(nn.Module):
         bias = torch.stack([branch.bias for branch in branches]).sum(0)
         # [num_forecasts, 2 * num_layers * H, B * N]
         states = torch.cat([diffused.flatten(1, 2).transpose(1, 2), *inherent], dim=1)
-        forecast = Head.apply(states, weight, bias, self.hidden_layer.weight, self.hidden_layer.bias,
-                              self.output_layer.weight, self.output_layer.bias)  # [num_forecasts, gap, B * N]
+        hidden = torch.relu(linear_columns(torch.relu(linear_columns(states, weight, bias)), self.hidden_layer.weight,
+                                           self.hidden_layer.bias))
+        forecast = linear_columns(hidden, self.output_layer.weight, self.output_layer.bias)
         return forecast.view(config.output_len, batch_size, config.num_nodes).transpose(0, 1)

@@ -11,3 +11,8 @@ def sinusoids(length: int, width: int) -> torch.Tensor:
     encoding[:, 0::2] = torch.sin(position * frequency)
     encoding[:, 1::2] = torch.cos(position * frequency[:width // 2])
     return encoding
+
+
+def linear_columns(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """Return ``weight x + bias`` for every column of x: ``[L, in, R]`` to ``[L, out, R]``."""
+    return torch.baddbmm(bias.unsqueeze(1), weight.expand(len(x), -1, -1), x)
