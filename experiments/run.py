@@ -15,6 +15,7 @@ from typing import Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
+from experiments.options import add_device, add_folders  # noqa: E402
 from stlora_ext.cli import Parser, command, int_range, positive  # noqa: E402
 from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
 
@@ -23,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     p = Parser(prog="experiments/run.py", description=__doc__)
     p.add_argument("-c", "--config", type=Path, required=True, help="config file, experiments/DATASET/MODEL.py")
-    p.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")
+    add_device(p)
     p.add_argument("--seeds", type=int_range, nargs="+", metavar="S", help="0 1 2 or 0-4 (default: the config's)")
     p.add_argument("--epochs", type=positive, metavar="E", help="epochs at most")
     p.add_argument("--batch-size", type=positive, metavar="B", help="windows per training step")
@@ -38,14 +39,12 @@ def parser() -> argparse.ArgumentParser:
                         "that of the base arm's run with the same seed and settings)")
     p.add_argument("--train-backbone", action="store_true",
                    help="for --protocol adapt: train the backbone first where no finished run of it is there")
-    p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="where runs and records go")
-    p.add_argument("--data", type=Path, default=ROOT / "datasets", metavar="DIR", help="where prepared data sets lie")
+    add_folders(p, "where runs and records go")
     p.add_argument("--compile", action="store_true", help="run the model through torch.compile")
     p.add_argument("--bf16", action="store_true", help="forward passes under bfloat16 autocast; results of their own")
     p.add_argument("--save-results", action="store_true", help="keep the test set's forecasts as .npy files")
     p.add_argument("--dry-run", action="store_true", help="print what would run, and stop")
     p.add_argument("--force", action="store_true", help="repeat finished runs")
-    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
     p.add_argument("--no-tuning", action="store_true", help="leave malloc and OpenMP settings alone")
     return p
 
@@ -98,7 +97,7 @@ def describe(exp, meta, place) -> None:
           + (f"GPU {place.gpus}" if place.gpus else "CPU"))
     for group, values in configuration(exp).items():
         print(f"  {group}: {json.dumps(values)}")
-    host_config(exp, meta, place.data, None, compiled=place.compiled)
+    host_config(exp, meta, place.data, exp.cell_seeds[0], compiled=place.compiled)
     counts = parameter_report(build_model(exp, meta, place.data))
     print(f"  parameters: {counts['backbone']:,} backbone, {counts['adapter']:,} adapter, "
           f"{counts['trainable']:,} trainable"

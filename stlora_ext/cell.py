@@ -76,10 +76,7 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
     with _locked(run_dir):
         record = None if force else find_record(key, place.results)
         if record is not None:
-            if record["data"]["fingerprint"] != meta.fingerprint:
-                raise UserError(f"{key.record_path(place.results)} was measured on other data "
-                                f"({record['data']['fingerprint'][:19]}, {meta.name} is now {meta.fingerprint[:19]}): "
-                                "keep them apart with --results DIR, or replace the record with --force")
+            _refuse_other_data(record, key.record_path(place.results), meta)
             return record, True
         exp = _with_backbone(exp, meta, seed, place)
         if force:
@@ -108,18 +105,32 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
 
 
 def _with_backbone(exp: Experiment, meta: Meta, seed: Optional[int], place: Place) -> Experiment:
-    """Name the trained backbone that ``exp`` adapts, training it first where ``place`` says so."""
+    """Name the trained backbone that ``exp`` adapts, training it first where ``place`` says so.
+
+    Raises:
+        UserError: If there is none, or it was trained on other data.
+    """
     if exp.protocol != "adapt" or exp.backbone.fitted or exp.backbone_from is not None:
         return exp
     base = exp.with_arm("base")
     key = run_key(base, meta, seed)
     path = place.results / key.path / "model.pt"
-    if find_record(key, place.results) is None or not path.exists():
+    record = find_record(key, place.results)
+    if record is not None:
+        _refuse_other_data(record, key.record_path(place.results), meta)
+    if record is None or not path.exists():
         if not place.train_backbone:
             raise UserError(f"--protocol adapt: there is no trained {base.model} of these settings and this seed at "
                             f"{path}; --train-backbone trains it first, --from PATH names another one")
         run_cell(base, meta, seed, replace(place, save_results=False), force=not path.exists())
     return replace(exp, backbone_from=str(path))
+
+
+def _refuse_other_data(record: dict[str, Any], path: Path, meta: Meta) -> None:
+    if record["data"]["fingerprint"] != meta.fingerprint:
+        raise UserError(f"{path} was measured on other data ({record['data']['fingerprint'][:19]}, {meta.name} is now "
+                        f"{meta.fingerprint[:19]}): keep them apart with --results DIR, or replace the record with "
+                        "--force")
 
 
 def _trained_backbone(exp: Experiment, seed: Optional[int]) -> Optional[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Protocol adapt: where the trained backbone comes from, and its forecasts computed once."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ import experiments.models  # noqa: F401 (registers the backbones)
 from experiments import run as run_command
 from stlora_ext.cell import Place, run_cell, run_key
 from stlora_ext.data.prepared import load_meta
+from stlora_ext.errors import UserError
 from stlora_ext.experiment import experiment
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.lora import runner as lora_runner
@@ -100,6 +102,24 @@ def test_a_backbone_named_by_path_is_the_same_configuration_as_the_one_that_is_f
     assert run_key(named, meta, 1) == run_key(exp, meta, 1)
     of_seed_0 = replace(exp, backbone_from=pattern.replace("{seed}", "0"))
     assert run_key(of_seed_0, meta, 1).config_hash != run_key(exp, meta, 1).config_hash
+
+
+def test_a_dry_run_names_the_backbone_of_every_seed(trained, capsys):
+    exp, meta, place = trained
+    path = place.results / run_key(exp.with_arm("base"), meta, 0).path / "model.pt"
+    run_command.main(["-c", "experiments/TINY/LSTM_LoRA.py", "--data", str(place.data), "--results", str(place.results),
+                      "--seeds", "0-1", "--set", *(f"{key}={value}" for key, value in FAST.items()), "--protocol",
+                      "adapt", "--from", str(path).replace("seed0", "seed{seed}"), "--dry-run"])
+    printed = capsys.readouterr().out
+    assert all(run_key(exp, meta, seed).path.name in printed for seed in (0, 1))
+
+
+def test_a_backbone_trained_on_other_data_is_not_adapted(trained, tmp_path):
+    exp, meta, place = trained
+    shutil.copytree(place.results, tmp_path / "results", ignore=shutil.ignore_patterns("LSTM+"))
+    other = replace(meta, fingerprint="sha256:" + "0" * 64)
+    with pytest.raises(UserError, match="LSTM/.* was measured on other data"):
+        run_cell(exp, other, 0, replace(place, results=tmp_path / "results"))
 
 
 def test_the_backbone_is_trained_first_when_asked(tiny_data, tmp_path):
