@@ -4,8 +4,9 @@ import runpy
 import traceback
 from pathlib import Path
 
+from experiments.data import ROOT
 from stlora_ext.errors import UserError, nearest
-from stlora_ext.experiment import Experiment
+from stlora_ext.experiment import Experiment, experiment
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -28,6 +29,24 @@ def load_experiment(path: Path) -> Experiment:
         raise UserError(f"config {path}: expected CFG = experiment(DATASET, MODEL, ...), found "
                         f"{'no CFG' if cfg is None else type(cfg).__name__}")
     return cfg
+
+
+def config_path(dataset: str, model: str) -> Path:
+    """Return where the config of a model on a data set belongs, relative to the repository's root."""
+    return Path("experiments", dataset, f"{model.removesuffix('+')}{'_LoRA' * model.endswith('+')}.py")
+
+
+def config_or_default(dataset: str, model: str) -> tuple[Path, Experiment, str]:
+    """Return a model's config file for ``run.py -c``, and what it says.
+
+    Returns:
+        tuple: The path, the experiment, and "", or where there is no such file, what to write into one.
+    """
+    path = config_path(dataset, model)
+    if (ROOT / path).is_file():
+        return path, load_experiment(ROOT / path), ""
+    return (Path("CONFIG.py"), experiment(dataset, model),
+            f' where CONFIG.py holds: CFG = experiment("{dataset}", "{model}")')
 
 
 def _nearest_config(path: Path) -> str:

@@ -16,7 +16,8 @@ from typing import Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
-from stlora_ext.cli import Parser, command, positive  # noqa: E402
+from experiments.options import add_device, add_folders  # noqa: E402
+from stlora_ext.cli import Parser, command  # noqa: E402
 from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
 
 
@@ -25,11 +26,8 @@ def parser() -> argparse.ArgumentParser:
     p = Parser(prog="experiments/evaluate.py", description=__doc__)
     p.add_argument("path", type=Path, metavar="RECORD_OR_CHECKPOINT",
                    help="record (.json) or model.pt of a finished run")
-    p.add_argument("--data", type=Path, default=ROOT / "datasets", metavar="DIR", help="where prepared data sets lie")
-    p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR",
-                   help="where runs lie, for a record without its run's folder beside it")
-    p.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")
-    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
+    add_folders(p, "where runs lie, for a record without its run's folder beside it")
+    add_device(p)
     return p
 
 

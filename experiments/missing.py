@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Optional
 
 import experiments.models  # noqa: F401 (registers the backbones)
-from experiments.config_file import load_experiment
+from experiments.config_file import config_or_default
 from experiments.data import RESULTS, ROOT
 from stlora_ext.errors import UserError
-from stlora_ext.experiment import Experiment, experiment
 from stlora_ext.records.key import RunKey
 from stlora_ext.records.repeat import repeat_command
 from stlora_ext.records.store import PUBLISHED
@@ -28,7 +27,7 @@ def fill_command(cell: Missing, results: Path) -> str:
     key = RunKey(**record["key"])
     try:
         source = rebuild(key, record["configuration"], f"record {key.path.name}")
-        path, config, written = _config(key.dataset, cell.model)
+        path, config, written = config_or_default(key.dataset, cell.model)
         exp, backbone = source, None
         if cell.arm == "base" and key.arm != "base":
             if key.protocol == "adapt" and not source.backbone.fitted:
@@ -46,15 +45,6 @@ def fill_command(cell: Missing, results: Path) -> str:
     extra = ["--seeds", *map(str, cell.seeds)] if cell.seeds else []
     extra += _results(results)
     return repeat_command(exp, config, path, None, backbone_from=backbone, extra=extra) + written
-
-
-def _config(dataset: str, model: str) -> tuple[Path, Experiment, str]:
-    """Return the config file of a model, what it says, and where there is none, what to write into it."""
-    path = Path("experiments", dataset, f"{model.removesuffix('+')}{'_LoRA' * model.endswith('+')}.py")
-    if (ROOT / path).is_file():
-        return path, load_experiment(ROOT / path), ""
-    written = f' where CONFIG.py holds: CFG = experiment("{dataset}", "{model}")'
-    return Path("CONFIG.py"), experiment(dataset, model), written
 
 
 def _without_base(cell: Missing) -> str:

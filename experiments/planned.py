@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Optional
 
-from experiments.config_file import load_experiment
+from experiments.config_file import config_path, load_experiment
 from experiments.data import ROOT, open_dataset
 from experiments.models import MODEL_ORDER
 from stlora_ext.data.prepared import SPLITS, Meta, load_split
@@ -130,7 +130,7 @@ def _dataset(name: str, data: Path) -> Meta:
 
 def _cells(dataset: str, model: str, meta: Meta, request: Request, asked: dict[str, list[str]]) -> list[Cell]:
     """Return the cells of one model on one data set, and the base runs that they adapt."""
-    path = Path("experiments", dataset, f"{model.removesuffix('+')}{'_LoRA' * model.endswith('+')}.py")
+    path = config_path(dataset, model)
     config = load_experiment(ROOT / path)
     settings = settings_for(config, request.settings)
     cells = []

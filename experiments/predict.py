@@ -17,6 +17,7 @@ from typing import Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
+from experiments.options import add_folders  # noqa: E402
 from stlora_ext.cli import Parser, command  # noqa: E402
 from stlora_ext.errors import UserError  # noqa: E402
 from stlora_ext.files import atomic_path  # noqa: E402
@@ -34,9 +35,7 @@ def parser() -> argparse.ArgumentParser:
                    help="how --input writes times, e.g. '%%d.%%m.%%Y %%H:%%M' (default: ISO 8601)")
     p.add_argument("--backbone", type=Path, metavar="PATH",
                    help="for an adapter file: checkpoint with its backbone's weights (default: model.pt beside it)")
-    p.add_argument("--data", type=Path, default=ROOT / "datasets", metavar="DIR", help="where prepared data sets lie")
-    p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR",
-                   help="where runs lie, for a record without its run's folder beside it")
+    add_folders(p, "where runs lie, for a record without its run's folder beside it")
     return p
 
 

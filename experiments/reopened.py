@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from experiments.config_file import load_experiment
-from experiments.data import DATA, RESULTS, ROOT, open_dataset
+from experiments.config_file import config_or_default
+from experiments.data import DATA, RESULTS, open_dataset
 from stlora_ext.cell import run_key
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
-from stlora_ext.experiment import experiment
 from stlora_ext.records.key import RunKey
 from stlora_ext.records.repeat import repeat_command
 from stlora_ext.reopen import CHECKPOINT, FinishedRun, find_run, rebuild, refuse_other_data
@@ -46,19 +45,12 @@ def how_to_repeat(record: dict[str, Any], meta: Meta, results: Path = RESULTS, d
     """
     key = RunKey(**record["key"])
     exp = rebuild(key, record["configuration"], f"record {key.path.name}")
-    path = Path("experiments", exp.dataset, f"{exp.model.removesuffix('+')}{'_LoRA' * exp.model.endswith('+')}.py")
-    if (ROOT / path).is_file():
-        config = load_experiment(ROOT / path)
-    else:
-        path, config = Path("CONFIG.py"), experiment(exp.dataset, exp.model)
+    path, config, written = config_or_default(exp.dataset, exp.model)
     extra = [text for option, here, usual in (("--results", results, RESULTS), ("--data", data, DATA))
              if here.resolve() != usual for text in (option, str(here))]
     extra += ["--force"] * key.record_path(results).exists()
-    command = repeat_command(exp, config, path, key.seed, backbone_from=_backbone_from(record, exp, meta, results),
-                             compiled=record["provenance"].get("compiled", False), extra=extra)
-    written = "" if (ROOT / path).is_file() else \
-        f' where CONFIG.py holds: CFG = experiment("{exp.dataset}", "{exp.model}")'
-    return command + written
+    return repeat_command(exp, config, path, key.seed, backbone_from=_backbone_from(record, exp, meta, results),
+                          compiled=record["provenance"].get("compiled", False), extra=extra) + written
 
 
 def _backbone_from(record: dict[str, Any], exp: Any, meta: Meta, results: Path) -> Any:

@@ -17,6 +17,7 @@ from typing import Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
+from experiments.options import add_device, add_folders  # noqa: E402
 from stlora_ext.cli import Parser, command, int_range, positive  # noqa: E402
 from stlora_ext.errors import UserError, nearest  # noqa: E402
 from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
@@ -32,11 +33,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--only", nargs="+", metavar="NAME", help="names of settings in experiments/screening.py")
     p.add_argument("--seeds", type=int_range, nargs="+", default=[[0]], metavar="S", help="default: 0")
     p.add_argument("--epochs", type=positive, default=10, metavar="E", help="epochs (default: 10)")
-    p.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")
-    p.add_argument("--data", type=Path, default=ROOT / "datasets", metavar="DIR", help="where prepared data sets lie")
-    p.add_argument("--results", type=Path, default=ROOT / "results" / "screening", metavar="DIR",
-                   help="where the runs go (default: results/screening)")
-    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
+    add_folders(p, "where the runs go (default: results/screening)", ROOT / "results" / "screening")
+    add_device(p)
     return p
 
 

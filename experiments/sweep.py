@@ -16,6 +16,7 @@ from typing import Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
+from experiments.options import add_folders  # noqa: E402
 from stlora_ext.cli import Parser, command, int_range, positive  # noqa: E402
 from stlora_ext.errors import UserError  # noqa: E402
 from stlora_ext.experiment import ARMS, PROTOCOLS  # noqa: E402
@@ -39,8 +40,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--batch-size", type=positive, metavar="B", help="windows per training step")
     p.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="assignments",
                    help="any setting of run.py; model.X and adapter.X go to the models that have X")
-    p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="where runs and records go")
-    p.add_argument("--data", type=Path, default=ROOT / "datasets", metavar="DIR", help="where prepared data sets lie")
+    add_folders(p, "where runs and records go")
     p.add_argument("--compile", action="store_true", help="run the models through torch.compile")
     p.add_argument("--bf16", action="store_true", help="forward passes under bfloat16 autocast; results of their own")
     p.add_argument("--dry-run", action="store_true", help="print the plan, and stop")

@@ -16,7 +16,8 @@ from typing import Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
-from stlora_ext.cli import Parser, command, positive  # noqa: E402
+from experiments.options import add_device, add_folders  # noqa: E402
+from stlora_ext.cli import Parser, command  # noqa: E402
 from stlora_ext.errors import UserError  # noqa: E402
 from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
 
@@ -28,11 +29,8 @@ def parser() -> argparse.ArgumentParser:
     p = Parser(prog="experiments/verify.py", description=__doc__)
     p.add_argument("paths", type=Path, nargs="+", metavar="RECORD_OR_FOLDER",
                    help="records (.json) of finished runs, or folders that hold some")
-    p.add_argument("--data", type=Path, default=ROOT / "datasets", metavar="DIR", help="where prepared data sets lie")
-    p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR",
-                   help="where runs lie, for a record without its run's folder beside it")
-    p.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")
-    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
+    add_folders(p, "where runs lie, for a record without its run's folder beside it")
+    add_device(p)
     return p
 
 

@@ -53,6 +53,8 @@ def find_run(path: Path, results: Path) -> FinishedRun:
         UserError: If ``path`` is absent or neither of the two, the record is absent or damaged, or it says something
             that this version doesn't understand.
     """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: expected the record of a finished run (.json) or its {CHECKPOINT}")
     if not path.is_file():
         raise UserError(f"{path} does not exist: expected the record of a finished run (.json) or its {CHECKPOINT}")
     if path.suffix not in (".json", ".pt"):

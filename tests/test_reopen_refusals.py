@@ -82,6 +82,7 @@ def test_a_run_that_is_not_whole_is_refused_by_both_commands(damage, expected, c
 def test_what_is_neither_record_nor_checkpoint_is_refused(copied, tmp_path, capsys):
     (tmp_path / "notes.txt").touch()
     assert "ends in '.txt': expected the record" in refusal(evaluate.main, [tmp_path / "notes.txt"], capsys)
+    assert "is a folder: expected the record" in refusal(evaluate.main, [tmp_path], capsys)
     copied.unlink()
     line = refusal(evaluate.main, [copied.with_suffix("") / "model.pt"], capsys)
     assert f"no record {copied.name} beside its folder: finish the run" in line
