@@ -1,7 +1,9 @@
 """What every command shares: one-line errors, exit codes, integer ranges."""
 
 import argparse
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import NoReturn, Optional
 
@@ -20,24 +22,47 @@ class Parser(argparse.ArgumentParser):
         sys.exit(2)
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a process like Ctrl-C."""
+
+
 def command(main: Callable[[Optional[Sequence[str]]], None]) -> NoReturn:
-    """Run ``main`` as a process: 0 done, 1 the disk or the system, 2 the user's mistake, 130 interrupted; one line."""
+    """Run ``main`` as a process, whose errors are one line.
+
+    It ends with 0: done, 1: the disk or the system, 2: the user's mistake, 130: Ctrl-C, 143: SIGTERM.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    threading.excepthook = _thread_failed
     try:
         main(None)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from the last finished epoch", file=sys.stderr)
-        sys.exit(130)
+    except KeyboardInterrupt as stop:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what asks twice still gets the line
+        told, code = ("terminated", 143) if isinstance(stop, _Terminated) else ("interrupted", 130)
+        print(f"{told}: what is finished is kept; the same command goes on from the last finished epoch",
+              file=sys.stderr)
+        sys.exit(code)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
     except OSError as error:
-        print(f"error: {error.strerror}: {error.filename}: mend that and give the same command again; what is finished "
-              "is kept", file=sys.stderr)
+        what = error.strerror or str(error) or type(error).__name__
+        where = f": {error.filename}" if error.filename else ""
+        print(f"error: {what}{where}: mend that and give the same command again; what is finished is kept",
+              file=sys.stderr)
         sys.exit(1)
     sys.exit(0)
+
+
+def _terminate(signum: int, frame: object) -> NoReturn:
+    raise _Terminated
+
+
+def _thread_failed(args: threading.ExceptHookArgs) -> None:
+    if not issubclass(args.exc_type, OSError):  # TensorBoard's thread hands a failed write to the main thread too
+        threading.__excepthook__(args)
 
 
 def positive(text: str) -> int:

@@ -31,6 +31,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
         _sync_folder(path.parent)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a failed write doesn't say to which file
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -73,3 +73,13 @@ def test_a_file_that_is_no_benchmark_is_refused(tmp_path):
     assert "is no benchmark that a table can be made of" in refused(
         run("experiments/table.py", "--benchmark", tmp_path / "b.json"))
     assert "does not exist" in refused(run("experiments/table.py", "--benchmark", tmp_path / "absent.json"))
+
+
+def test_the_loop_benchmark_measures_stock_and_ours_on_the_same_steps(tmp_path):
+    printed = succeeded(run("benchmarks/loop.py", "--models", "NLinear", "--rounds", "1", "--nodes", "4", "--days", "2",
+                            "--threads", "1", "--out", tmp_path / "l.json"))
+    (row,) = json.loads((tmp_path / "l.json").read_text())["rows"]
+    assert f"| NLinear | {row['stock']:.2f} | {row['tuned']:.2f} | {row['ours']:.2f} |" in printed
+    assert row["training"] == pytest.approx(row["stock"] / row["ours"])
+    assert all(run["step"] > 0 and run["validation"] > 0 for runs in row["runs"].values() for run in runs)
+    assert "did you mean 'LSTM'" in refused(run("benchmarks/loop.py", "--models", "LSTMM"))

@@ -1,5 +1,6 @@
 """Checkpoints that are whole or absent, loaded without running code, damaged ones named."""
 
+import io
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +17,15 @@ _WRAPPERS = ("module.", "_orig_mod.")
 
 
 def save_checkpoint(content: dict[str, Any], path: Path) -> None:
-    """Write ``content`` to ``path`` atomically."""
+    """Write ``content`` to ``path`` atomically.
+
+    Raises:
+        OSError: If the disk doesn't take it.
+    """
     with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+        buffer = io.BytesIO()  # torch.save to a file tells of a full disk as a RuntimeError about its own format
+        torch.save(content, buffer)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def load_checkpoint(path: Path, device: Optional[torch.device] = None,

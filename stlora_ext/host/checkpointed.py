@@ -59,6 +59,9 @@ class CheckpointedRunner(BasicTSRunner):
         if checkpoint["config_md5"] != self.cfg.md5:
             raise UserError(f"checkpoint {self.last_path} is of another configuration: delete it to start this one, or "
                             "give this one a folder of its own")
+        if checkpoint["best_metrics"] and not self.best_path.exists():
+            raise UserError(f"checkpoint {self.best_path} is gone, which {self.last_path.name} beside it goes on from: "
+                            f"put it back, or delete {self.last_path.name} too to start this run again")
         load_weights(self.model, checkpoint["model_state_dict"], self.last_path)
         self.optimizer.load_state_dict(checkpoint["optim_state_dict"])
         if self.lr_scheduler is not None:

@@ -3,6 +3,7 @@
 A process of its own, because a process that has run threads or CUDA cannot be forked safely.
 """
 
+import io
 import os
 import signal
 import sys
@@ -21,18 +22,24 @@ def killed_while_saving(run: Callable[[], object], moment: str) -> None:
     """Run in a child that is killed (SIGKILL) while it saves its state for the second time."""
     child = os.fork()
     if child == 0:
-        real, saves = torch.save, []
+        saves = []
 
-        def save(content: object, path: Path) -> None:
-            saves.append("best" not in Path(path).name)
-            if sum(saves) == 2:
-                if moment != "before a byte":
-                    real(content, path)
-                    os.truncate(path, int(MOMENTS[moment] * Path(path).stat().st_size))
-                os.kill(os.getpid(), signal.SIGKILL)
-            real(content, path)
+        def dying(write: Callable[..., object], file: Callable[..., Path]) -> Callable[..., object]:
+            def save(*args: object) -> object:
+                path = file(*args)
+                if path is not None and "best" not in path.name:
+                    saves.append(path)
+                if len(saves) == 2:
+                    if moment != "before a byte":
+                        write(*args)
+                        os.truncate(path, int(MOMENTS[moment] * path.stat().st_size))
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return write(*args)
+            return save
 
-        torch.save = save
+        # Stock saves to a path; ours writes the bytes itself.
+        torch.save = dying(torch.save, lambda _, to: None if isinstance(to, io.BytesIO) else Path(to))
+        Path.write_bytes = dying(Path.write_bytes, lambda path, _: path)
         try:
             run()
         finally:

@@ -129,3 +129,20 @@ def test_every_generator_is_restored_through_a_safe_file(tmp_path):
     drawn = [draw() for _ in range(3)]
     set_rng_state(torch.load(tmp_path / "rng.pt", weights_only=True))
     assert [draw() for _ in range(3)] == drawn
+
+
+def test_windows_in_their_order_are_those_that_are_gathered_by_index():
+    """Evaluation takes views of the split; what it sees is what a list of the same windows would give."""
+    generator = torch.Generator().manual_seed(1)
+    split = SplitTensors(*(torch.rand(40, NODES, generator=generator) for _ in range(2)),
+                         torch.rand(40, NODES, generator=generator) > 0.3, torch.rand(40, 2, generator=generator))
+    in_order, listed = (WindowBatches(split, 5, 3, 8, order) for order in (None, torch.arange))
+    for batches in (in_order, listed):
+        batches.per_window = {"forecast": torch.rand(33, 3, NODES, generator=torch.Generator().manual_seed(2))}
+    assert len(in_order) == len(list(in_order)) == 5
+    for one, other in zip(in_order, listed, strict=True):
+        assert one.keys() == other.keys()
+        for name in one:
+            assert torch.equal(one[name], other[name]), name
+        assert one["inputs"].is_contiguous() and one["inputs_mask"].is_contiguous()
+        assert one["targets"].untyped_storage().data_ptr() == split.original.untyped_storage().data_ptr()
