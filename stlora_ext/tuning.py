@@ -12,6 +12,9 @@ from typing import Optional
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = 1 << 30, (1 << 31) - 1
+# The same settings for a process that doesn't call apply_tuning().
+TUNED_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "MALLOC_MMAP_THRESHOLD_": str(_MMAP_THRESHOLD),
+                     "MALLOC_TRIM_THRESHOLD_": str(_TRIM_THRESHOLD)}
 
 
 def apply_tuning(enabled: bool = True) -> bool:
@@ -29,7 +32,7 @@ def apply_tuning(enabled: bool = True) -> bool:
         return False
     if "torch" in sys.modules:
         raise RuntimeError("apply_tuning() must be called before torch is imported")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OMP_WAIT_POLICY", TUNED_ENVIRONMENT["OMP_WAIT_POLICY"])
     if sys.platform == "linux" and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
         libc = ctypes.CDLL(None)
         if hasattr(libc, "mallopt"):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, Union
 
 import torch
 
@@ -34,7 +34,8 @@ class WindowBatches:
 
     Each batch is a dictionary: ``inputs [B, input_len, N]`` normalised, ``inputs_mask`` alike,
     ``targets [B, output_len, N]`` in the original unit, ``targets_mask`` alike, and, if the split has them,
-    ``inputs_timestamps [B, input_len, 2]`` and ``targets_timestamps [B, output_len, 2]``.
+    ``inputs_timestamps [B, input_len, 2]`` and ``targets_timestamps [B, output_len, 2]``. Without ``order``, targets
+    and their mask are views of the split, not copies.
 
     Attributes:
         per_window: Tensors ``[windows, ...]`` by name, of which every batch gets its windows' rows.
@@ -60,25 +61,35 @@ class WindowBatches:
         return -(-self.num_windows // self.batch_size)
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        device = self.split.scaled.device
-        starts = torch.arange(self.num_windows) if self.order is None else self.order(self.num_windows)
-        for first in starts.to(device).split(self.batch_size):
-            yield self._gather(first)
+        if self.order is None:
+            for begin in range(0, self.num_windows, self.batch_size):
+                yield self._batch(slice(begin, min(begin + self.batch_size, self.num_windows)))
+        else:
+            for first in self.order(self.num_windows).to(self.split.scaled.device).split(self.batch_size):
+                yield self._batch(first)
 
-    def _gather(self, first: torch.Tensor) -> dict[str, torch.Tensor]:
-        steps = torch.arange(self.input_len + self.output_len, device=first.device)
-        rows = first[:, None] + steps
-        inputs, targets = rows[:, :self.input_len], rows[:, self.input_len:]
+    def _batch(self, first: Union[slice, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return the windows that begin at the rows ``first``."""
+        def inputs(table: torch.Tensor) -> torch.Tensor:
+            return _take(table, first, 0, self.input_len).contiguous()  # for models that call view()
+
+        def targets(table: torch.Tensor) -> torch.Tensor:
+            return _take(table, first, self.input_len, self.output_len)
+
         split = self.split
-        batch = {"inputs": _take(split.scaled, inputs), "inputs_mask": _take(split.mask, inputs),
-                 "targets": _take(split.original, targets), "targets_mask": _take(split.mask, targets)}
+        batch = {"inputs": inputs(split.scaled), "inputs_mask": inputs(split.mask),
+                 "targets": targets(split.original), "targets_mask": targets(split.mask)}
         if split.timestamps is not None:
-            batch["inputs_timestamps"] = _take(split.timestamps, inputs)
-            batch["targets_timestamps"] = _take(split.timestamps, targets)
+            batch["inputs_timestamps"] = inputs(split.timestamps)
+            batch["targets_timestamps"] = targets(split.timestamps).contiguous()
         for name, tensor in self.per_window.items():
-            batch[name] = tensor.index_select(0, first)
+            batch[name] = tensor[first]
         return batch
 
 
-def _take(table: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+def _take(table: torch.Tensor, first: Union[slice, torch.Tensor], offset: int, length: int) -> torch.Tensor:
+    """Return ``[B, length, columns]``, the rows from ``offset`` after each of ``first`` on; of a slice, a view."""
+    if isinstance(first, slice):
+        return table[first.start + offset:first.stop + offset + length - 1].unfold(0, length, 1).transpose(1, 2)
+    rows = first[:, None] + torch.arange(offset, offset + length, device=first.device)
     return table.index_select(0, rows.reshape(-1)).view(*rows.shape, table.shape[1])

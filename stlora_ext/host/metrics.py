@@ -38,12 +38,15 @@ class MetricSums:
 
     def update(self, prediction: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> None:
         """Add a batch: ``prediction``, ``targets`` and ``mask``, each ``[B, output_len, num_nodes]``."""
-        absolute = (prediction - targets).abs() * mask
-        nonzero = mask & (targets.abs() >= ZERO_TOLERANCE)
-        relative = absolute / targets.abs().masked_fill(~nonzero, math.inf)
-        for name, values in (("absolute", absolute), ("squared", absolute.square()), ("count", mask),
-                             ("relative", relative), ("relative_count", nonzero)):
+        error = (prediction.contiguous() - targets).abs_()
+        error = torch.where(mask, error, error * 0)  # NaN stays NaN
+        size = targets.abs()
+        nonzero = mask & (size >= ZERO_TOLERANCE)
+        relative = error / torch.where(nonzero, size, math.inf)
+        for name, values in (("absolute", error), ("squared", error.square()), ("relative", relative)):
             self._sums[name] += values.sum(dim=0, dtype=torch.float64)
+        for name, there in (("count", mask), ("relative_count", nonzero)):
+            self._sums[name] += there.sum(dim=0)
 
     def finite(self) -> bool:
         """Return whether every forecast so far was a number (of a size whose square is one too)."""
