@@ -1,0 +1,47 @@
+"""What pictures of rows have in common: colours, line styles, and the error of each step."""
+
+from collections.abc import Sequence
+
+import matplotlib
+from matplotlib.colors import to_hex
+
+from stlora_ext.tables.rows import Row
+
+UNITS = {"MAE": "MAE", "RMSE": "RMSE", "MAPE": "MAPE, %"}
+
+
+def colours(rows: Sequence[Row]) -> list[str]:
+    """Return a colour per row; a backbone and its "+" share one."""
+    backbones = list(dict.fromkeys(row.model.removesuffix("+") for row in rows))
+    found = palette(len(backbones))
+    return [found[backbones.index(row.model.removesuffix("+"))] for row in rows]
+
+
+def palette(count: int) -> list[str]:
+    """Return colours that are told apart, the first ten of them."""
+    sequence = matplotlib.color_sequences["petroff10"]
+    return [to_hex(sequence[place % len(sequence)]) for place in range(count)]
+
+
+def pick(row: Row, base: str, plus: str, other: str) -> str:
+    """Return the style of a row: that of base, of plus, or of the other arms."""
+    return {"base": base, "plus": plus}.get(row.arm, other)
+
+
+def minutes(row: Row) -> list[int]:
+    """Return how far ahead each forecast step is."""
+    record = row.records[0]
+    return [record["data"]["interval"] * step for step in range(1, len(record["test"]["horizons"]) + 1)]
+
+
+def error_band(row: Row, metric: str) -> tuple[list[float], list[float], list[float]]:
+    """Return the mean error of each step, and that minus and plus one standard deviation over seeds."""
+    cells = [row.cell(step, metric) for step in range(1, len(row.records[0]["test"]["horizons"]) + 1)]
+    means = [float("nan") if cell.mean is None else cell.mean for cell in cells]
+    stds = [cell.std or 0.0 for cell in cells]
+    return (means, [m - s for m, s in zip(means, stds, strict=True)], [m + s for m, s in zip(means, stds, strict=True)])
+
+
+def seeds_of(row: Row) -> str:
+    """Return how many seeds are behind a row."""
+    return "deterministic" if row.deterministic else f"{len(row.seeds)} seed{'s' * (len(row.seeds) != 1)}"
