@@ -12,6 +12,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
@@ -27,7 +28,7 @@ from stlora_ext.tables.compare import read_printed  # noqa: E402
 from stlora_ext.tables.documents import update_tables  # noqa: E402
 from stlora_ext.tables.formats import FORMATS  # noqa: E402
 from stlora_ext.tables.layout import Table, layout  # noqa: E402
-from stlora_ext.tables.rows import by_data, table_rows  # noqa: E402
+from stlora_ext.tables.rows import Row, by_data, table_rows  # noqa: E402
 from stlora_ext.tables.settings import render_settings  # noqa: E402
 
 PRINTED = ROOT / "experiments" / "published"
@@ -59,7 +60,30 @@ def tables(datasets: Sequence[str], results: Path, compare: bool = False, shown:
     Raises:
         UserError: If there are no records.
     """
-    from experiments.missing import fill_command
+    return [group_table(group, shown or results, compare) for group in data_groups(datasets, results)]
+
+
+@dataclass(frozen=True)
+class DataGroup:
+    """The records of one version of a data set.
+
+    Attributes:
+        dataset: Its name.
+        heading: Which version, where there are several; else empty.
+        rows: The records, in rows.
+    """
+
+    dataset: str
+    heading: str
+    rows: list[Row]
+
+
+def data_groups(datasets: Sequence[str], results: Path) -> list[DataGroup]:
+    """Return the records of ``datasets`` under ``results``, one group per version of the data.
+
+    Raises:
+        UserError: If there are no records.
+    """
     from experiments.models import MODEL_ORDER
     found = []
     for dataset in datasets:
@@ -68,10 +92,21 @@ def tables(datasets: Sequence[str], results: Path, compare: bool = False, shown:
             fingerprint, _, null = data.partition(" with ")
             heading = (f"Data {fingerprint[:19]}{f' with {null}' if null else ''} (one of {len(groups)} versions of "
                        f"{dataset}, never mixed)") if len(groups) > 1 else ""
-            found.append(layout(dataset, table_rows(group, MODEL_ORDER), heading=heading,
-                                fill=lambda cell: fill_command(cell, shown or results),
-                                printed=read_printed(PRINTED, dataset) if compare else None))
+            found.append(DataGroup(dataset, heading, table_rows(group, MODEL_ORDER)))
     return found
+
+
+def group_table(group: DataGroup, shown: Path, compare: bool = False) -> Table:
+    """Return the table of a group.
+
+    Args:
+        group: The group.
+        shown: Folder of the records as the user wrote it, for the commands that fill missing cells.
+        compare: Add published figures of the same data set.
+    """
+    from experiments.missing import fill_command
+    return layout(group.dataset, group.rows, heading=group.heading, fill=lambda cell: fill_command(cell, shown),
+                  printed=read_printed(PRINTED, group.dataset) if compare else None)
 
 
 def dataset_records(dataset: str, results: Path) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ _HEAD = """<!DOCTYPE html>
 <style>
 body {{ font: 14px sans-serif; margin: 2em; }}
 table {{ border-collapse: collapse; margin: 1em 0; }}
+.scroll {{ overflow-x: auto; }}
 caption {{ text-align: left; font-style: italic; }}
 th, td {{ padding: 2px 8px; border-bottom: 1px solid #ccc; white-space: nowrap; text-align: left; }}
 .figure {{ text-align: right; }}
@@ -30,12 +31,15 @@ def render(tables: Sequence[Table]) -> str:
 
 
 def _table(table: Table) -> str:
-    lines = [f"<h2>{escape(table.dataset)}</h2>"]
-    lines += [f"<p>{escape(table.heading)}</p>"] if table.heading else []
+    return f"<h2>{escape(table.dataset)}</h2>\n" + fragment(table)
+
+
+def fragment(table: Table) -> str:
+    """Return a table for inside a page, without its data set's name."""
+    lines = [f"<p>{escape(table.heading)}</p>"] if table.heading else []
     lines.append(f"<p>{escape(table.caption)}</p>")
-    for grid in table.grids:
-        lines += _grid(grid)
-    lines += [f"<p>{escape(note)}</p>" for note in table.notes]
+    lines += [grid_fragment(grid) for grid in table.grids]
+    lines += [f'<p class="note">{escape(note)}</p>' for note in table.notes]
     if table.missing:
         lines += ["<p>Missing, and what fills it:</p>", "<ul>"]
         lines += [f"<li>{escape(title)}: <code>{escape(command)}</code></li>" for title, command in table.missing]
@@ -43,18 +47,19 @@ def _table(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _grid(grid: Grid) -> list[str]:
-    lines = ["<table>"]
+def grid_fragment(grid: Grid) -> str:
+    """Return one grid as a table element."""
+    lines = ['<div class="scroll">', "<table>"]
     lines += [f"<caption>{escape(grid.title)}</caption>"] if grid.title else []
     lines.append("<thead>")
     if any(column.group for column in grid.columns):
         spans = [(group, len(list(members))) for group, members in groupby(grid.columns, lambda column: column.group)]
         lines.append("<tr>" + "".join(f'<th colspan="{span}">{escape(group)}</th>' for group, span in spans) + "</tr>")
-    lines.append("<tr>" + "".join(f'<th class="{column.kind}">{escape(column.title)}</th>' for column in grid.columns)
-                 + "</tr>")
+    lines.append("<tr>" + "".join(f'<th scope="col" class="{column.kind}">{escape(column.title)}</th>'
+                                  for column in grid.columns) + "</tr>")
     lines += ["</thead>", "<tbody>"]
     lines += ["<tr>" + "".join(map(_cell, row)) + "</tr>" for row in grid.rows]
-    return [*lines, "</tbody>", "</table>"]
+    return "\n".join([*lines, "</tbody>", "</table>", "</div>"])
 
 
 def _cell(cell: Cell) -> str:
