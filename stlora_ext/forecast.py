@@ -1,4 +1,4 @@
-"""One forecast outside a run: the last readings in, the next steps out, in original units."""
+"""Forecasts outside a run: readings in, the next steps out, in original units."""
 
 import inspect
 
@@ -12,7 +12,6 @@ from stlora_ext.host.scaler import GlobalZScoreScaler, observed
 from stlora_ext.lora.model import STLoRA
 
 
-@torch.no_grad()
 def forecast(model: nn.Module, stats: dict[str, torch.Tensor], meta: Meta, values: np.ndarray, stamps: np.ndarray,
              bf16: bool = False) -> np.ndarray:
     """Forecast the steps after one input window, as the runner forecasts those of the test set.
@@ -32,24 +31,43 @@ def forecast(model: nn.Module, stats: dict[str, torch.Tensor], meta: Meta, value
     Raises:
         UserError: If no reading is there, or the model forecasts NaN or infinity.
     """
-    scaler = GlobalZScoreScaler(False, True, meta.null_val, stats)
-    inputs = torch.tensor(values, dtype=torch.float32)[None]
-    mask = observed(inputs, meta.null_val)
-    if not mask.any():
+    if not observed(torch.as_tensor(values), meta.null_val).any():
         raise UserError(f"the last {meta.input_len} rows hold no reading at all, every value is missing: expected at "
                         "least one; bring rows with readings")
-    times = torch.tensor(stamps, dtype=torch.float32)[None]
+    prediction = forecast_windows(model, stats, meta, values[None], stamps[None], bf16)[0]
+    if not np.isfinite(prediction).all():
+        raise UserError("the model forecasts NaN or infinity from these readings: look for extreme values in the last "
+                        f"{meta.input_len} rows")
+    return prediction
+
+
+@torch.no_grad()
+def forecast_windows(model: nn.Module, stats: dict[str, torch.Tensor], meta: Meta, values: np.ndarray,
+                     stamps: np.ndarray, bf16: bool = False) -> np.ndarray:
+    """Forecast the steps after each of several input windows, at once.
+
+    Args:
+        model: As of ``forecast``, like ``stats``, ``meta`` and ``bf16``.
+        stats: As there.
+        meta: As there.
+        values: Readings in original units ``[windows, input_len, N]``; NaN or the null value where missing.
+        stamps: Time of day and day of week ``[windows, input_len + output_len, 2]``.
+        bf16: As there.
+
+    Returns:
+        np.ndarray: ``[windows, output_len, N]``, float32, original units.
+    """
+    scaler = GlobalZScoreScaler(False, True, meta.null_val, stats)
+    inputs = torch.tensor(values, dtype=torch.float32)
+    mask = observed(inputs, meta.null_val)
+    times = torch.tensor(stamps, dtype=torch.float32)
     offered = {"inputs_mask": mask, "inputs_timestamps": times[:, :meta.input_len],
                "targets_timestamps": times[:, meta.input_len:], "step": 0, "epoch": None, "train": False,
-               "targets": torch.zeros(1, meta.output_len, meta.num_nodes)}
+               "targets": torch.zeros(len(inputs), meta.output_len, meta.num_nodes)}
     taken = set(inspect.signature(getattr(model, "backbone", model).forward).parameters)
     if isinstance(model, STLoRA) and model.config.cycles:
         taken.add("inputs_timestamps")
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         result = model(scaler.transform(inputs, mask), **{name: offered[name] for name in offered if name in taken})
     scaled = result["prediction"] if isinstance(result, dict) else result
-    prediction = scaler.inverse_transform(scaled.float())[0].numpy()
-    if not np.isfinite(prediction).all():
-        raise UserError("the model forecasts NaN or infinity from these readings: look for extreme values in the last "
-                        f"{meta.input_len} rows")
-    return prediction
+    return scaler.inverse_transform(scaled.float()).numpy()
