@@ -1,0 +1,112 @@
+"""What the page says of one data set, section by section; what can't be shown says why, and what brings it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from stlora_ext.report.costs import costs_figure, costs_grid
+from stlora_ext.report.curves import horizon_figure, training_figure
+from stlora_ext.report.escape import markup
+from stlora_ext.report.forecasts import Forecasts, forecast_figure
+from stlora_ext.report.maps import distance_figure, map_figure, summary_grid
+from stlora_ext.report.nodes import NodeErrors
+from stlora_ext.report.page import Chapter, Section
+from stlora_ext.report.prepared import Prepared
+from stlora_ext.report.provenance import provenance
+from stlora_ext.tables.html import fragment, grid_fragment
+from stlora_ext.tables.layout import Table
+from stlora_ext.tables.rows import Row
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a chapter is made of.
+
+    Attributes:
+        rows: Rows of one data set and one fingerprint.
+        table: Their table.
+        errors: The nodes' errors, per comparison.
+        without: Comparisons whose records hold no errors of nodes.
+        prepared: The data behind them.
+        forecasts: Forecasts at chosen nodes; None without data.
+    """
+
+    rows: Sequence[Row]
+    table: Table
+    errors: Sequence[NodeErrors]
+    without: Sequence[str]
+    prepared: Prepared
+    forecasts: Optional[Forecasts]
+
+
+def chapter(number: int, material: Material) -> Chapter:
+    """Return the chapter of one data set; ``number`` sets its anchors apart from the others'."""
+    dataset, name = material.table.dataset, f"data-{number}"
+    version = material.table.heading.partition(" (")[0]
+    title = f"{dataset}, {version[0].lower()}{version[1:]}" if version else dataset
+    training = training_figure(f"{name}-training-figure", dataset, material.rows)
+    parts = (
+        ("table", "Tables", fragment(material.table)),
+        ("horizon", "Error against horizon", horizon_figure(f"{name}-horizon-figure", dataset, material.rows).html()),
+        ("training", "Training", training.html() if training else
+         absent("No model here was trained by epochs: fitted ones have no curve.")),
+        ("nodes", "Who gains, who loses", _nodes(f"{name}-nodes-figure", dataset, material)),
+        ("distance", "Gain against distance from the average node",
+         _distance(f"{name}-distance-figure", dataset, material)),
+        ("forecasts", "Forecasts against truth", _forecasts(f"{name}-forecasts-figure", dataset, material)),
+        ("costs", "Parameters and time", costs_figure(f"{name}-costs-figure", dataset, material.rows).html() + "\n"
+         + grid_fragment(costs_grid(material.rows))),
+        ("provenance", "Provenance", provenance(material.rows)))
+    return Chapter(name, title, tuple(Section(f"{name}-{anchor}", heading, body) for anchor, heading, body in parts))
+
+
+def absent(text: str) -> str:
+    """Return a paragraph that says what isn't there."""
+    return f'<p class="absent">{markup(text)}</p>'
+
+
+def _nodes(name: str, dataset: str, material: Material) -> str:
+    if not material.errors:
+        return _no_comparison(material)
+    figure = map_figure(name, dataset, material.errors, material.prepared)
+    grid = summary_grid(material.errors, material.prepared)
+    return "\n".join([figure.html(), grid_fragment(grid), *_absent_data(material), *_without(material)])
+
+
+def _distance(name: str, dataset: str, material: Material) -> str:
+    if not material.errors:
+        return _no_comparison(material)
+    lines = _absent_data(material) or [distance_figure(name, dataset, material.errors, material.prepared).html()]
+    return "\n".join([*lines, *_without(material)])
+
+
+def _forecasts(name: str, dataset: str, material: Material) -> str:
+    found = material.forecasts
+    if found is None:
+        return "\n".join(_absent_data(material))
+    lines = [forecast_figure(name, dataset, found).html()] if found.rows else []
+    if found.absent:
+        lines.append('<div class="absent"><p>Not shown, and why:</p>\n<ul>')
+        lines += [f"<li>{markup(title)}: {markup(why)}{f' <code>{markup(fill)}</code>' if fill else ''}</li>"
+                  for title, why, fill in found.absent]
+        lines.append("</ul></div>")
+    return "\n".join(lines)
+
+
+def _no_comparison(material: Material) -> str:
+    return "\n".join(_without(material)) or absent(
+        "There is no “+” with a base of the same settings and seeds here; the tables say what is missing and the "
+        "command that fills it.")
+
+
+def _without(material: Material) -> list[str]:
+    if not material.without:
+        return []
+    return [absent(f"Records without the errors of single nodes: {', '.join(material.without)}. Repeat these runs with "
+                   "python experiments/run.py ... --force.")]
+
+
+def _absent_data(material: Material) -> list[str]:
+    if material.prepared.meta is not None:
+        return []
+    return [absent(f"This needs the prepared data set: {material.prepared.absent}")]

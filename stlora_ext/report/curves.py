@@ -1,0 +1,88 @@
+"""Error against horizon, and the course of training."""
+
+from collections.abc import Sequence
+from typing import Any, Optional
+
+import plotly.graph_objects as go
+
+from stlora_ext.plots.series import UNITS, colours, error_band, minutes, pick, seeds_of
+from stlora_ext.report.escape import label
+from stlora_ext.report.figure import Choice, Figure
+from stlora_ext.report.labels import row_labels
+from stlora_ext.tables.rows import METRICS, Row
+
+_TRAINING = (("validation MAE", lambda entry: entry.get("val", {}).get("MAE")),
+             ("training loss", lambda entry: entry.get("loss")),
+             ("learning rate", lambda entry: entry.get("lr")))
+
+
+def horizon_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure:
+    """Draw the mean error of each row over the forecast steps, one standard deviation around it."""
+    traces = []
+    for place, metric in enumerate(METRICS):
+        for row, text, colour in zip(rows, row_labels(rows), colours(rows), strict=True):
+            mean, low, high = error_band(row, metric)
+            ahead, shown = minutes(row), label(f"{text}, {seeds_of(row)}")
+            if high != low:
+                traces.append(go.Scatter(
+                    x=ahead + ahead[::-1], y=high + low[::-1], meta=[place], name=shown, legendgroup=shown,
+                    showlegend=False, fill="toself", fillcolor=_faint(colour), line={"width": 0}, mode="lines",
+                    hoverinfo="skip"))
+            traces.append(go.Scatter(
+                x=ahead, y=mean, meta=[place], name=shown, legendgroup=shown, mode="lines+markers",
+                line={"color": colour, "dash": pick(row, "dash", "solid", "dot")}, marker={"size": 5},
+                hovertemplate=f"%{{fullData.name}}<br>%{{x}} min: {metric} %{{y:.3f}}<extra></extra>"))
+    ticks = minutes(rows[0])
+    return Figure(
+        name, f"{dataset}: error against horizon",
+        "Test error of each forecast step, mean over seeds; the band is one standard deviation of them. Dashed: a "
+        "backbone alone; solid, in the same colour: with its adapter; dotted: control and wide. A click on a name "
+        "hides it.",
+        traces, {"xaxis": {"title": {"text": "minutes ahead"}, "tickvals": ticks[2::3] or ticks},
+                 "yaxis": {"title": {"text": UNITS[METRICS[0]]}}},
+        (Choice("Error", METRICS),),
+        tuple({"yaxis.title.text": UNITS[metric], "yaxis.autorange": True} for metric in METRICS))
+
+
+def training_figure(name: str, dataset: str, rows: Sequence[Row]) -> Optional[Figure]:
+    """Draw the course of every run's training; None where none was trained by epochs."""
+    styled = [each for each in zip(rows, row_labels(rows), colours(rows), strict=True) if each[0].protocol != "fitted"]
+    traces = []
+    for place, (_, value) in enumerate(_TRAINING):
+        for row, text, colour in styled:
+            shown = label(text)
+            runs = [(record, _course(record, value)) for record in row.records]
+            for number, (record, (epochs, values)) in enumerate((run, course) for run, course in runs if course[0]):
+                traces.append(go.Scatter(
+                    x=epochs, y=values, meta=[place], name=shown, legendgroup=shown, showlegend=number == 0,
+                    mode="lines+markers", marker={"size": 4}, opacity=0.85,
+                    line={"color": colour, "width": 1.5, "dash": pick(row, "dash", "solid", "dot")},
+                    hovertemplate=f"%{{fullData.name}}, {label(_run(record))}<br>epoch %{{x}}: %{{y:.5g}}"
+                                  "<extra></extra>"))
+    if not traces:
+        return None
+    last = max(max(trace.x) for trace in traces)
+    return Figure(
+        name, f"{dataset}: course of training",
+        "A line per run; runs of a model with other seeds share its colour. The weights of the best epoch on "
+        "validation are the ones tested. The training loss is the masked MAE in original units.",
+        traces, {"xaxis": {"title": {"text": "epoch"}, "rangemode": "tozero", "dtick": max(1, round(last / 10))},
+                 "yaxis": {"title": {"text": _TRAINING[0][0]}}},
+        (Choice("Show", tuple(title for title, _ in _TRAINING)),),
+        tuple({"yaxis.title.text": title, "yaxis.autorange": True, "xaxis.autorange": True} for title, _ in _TRAINING))
+
+
+def _course(record: dict[str, Any], value: Any) -> tuple[list[int], list[float]]:
+    known = [(entry["epoch"], value(entry)) for entry in record["training"].get("history", ())]
+    known = [(epoch, number) for epoch, number in known if number is not None]
+    return [epoch for epoch, _ in known], [number for _, number in known]
+
+
+def _run(record: dict[str, Any]) -> str:
+    best, seed = record["training"].get("best_epoch"), record["key"]["seed"]
+    return ("all seeds" if seed is None else f"seed {seed}") + (f", best epoch {best}" if best else "")
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[place:place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.15)"

@@ -1,0 +1,65 @@
+"""The error of every node, "+" against base, over runs that belong together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import numpy as np
+
+from stlora_ext.tables.blocks import Block, Comparison
+
+
+@dataclass(frozen=True)
+class NodeErrors:
+    """Mean MAE of every node over pairs of runs.
+
+    Attributes:
+        label: The "+", its protocol and its arm.
+        base: Base ``[N]``; NaN where a node has no target.
+        plus: The "+" ``[N]``.
+        pairs: Pairs of runs.
+    """
+
+    label: str
+    base: np.ndarray
+    plus: np.ndarray
+    pairs: int
+
+    @property
+    def difference(self) -> np.ndarray:
+        """Plus minus base ``[N]``: below 0 the node gains."""
+        return self.plus - self.base
+
+    @property
+    def percent(self) -> np.ndarray:
+        """The difference in percent of base ``[N]``."""
+        return 100 * np.divide(self.difference, self.base, out=np.full(len(self.base), np.nan), where=self.base > 0)
+
+
+def node_errors(arranged: Sequence[Block]) -> tuple[list[NodeErrors], list[str]]:
+    """Return the errors of every comparison, and the labels of those whose records hold none."""
+    found, without = [], []
+    for block in arranged:
+        for comparison in block.comparisons:
+            label = f"{comparison.label}: {block.title}"
+            means = _means(comparison)
+            if means is None:
+                without.append(label)
+            else:
+                found.append(NodeErrors(label, *means, len(comparison.pairs)))
+    return found, without
+
+
+def _means(comparison: Comparison) -> Optional[tuple[np.ndarray, np.ndarray]]:
+    columns = [[_errors(record) for record in side] for side in zip(*comparison.pairs, strict=True)]
+    if any(errors is None for side in columns for errors in side):
+        return None
+    base, plus = (np.mean(side, axis=0) for side in columns)
+    return base, plus
+
+
+def _errors(record: dict[str, Any]) -> Optional[np.ndarray]:
+    values = record["test"].get("nodes", {}).get("MAE")
+    if values is None or len(values) != record["data"]["num_nodes"]:
+        return None
+    return np.array([np.nan if value is None else value for value in values], dtype=float)
