@@ -22,9 +22,9 @@ def named_nodes(dataset: str, names: Sequence[str], prepared: Prepared) -> dict[
         node = ids.get(name, number)
         if node is None or node >= prepared.num_nodes:
             hint = nearest(name, ids)
-            raise UserError(f"{dataset} has no node '{name}': "
-                            + (f"{hint} " if hint.startswith("did you mean") else "")
-                            + f"expected an id, or a number from 0 to {prepared.num_nodes - 1}")
+            guess = f"{hint} " if hint.startswith("did you mean") else ""
+            raise UserError(f"{dataset} has no node '{name}': {guess}expected an id, or a number from 0 to "
+                            f"{prepared.num_nodes - 1}")
         found[node] = ""
     return found
 
