@@ -1,5 +1,5 @@
 # make env    the environment in .venv (make env HERE=1: complete the active one)
-# make demo   environment, a simulated city, LSTM with and without ST-LoRA over two seeds, their table and a picture
+# make demo   environment, a simulated city, LSTM with and without ST-LoRA over two seeds; table, picture, report
 # make test   environment and tests
 # make lint   environment and ruff
 
@@ -23,6 +23,7 @@ demo: env
 	$(RUN) experiments/run.py -c experiments/CITY/LSTM_LoRA.py $(DEMO)
 	$(RUN) experiments/table.py --dataset CITY --results results/demo
 	$(RUN) experiments/plot.py --dataset CITY --results results/demo --models LSTM LSTM+ --out results/demo/CITY.png
+	$(RUN) experiments/report.py --dataset CITY --results results/demo --out results/demo/report.html
 
 test: env
 	$(RUN) -m pytest
