@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 import matplotlib
-from matplotlib.colors import to_hex
+from matplotlib.colors import rgb_to_hsv, to_hex, to_rgb
 
 from stlora_ext.tables.rows import Row
 
 UNITS = {"MAE": "MAE", "RMSE": "RMSE", "MAPE": "MAPE, %"}
+_GREY = 0.2  # saturation
 
 
 def colours(rows: Sequence[Row]) -> list[str]:
@@ -17,10 +18,11 @@ def colours(rows: Sequence[Row]) -> list[str]:
     return [found[backbones.index(row.model.removesuffix("+"))] for row in rows]
 
 
-def palette(count: int) -> list[str]:
-    """Return colours that are told apart, the first ten of them."""
-    sequence = matplotlib.color_sequences["petroff10"]
-    return [to_hex(sequence[place % len(sequence)]) for place in range(count)]
+def palette(count: int, greys: bool = True) -> list[str]:
+    """Return colours that are told apart, the first ten of them; eight without the two ``greys``."""
+    sequence = [colour for colour in map(to_hex, matplotlib.color_sequences["petroff10"])
+                if greys or rgb_to_hsv(to_rgb(colour))[1] > _GREY]
+    return [sequence[place % len(sequence)] for place in range(count)]
 
 
 def pick(row: Row, base: str, plus: str, other: str) -> str:

@@ -108,8 +108,8 @@ def forecast_figure(name: str, dataset: str, forecasts: Forecasts) -> Figure:
             x0=begin(meta.input_len), dx=step_ms, y=truth[meta.input_len:, node].round(3), meta=[place, None],
             name="truth", mode="lines", line={"color": "#8c96a3", "width": 2.5},
             hovertemplate="%{x}<br>truth %{y:.2f}<extra></extra>"))
-        for row, text, colour, values in zip(forecasts.rows, row_labels(forecasts.rows), palette(len(forecasts.rows)),
-                                             forecasts.values, strict=True):
+        for row, text, colour, values in zip(forecasts.rows, row_labels(forecasts.rows),
+                                             palette(len(forecasts.rows), greys=False), forecasts.values, strict=True):
             for lead, step in enumerate(forecasts.steps):
                 traces.append(go.Scatter(
                     x0=begin(meta.input_len + step - 1), dx=step_ms, y=values[:, lead, place], meta=[place, lead],

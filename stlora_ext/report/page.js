@@ -7,7 +7,9 @@
   // Colours that follow the reader's light or dark setting.
   function colours(layout) {
     const found = { "font.color": ink("--ink"), "hoverlabel.bgcolor": ink("--panel"),
-                    "hoverlabel.bordercolor": ink("--line"), "hoverlabel.font.color": ink("--ink") };
+                    "hoverlabel.bordercolor": ink("--line"), "hoverlabel.font.color": ink("--ink"),
+                    "modebar.bgcolor": "rgba(0,0,0,0)", "modebar.color": ink("--soft"),
+                    "modebar.activecolor": ink("--link") };
     for (const axis of axes(layout)) {
       found[axis + ".gridcolor"] = found[axis + ".linecolor"] = ink("--line");
       found[axis + ".zerolinecolor"] = ink("--soft");
