@@ -1,5 +1,6 @@
 """experiments/report.py: same records same page, nothing mixed, nothing left out in silence, what it refuses."""
 
+import json
 import re
 
 import numpy as np
@@ -98,3 +99,21 @@ def test_refusals_name_the_remedy(tmp_path, capsys, arguments, message):
     found = refusal(report_command.main, ["--results", results, "--data", tmp_path, *arguments], capsys)
     assert message in found
     assert not (tmp_path / "report.html").exists()
+
+
+def test_figures_that_a_record_lacks_are_gaps_and_every_figure_is_json(tmp_path):
+    """Without a target there is no error: null, which JSON.parse of the browser reads, not NaN."""
+    records = lstm()
+    records[0]["test"]["average"]["MAPE"] = None
+    records[0]["test"]["horizons"][2] = dict.fromkeys(("MAE", "RMSE", "MAPE"))
+    for each in records:
+        each["test"]["nodes"] = {"MAE": [1.0, None, 2.0]}
+    text = made(write(records, tmp_path / "results"), tmp_path)
+
+    def refuse(constant):
+        raise AssertionError(constant)
+    found = re.findall(r'<script type="application/json" id="([a-z0-9-]+)">(.*?)</script>', text)
+    figures = {name: json.loads(content, parse_constant=refuse) for name, content in found}
+    assert len(figures) == 2 * 3
+    line = next(trace for trace in figures["data-0-horizon-figure-data"]["data"] if trace["mode"] == "lines+markers")
+    assert line["y"][2] is None and line["y"][3] == 24.5
