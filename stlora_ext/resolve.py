@@ -97,7 +97,7 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]
     return config_class(
         model=exp.backbone.arch, model_config=model_config(exp, meta, data_dir), dataset_name=meta.name,
         dataset_params={"dataset_name": meta.name, "input_len": training.input_len, "output_len": training.output_len,
-                        "use_timestamps": True, "memmap": False, "data_file_path": str(data_dir / meta.name)},
+                        "use_timestamps": True, "memmap": True, "data_file_path": str(data_dir / meta.name)},
         null_val=meta.null_val, callbacks=callbacks, num_epochs=training.num_epochs, val_interval=training.val_interval,
         optimizer=Adam, optimizer_params={"lr": training.lr, "weight_decay": training.weight_decay},
         train_batch_size=training.batch_size, val_batch_size=training.eval_batch_size,

@@ -23,11 +23,6 @@ class SplitTensors:
     mask: torch.Tensor
     timestamps: Optional[torch.Tensor]
 
-    def to(self, device: torch.device) -> "SplitTensors":
-        """Return the split on ``device``."""
-        return SplitTensors(*(None if tensor is None else tensor.to(device)
-                              for tensor in (self.scaled, self.original, self.mask, self.timestamps)))
-
 
 class WindowBatches:
     """Iterable over batches of windows; one iteration is one epoch.
@@ -46,14 +41,16 @@ class WindowBatches:
         output_len: Forecast steps.
         batch_size: Windows per batch; the last batch may be smaller.
         order: Returns the order of the windows, given their number; None: as they lie.
+        device: Where the batches go; default: where the split is.
     """
 
     sampler = None  # BasicTS asks its loaders for one
 
     def __init__(self, split: SplitTensors, input_len: int, output_len: int, batch_size: int,
-                 order: Optional[Callable[[int], torch.Tensor]] = None) -> None:
+                 order: Optional[Callable[[int], torch.Tensor]] = None, device: Optional[torch.device] = None) -> None:
         self.split, self.input_len, self.output_len = split, input_len, output_len
         self.batch_size, self.order = batch_size, order
+        self.device = device or split.scaled.device
         self.per_window: dict[str, torch.Tensor] = {}
         self.num_windows = len(split.scaled) - input_len - output_len + 1
 
@@ -82,9 +79,15 @@ class WindowBatches:
         if split.timestamps is not None:
             batch["inputs_timestamps"] = inputs(split.timestamps)
             batch["targets_timestamps"] = targets(split.timestamps).contiguous()
+        batch = {name: self._sent(tensor) for name, tensor in batch.items()}
         for name, tensor in self.per_window.items():
             batch[name] = tensor[first]
         return batch
+
+    def _sent(self, tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.device == self.device:
+            return tensor
+        return tensor.contiguous().pin_memory().to(self.device, non_blocking=True)
 
 
 def _take(table: torch.Tensor, first: Union[slice, torch.Tensor], offset: int, length: int) -> torch.Tensor:

@@ -13,7 +13,7 @@ from basicts.utils import BasicTSMode, RunnerStatus
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.tensorboard import SummaryWriter
 
-from stlora_ext.data.windows import SplitTensors, WindowBatches
+from stlora_ext.data.windows import WindowBatches
 from stlora_ext.errors import UserError
 from stlora_ext.files import write_json
 from stlora_ext.host.checkpoint import load_checkpoint, load_weights
@@ -25,7 +25,7 @@ from stlora_ext.host.logs import close_run_log, open_run_log
 from stlora_ext.host.metrics import MaskedMAE, MetricSums
 from stlora_ext.host.progress import Progress
 from stlora_ext.host.randomness import shuffled
-from stlora_ext.host.scaler import observed
+from stlora_ext.host.splits import place_split
 
 
 class HostRunner(CheckpointedRunner):
@@ -70,20 +70,15 @@ class HostRunner(CheckpointedRunner):
 
     def _build_batches(self, mode: BasicTSMode) -> WindowBatches:
         dataset = Builder._build_dataset(self.cfg, mode)
-        values = torch.as_tensor(dataset.data)
-        if mode == BasicTSMode.TRAIN:
-            self.scaler.fit(values)
-        elif not self.scaler.stats:
-            self.scaler.fit(Builder._build_dataset(self.cfg, BasicTSMode.TRAIN).data)
-        mask = observed(values, self.cfg.null_val)
-        split = SplitTensors(scaled=self.scaler.transform(values, mask), original=values.masked_fill(~mask, 0.0),
-                             mask=mask, timestamps=torch.as_tensor(dataset.timestamps)
-                             if dataset.use_timestamps else None)
-        training = mode == BasicTSMode.TRAIN
-        shuffle = training and self.cfg.train_data_shuffle
+        if not self.scaler.stats:
+            training = dataset if mode == BasicTSMode.TRAIN else Builder._build_dataset(self.cfg, BasicTSMode.TRAIN)
+            self.scaler.fit(training.data)
+        split = place_split(dataset.data, dataset.timestamps if dataset.use_timestamps else None, self.scaler,
+                            self.cfg.null_val, self.device, self.run_dir)
+        shuffle = mode == BasicTSMode.TRAIN and self.cfg.train_data_shuffle
         order = (lambda count: shuffled(count, self.cfg.seed, self.epoch)) if shuffle else None
-        batch_size = self.cfg[f"{mode}_batch_size"]
-        return WindowBatches(split.to(self.device), dataset.input_len, dataset.output_len, batch_size, order)
+        return WindowBatches(split, dataset.input_len, dataset.output_len, self.cfg[f"{mode}_batch_size"], order,
+                             self.device)
 
     def _init_train(self) -> None:
         self.num_epochs, self.training_unit = self.cfg.num_epochs, "epoch"

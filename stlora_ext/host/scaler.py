@@ -1,5 +1,6 @@
 """Normalisation by one mean and standard deviation over the readings that are there."""
 
+from collections.abc import Iterator
 from typing import Optional, Union
 
 import numpy as np
@@ -7,6 +8,8 @@ import torch
 from basicts.scaler import BasicTSScaler
 
 from stlora_ext.errors import UserError
+
+ROWS = 4096  # taken at a time, so that no more than a part is held twice
 
 
 def observed(data: torch.Tensor, null_val: float) -> torch.Tensor:
@@ -40,19 +43,27 @@ class GlobalZScoreScaler(BasicTSScaler):
         """
         if self.stats:
             return
-        data = torch.as_tensor(np.asarray(data))
-        mask = observed(data, self.null_val)
-        if not mask.any():
-            raise UserError("the training rows hold no reading at all: every value is missing")
         dims = (0,) if self.norm_each_channel else (0, 1)
-        count = mask.sum(dim=dims).clamp(min=1)
-        filled = data.masked_fill(~mask, 0.0)
-        mean = filled.sum(dim=dims, dtype=torch.float64) / count
-        squares = sum(((part.double() - mean) * here).square().sum(dim=dims)
-                      for part, here in zip(filled.split(4096), mask.split(4096), strict=True))
+        total = count = squares = torch.zeros((), dtype=torch.float64)
+        for part, mask in self._parts(data):
+            total = total + part.sum(dim=dims, dtype=torch.float64)
+            count = count + mask.sum(dim=dims)
+        if not count.any():
+            raise UserError("the training rows hold no reading at all: every value is missing")
+        count = count.clamp(min=1)
+        mean = total / count
+        for part, mask in self._parts(data):
+            squares = squares + ((part.double() - mean) * mask).square().sum(dim=dims)
         std = (squares / count).sqrt()
         std = torch.where(std == 0, torch.ones_like(std), std)
         self.stats = {"mean": mean.float(), "std": std.float()}
+
+    def _parts(self, data: Union[np.ndarray, torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield pieces of rows, 0 where missing, with where they aren't; ``data`` may be larger than memory."""
+        for begin in range(0, len(data), ROWS):
+            part = torch.from_numpy(np.array(data[begin:begin + ROWS]))
+            mask = observed(part, self.null_val)
+            yield part.masked_fill(~mask, 0.0), mask
 
     def transform(self, input_data: torch.Tensor, mask: Optional[torch.Tensor] = None) -> torch.Tensor:
         """Return ``(x - mean) / std``, and 0 where ``mask`` is False."""

@@ -86,7 +86,8 @@ class STLoRARunnerMixin:
         if 4 * math.prod(shape) > CACHE_LIMIT:
             return
         self.cached_forecasts, cached = True, torch.empty(shape, device=self.device)
-        in_order = WindowBatches(batches.split, batches.input_len, batches.output_len, self.cfg.val_batch_size)
+        in_order = WindowBatches(batches.split, batches.input_len, batches.output_len, self.cfg.val_batch_size,
+                                 device=self.device)
         self.model.eval()
         with torch.no_grad(), self.model.disable_adapter(), self.autocast():
             first = 0
