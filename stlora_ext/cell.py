@@ -2,6 +2,7 @@
 
 import fcntl
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ from stlora_ext.records.provenance import git_commit, provenance
 from stlora_ext.records.store import find_record, write_record
 from stlora_ext.resolve import build_model, host_config
 from stlora_ext.trained_backbone import backbone_key, named_backbone, weights_hash
+
+PROGRESS = ("last.pt", "best.pt", PARTIAL)  # what an interrupted run goes on from
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
     """
     key = run_key(exp, meta, seed)
     run_dir = place.results / key.path
-    with _locked(run_dir):
+    with locked(run_dir):
         record = None if force else find_record(key, place.results)
         if record is not None:
             _refuse_other_data(record, key.record_path(place.results), meta)
@@ -99,9 +102,14 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
                 data_fingerprint=meta.fingerprint,
                 origin={"key": record["key"], "configuration": record["configuration"]})
         write_record(record, place.results)
-        for name in ("last.pt", "best.pt", ".last.pt.tmp", ".best.pt.tmp", PARTIAL):
-            (run_dir / name).unlink(missing_ok=True)
+        drop_progress(run_dir)
     return record, False
+
+
+def drop_progress(run_dir: Path) -> None:
+    """Remove what an interrupted run would go on from; its record is written."""
+    for name in (*PROGRESS, ".last.pt.tmp", ".best.pt.tmp"):
+        (run_dir / name).unlink(missing_ok=True)
 
 
 def _with_backbone(exp: Experiment, meta: Meta, seed: Optional[int], place: Place) -> Experiment:
@@ -172,16 +180,31 @@ def is_running(run_dir: Path) -> bool:
         return False
     except BlockingIOError:
         return True
+    except OSError as error:
+        raise _no_locks(run_dir, error) from None
     return False
 
 
 @contextmanager
-def _locked(run_dir: Path) -> Iterator[None]:
-    """Hold the run's folder against other processes; the lock goes with the process, however it ends."""
+def locked(run_dir: Path) -> Iterator[None]:
+    """Hold the run's folder against other processes; the lock goes with the process, however it ends.
+
+    Raises:
+        UserError: If another process holds it.
+    """
     run_dir.mkdir(parents=True, exist_ok=True)
     with open(run_dir / ".lock", "w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"another process is running {run_dir}: wait for it, or stop it first") from None
+        except OSError as error:
+            raise _no_locks(run_dir, error) from None
+        # Writing into the records' folder makes an NFS client see those that other nodes have just written there.
+        tempfile.TemporaryFile(dir=run_dir.parent).close()
         yield
+
+
+def _no_locks(run_dir: Path, error: OSError) -> UserError:
+    return UserError(f"{run_dir} is on a file system that takes no locks ({error.strerror}): have it mounted with "
+                     "flock, or write to another one with --results DIR")
