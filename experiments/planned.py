@@ -12,7 +12,8 @@ from experiments.models import MODEL_ORDER
 from stlora_ext.data.prepared import SPLITS, Meta, load_split
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.resolve import build_model, host_config
-from stlora_ext.sweep.plan import Cell, cells_of, in_order, settings_for, variants
+from stlora_ext.sweep.cells import Cell
+from stlora_ext.sweep.plan import cells_of, in_order, settings_for, variants
 
 ALL = "all"
 

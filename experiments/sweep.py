@@ -2,12 +2,12 @@
 
     python experiments/sweep.py --datasets PEMS08 --models AGCRN AGCRN+ --seeds 0-4 --gpus 0,1
     python experiments/sweep.py --datasets PEMS08-TAIL --models all --arms plus control --jobs 2 --dry-run
+    python experiments/sweep.py --datasets PEMS08 --models all --ray auto --gpus-per-cell 1
 
 Finished cells aren't repeated. Stop it whenever you like: the same command goes on.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +16,9 @@ from typing import Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
+from experiments.engines import add_engines, chosen, refuse_contradictions  # noqa: E402
 from experiments.options import add_folders  # noqa: E402
 from stlora_ext.cli import Parser, command, int_range, positive  # noqa: E402
-from stlora_ext.errors import UserError  # noqa: E402
 from stlora_ext.experiment import ARMS, PROTOCOLS  # noqa: E402
 
 
@@ -33,9 +33,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--arms", nargs="+", choices=ARMS, default=["plus"],
                    help="of models with adapter (default: plus); base is the model without it")
     p.add_argument("--seeds", type=int_range, nargs="+", metavar="S", help="0 1 2 or 0-4 (default: the configs')")
-    p.add_argument("--gpus", default="", metavar="N,N", help="one cell on each of these GPUs; '' or absent: CPU")
-    p.add_argument("--jobs", type=positive, metavar="J", help="cells side by side on the CPU (default: 1)")
-    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads of a cell (default: shared out evenly)")
+    add_engines(p)
     p.add_argument("--epochs", type=positive, metavar="E", help="epochs at most")
     p.add_argument("--batch-size", type=positive, metavar="B", help="windows per training step")
     p.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="assignments",
@@ -50,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
-    gpus, threads = workers(args)
+    refuse_contradictions(args)
     from experiments.planned import make_plan
     from stlora_ext.sweep.estimate import Estimates
     from stlora_ext.sweep.plan import without_idle
@@ -59,52 +57,24 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
     plan = make_plan(request(args))
     cells = without_idle(plan.cells, args.results)
-    estimates = Estimates(args.results, hardware_of(gpus))
-    where = (f"GPU {', '.join(gpus)}" if gpus[0] else f"the CPU, {len(gpus)} side by side") + (
-        f", {threads} thread{'s' * (threads > 1)} each")
-    print(*plan_lines(cells, args.results, estimates, where, len(gpus), plan.left_out, plan.settings), sep="\n",
+    engine, where, hardware = chosen(args)
+    estimates = Estimates(args.results, hardware)
+    print(*plan_lines(cells, args.results, estimates, where, engine.places(), plan.left_out, plan.settings), sep="\n",
           flush=True)
     if args.dry_run:
         return
     waiting = [cell for cell in cells if cell.record(args.results) is None]
-    display = Display(len(cells), len(cells) - len(waiting), estimates, len(gpus))
-    extra = [[*(["--gpus", gpu] if gpu else []), "--threads", str(threads)] for gpu in gpus]
+    display = Display(len(cells), len(cells) - len(waiting), estimates, engine.places())
     try:
-        failures = Schedule(waiting, extra, threads, ROOT, args.results.resolve(), display).run()
+        failures = Schedule(waiting, engine, args.results.resolve(), display).run()
     finally:
         display.close()
+        engine.close()
         print(f"{display.here} cells run, {len(cells) - len(waiting)} finished before, {display.elsewhere} by "
               "other processes", flush=True)
     if failures:
         print(f"{len(failures)} failed:", *failure_lines(failures), sep="\n", flush=True)
         sys.exit(1)
-
-
-def workers(args: argparse.Namespace) -> tuple[list[str], int]:
-    """Return the GPU of every worker ("": CPU), and the CPU threads of each.
-
-    Raises:
-        UserError: If a GPU isn't there, or is named twice or with ``--jobs``.
-    """
-    gpus = args.gpus.split(",") if args.gpus else [""] * (args.jobs or 1)
-    if args.gpus:
-        if not all(gpu.isdigit() for gpu in gpus) or len(set(gpus)) < len(gpus):
-            raise UserError(f"--gpus {args.gpus}: expected numbers of GPUs such as 0,1, each once")
-        if args.jobs is not None:
-            raise UserError(f"--jobs {args.jobs}: each GPU of --gpus runs one cell at a time; leave --jobs out")
-        from stlora_ext.host.launcher import refuse_absent_gpu
-        for gpu in gpus:
-            refuse_absent_gpu(gpu)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return gpus, args.threads or max(1, cores // len(gpus))
-
-
-def hardware_of(gpus: Sequence[str]) -> set[str]:
-    """Return the kinds of hardware of the workers."""
-    import torch
-
-    from stlora_ext.records.provenance import hardware
-    return {hardware(torch.device("cuda", int(gpu)) if gpu else torch.device("cpu")) for gpu in gpus}
 
 
 def request(args: argparse.Namespace):

@@ -1,14 +1,14 @@
 """How long cells take, by the finished runs of the same model on the same data set and kind of hardware."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Optional
 
 from stlora_ext.errors import UserError
 from stlora_ext.records.store import read_record
-from stlora_ext.sweep.plan import Cell
+from stlora_ext.sweep.cells import Cell
 
 _START = 5.0  # seconds until a process has loaded torch
 
@@ -21,8 +21,8 @@ class Estimates:
         hardware: Kinds of hardware of the sweep's workers, as records name them.
     """
 
-    def __init__(self, results: Path, hardware: Iterable[str]) -> None:
-        self._results, self._hardware = results, frozenset(hardware)
+    def __init__(self, results: Path, hardware: Container[str]) -> None:
+        self._results, self._hardware = results, hardware
         self._records: dict[str, list[dict[str, Any]]] = {}
         self._measured: dict[tuple[str, ...], list[float]] = defaultdict(list)
 

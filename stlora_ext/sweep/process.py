@@ -7,16 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from stlora_ext.sweep.plan import Cell
+from stlora_ext.sweep.cells import Cell
 
 LOG = "sweep.log"
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
-_GRACE = 10.0  # seconds that an interrupted run has to end by itself
 _TAKEN = "error: another process is running "  # what run.py says
 _FOUND = "already finished, not repeated"
 
@@ -69,6 +68,10 @@ class Job:
         """Whether it found the cell finished, by another process that ended just before it began."""
         return any(_FOUND in line for line in self.output())
 
+    def lost(self) -> bool:
+        """Whether its machine was lost with it: never, it runs on the sweep's own."""
+        return False
+
     def reason(self) -> str:
         """Say in a line why it failed."""
         code, lines = self.poll(), [line for line in self.output() if line.strip()]
@@ -78,17 +81,17 @@ class Job:
         errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
         return errors[-1] if errors else f"{lines[-1].strip() if lines else 'it said nothing'} (exit code {code})"
 
+    def interrupt(self) -> None:
+        """Let it end as by Ctrl-C; it keeps its last checkpoint."""
+        self._signal(signal.SIGINT)
 
-def stop(jobs: Iterable[Job]) -> None:
-    """Interrupt running cells, which keep their last checkpoint, and kill what doesn't end."""
-    jobs = [job for job in jobs if job.poll() is None]
-    for each in (signal.SIGINT, signal.SIGKILL):
-        for job in jobs:
-            if job.poll() is None:
-                os.killpg(job.process.pid, each)
-        deadline = time.monotonic() + _GRACE
-        while any(job.poll() is None for job in jobs) and time.monotonic() < deadline:
-            time.sleep(0.05)
+    def kill(self) -> None:
+        """End it at once."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.killpg(self.process.pid, number)
 
 
 def _bound_to(parent: int):

@@ -1,4 +1,4 @@
-"""Running the cells of a sweep: one per worker, going on when one fails, never one that another process runs."""
+"""Running the cells of a sweep: one in each place, going on when one fails, never one that another process runs."""
 
 import signal
 import time
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Optional, Protocol
 
 from stlora_ext.cell import is_running
-from stlora_ext.sweep.plan import Cell, title
-from stlora_ext.sweep.process import Job, shell_command, stop
+from stlora_ext.sweep.cells import Cell, title
+from stlora_ext.sweep.engine import Engine, Run, stop
 
 _TICK = 0.1  # seconds between looks at the processes
 LOOK_AGAIN = 2.0  # seconds between looks at a cell that another process runs
@@ -39,28 +39,27 @@ class Watcher(Protocol):
     def waiting(self, cell: Cell) -> None:
         """Another process runs ``cell``."""
 
-    def tick(self, remaining: Sequence[Cell], running: Sequence[Job]) -> None:
-        """Some time has passed; ``remaining`` holds the running cells too."""
+    def lost(self, cell: Cell, reason: str) -> None:
+        """The machine that ran ``cell`` was lost; the cell goes on elsewhere."""
+
+    def tick(self, remaining: Sequence[Cell], running: Sequence[Run], places: int) -> None:
+        """Some time has passed; ``remaining`` holds the running cells too, ``places`` is how many can run at once."""
 
 
 class Schedule:
-    """The cells that aren't finished, and the workers that run them.
+    """The cells that aren't finished, and what runs them.
 
     Args:
         cells: Cells to run, in order.
-        workers: Per worker what it adds to a cell's arguments, such as ``["--gpus", "0", "--threads", "2"]``.
-        threads: CPU threads of a worker.
-        root: The repository.
+        engine: What runs them.
         results: Folder of runs and records.
         watcher: Who is told what happens.
     """
 
-    def __init__(self, cells: Sequence[Cell], workers: Sequence[Sequence[str]], threads: int, root: Path,
-                 results: Path, watcher: Watcher) -> None:
-        self._workers, self._threads, self._root, self._results = workers, threads, root, results
-        self._watcher = watcher
+    def __init__(self, cells: Sequence[Cell], engine: Engine, results: Path, watcher: Watcher) -> None:
+        self._engine, self._results, self._watcher = engine, results, watcher
         self._pending = list(cells)
-        self._jobs: dict[int, Job] = {}  # by worker
+        self._jobs: list[Run] = []
         self._again: dict[Cell, float] = {}  # of cells that another process runs: when to look again
         self._failures: list[Failure] = []
         self._stopped = False
@@ -76,11 +75,11 @@ class Schedule:
                 while (self._pending or self._jobs) and not self._stopped:
                     self._settle()
                     self._fill()
-                    running = list(self._jobs.values())
-                    self._watcher.tick([*(job.cell for job in running), *self._pending], running)
+                    self._watcher.tick([*(job.cell for job in self._jobs), *self._pending], self._jobs,
+                                       self._engine.places())
                     time.sleep(_TICK)
             finally:
-                stop(self._jobs.values())
+                stop(self._jobs)
             if self._stopped:
                 self._settle()
                 raise KeyboardInterrupt
@@ -90,11 +89,9 @@ class Schedule:
         self._stopped = True
 
     def _settle(self) -> None:
-        """Take in the processes that have ended."""
-        for worker, job in list(self._jobs.items()):
-            if job.poll() is None:
-                continue
-            del self._jobs[worker]
+        """Take in the runs that have ended."""
+        for job in [job for job in self._jobs if job.poll() is not None]:
+            self._jobs.remove(job)
             record = job.cell.record(self._results) if job.poll() == 0 else None
             if record is not None:
                 self._watcher.finished(job.cell, record, None if job.found() else time.monotonic() - job.started)
@@ -103,24 +100,30 @@ class Schedule:
             elif job.taken():
                 self._wait_for(job.cell)
                 self._pending.insert(0, job.cell)
+            elif job.lost():
+                self._watcher.lost(job.cell, job.reason())
+                self._pending.insert(0, job.cell)
             else:
                 self._fail(Failure(job.cell, job.reason() if job.poll() else "it ended without a record", job.command,
                                    job.log))
 
     def _fill(self) -> None:
-        """Start a cell on every idle worker."""
-        for worker, extra in enumerate(self._workers):
-            if worker not in self._jobs and not self._stopped:
-                cell = self._next()
-                if cell is None:
-                    return
-                self._pending.remove(cell)
-                self._again.pop(cell, None)
-                self._jobs[worker] = Job(cell, extra, self._threads, self._root, self._results)
+        """Start a cell in every free place."""
+        while len(self._jobs) < self._engine.places() and not self._stopped:
+            cell = self._next()
+            if cell is None:
+                return
+            job = self._engine.start(cell)
+            if job is None:
+                self._wait_for(cell)
+                continue
+            self._pending.remove(cell)
+            self._again.pop(cell, None)
+            self._jobs.append(job)
 
     def _next(self) -> Optional[Cell]:
         """Return the first cell that can start now; those done by others meanwhile, and those that can't be, go."""
-        unfinished = {cell.key for cell in self._pending} | {job.cell.key for job in self._jobs.values()}
+        unfinished = {cell.key for cell in self._pending} | {job.cell.key for job in self._jobs}
         for cell in list(self._pending):
             if cell.needs in unfinished or self._again.get(cell, 0.0) > time.monotonic():
                 continue
@@ -133,7 +136,7 @@ class Schedule:
                 self._pending.remove(cell)
                 unfinished.discard(cell.key)
                 self._fail(Failure(cell, f"not started: {title(cell.needs)} failed, whose weights it adapts",
-                                   shell_command(cell, self._workers[0]), None))
+                                   self._engine.command(cell), None))
             elif any(is_running(self._results / key.path) for key in (cell.key, cell.needs) if key is not None):
                 self._wait_for(cell)
             else:

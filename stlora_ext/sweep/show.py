@@ -10,9 +10,9 @@ import setproctitle
 from tqdm import tqdm
 
 from stlora_ext.host.progress import duration
+from stlora_ext.sweep.cells import Cell, title
+from stlora_ext.sweep.engine import Run
 from stlora_ext.sweep.estimate import Estimates
-from stlora_ext.sweep.plan import Cell, title
-from stlora_ext.sweep.process import Job
 from stlora_ext.sweep.schedule import Failure
 
 
@@ -61,15 +61,15 @@ class Display:
         total: Cells in all.
         finished: Those that were finished before.
         estimates: How long cells take; it learns from those that finish.
-        num_workers: Workers.
+        places: How many run at once.
     """
 
-    def __init__(self, total: int, finished: int, estimates: Estimates, num_workers: int) -> None:
+    def __init__(self, total: int, finished: int, estimates: Estimates, places: int) -> None:
         self.total, self.done, self.here, self.elsewhere = total, finished, 0, 0
-        self._estimates, self._num_workers = estimates, num_workers
+        self._estimates, self._places = estimates, places
         self._left: Optional[float] = None
         self._last = 0.0
-        self._remaining: dict[Cell, Optional[Job]] = {}
+        self._remaining: dict[Cell, Optional[Run]] = {}
         self._bar = tqdm(total=total, initial=finished, unit="cell", disable=None, file=sys.stderr, dynamic_ncols=True,
                          bar_format="{n_fmt}/{total_fmt} cells |{bar}| {elapsed}{postfix}")
 
@@ -90,9 +90,13 @@ class Display:
         """Print that another process runs a cell."""
         self._print(f"{cell.title}: another process is at it; this sweep looks again")
 
-    def tick(self, remaining: Sequence[Cell], running: Sequence[Job]) -> None:
+    def lost(self, cell: Cell, reason: str) -> None:
+        """Print that a cell goes on elsewhere."""
+        self._print(f"{cell.title}: {reason}; it goes on from its last checkpoint elsewhere")
+
+    def tick(self, remaining: Sequence[Cell], running: Sequence[Run], places: int) -> None:
         """Bring the time left up to date, once a second."""
-        jobs = {job.cell: job for job in running}
+        jobs, self._places = {job.cell: job for job in running}, max(places, 1)
         self._remaining = {cell: jobs.get(cell) for cell in remaining}
         if time.monotonic() - self._last >= 1.0:
             self._last = time.monotonic()
@@ -114,7 +118,7 @@ class Display:
         for cell, job in self._remaining.items():
             if job is not None:
                 spent += min(time.monotonic() - job.started, self._estimates.of(cell) or 0.0)
-        left = self._estimates.left(self._remaining, self._num_workers, spent)
+        left = self._estimates.left(self._remaining, self._places, spent)
         return "unknown" if left is None else duration(left)
 
     @staticmethod

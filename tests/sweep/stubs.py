@@ -6,11 +6,14 @@
 import json
 import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Optional
 
 from stlora_ext.records.key import RunKey
-from stlora_ext.sweep.plan import Cell
+from stlora_ext.sweep.cells import Cell
+from stlora_ext.sweep.engine import Local
 from stlora_ext.sweep.schedule import Schedule
 from tests.commands import ROOT
 
@@ -38,7 +41,10 @@ class Log:
     def waiting(self, cell):
         self._add(f"{cell.title} waits")
 
-    def tick(self, remaining, running):
+    def lost(self, cell, reason):
+        self._add(f"{cell.title} lost")
+
+    def tick(self, remaining, running, places):
         pass
 
     def _add(self, line):
@@ -50,7 +56,7 @@ def sweep(results: Path, cells: list[Cell], jobs: int = 2):
     """Run ``cells``; return the failures and what the watcher was told."""
     log = Log()
     waiting = [each for each in cells if each.record(results) is None]
-    return Schedule(waiting, [[]] * jobs, 1, ROOT, results, log).run(), log.lines
+    return Schedule(waiting, Local([[]] * jobs, 1, ROOT, results), results, log).run(), log.lines
 
 
 def runs(results: Path) -> list[str]:
@@ -63,6 +69,14 @@ def processes(results: Path) -> list[int]:
     ids = [line.split()[1] for line in (results / "runs.txt").read_text().splitlines()]
     return [int(each) for each in ids if Path("/proc", each).exists()
             and Path("/proc", each, "stat").read_text().split()[2] != "Z"]
+
+
+def until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait until ``condition`` holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from experiments import engines
 from experiments import run as run_command
 from experiments import sweep as sweep_command
 from experiments.config_file import load_experiment
@@ -13,8 +14,9 @@ from experiments.planned import make_plan
 from stlora_ext.cell import run_key
 from stlora_ext.records.key import RunKey
 from stlora_ext.settings import parse_assignments
+from stlora_ext.sweep.cells import Cell
 from stlora_ext.sweep.estimate import Estimates
-from stlora_ext.sweep.plan import Cell, without_idle
+from stlora_ext.sweep.plan import without_idle
 from tests.commands import ROOT, refusal
 
 
@@ -124,6 +126,9 @@ def test_a_setting_goes_to_the_models_that_have_it(plan):
     (["--models", "LSTM", "--gpus", "0;1"], "--gpus 0;1: expected numbers of GPUs such as 0,1, each once"),
     (["--models", "LSTM", "--gpus", "1,1"], "--gpus 1,1: expected numbers of GPUs such as 0,1, each once"),
     (["--models", "LSTM", "--gpus", "0,1", "--jobs", "2"], "--jobs 2: each GPU of --gpus runs one cell at a time"),
+    (["--models", "LSTM", "--ray", "auto", "--gpus", "0"], "--gpus 0: names GPUs of this machine; with --ray a cell"),
+    (["--models", "LSTM", "--gpus-per-cell", "1"], "--gpus-per-cell 1: only a cluster shares out GPUs (--ray ADDRESS)"),
+    (["--models", "LSTM", "--ray", "auto", "--gpus-per-cell", "2"], "--gpus-per-cell: '2' is not 1, the GPU of a cell"),
     (["--models", "LSTM", "--gpus", "98,99"], "--gpus 98: this machine has"),
     ([], "the following arguments are required: --models"),
 ])
@@ -132,6 +137,13 @@ def test_a_mistake_is_one_line_before_anything_runs(arguments, expected, tiny_da
                                         *arguments], capsys)
     assert expected in line
     assert not (tmp_path / "r").exists()
+
+
+def test_a_sweep_on_a_cluster_without_ray_says_what_to_install(tiny_data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    line = refusal(sweep_command.main, ["--datasets", "TINY", "--models", "HA", "--data", tiny_data, "--results",
+                                        tmp_path / "r", "--ray", "auto"], capsys)
+    assert line == "--ray: the package ray is not installed; pip install -r requirements-ray.txt"
 
 
 def test_a_damaged_data_set_is_refused_before_anything_runs(tiny_data, tmp_path, capsys):
@@ -164,7 +176,7 @@ def test_a_worker_is_a_gpu_or_a_job_and_threads_are_shared_out(arguments, expect
     monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(12)), raising=False)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
     args = sweep_command.parser().parse_args(["--datasets", "TINY", "--models", "HA", *arguments])
-    assert sweep_command.workers(args) == expected
+    assert engines.workers(args) == expected
 
 
 def write(key, results, fingerprint="sha256:0", **changed):

@@ -12,7 +12,7 @@ import pytest
 
 from stlora_ext.sweep import process, schedule
 from tests.commands import ROOT
-from tests.sweep.stubs import cell, processes, runs, sweep
+from tests.sweep.stubs import cell, processes, runs, sweep, until
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="children die with their parent on Linux only")
 
@@ -21,13 +21,6 @@ def started(results, count=8, jobs=2, seconds=0.3):
     """A sweep of stub cells as a process of its own."""
     return subprocess.Popen([sys.executable, "-m", "tests.sweep.stubs", results, str(count), str(jobs), str(seconds)],
                             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def finished(results):
