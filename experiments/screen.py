@@ -47,7 +47,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from experiments.screening import SETTINGS
     from stlora_ext.cell import Place, run_cell
     from stlora_ext.host.launcher import use_device
-    from stlora_ext.tables.settings import render_settings
+    from stlora_ext.tables.settings import by_setting, render_settings
 
     for name in args.only or ():
         if name not in SETTINGS:
@@ -66,7 +66,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             print(f"{name}, seed {seed}: validation MAE "
                   f"{min(entry['val']['MAE'] for entry in records[-1]['training']['history'] if 'val' in entry):.3f}",
                   flush=True)
-    print(render_settings(records))
+    print(render_settings(by_setting(records)))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from stlora_ext.tables.documents import update_tables  # noqa: E402
 from stlora_ext.tables.formats import FORMATS  # noqa: E402
 from stlora_ext.tables.layout import Table, layout  # noqa: E402
 from stlora_ext.tables.rows import Row, by_data, table_rows  # noqa: E402
-from stlora_ext.tables.settings import render_settings  # noqa: E402
+from stlora_ext.tables.settings import Settings, by_setting, render_settings  # noqa: E402
 
 PRINTED = ROOT / "experiments" / "published"
 
@@ -125,6 +125,23 @@ def dataset_records(dataset: str, results: Path) -> list[dict[str, Any]]:
     return records
 
 
+def settings_of(model: str, dataset: str, results: Path) -> list[Settings]:
+    """Return the adapter settings that ran with ``model`` on one version of ``dataset``.
+
+    Raises:
+        UserError: If there are none, or the records are of several versions of the data.
+    """
+    groups = by_data(dataset_records(dataset, results))
+    if len(groups) > 1:
+        raise UserError(f"the records under {results} are of {len(groups)} versions of {dataset}; keep them apart with "
+                        "--results DIR")
+    found = by_setting(*groups.values(), model)
+    if not found:
+        raise UserError(f"no records of {model} on {dataset} under {results}: name a model with '+' that ran, or give "
+                        "the folder of experiments/screen.py as --results")
+    return found
+
+
 def recorded_datasets(results: Path) -> list[str]:
     """Return the names of the data sets that have records under ``results``.
 
@@ -176,8 +193,7 @@ def printed(args: argparse.Namespace, root: Path) -> str:
         _refuse_unused(args)
         if args.dataset is None:
             raise UserError(f"--settings {args.settings}: name the data set with --dataset NAME")
-        return render_settings([record for record in dataset_records(args.dataset, results)
-                                if record["key"]["model"] == args.settings])
+        return render_settings(settings_of(args.settings, args.dataset, results))
     datasets = recorded_datasets(results) if args.dataset is None else [args.dataset]
     found = tables(datasets, results, args.compare, args.results)
     if args.format == "csv":

@@ -31,14 +31,28 @@ def test_there_are_24_settings_that_differ_and_are_valid():
 
 
 def test_the_settings_come_in_the_order_of_their_validation_errors(screened, capsys):
-    settings = by_setting(read_records(screened, "TINY"))
+    (group,) = by_setting(read_records(screened, "TINY"))
+    settings = group.settings
+    assert group.protocol == "adapt" and group.base.records[0]["key"]["arm"] == "base"
     assert [setting.row.arm for setting in settings].count("plus") == 2 and len(settings) == 4
     errors = [setting.val.mean for setting in settings]
     assert errors == sorted(errors) == sorted(
         best_validation(record) for record in read_records(screened, "TINY") if record["key"]["arm"] != "base")
     table_command.main(["--dataset", "TINY", "--settings", "LSTM+", "--results", str(screened)])
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 6 and "**control**" in "".join(lines) and "adapt: vector" in "".join(lines)
+    assert lines[0] == "**LSTM+, adapt**" and lines[4].startswith("| none: the backbone alone | 0 | 1 | ")
+    assert len(lines) == 9 and "**control**" in "".join(lines) and "| vector | " in "".join(lines)
+
+
+def test_protocols_and_backbones_trained_otherwise_are_groups_of_their_own(screened, tiny_data, tmp_path):
+    shutil.copytree(screened, tmp_path / "results")
+    for epochs in ("1", "2"):
+        screen_command.main(["-c", "experiments/TINY/LSTM_LoRA.py", "--protocol", "joint", "--epochs", epochs, "--data",
+                             str(tiny_data), "--results", str(tmp_path / "results"), "--only", "embedding"])
+    groups = by_setting(read_records(tmp_path / "results", "TINY"), "LSTM+")
+    assert [(group.protocol, group.base is None, len(group.settings)) for group in groups] == [
+        ("adapt", False, 4), ("joint", True, 1), ("joint", False, 1)]
+    assert by_setting(read_records(screened, "TINY"), "LSTM") == []
 
 
 def test_a_finished_setting_is_not_repeated(screened, tiny_data):

@@ -2,32 +2,40 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stlora_ext.files import atomic_path
 from stlora_ext.lora.layer import SHARINGS
-from stlora_ext.tables.settings import Setting
+from stlora_ext.tables.settings import Settings
 
 
-def plot_settings(title: str, settings: Sequence[Setting], base: Optional[float], path: Path) -> None:
-    """Draw one point per setting, coloured by sharing; control and wide arms are hollow.
+def plot_settings(dataset: str, groups: Sequence[Settings], path: Path) -> None:
+    """Draw one panel per group, one point per setting, coloured by sharing; control and wide arms are hollow.
+
+    The dashed line is the backbone alone; bars are one standard deviation over seeds.
 
     Args:
-        title: Of the picture.
-        settings: Settings of one model on one data set.
-        base: Validation MAE of the backbone alone, a dashed line; None: unknown.
+        dataset: Its name, for the title.
+        groups: Settings of one model on one data set.
         path: PNG to write.
     """
+    figure = Figure(figsize=(1 + 6 * len(groups), 4.2), layout="constrained")
+    for axes, group in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups, strict=True):
+        _panel(axes, group)
+    figure.suptitle(dataset)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
+
+
+def _panel(axes: Axes, group: Settings) -> None:
     colours = dict(zip(SHARINGS, matplotlib.color_sequences["petroff10"], strict=False))
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    if base is not None:
-        axes.axhline(base, color="black", linestyle="--", linewidth=1, label="backbone alone")
+    if group.base_val is not None:
+        axes.axhline(group.base_val.mean, color="black", linestyle="--", linewidth=1, label="backbone alone")
     shown = set()
-    for setting in settings:
+    for setting in group.settings:
         arm, adapter = setting.row.arm, setting.row.records[0]["configuration"]["adapter"]
         kind = arm if arm != "plus" else adapter["sharing"]
         colour = colours["none" if arm != "plus" else adapter["sharing"]]
@@ -35,9 +43,8 @@ def plot_settings(title: str, settings: Sequence[Setting], base: Optional[float]
                       markerfacecolor=colour if arm == "plus" else "white", label=None if kind in shown else kind,
                       markersize=7, capsize=3)
         shown.add(kind)
-    axes.set(xscale="log", xlabel="parameters that the adapter adds", ylabel="validation MAE", title=title)
+    axes.set(xscale="log", xlabel="parameters that the adapter adds", ylabel="validation MAE",
+             title=f"{group.model}, {group.protocol}")
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})

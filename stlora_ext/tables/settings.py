@@ -1,11 +1,15 @@
-"""A model's runs with different settings of its adapter, side by side, the best validation error first."""
+"""A model's runs with different settings of its adapter, side by side, the best validation error first.
+
+Protocols are never mixed, nor are settings whose backbones were trained in different ways.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
 from stlora_ext.lora.predictor import STLoRAConfig
 from stlora_ext.settings import field_names
+from stlora_ext.tables.blocks import base_of
 from stlora_ext.tables.rows import Row, table_rows
 from stlora_ext.tables.statistics import Spread, spread
 
@@ -31,13 +35,49 @@ class Setting:
     test: Spread
 
 
-def by_setting(records: Iterable[dict[str, Any]]) -> list[Setting]:
-    """Return the settings of the runs with adapter among ``records``, the best validation error first."""
-    rows = [row for row in table_rows(records, ()) if row.arm != "base"]
-    settings = [Setting(row, _label(row), row.records[0]["parameters"]["adapter"],
-                        spread([best_validation(record) for record in row.records]),
-                        spread([record["test"]["average"]["MAE"] for record in row.records])) for row in rows]
-    return sorted(settings, key=lambda setting: (setting.val.mean, setting.added))
+@dataclass(frozen=True)
+class Settings:
+    """Settings that may be compared with each other.
+
+    Attributes:
+        model: Name of the model, with "+".
+        protocol: ``joint`` or ``adapt``.
+        base: The runs of the backbone alone; None where they aren't there.
+        settings: The best validation error first.
+    """
+
+    model: str
+    protocol: str
+    base: Optional[Row]
+    settings: tuple[Setting, ...]
+
+    @property
+    def base_val(self) -> Optional[Spread]:
+        """Best validation MAE of the backbone alone."""
+        return None if self.base is None else spread([best_validation(record) for record in self.base.records])
+
+
+def by_setting(records: Iterable[dict[str, Any]], model: Optional[str] = None) -> list[Settings]:
+    """Return the settings of the runs with adapter among ``records`` of one data set.
+
+    Args:
+        records: Records, those of the backbones alone among them.
+        model: Only this model, named with "+"; None: all.
+    """
+    rows = table_rows(records, ())
+    bases = [row for row in rows if row.arm == "base"]
+    groups: dict[tuple[str, str, str], tuple[Optional[Row], list[Setting]]] = {}
+    for row in rows:
+        if row.arm == "base" or (model is not None and row.model != model):
+            continue
+        base = base_of(row, bases)
+        key = (row.model, row.protocol, "" if base is None else base.config_hash)
+        groups.setdefault(key, (base, []))[1].append(
+            Setting(row, _label(row), row.records[0]["parameters"]["adapter"],
+                    spread([best_validation(record) for record in row.records]),
+                    spread([record["test"]["average"]["MAE"] for record in row.records])))
+    return [Settings(name, protocol, base, tuple(sorted(found, key=lambda each: (each.val.mean, each.added))))
+            for (name, protocol, _), (base, found) in sorted(groups.items(), key=lambda item: item[0])]
 
 
 def best_validation(record: dict[str, Any]) -> float:
@@ -45,13 +85,19 @@ def best_validation(record: dict[str, Any]) -> float:
     return min(entry["val"]["MAE"] for entry in record["training"]["history"] if "val" in entry)
 
 
-def render_settings(records: Sequence[dict[str, Any]]) -> str:
-    """Return a Markdown table of ``records``, one row per setting."""
-    lines = ["| Adapter | Parameters | Seeds | Validation MAE | Test MAE |", "| --- | ---: | ---: | ---: | ---: |"]
-    for model in sorted({record["key"]["model"] for record in records}):
-        for setting in by_setting(record for record in records if record["key"]["model"] == model):
-            lines.append(f"| {model}, {setting.row.protocol}: {setting.label} | {setting.added:,} | "
-                         f"{len(setting.row.records)} | {_figure(setting.val)} | {_figure(setting.test)} |")
+def render_settings(groups: Sequence[Settings]) -> str:
+    """Return a Markdown table per group, one row per setting."""
+    return "\n".join(_table(group) for group in groups)
+
+
+def _table(group: Settings) -> str:
+    lines = [f"**{group.model}, {group.protocol}**", "", "| Adapter | Parameters | Seeds | Validation MAE | Test MAE |",
+             "| --- | ---: | ---: | ---: | ---: |"]
+    if group.base is not None:
+        lines.append(f"| none: the backbone alone | 0 | {len(group.base.records)} | {_figure(group.base_val)} | "
+                     f"{_figure(group.base.cell(None, 'MAE'))} |")
+    lines += [f"| {each.label} | {each.added:,} | {len(each.row.records)} | {_figure(each.val)} | "
+              f"{_figure(each.test)} |" for each in group.settings]
     return "\n".join(lines) + "\n"
 
 
