@@ -42,6 +42,8 @@ def parser() -> argparse.ArgumentParser:
     add_folders(p, "where runs and records go")
     p.add_argument("--compile", action="store_true", help="run the model through torch.compile")
     p.add_argument("--bf16", action="store_true", help="forward passes under bfloat16 autocast; results of their own")
+    p.add_argument("--deterministic", action="store_true",
+                   help="on a GPU, algorithms that repeat to the bit; on the CPU all do")
     p.add_argument("--save-results", action="store_true", help="keep the test set's forecasts as .npy files")
     p.add_argument("--dry-run", action="store_true", help="print what would run, and stop")
     p.add_argument("--force", action="store_true", help="repeat finished runs")
@@ -78,7 +80,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
                         "trained backbone; leave it out")
     use_device(args.gpus)
     meta = open_dataset(exp.dataset, args.data)
-    place = Place(args.data, args.results, args.gpus, args.save_results, args.compile, args.train_backbone)
+    place = Place(args.data, args.results, args.gpus, args.save_results, args.compile, args.train_backbone,
+                  args.deterministic)
     if args.dry_run:
         describe(exp, meta, place)
         return

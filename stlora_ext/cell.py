@@ -40,6 +40,7 @@ class Place:
         train_backbone: Whether protocol ``adapt`` trains the backbone first where no finished run of it is there.
         compiled: Whether to run the model through ``torch.compile``; it moves results by rounding alone, and by
             other draws of dropout.
+        deterministic: Whether a GPU must use algorithms that repeat to the bit.
     """
 
     data: Path
@@ -48,6 +49,7 @@ class Place:
     save_results: bool = False
     compiled: bool = False
     train_backbone: bool = False
+    deterministic: bool = False
 
 
 def run_key(exp: Experiment, meta: Meta, seed: Optional[int]) -> RunKey:
@@ -91,7 +93,7 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
         for split in SPLITS:
             load_split(place.data, meta, split, memmap=True)
         cfg = host_config(exp, meta, place.data, seed, place.gpus, run_dir, place.save_results,
-                          place.compiled)
+                          place.compiled, place.deterministic)
         runner = launch_training(cfg, HostRunner if exp.adapter is None else STLoRARunner)
         record = _record(key, exp, meta, seed, runner, commit)
         with atomic_path(run_dir / "model.pt") as temporary:
@@ -167,7 +169,8 @@ def _record(key: RunKey, exp: Experiment, meta: Meta, seed: Optional[int], runne
                      "cached_forecasts": getattr(runner, "cached_forecasts", False),
                      "seconds_per_epoch": seconds[len(seconds) // 2], "history": runner.history},
         "parameters": parameter_report(runner.model),
-        "provenance": {**provenance(runner.device, commit), "compiled": runner.cfg.compile_model},
+        "provenance": {**provenance(runner.device, commit, runner.cfg.deterministic),
+                       "compiled": runner.cfg.compile_model},
     }
 
 

@@ -63,7 +63,7 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
 
 def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int], gpus: Optional[str] = None,
                 run_dir: Optional[Path] = None, save_results: bool = False,
-                compiled: bool = False) -> ForecastingConfig:
+                compiled: bool = False, deterministic: bool = False) -> ForecastingConfig:
     """Build the host's configuration of one run.
 
     Raises:
@@ -104,6 +104,7 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]
         test_batch_size=training.eval_batch_size, eval_horizons=[3, 6, 12], seed=0 if seed is None else seed,
         gpus=gpus or None, save_results=save_results, ckpt_save_dir=str(run_dir) if run_dir else ".",
         data_fingerprint=meta.fingerprint, run_title=_title(exp, seed), bf16=training.bf16, compile_model=compiled,
+        deterministic=deterministic, cudnn_benchmark=not deterministic, cudnn_determinstic=deterministic,
         **settings)
 
 

@@ -21,6 +21,8 @@ _RESULT_INDEPENDENT = ("gpu_num", "seed", "ckpt_save_dir", "metrics", "eval_hori
                        "backbone_from", "val_data_shuffle", "test_data_shuffle", "loss", "taskflow")
 # Keys that can change it though BasicTS leaves them out; here they are left out at these values only.
 _RESULT_RELEVANT = {"val_interval": 1, "tf32": False, "bf16": False}
+# Keys that move a result by rounding alone; they enter the hash at these values, whatever they are.
+_ROUNDING = {"deterministic": False, "cudnn_benchmark": True, "cudnn_determinstic": False}
 # Keys that have no effect in this runner, with the one value that says so.
 _WITHOUT_EFFECT = {"loss": "MAE", "rescale": True, "null_to_num": 0.0, "ckpt_save_strategy": None,
                    "test_interval": None, "num_steps": None, "best_metric": "min", "train_data_collate_fn": None,
@@ -80,6 +82,7 @@ class _StrictConfig(BasicTSForecastingConfig):
                            if key not in (*self._TRAINING_INDEPENDENT_KEYS, *_RESULT_INDEPENDENT, *_RESULT_RELEVANT)}
         result_relevant.update({key: serialized[key] for key, usual in _RESULT_RELEVANT.items()
                                 if serialized[key] != usual})
+        result_relevant.update(_ROUNDING)
         result_relevant["dataset_params"] = {key: value for key, value in (serialized["dataset_params"] or {}).items()
                                              if key not in _DATA_INDEPENDENT}
         model_config = dict(serialized["model_config"] or {})

@@ -41,12 +41,24 @@ def use_device(gpus: Optional[str]) -> None:
 
 
 def launch_training(cfg: ForecastingConfig, runner_class: type[HostRunner] = HostRunner) -> HostRunner:
-    """Train and evaluate ``cfg`` in this process and return the runner with its results."""
+    """Train and evaluate ``cfg`` in this process and return the runner with its results.
+
+    Raises:
+        UserError: If ``cfg.deterministic`` is set and the model needs an operation that has no such form.
+    """
     quiet_host_loggers()
     use_device(cfg.gpus)
     cfg.save()
-    runner = runner_class(cfg)
-    runner.train()
+    torch.use_deterministic_algorithms(False)  # BasicTS only ever switches them on
+    try:
+        runner = runner_class(cfg)
+        runner.train()
+    except RuntimeError as error:
+        if "deterministic" not in str(error) or not cfg.deterministic:
+            raise
+        operation = str(error).split(" does not have")[0].split("\n")[0][:120]
+        raise UserError(f"--deterministic: {operation} has no form on this device that repeats to the bit; leave "
+                        "--deterministic out, or run on the CPU") from None
     return runner
 
 

@@ -15,10 +15,24 @@ _PACKAGES = ("torch", "basicts", "easy-torch", "numpy", "scipy", "scikit-learn")
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def provenance(device: torch.device, commit: Optional[str]) -> dict[str, Any]:
-    """Return versions, hardware and thread count of this process, and the ``commit`` it began with."""
+def provenance(device: torch.device, commit: Optional[str], deterministic: bool = False) -> dict[str, Any]:
+    """Return where a result comes from.
+
+    Args:
+        device: Where the model ran.
+        commit: The commit that the process began with.
+        deterministic: Whether only algorithms were admitted that repeat to the bit.
+
+    Returns:
+        dict: Versions, hardware, threads, commit, and under ``varies`` what isn't the same to the bit when the run is
+        repeated on the same machine with as many threads.
+    """
+    varies = ["seconds"]
+    if device.type == "cuda" and not deterministic:
+        varies.append("figures and weights, by rounding: the GPU's libraries choose algorithms by their time, and some "
+                      "add in no fixed order (--deterministic)")
     return {"versions": _versions(), "hardware": hardware(device), "threads": torch.get_num_threads(),
-            "git_commit": commit}
+            "git_commit": commit, "deterministic": deterministic or device.type == "cpu", "varies": varies}
 
 
 def git_commit(root: Path = _ROOT) -> Optional[str]:
