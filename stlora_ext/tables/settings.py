@@ -4,12 +4,12 @@ Protocols are never mixed, nor are settings whose backbones were trained in diff
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from stlora_ext.lora.predictor import STLoRAConfig
 from stlora_ext.settings import field_names
-from stlora_ext.tables.blocks import base_of
+from stlora_ext.tables.blocks import base_of, pairs
 from stlora_ext.tables.rows import Row, table_rows
 from stlora_ext.tables.statistics import Spread, spread
 
@@ -42,7 +42,7 @@ class Settings:
     Attributes:
         model: Name of the model, with "+".
         protocol: ``joint`` or ``adapt``.
-        base: The runs of the backbone alone; None where they aren't there.
+        base: The runs of the backbone alone under the same seeds; None where they aren't there.
         settings: The best validation error first.
     """
 
@@ -76,8 +76,16 @@ def by_setting(records: Iterable[dict[str, Any]], model: Optional[str] = None) -
             Setting(row, _label(row), row.records[0]["parameters"]["adapter"],
                     spread([best_validation(record) for record in row.records]),
                     spread([record["test"]["average"]["MAE"] for record in row.records])))
-    return [Settings(name, protocol, base, tuple(sorted(found, key=lambda each: (each.val.mean, each.added))))
+    return [Settings(name, protocol, _used(base, found), tuple(sorted(found, key=lambda each: (each.val.mean, each.added))))
             for (name, protocol, _), (base, found) in sorted(groups.items(), key=lambda item: item[0])]
+
+
+def _used(base: Optional[Row], settings: Sequence[Setting]) -> Optional[Row]:
+    """Return the runs of ``base`` that have the seed of a setting's run."""
+    if base is None:
+        return None
+    seeds = {before["key"]["seed"] for each in settings for before, _ in pairs(base, each.row)}
+    return replace(base, records=tuple(record for record in base.records if record["key"]["seed"] in seeds))
 
 
 def best_validation(record: dict[str, Any]) -> float:
