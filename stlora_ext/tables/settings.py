@@ -76,7 +76,8 @@ def by_setting(records: Iterable[dict[str, Any]], model: Optional[str] = None) -
             Setting(row, _label(row), row.records[0]["parameters"]["adapter"],
                     spread([best_validation(record) for record in row.records]),
                     spread([record["test"]["average"]["MAE"] for record in row.records])))
-    return [Settings(name, protocol, _used(base, found), tuple(sorted(found, key=lambda each: (each.val.mean, each.added))))
+    return [Settings(name, protocol, _used(base, found),
+                     tuple(sorted(found, key=lambda each: (each.val.mean, each.added))))
             for (name, protocol, _), (base, found) in sorted(groups.items(), key=lambda item: item[0])]
 
 
