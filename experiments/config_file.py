@@ -21,6 +21,9 @@ def load_experiment(path: Path) -> Experiment:
         cfg = runpy.run_path(str(path)).get("CFG")
     except UserError as error:
         raise UserError(f"config {path}: {error}") from None
+    except SystemExit as error:
+        raise UserError(f"config {path} ended by itself (exit code {error.code}): expected CFG = experiment(DATASET, "
+                        "MODEL, ...)") from None
     except Exception as error:  # whatever a config file raises is the user's to mend
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")

@@ -39,9 +39,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from experiments.reopened import open_run
     from stlora_ext.host.launcher import use_device
     from stlora_ext.records.figures import figure_lines, largest_difference
+    from stlora_ext.records.store import read_whole_record
 
     use_device(args.gpus)
     run, meta = open_run(args.path, args.results, args.data)
+    read_whole_record(run.path)
     test = evaluate(run, meta, args.data, args.gpus)
     seed = "" if run.key.seed is None else f" seed {run.key.seed}"
     print(f"{run.key.dataset}/{run.key.model}{seed}: evaluated on {meta.windows['test']:,} test windows")

@@ -12,7 +12,7 @@ from stlora_ext.experiment import Experiment
 from stlora_ext.host.checkpoint import load_checkpoint, load_weights
 from stlora_ext.lora.files import load_adapter, read_adapter
 from stlora_ext.lora.model import STLoRA
-from stlora_ext.records.key import RunKey
+from stlora_ext.records.key import checked_key
 from stlora_ext.reopen import CHECKPOINT, rebuild, refuse_other_data
 from stlora_ext.resolve import build_model
 
@@ -45,9 +45,10 @@ def read_origin(path: Path) -> AdapterOrigin:
                         "wrote, or save_adapter with scaler=... and origin=...; in Python, load_adapter(backbone, "
                         "path) takes it as it is")
     try:
-        key, configuration = RunKey(**origin["key"]), origin["configuration"]
-        scaler["mean"], scaler["std"]
-    except (KeyError, TypeError) as error:
+        key, configuration = checked_key(origin["key"]), origin["configuration"]
+        for statistic in ("mean", "std"):
+            torch.tensor(scaler[statistic], dtype=torch.float32)
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise UserError(f"adapter file {path} is damaged (its origin or scaler: {error}): put back a whole "
                         "copy") from None
     return AdapterOrigin(path, described, rebuild(key, configuration, f"adapter file {path}"))

@@ -9,6 +9,8 @@ from typing import NoReturn, Optional
 
 from stlora_ext.errors import UserError
 
+MOST_NUMBERS = 1000  # in one range
+
 
 class Parser(argparse.ArgumentParser):
     """ArgumentParser that takes no abbreviations and answers mistakes in one line."""
@@ -84,7 +86,10 @@ def int_range(text: str) -> list[int]:
     """
     first, dash, last = text.partition("-")
     if first.isdigit() and (not dash or last.isdigit()):
-        numbers = list(range(int(first), int(last if dash else first) + 1))
+        numbers = range(int(first), int(last if dash else first) + 1)
+        if len(numbers) > MOST_NUMBERS:
+            raise argparse.ArgumentTypeError(f"'{text}' names more than {MOST_NUMBERS} numbers: expected a shorter "
+                                             "range such as 0-4")
         if numbers:
-            return numbers
+            return list(numbers)
     raise argparse.ArgumentTypeError(f"'{text}' is not a number or a range such as 0-4")

@@ -3,12 +3,20 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_LONGEST = 300  # characters of one word
+
 
 class UserError(Exception):
     """A mistake the user can correct. Commands print it as one line and exit with 2."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(" ".join(_shown(word) for word in message.split()))
+
+
+def _shown(word: str) -> str:
+    """Return a word of a message as a terminal can show it: what a file holds may be endless, or steer the terminal."""
+    word = word if len(word) <= _LONGEST else f"{word[:_LONGEST // 2]}..."
+    return word if word.isprintable() else word.encode("unicode_escape").decode()
 
 
 def nearest(name: str, options: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import MultiStepLR
 
+from stlora_ext.data.plain_arrays import load_npz
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.experiment import Experiment
@@ -51,14 +52,30 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
     Raises:
         UserError: If the architecture refuses its settings or the data set, for instance for want of a graph.
     """
+    _check_graph(exp, meta, data_dir / meta.name / "graph.npz")
     try:
         backbone = exp.backbone.arch(model_config(exp, meta, data_dir))
     except ValueError as error:
         raise UserError(f"{exp.dataset}/{exp.model}: {error}") from None
+    except (RuntimeError, TypeError, ArithmeticError, AssertionError, IndexError) as error:  # torch's own checks
+        raise UserError(f"{exp.dataset}/{exp.model} can't be built with these settings ({type(error).__name__}: "
+                        f"{str(error).splitlines()[0] if str(error) else 'no reason given'}): correct those of the "
+                        "model, --set model.NAME=VALUE") from None
     model = backbone if exp.adapter is None else attach(backbone, adapter_config(exp, meta), meta.num_nodes)
     if exp.protocol == "adapt":
         model.freeze_backbone()
     return model
+
+
+def _check_graph(exp: Experiment, meta: Meta, path: Path) -> None:
+    """Refuse a graph that claims more than its file holds: the architecture's reader takes it at its word."""
+    asked = "graph_path" in field_names(exp.backbone.config) and exp.model_settings.get("use_graph", True)
+    if not (asked and meta.has_graph):
+        return
+    try:
+        load_npz(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"the graph {path} cannot be read ({error}): prepare the data set again") from None
 
 
 def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int], gpus: Optional[str] = None,

@@ -8,6 +8,7 @@ from typing import Any, Optional, get_args, get_origin, get_type_hints
 
 from stlora_ext.errors import UserError, nearest
 
+_LARGEST = 10**9
 CURRICULUM_EPOCHS = 100  # a shorter run would end before its loss covers the horizon
 
 
@@ -60,8 +61,9 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         for name in ("num_epochs", "batch_size", "eval_batch_size", "patience", "val_interval", "curriculum_every",
                      "input_len", "output_len"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name}={getattr(self, name)}: expected a whole number of at least 1")
+            if not 1 <= getattr(self, name) <= _LARGEST:
+                raise UserError(f"{name}={getattr(self, name)}: expected a whole number of at least 1 and at most "
+                                f"{_LARGEST}")
         if not (0 < self.lr < math.inf and 0 <= self.weight_decay < math.inf):
             raise UserError(f"lr={self.lr}, weight_decay={self.weight_decay}: expected lr > 0 and weight_decay >= 0")
         if not 0 < self.lr_gamma <= 1:
@@ -100,7 +102,7 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
             raise UserError(f"--set {assignment}: expected key=value, for example --set lr=0.001")
         try:
             values[key.strip()] = ast.literal_eval(text.strip())
-        except (ValueError, SyntaxError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             values[key.strip()] = text.strip()
     return values
 

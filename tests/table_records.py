@@ -23,7 +23,8 @@ def record(model="LSTM", seed=0, mae=20.0, config_hash=None, fingerprint="sha256
                  "num_steps": 16992},
         "configuration": {"training": {"lr": lr, "num_epochs": epochs}, "model": {},
                           **({} if arm == "base" else {"adapter": {}})},
-        "training": {"epochs": epochs}, "parameters": {"adapter": adapter, "adapter_percent": adapter / 100 or None},
+        "training": {"epochs": epochs, "history": []},
+        "parameters": {"adapter": adapter, "adapter_percent": adapter / 100 or None},
         "provenance": {},
     }
 

@@ -2,33 +2,29 @@
 
 from pathlib import Path
 from typing import Optional
-from zipfile import BadZipFile
 
 import numpy as np
 
 from preparation.graph import graph_from_matrix
 from preparation.series import Series, check_ids, to_float32
+from stlora_ext.data.plain_arrays import load_npy, load_npz
 from stlora_ext.errors import UserError
 
 
 def open_npy(path: Path) -> np.ndarray:
     """Read one array; Python objects are refused."""
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        return load_npy(path)
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as .npy ({error}): expected a plain numeric array saved by np.save") \
             from None
-    if not isinstance(array, np.ndarray):
-        raise UserError(f"{path} is an archive: give it the ending .npz")
-    return array
 
 
 def open_npz(path: Path) -> dict[str, np.ndarray]:
     """Read all arrays of an archive; Python objects are refused."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, BadZipFile) as error:
+        return load_npz(path)
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as .npz ({error}): expected plain arrays saved by np.savez") from None
 
 

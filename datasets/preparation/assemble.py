@@ -11,6 +11,8 @@ from preparation.series import Series, check_ids
 from preparation.timeline import close_gaps, infer_interval, regular_times, show
 from stlora_ext.errors import UserError
 
+LARGEST = 1e18  # float32 holds its square
+
 
 def read_ids(path: Path) -> list[str]:
     """Read sensor ids, one a line."""
@@ -94,7 +96,7 @@ def _place(series: Series, recipe: Recipe, origin: str) -> None:
 
 
 def set_missing(series: Series, stated: Optional[float], origin: str) -> None:
-    """Settle what means missing, write it that way, and refuse infinite readings.
+    """Settle what means missing, write it that way, and refuse infinite and huge readings.
 
     Args:
         series: Changed in place.
@@ -102,7 +104,7 @@ def set_missing(series: Series, stated: Optional[float], origin: str) -> None:
         origin: The file, for the message.
 
     Raises:
-        UserError: On an infinite reading, naming row and sensor.
+        UserError: On an infinite or huge reading, naming row and sensor.
     """
     if stated is None and series.null_val is not None and not math.isnan(series.null_val):
         series.notes.append(f"readings of {series.null_val:g} are missing, as the folder's description says")
@@ -117,6 +119,13 @@ def set_missing(series: Series, stated: Optional[float], origin: str) -> None:
             name = series.sensor_ids[column] if series.sensor_ids else column
             raise UserError(f"{origin}, row {first + row + 1}, sensor '{name}': the reading is infinite (or beyond "
                             "float32): expected a finite number, or NaN where it is missing")
+        huge = np.argwhere(np.abs(block) > LARGEST)
+        if len(huge):
+            row, column = huge[0]
+            name = series.sensor_ids[column] if series.sensor_ids else column
+            raise UserError(f"{origin}, row {first + row + 1}, sensor '{name}': the reading {block[row, column]:g} is "
+                            f"too large for errors to be squared: expected at most {LARGEST:g} in size, or NaN where "
+                            "it is missing")
         if not math.isnan(series.null_val):
             block[np.isnan(block)] = series.null_val
 

@@ -36,7 +36,7 @@ def read_basicts(folder: Path, channel: Optional[int]) -> Series:
             return _read_058(folder, _read_json(old), channel or 0)
         meta = _read_json(new)
         return _read_ours(folder.resolve()) if "stlora" in meta else _read_110(folder, meta, channel)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise UserError(f"{folder} is damaged ({type(error).__name__}: {error}): expected data.dat and desc.json of "
                         "BasicTS 0.5.8, or the splits and meta.json of 1.1.0; make the folder again") from None
 
@@ -50,7 +50,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _null_val(settings: Any, key: str) -> Optional[float]:
     value = settings.get(key, math.nan) if isinstance(settings, dict) else math.nan
-    return math.nan if value is None else float(value)
+    number = math.nan if value is None else float(value)
+    if math.isinf(number):
+        raise ValueError(f"{key} is {value}")
+    return number
 
 
 def _read_058(folder: Path, desc: dict[str, Any], channel: int) -> Series:
@@ -102,7 +105,8 @@ def _read_ours(folder: Path) -> Series:
 
 def _set_calendar(series: Series, time_of_day: np.ndarray, day_of_week: np.ndarray) -> None:
     """Give rows times with the weekday and time of day that the features state; the date is nominal."""
-    within = (time_of_day.astype(np.float64) * 1440 + np.round(day_of_week.astype(np.float64) * 7) * 1440).round()
+    with np.errstate(invalid="ignore"):  # damaged bytes may be NaN of a kind that warns
+        within = (time_of_day.astype(np.float64) * 1440 + np.round(day_of_week.astype(np.float64) * 7) * 1440).round()
     if len(within) < 2 or not np.isfinite(within).all() or within.min() < 0 or within.max() >= 7 * 1440:
         series.notes.append("the calendar features are not shares of a day and of a week: not used")
         return

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from preparation.series import Series, check_ids, to_float32
+from stlora_ext.data.plain_arrays import DENSEST
 from stlora_ext.errors import UserError
 
 _UNITS = {"datetime64": "ns", "datetime64[ns]": "ns", "datetime64[us]": "us", "datetime64[ms]": "ms",
@@ -20,11 +21,22 @@ def _text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
+def _is_inside(group: h5py.Group, name: str) -> bool:
+    """Whether ``name`` is in the file itself, and no link to another."""
+    return isinstance(group.get(name, getlink=True), h5py.HardLink)
+
+
 def _plain(frame: h5py.Group, name: str, origin: str) -> np.ndarray:
-    dataset = frame.get(name)
+    dataset = frame[name] if _is_inside(frame, name) else None
     if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiuS":
         raise UserError(f"{origin}: '{frame.name}/{name}' is absent or holds Python objects: expected a pandas frame "
                         "of numbers written by to_hdf(..., format='fixed'); otherwise save it as CSV")
+    if dataset.is_virtual or dataset.external:
+        raise UserError(f"{origin}: '{frame.name}/{name}' lies in another file: expected a file that holds its own "
+                        "values")
+    stored = min(dataset.id.get_storage_size(), Path(dataset.file.filename).stat().st_size)
+    if dataset.nbytes > DENSEST * stored:
+        raise ValueError(f"'{name}' claims {dataset.nbytes} bytes that it doesn't hold")
     return dataset[()]
 
 
@@ -36,7 +48,8 @@ def _labels(frame: h5py.Group, name: str, origin: str) -> list[str]:
 
 
 def _only_frame(file: h5py.File, origin: str) -> h5py.Group:
-    groups = [item for item in file.values() if isinstance(item, h5py.Group) and "pandas_type" in item.attrs]
+    groups = [file[name] for name in file if _is_inside(file, name)]
+    groups = [item for item in groups if isinstance(item, h5py.Group) and "pandas_type" in item.attrs]
     kinds = {group.name: _text(group.attrs["pandas_type"]) for group in groups}
     if list(kinds.values()) != ["frame"]:
         raise UserError(f"{origin} holds {kinds or 'no pandas object'}: expected one frame written by "
@@ -68,7 +81,9 @@ def read_hdf5(path: Path) -> Series:
                                     f"{len(items)} of the columns: the file is damaged; download it again")
                 values[:, [position[item] for item in items]] = part
                 filled += len(items)
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # the library raises almost anything on damaged bytes
         raise UserError(f"{path} cannot be read as HDF5 ({error}): download it again, save it without "
                         "compression, or save it as CSV") from None
     if filled != len(columns):

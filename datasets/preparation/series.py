@@ -46,7 +46,7 @@ def to_float32(values: np.ndarray, origin: str) -> np.ndarray:
     """
     if values.dtype.kind not in "fiu":
         raise UserError(f"{origin} holds values of type {values.dtype}: expected real numbers")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return np.require(values, np.float32, ["C", "W"])
 
 
@@ -61,6 +61,9 @@ def check_ids(sensor_ids: list[str], num_nodes: int, origin: str) -> None:
                         "expected one name per column, in the order of the columns")
     seen: set[str] = set()
     for name in sensor_ids:
+        if not name.strip():
+            raise UserError(f"{origin} has a sensor without a name: expected a name for every column; name it, or "
+                            "drop the column")
         if name in seen:
             raise UserError(f"{origin} names sensor '{name}' twice: expected names that differ; rename or drop one")
         seen.add(name)

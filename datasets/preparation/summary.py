@@ -32,7 +32,7 @@ def report(series: Series, meta: dict[str, Any], outcome: str, root: Path) -> st
 def summarise(series: Series, meta: dict[str, Any]) -> list[str]:
     """Describe a complete series and what meta.json says of it, a line each."""
     num_steps, num_nodes = series.values.shape
-    share, worst, empty, constant, duplicated = _inspect(series)
+    share, worst, empty, constant, duplicated, extent = _inspect(series)
     names = meta["stlora"]["sensor_ids"]
     ours = meta["stlora"]
     windows = ours["windows"]
@@ -41,6 +41,7 @@ def summarise(series: Series, meta: dict[str, Any]) -> list[str]:
         ("shape", f"{num_steps} rows x {num_nodes} sensors"),
         ("span", f"{show(series.times[0])} to {show(series.times[-1])}"),
         ("interval", f"{series.interval} minutes, {ours['steps_per_day']} steps a day"),
+        ("readings", _describe_readings(extent, names)),
         ("missing", f"{100 * share:.2f} % ({null}); worst sensor {names[worst[0]]}: {100 * worst[1]:.2f} %"),
         ("constant", _some(constant, names)),
         ("without data", _some(empty, names)),
@@ -54,11 +55,14 @@ def summarise(series: Series, meta: dict[str, Any]) -> list[str]:
     return [f"  {label + ':':<14}{text}" for label, text in lines]
 
 
-def _inspect(series: Series) -> tuple[float, tuple[int, float], list[int], list[int], list[int]]:
-    """Return the missing share, the worst column and its share, and the empty, constant and duplicated columns."""
+def _inspect(series: Series) -> tuple[float, tuple[int, float], list[int], list[int], list[int],
+                                      tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Return the missing share, the worst column and its share, the empty, constant and duplicated columns, and every
+    column's lowest and highest reading and number of readings below 0."""
     num_steps, num_nodes = series.values.shape
     absent = np.empty(num_nodes, dtype=np.int64)
     low, high = np.empty(num_nodes, dtype=np.float32), np.empty(num_nodes, dtype=np.float32)
+    below = np.empty(num_nodes, dtype=np.int64)
     first: dict[bytes, int] = {}
     duplicated = []
     for begin in range(0, num_nodes, _BLOCK):
@@ -68,6 +72,7 @@ def _inspect(series: Series) -> tuple[float, tuple[int, float], list[int], list[
         absent[columns] = gone.sum(axis=1)
         low[columns] = np.where(gone, np.inf, block).min(axis=1)
         high[columns] = np.where(gone, -np.inf, block).max(axis=1)
+        below[columns] = ((block < 0) & ~gone).sum(axis=1)
         for offset, readings in enumerate(block):
             if first.setdefault(_digest(readings), begin + offset) != begin + offset:
                 duplicated.append(begin + offset)
@@ -76,7 +81,17 @@ def _inspect(series: Series) -> tuple[float, tuple[int, float], list[int], list[
     worst = int(absent.argmax())
     duplicated = [column for column in duplicated if absent[column] < num_steps]
     return (float(absent.sum() / series.values.size), (worst, float(absent[worst] / num_steps)), empty.tolist(),
-            constant.tolist(), duplicated)
+            constant.tolist(), duplicated, (low, high, below))
+
+
+def _describe_readings(extent: tuple[np.ndarray, np.ndarray, np.ndarray], names: list[str]) -> str:
+    low, high, below = extent
+    text = f"{low.min():g} to {high.max():g}"
+    if below.any():
+        column = int(low.argmin())
+        text += (f"; {below.sum()} below 0 in {np.count_nonzero(below)} sensors, the lowest of {names[column]} (--null "
+                 f"{low[column]:g} where it means missing)")
+    return text
 
 
 def _digest(readings: np.ndarray) -> bytes:

@@ -12,7 +12,8 @@ import numpy as np
 
 from preparation.series import Series
 from preparation.timeline import calendar
-from stlora_ext.data.prepared import FORMAT, SPLITS, fingerprint, split_rows, split_windows
+from stlora_ext.data.plain_arrays import load_npy, load_npz
+from stlora_ext.data.prepared import FORMAT, SPLITS, fingerprint, missing, split_rows, split_windows
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_folder, write_json
 
@@ -47,6 +48,10 @@ def build(series: Series, name: str, domain: str, train_ratio: float, input_len:
     arrays = {}
     for split, rows in split_rows(windows, input_len, output_len).items():
         arrays[f"{split}_data"] = series.values[rows]
+        if not _holds_a_reading(arrays[f"{split}_data"][input_len:], series.null_val):
+            raise UserError(f"rows {rows.start + input_len + 1} to {rows.stop}, which the windows of the {split} split "
+                            "forecast, hold no reading at all: expected readings in every split; check --null, or "
+                            "bring a series with fewer gaps")
         arrays[f"{split}_timestamps"] = stamps[rows]
     graph = {} if series.graph is None else {f"graph/{key}": array for key, array in series.graph.arrays().items()}
     meta = {
@@ -65,6 +70,10 @@ def build(series: Series, name: str, domain: str, train_ratio: float, input_len:
             "fingerprint": fingerprint(arrays | graph), "source": source, "notes": series.notes},
     }
     return arrays, meta
+
+
+def _holds_a_reading(values: np.ndarray, null_val: float) -> bool:
+    return any(not missing(values[first:first + 256], null_val).all() for first in range(0, len(values), 256))
 
 
 def write(root: Path, series: Series, arrays: dict[str, np.ndarray], meta: dict[str, Any], force: bool) -> Outcome:
@@ -103,14 +112,13 @@ def _is_same(target: Path, meta: dict[str, Any]) -> bool:
     """Tell whether the arrays on disk and what counts in meta.json are those about to be written."""
     try:
         there = json.loads((target / "meta.json").read_text(encoding="utf-8"))
-        arrays = {name.removesuffix(".npy"): np.load(target / name, mmap_mode="r", allow_pickle=False)
+        arrays = {name.removesuffix(".npy"): load_npy(target / name, memmap=True)
                   for name in _DATA_FILES}
         if there["has_graph"]:
-            with np.load(target / "graph.npz", allow_pickle=False) as graph:
-                arrays |= {f"graph/{key}": graph[key] for key in graph.files}
+            arrays |= {f"graph/{key}": array for key, array in load_npz(target / "graph.npz").items()}
         return _without_provenance(there) == _without_provenance(meta) \
             and fingerprint(arrays) == meta["stlora"]["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
 
 
@@ -125,7 +133,7 @@ def _check_replaceable(target: Path, force: bool) -> None:
         sorted(item.name for item in target.iterdir() if item.name not in _OUR_FILES)
     try:
         ours = not foreign and "stlora" in json.loads((target / "meta.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         ours = False
     if not ours:
         what = f"({foreign[0]}) " if foreign else ""

@@ -12,11 +12,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
 from stlora_ext.data.catalog import how_to_get
+from stlora_ext.data.plain_arrays import load_npy
 from stlora_ext.errors import UserError
 
 SPLITS = ("train", "val", "test")
@@ -112,19 +114,45 @@ def load_meta(root: Path, name: str) -> Meta:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"data set '{name}' is not in {root}: {how_to_get(name)}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         raise UserError(f"{path} is damaged (no valid JSON): {_again(root, name)}") from None
     try:
         ours, null_val = content["stlora"], content["regular_settings"]["null_val"]
-        return Meta(
+        meta = Meta(
             name=content["name"], num_steps=content["num_time_steps"], num_nodes=content["num_vars"],
             interval=content["frequency (minutes)"], steps_per_day=ours["steps_per_day"], start=ours["start"],
             null_val=math.nan if null_val is None else float(null_val),
             input_len=ours["input_len"], output_len=ours["output_len"], windows=ours["windows"],
             sensor_ids=ours["sensor_ids"], has_graph=content["has_graph"], fingerprint=ours["fingerprint"])
+        _check(meta)
+        return meta
+    except (ValueError, OverflowError) as error:
+        raise UserError(f"{path} is damaged ({error}): {_again(root, name)}") from None
     except (KeyError, TypeError) as error:
         raise UserError(f"{path} was not written by datasets/prepare.py (no {error}): give the folder to prepare.py "
                         f"as --raw under another name, or {how_to_get(name)}") from None
+
+
+def _check(meta: Meta) -> None:
+    """Raise a ValueError if what ``meta`` says can't be of a prepared data set."""
+    counts = {"num_time_steps": meta.num_steps, "num_vars": meta.num_nodes, "frequency (minutes)": meta.interval,
+              "steps_per_day": meta.steps_per_day, "input_len": meta.input_len, "output_len": meta.output_len,
+              **{f"windows of {split}": meta.windows[split] for split in SPLITS}}
+    for name, value in counts.items():
+        if type(value) is not int or value < 1:
+            raise ValueError(f"{name} is {value!r}, expected a whole number of at least 1")
+    if sum(meta.windows[split] for split in SPLITS) != meta.num_steps - meta.input_len - meta.output_len + 1:
+        raise ValueError(f"the windows {meta.windows} are not those of {meta.num_steps} rows")
+    if meta.interval * meta.steps_per_day != 1440:
+        raise ValueError(f"{meta.steps_per_day} steps of {meta.interval} minutes are no day")
+    if not isinstance(meta.sensor_ids, list) or len(meta.sensor_ids) != meta.num_nodes \
+            or not all(isinstance(name, str) for name in meta.sensor_ids):
+        raise ValueError(f"sensor_ids are not {meta.num_nodes} names")
+    if not all(isinstance(text, str) for text in (meta.name, meta.start, meta.fingerprint)):
+        raise ValueError("name, start or fingerprint is no text")
+    if math.isinf(meta.null_val):
+        raise ValueError(f"null_val is {meta.null_val}")
+    datetime.fromisoformat(meta.start)
 
 
 def load_array(root: Path, meta: Meta, file: str, shape: tuple[int, ...], memmap: bool = False) -> np.ndarray:
@@ -135,8 +163,8 @@ def load_array(root: Path, meta: Meta, file: str, shape: tuple[int, ...], memmap
     """
     path = root / meta.name / file
     try:
-        array = np.load(path, mmap_mode="r" if memmap else None, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        array = load_npy(path, memmap)
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}): {_again(root, meta.name)}") from None
     if array.shape != shape or array.dtype != np.float32:
         raise UserError(f"{path} holds {array.dtype} {array.shape}, meta.json promises float32 {shape}: "

@@ -1,7 +1,6 @@
 """Checkpoints that are whole or absent, loaded without running code, damaged ones named."""
 
 import io
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -14,6 +13,16 @@ from stlora_ext.files import atomic_path
 
 # Prefixes that DDP and torch.compile put before every name.
 _WRAPPERS = ("module.", "_orig_mod.")
+
+
+def _are_tensors(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(name, str) and isinstance(tensor, torch.Tensor)
+                                           for name, tensor in value.items())
+
+
+# What an entry must be to be used at all.
+_PLAIN = {"model_state_dict": _are_tensors, "config_md5": lambda value: isinstance(value, str),
+          "scaler_stats": lambda value: _are_tensors(value) and {"mean", "std"} <= value.keys()}
 
 
 def save_checkpoint(content: dict[str, Any], path: Path) -> None:
@@ -44,13 +53,17 @@ def load_checkpoint(path: Path, device: Optional[torch.device] = None,
         content = torch.load(path, map_location=device or "cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"checkpoint {path} does not exist") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a damaged archive raises almost anything
         reason = str(error).split("\n")[0][:120] or type(error).__name__
         raise UserError(f"checkpoint {path} is damaged ({reason}): delete it to start this run again, "
                         "or put back a whole copy") from None
     absent = [key for key in keys if not isinstance(content, dict) or key not in content]
     if absent:
         raise UserError(f"checkpoint {path} holds no '{absent[0]}': expected one that this project wrote")
+    wrong = next((key for key in keys if key in _PLAIN and not _PLAIN[key](content[key])), None)
+    if wrong is not None:
+        raise UserError(f"checkpoint {path} is damaged ('{wrong}' is no such thing): delete it to start this run "
+                        "again, or put back a whole copy")
     return content
 
 

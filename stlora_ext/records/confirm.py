@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
-from stlora_ext.records.key import RunKey
+from stlora_ext.records.key import checked_key
 from stlora_ext.reopen import FinishedRun
 from stlora_ext.resolve import host_config
 from stlora_ext.trained_backbone import identity_of
@@ -44,7 +44,7 @@ def _backbone_identity(run: FinishedRun) -> str:
         trained = run.record["trained_backbone"]
         if trained is None or trained["key"] is None:
             return trained["weights"]
-        return identity_of(RunKey(**trained["key"]), run.exp, run.key.seed)
+        return identity_of(checked_key(trained["key"]), run.exp, run.key.seed)
     except (KeyError, TypeError) as error:
         raise UserError(f"record {run.path} is damaged ({type(error).__name__}: {error}): put back a whole copy, or "
                         "delete it and repeat the run") from None

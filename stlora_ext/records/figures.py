@@ -24,6 +24,8 @@ def largest_difference(first: dict[str, Any], second: dict[str, Any]) -> tuple[f
         tuple: The largest absolute difference and where it is, such as ``step 5 MAPE``; ``(0.0, None)`` where all are
             equal to the bit, infinite where one has a figure that the other lacks.
     """
+    if len(first["horizons"]) != len(second["horizons"]):
+        return float("inf"), "the number of steps"
     pairs = [("average", first["average"], second["average"])]
     pairs += [(f"step {step}", *scores) for step, scores in
               enumerate(zip(first["horizons"], second["horizons"], strict=True), start=1)]

@@ -1,8 +1,11 @@
 """What identifies a run."""
 
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Optional
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 @dataclass(frozen=True, order=True)
@@ -38,3 +41,20 @@ class RunKey:
     def as_dict(self) -> dict[str, Any]:
         """Return the key as a dictionary."""
         return asdict(self)
+
+
+def checked_key(values: Any) -> RunKey:
+    """Return the key of a record from a file; it becomes a path, so each name is one.
+
+    Raises:
+        TypeError: If it isn't one.
+    """
+    key = RunKey(**values)
+    for name, value in key.as_dict().items():
+        if name == "seed":
+            good = value is None or (type(value) is int and value >= 0)
+        else:
+            good = isinstance(value, str) and _NAME.fullmatch(value) is not None
+        if not good:
+            raise TypeError(f"its key has {name}={value!r}")
+    return key

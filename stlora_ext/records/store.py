@@ -6,7 +6,8 @@ from typing import Any, Optional
 
 from stlora_ext.errors import UserError
 from stlora_ext.files import write_json
-from stlora_ext.records.key import RunKey
+from stlora_ext.records.form import first_problem
+from stlora_ext.records.key import RunKey, checked_key
 
 FORMAT = "stlora-run-record-1"
 PUBLISHED = "published"
@@ -30,11 +31,11 @@ def read_record(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
         if record["format"] != FORMAT:
             raise UserError(f"record {path} has format {record['format']!r}, expected {FORMAT}: repeat the run")
-        RunKey(**record["key"])
+        checked_key(record["key"])
         absent = [name for name in _REQUIRED if name not in record]
         if absent:
             raise KeyError(absent[0])
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"record {path} is damaged ({type(error).__name__}: {error}): delete it and repeat the run, or "
                         "put back a whole copy") from None
     return record
@@ -47,5 +48,22 @@ def find_record(key: RunKey, results: Path) -> Optional[dict[str, Any]]:
 
 
 def read_records(results: Path, dataset: str) -> list[dict[str, Any]]:
-    """Read all records of a data set, in the order of their keys."""
-    return [read_record(path) for path in sorted((results / dataset).glob("*/*.json"))]
+    """Read all records of a data set, in the order of their keys.
+
+    Raises:
+        UserError: If one is damaged.
+    """
+    return [read_whole_record(path) for path in sorted((results / dataset).glob("*/*.json"))]
+
+
+def read_whole_record(path: Path) -> dict[str, Any]:
+    """Read one record and check that every part that a table or a comparison uses is there and of its type.
+
+    Raises:
+        UserError: If it is damaged or no run record.
+    """
+    record = read_record(path)
+    problem = first_problem(record)
+    if problem is not None:
+        raise UserError(f"record {path} is damaged ({problem}): delete it and repeat the run, or put back a whole copy")
+    return record
