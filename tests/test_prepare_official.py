@@ -5,7 +5,6 @@ import json
 import shutil
 from pathlib import Path
 
-import h5py
 import numpy as np
 import prepare
 import pytest
@@ -14,22 +13,10 @@ import simulate
 from stlora_ext.data.prepared import load_meta, load_split
 from stlora_ext.errors import UserError
 from tests.graphs import load_adjacency
+from tests.raw_files import write_frame
 
 PY2_PICKLE = Path(__file__).parent / "fixtures" / "adj_mx_py2.pkl"
 PY2_IDS = ["773869", "767541", "767542", "717447"]
-
-
-def write_frame(path, values, times, columns, unit="ns"):
-    """Write what pandas' ``to_hdf(..., format="fixed")`` writes, with h5py."""
-    with h5py.File(path, "w") as file:
-        frame = file.create_group("df")
-        frame.attrs["pandas_type"] = np.bytes_("frame")
-        frame.attrs["nblocks"] = 1
-        frame["axis0"] = frame["block0_items"] = np.array(columns)
-        frame["axis1"] = times.astype(f"datetime64[{unit}]").astype(np.int64)
-        frame["axis1"].attrs["kind"] = np.bytes_("datetime64" if unit == "ns" else f"datetime64[{unit}]")
-        frame["block0_values"] = values
-    return path
 
 
 def metr_la(path, num_steps=400, columns=tuple(PY2_IDS)):

@@ -12,25 +12,7 @@ from hypothesis import strategies as st
 from stlora_ext.data.prepared import load_meta, load_split, split_rows, split_windows
 from stlora_ext.errors import UserError
 from tests.graphs import load_adjacency
-
-STEPS = 120
-NAMES = ["north", "south", "east"]
-
-
-def table(num_steps=STEPS, start="2024-03-04T06:00", interval=15):
-    """Return times and readings ``[num_steps, 3]``."""
-    times = np.datetime64(start) + np.arange(num_steps) * np.timedelta64(interval, "m")
-    return times, np.random.default_rng(0).uniform(1, 9, (num_steps, 3)).round(3)
-
-
-def write_csv(path, times, values, names=NAMES, cells=None):
-    """Write a CSV; ``cells`` maps (row from 1, name) to other text."""
-    lines = [",".join(["time", *names])]
-    for row, (time, readings) in enumerate(zip(times, values, strict=True), start=1):
-        texts = [(cells or {}).get((row, name), str(value)) for name, value in zip(names, readings, strict=True)]
-        lines.append(",".join([(cells or {}).get((row, "time"), str(time)), *texts]))
-    path.write_text("\n".join(lines) + "\n")
-    return path
+from tests.raw_files import NAMES, STEPS, table, write_csv
 
 
 def run(tmp_path, *argv, name="MINE"):
@@ -95,17 +77,6 @@ def test_missing_readings_are_written_as_the_stated_null(tmp_path):
     assert meta.null_val == 0 and whole(root, meta)[0][4, 2] == 0
 
 
-@pytest.mark.parametrize(("cell", "text", "said"), [
-    ((7, "south"), "n.a.", ("row 7", "'south'", "'n.a.'")), ((7, "south"), "inf", ("row 7", "'south'", "infinite")),
-    ((7, "south"), "1e300", ("row 7", "'south'", "float32")), ((7, "south"), "True", ("row 7", "'south'", "'True'")),
-    ((7, "time"), "yesterday", ("row 7", "'yesterday'")), ((7, "time"), "", ("row 7",)),
-    ((7, "time"), "1709532000", ("row 7", "bare number")), ((7, "south"), "1,2", ("row 7", "5 cells"))])
-def test_a_cell_that_is_no_reading_is_refused_with_its_place(tmp_path, cell, text, said):
-    times, values = table()
-    message = refusal(tmp_path, write_csv(tmp_path / "raw.csv", times, values, cells={cell: text}))
-    assert all(part in message for part in said), message
-
-
 def test_a_gap_is_refused_unless_it_may_be_filled(tmp_path):
     times, values = table()
     kept = np.delete(np.arange(STEPS), [50, 51, 90])
@@ -118,24 +89,6 @@ def test_a_gap_is_refused_unless_it_may_be_filled(tmp_path):
     assert np.isnan(stored[[50, 51, 90]]).all() and np.array_equal(stored[kept], values[kept].astype(np.float32))
     root, meta = run(tmp_path, path, "--fill-gaps", "--null", "0", name="ZERO")
     assert (whole(root, meta)[0][[50, 51, 90]] == 0).all()
-
-
-@pytest.mark.parametrize(("order", "said"), [([0, 1, 1, 2], "repeats"), ([0, 2, 1, 3], "earlier")])
-def test_repeated_or_unsorted_times_are_refused(tmp_path, order, said):
-    times, values = table()
-    rows = [*order, *range(4, STEPS)]
-    assert said in refusal(tmp_path, write_csv(tmp_path / "raw.csv", times[rows], values[rows]), "--fill-gaps")
-
-
-def test_times_off_the_grid_are_refused(tmp_path):
-    times, values = table()
-    times[40] += np.timedelta64(1, "m")
-    assert "row 41" in refusal(tmp_path, write_csv(tmp_path / "raw.csv", times, values), "--fill-gaps")
-
-
-def test_an_interval_that_does_not_divide_a_day_is_refused(tmp_path):
-    times, values = table(interval=7)
-    assert "7 minutes" in refusal(tmp_path, write_csv(tmp_path / "raw.csv", times, values))
 
 
 def test_other_notations_of_time_are_read_only_when_stated(tmp_path):
@@ -157,15 +110,6 @@ def test_bare_arrays_need_a_start_an_interval_and_a_channel(tmp_path, suffix):
     root, meta = run(tmp_path, path, "--channel", "1", "--start", "2024-03-04", "--interval", "10")
     assert np.array_equal(whole(root, meta)[0], values[:, :, 1].astype(np.float32))
     assert (meta.steps_per_day, meta.sensor_ids) == (144, ["0", "1", "2"])
-
-
-@pytest.mark.parametrize("argv", [["--train-ratio", "0.9"], ["--train-ratio", "nan"], ["--null", "inf"],
-                                  ["--null", "none"], ["--input-len", "110"], ["--interval", "5"],
-                                  ["--graph-key", "x"], ["--start", "2020-01-01"], ["--start", "today"],
-                                  ["--channel", "1"], ["--graph", "nowhere.csv"]])
-def test_an_option_that_cannot_be_met_is_refused(tmp_path, argv):
-    times, values = table()
-    assert argv[1] in refusal(tmp_path, write_csv(tmp_path / "raw.csv", times, values), *argv)
 
 
 @pytest.mark.parametrize("name", ["preparation", "../up", ".hidden", "a/b", "TINY"])
@@ -199,31 +143,6 @@ def test_a_matrix_is_read_from_every_kind_of_file(tmp_path, kind):
      "prepared": lambda: np.savez(path, **edges)}[kind]()
     root, meta = run(tmp_path, write_csv(tmp_path / "raw.csv", times, values), "--graph", path)
     assert np.array_equal(load_adjacency(root, meta), matrix.astype(np.float32))
-
-
-def test_a_table_without_rows_is_refused(tmp_path):
-    (tmp_path / "raw.csv").write_text("time,a,b\n")
-    assert "raw.csv has a header and no rows" in refusal(tmp_path, tmp_path / "raw.csv")
-
-
-@pytest.mark.parametrize(("text", "said"), [
-    ("from,to\nnorth,west\n", "'west'"), ("from,to\n0,3\n", "'3'"), ("from,to,weight\n0,1,-1\n", "-1"),
-    ("from,to,weight\n0,1,nan\n", "nan"), ("from,to,weight\n0,1\n", "0,1"), ("from,to,colour\n0,1,2\n", "colour"),
-    ("0,1\n1,0\n", "(2, 2)"), ("0,1,0\n1,x,0\n0,0,0\n", "line 2"), ("", "(0, 0)")])
-def test_a_graph_that_does_not_fit_is_refused(tmp_path, text, said):
-    times, values = table()
-    (tmp_path / "edges.csv").write_text(text)
-    message = refusal(tmp_path, write_csv(tmp_path / "raw.csv", times, values), "--graph", tmp_path / "edges.csv")
-    assert said in message and "edges.csv" in message
-
-
-def test_constant_empty_and_duplicated_sensors_are_reported(tmp_path, capsys):
-    times, values = table()
-    values = np.column_stack([values, values[:, 1], np.full(STEPS, 3.0), np.full(STEPS, np.nan)])
-    run(tmp_path, write_csv(tmp_path / "raw.csv", times, values, ["a", "b", "c", "copy", "flat", "dead"]))
-    lines = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines()[1:])
-    assert "(copy)" in lines["  duplicated"] and "(flat)" in lines["  constant"] and "(dead)" in lines["  without data"]
-    assert "16.67 %" in lines["  missing"] and "dead: 100.00 %" in lines["  missing"]
 
 
 def basicts_features(times, values):

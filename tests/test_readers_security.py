@@ -10,7 +10,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from preparation.arrays import open_npy, open_npz
 from preparation.hdf5 import read_hdf5
 from preparation.safe_pickle import load_adjacency_pickle
 
@@ -98,16 +97,6 @@ def test_every_damage_to_a_real_file_gives_a_matrix_or_one_line(tmp_path):
         path.write_bytes(bytes(damaged))
         with contextlib.suppress(UserError):
             assert isinstance(load_adjacency_pickle(path)[1], np.ndarray)
-
-
-def test_object_arrays_are_refused(tmp_path):
-    trap = np.array([Runs(tmp_path / "made")], dtype=object)
-    np.save(tmp_path / "raw.npy", trap, allow_pickle=True)
-    np.savez(tmp_path / "raw.npz", data=trap)
-    for path, reader in ((tmp_path / "raw.npy", open_npy), (tmp_path / "raw.npz", open_npz)):
-        with pytest.raises(UserError, match="plain"):
-            reader(path)
-    assert not (tmp_path / "made").exists()
 
 
 def test_object_columns_and_attributes_of_an_hdf5_frame_are_never_unpickled(tmp_path):

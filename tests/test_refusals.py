@@ -8,7 +8,7 @@ import pytest
 
 from experiments import run as run_command
 from experiments import table as table_command
-from tests.commands import refusal, refused, run, succeeded
+from tests.commands import refusal, run, succeeded
 
 TINY = ("-c", "experiments/TINY/LSTM.py")
 
@@ -22,60 +22,6 @@ def run_tiny(tiny_data, tmp_path):
 
 def records(tmp_path):
     return {path: path.read_bytes() for path in (tmp_path / "results").rglob("*-seed0.json")}
-
-
-@pytest.mark.parametrize(("arguments", "expected"), [
-    (["-c", "experiments/TINY/LSTMM.py"], "did you mean 'experiments/TINY/LSTM.py'"),
-    ([*TINY, "--set", "num_epoch=5"], "unknown key 'num_epoch': did you mean 'num_epochs'"),
-    ([*TINY, "--set", "model.hiden_size=5"], "did you mean 'model.hidden_size'"),
-    ([*TINY, "--set", "model.num_nodes=5"], "unknown key 'model.num_nodes'"),
-    ([*TINY, "--set", "lr=fast"], "lr='fast': expected float"),
-    ([*TINY, "--set", "lr=-1"], "expected lr > 0"),
-    ([*TINY, "--set", "lr_gamma=-1"], "lr_gamma=-1.0: expected a factor above 0 and at most 1"),
-    ([*TINY, "--set", "num_epochs=True"], "num_epochs=True: expected int"),
-    ([*TINY, "--set", "lr_milestones=3"], "expected a list such as [1, 50]"),
-    ([*TINY, "--set", "lr"], "expected key=value"),
-    ([*TINY, "--epochs", "0"], "--epochs: '0' is not a whole number of at least 1"),
-    ([*TINY, "--seeds", "a"], "'a' is not a number or a range"),
-    ([*TINY, "--seeds", "4-2"], "'4-2' is not a number or a range"),
-    ([*TINY, "--threads", "0"], "--threads: '0' is not a whole number"),
-    ([*TINY, "--gpus", "0,1"], "python experiments/sweep.py --gpus 0,1"),
-    ([*TINY, "--gpus", "cuda"], "one run uses one GPU, named by its number"),
-    ([*TINY, "--gpus", "99"], "on the CPU: the same command with --gpus ''"),
-    (["-c", "experiments/PEMS08/LSTM.py"], "bring PEMS08.npz and PEMS08.csv and run: python datasets/prepare.py"),
-    ([*TINY, "--set", "input_len=6"], "prepare it again under another name with --input-len 6"),
-    (["-c", "experiments/TINY/GWNet.py", "--compile"], "--compile: not tested with GWNet, only with LSTM, STGCN"),
-    (["-c", "experiments/TINY/STGCN_LoRA.py", "--bf16"], "--bf16: not tested with STGCN, only with LSTM, AGCRN"),
-    (["-c", "experiments/TINY/HA.py", "--bf16"], "--bf16: not tested with HA"),
-    ([*TINY, "--epoch", "3"], "unrecognized arguments: --epoch 3"),
-    ([], "-c/--config"),
-])
-def test_a_mistake_on_the_command_line_is_one_line(arguments, expected, tiny_data, tmp_path, capsys):
-    line = refusal(run_command.main, [*arguments, "--data", tiny_data, "--results", tmp_path], capsys)
-    assert expected in line
-    assert not list(tmp_path.rglob("*.json"))
-
-
-@pytest.mark.parametrize(("text", "expected"), [
-    ('CFG = experiment("TINY", "LSTM", num_epoch=5)', "mine.py: unknown key 'num_epoch': did you mean 'num_epochs'"),
-    ('CFG = experiment("TINY", "LSMT")', "mine.py: unknown model 'LSMT': did you mean 'LSTM'"),
-    ('CFG = experiment("TINY", "LSTM", model_settings={"layers": 3})', "mine.py: unknown key 'model.layers'"),
-    ('CFG = experiment("TINY", "LSTM"', "mine.py, line 2: SyntaxError"),
-    ("CFG = 3", "mine.py: expected CFG = experiment(DATASET, MODEL, ...), found int"),
-    ("", "found no CFG"),
-    ("1 / 0", "mine.py, line 2: ZeroDivisionError"),
-    ('CFG = experiment("TINI", "LSTM")', "data set 'TINI' is not in"),
-])
-def test_a_mistake_in_a_config_names_the_file(text, expected, tiny_data, tmp_path, capsys):
-    config = tmp_path / "mine.py"
-    config.write_text(f"from experiments.defaults import experiment\n{text}\n")
-    assert expected in refusal(run_command.main, ["-c", config, "--data", tiny_data, "--results", tmp_path], capsys)
-
-
-def test_a_refusal_is_the_last_line_and_the_exit_code_is_2(tmp_path):
-    assert "did you mean 'num_epochs'" in refused(run("experiments/run.py", *TINY, "--set", "num_epoch=5"))
-    assert "no records of 'TINY'" in refused(
-        run("experiments/table.py", "--dataset", "TINY", "--results", tmp_path))
 
 
 def test_a_nan_loss_stops_the_run_and_leaves_earlier_results(run_tiny, tmp_path, capsys):

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from experiments import evaluate, parameters, predict
+from experiments import evaluate, predict
 from stlora_ext import load_adapter, save_adapter
 from stlora_ext.errors import UserError
 from stlora_ext.forecast import forecast
 from stlora_ext.reopen import find_run, load_run
-from tests.commands import refusal, refused, run, succeeded
+from tests.commands import refusal, run, succeeded
 from tests.reopened import data, finished, quick_meta, recent, results
 
 
@@ -24,56 +24,22 @@ def copied(tmp_path):
     return shutil.copy(record, tmp_path / record.name)
 
 
-def rewrite(path, change):
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
-
-
 def halve(path):
     path.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
-
-
-def changed_checkpoint(path, **values):
-    content = torch.load(path, weights_only=True)
-    for name, value in values.items():
-        if value is None:
-            del content[name]
-        else:
-            content[name] = value
-    torch.save(content, path)
 
 
 @pytest.mark.parametrize(("damage", "expected"), [
     (lambda record, model: record.unlink(), "does not exist: expected the record of a finished run (.json)"),
     (lambda record, model: halve(record), "is damaged (JSONDecodeError"),
-    (lambda record, model: record.write_text("[]"), "is damaged"),
-    (lambda record, model: rewrite(record, lambda r: r.update(format="other")), "expected stlora-run-record-1"),
-    (lambda record, model: rewrite(record, lambda r: r.update(data=3)), "'data' is a int, expected an object"),
-    (lambda record, model: rewrite(record, lambda r: r["key"].update(model="LSMT+")), "did you mean 'LSTM+'"),
-    (lambda record, model: rewrite(record, lambda r: r["key"].update(arm="base")), "LSTM+, protocol joint, arm base"),
-    (lambda record, model: rewrite(record, lambda r: r["configuration"].pop("model")), "damaged (KeyError: 'model')"),
-    (lambda record, model: rewrite(record, lambda r: r["configuration"]["training"].update(lrr=1)),
-     "unknown key 'lrr': did you mean 'lr'? It was written by another version: repeat the run"),
-    (lambda record, model: rewrite(record, lambda r: r["configuration"]["model"].update(hidden_size=32)),
-     "'adapter.conv_bias' has shape|has shape (16,), the model expects|is of another configuration"),
-    (lambda record, model: rewrite(record, lambda r: r["data"].update(fingerprint="sha256:0")),
-     "is of other data (sha256:0, "),
-    (lambda record, model: rewrite(record, lambda r: r["key"].update(dataset="QUIK")), "data set 'QUIK' is not in"),
     (lambda record, model: model.unlink(), "repeat the run with: python experiments/run.py -c CONFIG.py --seeds 0"),
     (lambda record, model: halve(model), "model.pt is damaged"),
-    (lambda record, model: model.write_bytes(b""), "model.pt is damaged"),
-    (lambda record, model: changed_checkpoint(model, scaler_stats=None), "holds no 'scaler_stats'"),
-    (lambda record, model: changed_checkpoint(model, data_fingerprint="sha256:1"), "model.pt is of other data"),
-    (lambda record, model: changed_checkpoint(model, config_md5="0" * 32), "is of another run (configuration 00000000"),
-    (lambda record, model: shutil.copy(finished("LSTM").with_suffix("") / "model.pt", model), "is of another run"),
 ])
 def test_a_run_that_is_not_whole_is_refused_by_both_commands(damage, expected, copied, tmp_path, capsys):
     damage(copied, copied.with_suffix("") / "model.pt")
     recent().to_csv(tmp_path / "recent.csv")
     places = ["--data", data(), "--results", tmp_path / "elsewhere"]
     line = refusal(evaluate.main, [copied, *places], capsys)
-    assert any(part in line for part in expected.split("|"))
+    assert expected in line
     assert line == refusal(predict.main, [copied, "--input", tmp_path / "recent.csv", "--output", tmp_path / "f.csv",
                                           *places], capsys)
     assert not (tmp_path / "f.csv").exists()
@@ -150,33 +116,6 @@ def test_a_mistake_on_the_command_line_of_predict_is_one_line(arguments, expecte
     assert expected in refusal(predict.main, [finished("LSTM"), "--data", data(), *arguments], capsys)
 
 
-def bare(path):
-    """Save the run's adapter without origin."""
-    model, stats = load_run(find_run(finished("LSTM+"), results()), quick_meta(), data())
-    save_adapter(model, path, scaler=stats, data_fingerprint=quick_meta().fingerprint)
-
-
-@pytest.mark.parametrize(("damage", "backbone", "expected"), [
-    (lambda file: halve(file), None, "is damaged"),
-    (lambda file: file.unlink(), None, "does not exist"),
-    (bare, None, "holds no origin: expected one that run.py wrote"),
-    (lambda file: (file.parent / "model.pt").unlink(), None, "has no model.pt beside it: name one with --backbone"),
-    (lambda file: None, "absent.pt", "--backbone absent.pt does not exist: expected the model.pt of the LSTM+ run"),
-    (lambda file: halve(file.parent / "model.pt"), None, "model.pt is damaged"),
-    (lambda file: None, ("STGCN", 0), "does not fit the model|is of another configuration"),
-    (lambda file: None, ("LSTM", 1), "belongs to other weights of LSTM"),
-])
-def test_an_adapter_file_without_its_backbone_is_refused(damage, backbone, expected, copied, tmp_path, capsys):
-    recent().to_csv(tmp_path / "recent.csv")
-    file = copied.with_suffix("") / "adapter.safetensors"
-    damage(file)
-    if isinstance(backbone, tuple):
-        backbone = finished(backbone[0], seed=backbone[1]).with_suffix("") / "model.pt"
-    line = refusal(predict.main, [file, "--data", data(), "--input", tmp_path / "recent.csv", "--output",
-                                  tmp_path / "f.csv", *(["--backbone", backbone] if backbone else [])], capsys)
-    assert any(part in line for part in expected.split("|"))
-
-
 def test_an_adapter_file_of_other_data_is_refused(tmp_path, capsys):
     succeeded(run("datasets/simulate.py", "QUICK", "--nodes", 5, "--days", 2, "--seed", 9, "--data", tmp_path))
     recent().to_csv(tmp_path / "recent.csv")
@@ -203,19 +142,3 @@ def test_an_adapter_file_says_which_tensor_is_wrong_and_what_was_expected(tmp_pa
     save_file(tensors, path, metadata={"stlora": json.dumps(described)})
     with pytest.raises(UserError, match="is damaged \\(no 'num_nodes'\\)"):
         load_adapter(model.backbone, path)
-
-
-def test_a_refusal_of_the_real_commands_is_the_last_line_and_the_exit_code_is_2(tmp_path):
-    assert "does not exist" in refused(run("experiments/evaluate.py", tmp_path / "a.json"))
-    assert "does not exist" in refused(run("experiments/predict.py", tmp_path / "a.safetensors", "--input", "a.csv",
-                                           "--output", tmp_path / "f.csv"))
-
-
-@pytest.mark.parametrize(("arguments", "expected"), [
-    (["--datasets", "PEMS8"], "unknown data set 'PEMS8': did you mean 'PEMS08'"),
-    (["--models", "LSMT"], "did you mean 'LSTM'"),
-    (["--models", "HA"], "--models HA: it is fitted and has no trained parameters"),
-    (["--format", "html"], "invalid choice: 'html'"),
-])
-def test_a_mistake_on_the_command_line_of_parameters_is_one_line(arguments, expected, capsys):
-    assert expected in refusal(parameters.main, arguments, capsys)

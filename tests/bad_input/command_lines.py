@@ -1,0 +1,85 @@
+"""Mistakes on the command lines."""
+
+from tests.bad_input.row import Row
+from tests.raw_files import table, write_csv
+
+TINY = ("-c", "experiments/TINY/LSTM.py")
+
+
+def run(name, arguments, *said, **fields):
+    """A row of run.py."""
+    return Row(name, lambda folder: arguments, said, "experiments/run.py", **fields)
+
+
+def setting(text, *said, **fields):
+    """A row of ``run.py --set``."""
+    return run(f"--set {text[:40]}", [*TINY, "--set", text], *said, **fields)
+
+
+def prepare(*options, said, **fields):
+    """A row of prepare.py, with good readings."""
+    return Row(" ".join(options), lambda folder: ["--raw", write_csv(folder / "raw.csv", *table()), *options], said,
+               **fields)
+
+
+def other(command, *arguments, said, **fields):
+    """A row of another command."""
+    return Row(f"{command.rpartition('/')[2]} {' '.join(arguments)}", lambda folder: arguments, said, command, **fields)
+
+
+ROWS = (
+    run("nothing", [], "-c/--config", "run.py --help", process=True),
+    run("an unknown option", [*TINY, "--epoch", "3"], "unrecognized arguments: --epoch 3", "run.py --help"),
+    run("a misspelt config", ["-c", "experiments/TINY/LSTMM.py"], "did you mean 'experiments/TINY/LSTM.py'"),
+    run("no epoch", [*TINY, "--epochs", "0"], "--epochs: '0' is not a whole number of at least 1"),
+    run("a seed that is a word", [*TINY, "--seeds", "a"], "'a' is not a number or a range such as 0-4"),
+    run("seeds backwards", [*TINY, "--seeds", "4-2"], "'4-2' is not a number or a range such as 0-4"),
+    run("endless seeds", [*TINY, "--seeds", "0-99999999999"], "'0-99999999999' names more than 1000 numbers", "such "
+        "as 0-4", process=True),
+    run("no thread", [*TINY, "--threads", "0"], "--threads: '0' is not a whole number"),
+    run("two GPUs", [*TINY, "--gpus", "0,1"], "python experiments/sweep.py --gpus 0,1"),
+    run("a GPU that is a word", [*TINY, "--gpus", "cuda"], "one run uses one GPU, named by its number"),
+    run("a GPU that isn't there", [*TINY, "--gpus", "99"], "on the CPU: the same command with --gpus ''"),
+    run("data that isn't there", ["-c", "experiments/PEMS08/LSTM.py"], "bring PEMS08.npz and PEMS08.csv and run: "
+        "python datasets/prepare.py"),
+    run("compiled but not tested so", ["-c", "experiments/TINY/GWNet.py", "--compile"], "--compile: not tested with "
+        "GWNet, only with LSTM, STGCN", "leave it out"),
+    run("bf16 but not tested so", ["-c", "experiments/TINY/STGCN_LoRA.py", "--bf16"], "--bf16: not tested with STGCN, "
+        "only with LSTM, AGCRN"),
+    run("bf16 of a fitted model", ["-c", "experiments/TINY/HA.py", "--bf16"], "--bf16: not tested with HA"),
+    setting("num_epoch=5", "unknown key 'num_epoch': did you mean 'num_epochs'", process=True),
+    setting("model.hiden_size=5", "did you mean 'model.hidden_size'"),
+    setting("model.num_nodes=5", "unknown key 'model.num_nodes'"),
+    setting("model.hidden_size=-3", "TINY/LSTM", "hidden_size"),
+    setting("lr=fast", "lr='fast': expected float"),
+    setting("lr={[]:1}", "lr='{[]:1}': expected float"),
+    setting(f"lr={'(' * 3000}", "expected float"),
+    setting("lr=-1", "expected lr > 0"),
+    setting("lr=1e999", "lr=inf: expected a finite number"),
+    setting("lr_gamma=-1", "lr_gamma=-1.0: expected a factor above 0 and at most 1"),
+    setting("num_epochs=True", "num_epochs=True: expected int"),
+    setting("batch_size=99999999999999999999", "expected a whole number of at least 1 and at most 1000000000"),
+    setting("lr_milestones=3", "expected a list such as [1, 50]"),
+    setting("lr", "expected key=value", "for example --set lr=0.001"),
+    setting("input_len=6", "prepare it again under another name with --input-len 6"),
+    prepare("--train-ratio", "0.9", said=("a train share of 0.9: expected more than 0 and less than 0.8",)),
+    prepare("--train-ratio", "nan", said=("a train share of nan",)),
+    prepare("--null", "inf", said=("--null inf: expected a number such as 0, or nan",)),
+    prepare("--null", "none", said=("--null none: expected a number such as 0",)),
+    prepare("--input-len", "110", said=("120 rows give the windows", "input 110")),
+    prepare("--interval", "5", said=("are 15 minutes apart, 5 were stated", "correct --interval or the file")),
+    prepare("--interval", "7", said=("an interval of 7 minutes does not divide a day",)),
+    prepare("--graph-key", "x", said=("--graph-key x", "add --graph")),
+    prepare("--start", "2020-01-01", said=("--start says 2020-01-01", "leave --start out")),
+    prepare("--start", "today", said=("'today' is no time: expected ISO 8601", "such as 2024-01-31T08:05")),
+    prepare("--channel", "1", said=("--channel 1: raw.csv has one channel; leave it out",)),
+    prepare("--raw", "nowhere.csv", said=("raw file nowhere.csv does not exist: check --raw",)),
+    other("experiments/evaluate.py", "absent.json", said=("absent.json does not exist: expected the record of a "
+                                                          "finished run (.json) or its model.pt",), process=True),
+    other("experiments/predict.py", "a.safetensors", "--input", "a.csv", said=("required: --output",)),
+    other("experiments/table.py", "--dataset", "TINI", said=("no records of 'TINI' under", "experiments/run.py")),
+    other("experiments/parameters.py", "--datasets", "PEMS8", said=("data set 'PEMS8': did you mean 'PEMS08'",)),
+    other("experiments/parameters.py", "--models", "LSMT", said=("did you mean 'LSTM'",)),
+    other("experiments/parameters.py", "--models", "HA", said=("--models HA: it is fitted and has no trained",)),
+    other("experiments/parameters.py", "--format", "html", said=("invalid choice: 'html'",)),
+)
