@@ -1,5 +1,6 @@
 """From an experiment and its data set to the host's configuration and the model."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
@@ -54,10 +55,12 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
     """
     _check_graph(exp, meta, data_dir / meta.name / "graph.npz")
     try:
-        backbone = exp.backbone.arch(model_config(exp, meta, data_dir))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Initializing zero-element tensors")  # a width of 0 learns nothing
+            backbone = exp.backbone.arch(model_config(exp, meta, data_dir))
     except ValueError as error:
         raise UserError(f"{exp.dataset}/{exp.model}: {error}") from None
-    except (RuntimeError, TypeError, ArithmeticError, AssertionError, IndexError) as error:  # torch's own checks
+    except (RuntimeError, TypeError, ArithmeticError, AssertionError, IndexError, UserWarning) as error:
         raise UserError(f"{exp.dataset}/{exp.model} can't be built with these settings ({type(error).__name__}: "
                         f"{str(error).splitlines()[0] if str(error) else 'no reason given'}): correct those of the "
                         "model, --set model.NAME=VALUE") from None

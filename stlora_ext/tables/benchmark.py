@@ -18,12 +18,12 @@ def render_benchmark(path: Path) -> str:
         columns, rows = content["columns"], content["rows"]
         lines = [[heading for _, heading, _ in columns], ["---:" for _ in columns]]
         lines += [[_cell(row[key], form) for key, _, form in columns] for row in rows]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
     except OSError:
         raise UserError(f"benchmark {path} does not exist: run the benchmark with --out {path}") from None
     except Exception as error:  # its formats and cells can be anything
         raise UserError(f"{path} is no benchmark that a table can be made of ({type(error).__name__}: {error}): run "
                         "the benchmark again with --out") from None
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def _cell(value: Any, form: str) -> str:

@@ -51,6 +51,8 @@ ROWS = (
     setting("model.hiden_size=5", "did you mean 'model.hidden_size'"),
     setting("model.num_nodes=5", "unknown key 'model.num_nodes'"),
     setting("model.hidden_size=-3", "TINY/LSTM", "hidden_size"),
+    setting("model.embed_size=0", "TINY/LSTM can't be built with these settings", "--set model.NAME=VALUE"),
+    setting("model.embed_size=-2", "TINY/LSTM can't be built with these settings", "--set model.NAME=VALUE"),
     setting("lr=fast", "lr='fast': expected float"),
     setting("lr={[]:1}", "lr='{[]:1}': expected float"),
     setting(f"lr={'(' * 3000}", "expected float"),

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from stlora_ext.data.windows import SplitTensors, WindowBatches
 from tests.properties.profile import steady
 
-SHAPES = st.fixed_dictionaries({"windows": st.integers(1, 40), "nodes": st.integers(1, 4),
-                                "input_len": st.integers(1, 9), "output_len": st.integers(1, 9), "batch": st.integers(1, 50)})
+SHAPES = st.fixed_dictionaries({
+    "windows": st.integers(1, 40), "nodes": st.integers(1, 4), "input_len": st.integers(1, 9),
+    "output_len": st.integers(1, 9), "batch": st.integers(1, 50)})
 
 
 def split(shape, seed, stamps=True):
