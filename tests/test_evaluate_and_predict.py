@@ -84,7 +84,7 @@ def test_evaluation_writes_nothing(capsys):
 
 def test_a_published_record_finds_the_runs_folder_and_may_lack_newer_settings(tmp_path, capsys):
     record = json.loads(finished("LSTM+").read_text())
-    del record["configuration"]["training"]["bf16"], record["configuration"]["adapter"]["activation"]
+    del record["configuration"]["training"]["bf16"], record["configuration"]["adapter"]["dropout"]
     published = tmp_path / "published" / "QUICK" / "LSTM+" / finished("LSTM+").name
     published.parent.mkdir(parents=True)
     published.write_text(json.dumps(record))
