@@ -137,8 +137,11 @@ def training_step(model: Any, inputs: Any, stamps: Any, targets: Any) -> Callabl
     import inspect
 
     import torch
-    forward = getattr(model, "backbone", model).forward
-    batch = {"inputs_timestamps": stamps} if "inputs_timestamps" in inspect.signature(forward).parameters else {}
+
+    from stlora_ext.lora.model import STLoRA
+    taken = inspect.signature(getattr(model, "backbone", model).forward).parameters
+    sees_times = "inputs_timestamps" in taken or (isinstance(model, STLoRA) and bool(model.config.cycles))
+    batch = {"inputs_timestamps": stamps} if sees_times else {}
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
 
     def step() -> None:

@@ -12,6 +12,7 @@ from torch import nn
 import experiments.models  # noqa: F401 (registers the backbones)
 from stlora_ext.data.prepared import Meta
 from stlora_ext.experiment import Experiment, experiment
+from stlora_ext.lora.model import STLoRA
 from stlora_ext.resolve import build_model
 
 NODES = 11
@@ -71,7 +72,8 @@ def windows(size: int = 3, num_nodes: int = NODES, steps: int = 12, seed: int = 
 def forecast(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
     """Call a model, with or without adapter, giving it the times it asks for: windows from Friday 23:30 on."""
     forward = getattr(model, "backbone", model).forward
-    if "inputs_timestamps" not in inspect.signature(forward).parameters:
+    sees_times = isinstance(model, STLoRA) and model.config.cycles
+    if "inputs_timestamps" not in inspect.signature(forward).parameters and not sees_times:
         return model(inputs)
     steps = torch.arange(inputs.shape[1]) + 5 * 288 - 6
     stamps = torch.stack([steps % 288 / 288, steps // 288 % 7 / 7], dim=1).expand(len(inputs), -1, 2)
