@@ -31,7 +31,7 @@ def forecast(model: nn.Module, stats: dict[str, torch.Tensor], meta: Meta, value
     Raises:
         UserError: If no reading is there, or the model forecasts NaN or infinity.
     """
-    if not observed(torch.as_tensor(values), meta.null_val).any():
+    if not observed(torch.tensor(values), meta.null_val).any():
         raise UserError(f"the last {meta.input_len} rows hold no reading at all, every value is missing: expected at "
                         "least one; bring rows with readings")
     prediction = forecast_windows(model, stats, meta, values[None], stamps[None], bf16)[0]

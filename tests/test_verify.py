@@ -81,7 +81,7 @@ def test_what_is_within_the_tolerance_agrees():
 @pytest.mark.parametrize(("change", "expected"), [
     (lambda r: r["data"].update(fingerprint="sha256:0"), "is of other data (sha256:0, "),
     (lambda r: r["configuration"]["training"].update(lr=0.5), "its configuration has the hash "),
-    (lambda r: r["configuration"]["adapter"].update(activation="relu"), "its configuration has the hash "),
+    (lambda r: r["configuration"]["adapter"].update(activation="identity"), "its configuration has the hash "),
     (lambda r: r["trained_backbone"]["key"].update(config_hash="0" * 8), "its configuration has the hash "),
     (lambda r: r["trained_backbone"].pop("key"), "is damaged (KeyError: 'key')"),
     (lambda r: r["key"].update(config_hash="0" * 8), "says that it is adapt-plus-00000000-seed0"),

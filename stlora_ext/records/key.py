@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*")  # one part of a path
 
 
 @dataclass(frozen=True, order=True)
