@@ -1,5 +1,6 @@
 """The process's settings, and data sets that several tests use, made once."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from stlora_ext.tuning import apply_tuning
 
+os.environ["OMP_NUM_THREADS"] = "1"  # of the commands that tests run, too: results are the same to the bit at one count
 apply_tuning()  # before any test imports torch
 
 import torch  # noqa: E402
@@ -15,11 +17,11 @@ from tests.commands import run, succeeded  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
-def same_threads() -> Iterator[None]:
-    """Give every test the same number of threads, whatever ``--threads`` an earlier one gave a command."""
-    before = torch.get_num_threads()
+def one_thread() -> Iterator[None]:
+    """Begin and leave every test with one thread, whatever ``--threads`` a command in it was given."""
+    torch.set_num_threads(1)
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,8 @@ ROWS = (
     other("experiments/evaluate.py", "absent.json", said=("absent.json does not exist: expected the record of a "
                                                           "finished run (.json) or its model.pt",), process=True),
     other("experiments/predict.py", "a.safetensors", "--input", "a.csv", said=("required: --output",)),
-    other("experiments/table.py", "--dataset", "TINI", said=("no records of 'TINI' under", "experiments/run.py")),
+    other("experiments/table.py", "--dataset", "TINI", "--results", "none",
+          said=("no records of 'TINI' under", "experiments/run.py")),
     other("experiments/parameters.py", "--datasets", "PEMS8", said=("data set 'PEMS8': did you mean 'PEMS08'",)),
     other("experiments/parameters.py", "--models", "LSMT", said=("did you mean 'LSTM'",)),
     other("experiments/parameters.py", "--models", "HA", said=("--models HA: it is fitted and has no trained",)),

@@ -21,15 +21,12 @@ def report(*arguments: object) -> None:
 
 def finished_runs(folder: Path) -> Path:
     """Copy finished runs of HA and LSTM, base, plus and control, to ``folder``."""
-    finished("HA")
-    for seed in (0, 1):
-        finished("LSTM", seed=seed)
-        finished("LSTM+", seed=seed)
-        finished("LSTM+", arm="control", seed=seed)
-    shutil.copytree(results(), folder, dirs_exist_ok=True)
-    for path in (folder / "QUICK").iterdir():
-        if path.name not in ("HA", "LSTM", "LSTM+"):
-            shutil.rmtree(path)
+    runs = [finished("HA"), *(finished(model, arm=arm, seed=seed) for seed in (0, 1)
+                              for model, arm in (("LSTM", ""), ("LSTM+", ""), ("LSTM+", "control")))]
+    for record in runs:
+        place = folder / record.parent.relative_to(results())
+        shutil.copytree(record.with_suffix(""), place / record.stem)
+        shutil.copy(record, place)
     return folder
 
 
