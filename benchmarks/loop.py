@@ -31,6 +31,7 @@ MODELS = ("NLinear", "STID", "LSTM")
 LOOPS = ("stock", "stock, tuned", "ours")
 NODES, DAYS = 170, 62  # PEMS08: 17,856 rows
 BATCH = 64
+PAIRS, PAIRS_SECONDS = 20, 60  # of an epoch and its bare steps: at least two, and as many as fit
 COLUMNS = [["model", "Model", "{}"], ["stock", "Stock, ms per step", "{:.2f}"],
            ["tuned", "Stock tuned, ms per step", "{:.2f}"], ["ours", "Ours, ms per step", "{:.2f}"],
            ["training", "Stock / ours", "{:.2f}"], ["training_tuned", "Stock tuned / ours", "{:.2f}"],
@@ -204,14 +205,15 @@ def _over_bare(runner: Any) -> float:
             optimizer.step()
             optimizer.zero_grad()
 
-    ratios = []
-    for _ in range(4):  # the first warms up
+    bare()  # warms up; the loop is warm
+    ratios, begun = [], time.perf_counter()
+    while len(ratios) < 2 or len(ratios) < PAIRS and time.perf_counter() - begun < PAIRS_SECONDS:
         started = time.perf_counter()
         runner._train_epoch()
         between = time.perf_counter()
         bare()
         ratios.append((between - started) / (time.perf_counter() - between))
-    return statistics.median(ratios[1:])
+    return statistics.median(ratios)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import Any, Optional
 
 import torch
 from torch import nn
+from torch.autograd.function import FunctionCtx, once_differentiable
 
 METRICS = ("MAE", "RMSE", "MAPE")
 ZERO_TOLERANCE = 5e-5  # MAPE skips targets nearer to zero than this
@@ -17,7 +18,25 @@ class MaskedMAE(nn.Module):
     """
 
     def forward(self, prediction: torch.Tensor, targets: torch.Tensor, targets_mask: torch.Tensor) -> torch.Tensor:
-        return ((prediction - targets).abs() * targets_mask).sum() / targets_mask.sum().clamp(min=1)
+        return _MaskedMAE.apply(prediction, targets, targets_mask)
+
+
+class _MaskedMAE(torch.autograd.Function):
+    """The masked mean, with one tensor kept for the backward pass: for a cheap model the loss is half of a step."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, prediction: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        there = _numbers(mask)
+        error = torch.sub(prediction, targets, out=prediction.new_empty(prediction.shape)).mul_(there)  # contiguous
+        count = there.sum().clamp_(min=1)
+        ctx.save_for_backward(error, count)
+        return error.abs().sum() / count
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        error, count = ctx.saved_tensors
+        return error.sign().mul_(gradient / count), None, None
 
 
 class MetricSums:
@@ -38,15 +57,15 @@ class MetricSums:
 
     def update(self, prediction: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> None:
         """Add a batch: ``prediction``, ``targets`` and ``mask``, each ``[B, output_len, num_nodes]``."""
-        error = (prediction.contiguous() - targets).abs_()
-        error = torch.where(mask, error, error * 0)  # NaN stays NaN
+        error = torch.sub(prediction, targets, out=prediction.new_empty(prediction.shape)).abs_()
+        error.mul_(_numbers(mask))  # NaN stays NaN
         size = targets.abs()
         nonzero = mask & (size >= ZERO_TOLERANCE)
         relative = error / torch.where(nonzero, size, math.inf)
         for name, values in (("absolute", error), ("squared", error.square()), ("relative", relative)):
             self._sums[name] += values.sum(dim=0, dtype=torch.float64)
         for name, there in (("count", mask), ("relative_count", nonzero)):
-            self._sums[name] += there.sum(dim=0)
+            self._sums[name] += _numbers(there).sum(dim=0)
 
     def finite(self) -> bool:
         """Return whether every forecast so far was a number (of a size whose square is one too)."""
@@ -72,6 +91,11 @@ class MetricSums:
             "nodes": {metric: [scores[metric] for scores in per_node] for metric in METRICS},
             "num_targets": int(self._sums["count"].sum()),
         }
+
+
+def _numbers(mask: torch.Tensor) -> torch.Tensor:
+    """Return a mask's bytes as 0 and 1, which a CPU turns into floats ten times as fast as booleans."""
+    return mask.view(torch.uint8)
 
 
 def _scores(sums: dict[str, torch.Tensor]) -> dict[str, Optional[float]]:
