@@ -6,6 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from baselines.LSTM import LSTM, LSTMConfig
+from benchmarks.backbones import training_step
 from benchmarks.flops import count_flops
 from tests.commands import refused, run, succeeded
 
@@ -32,8 +34,15 @@ def test_a_sparse_matrix_counts_its_elements():
     assert counted(lambda: sparse @ torch.ones(4, 5)) == 2 * 3 * 5
 
 
+def test_the_lstm_on_a_cpu_is_counted_by_its_products():
+    model = LSTM(LSTMConfig(hidden_size=16, num_layers=2, end_size=8, dropout=0.0))
+    rows, products = 4 * 5, 12 * 64 * (1 + 16) + 12 * 64 * (16 + 16) + 16 * 8 + 8 * 12
+    counted = count_flops(model, training_step(model, torch.randn(4, 12, 5), None, torch.randn(4, 12, 5)), 4, 5, 12)
+    assert abs(counted / (3 * 2 * rows * products) - 1) < 0.05  # a column of ones more, a step's gradient less
+
+
 def test_an_lstm_counts_all_steps_forward_and_twice_backward():
-    model = torch.nn.LSTM(3, 8)
+    model = torch.nn.LSTM(3, 8, device="meta")
     assert count_flops(model, lambda: None, batch=2, num_nodes=5, input_len=12) == 3 * 2 * 2 * 5 * 12 * 4 * 8 * (3 + 8)
 
 

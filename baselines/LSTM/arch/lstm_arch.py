@@ -1,7 +1,9 @@
 import torch
 from torch import nn
 
+from ...dropout import Dropout
 from ..config.lstm_config import LSTMConfig
+from .recurrence import Recurrence
 
 
 class LSTM(nn.Module):
@@ -15,11 +17,14 @@ class LSTM(nn.Module):
         config: Lengths and widths.
     """
 
+    COLUMNS = 2048  # sequences that a CPU runs at once, so that a step's gates stay in its caches
+
     def __init__(self, config: LSTMConfig) -> None:
         super().__init__()
         self.input_projection = nn.Linear(1, config.embed_size)
         self.lstm = nn.LSTM(config.embed_size, config.hidden_size, config.num_layers, batch_first=False,
                             dropout=config.dropout if config.num_layers > 1 else 0.0)
+        self.dropout = Dropout(config.dropout)
         self.hidden_layer = nn.Linear(config.hidden_size, config.end_size)
         self.output_layer = nn.Linear(config.end_size, config.output_len)
 
@@ -33,7 +38,33 @@ class LSTM(nn.Module):
             torch.Tensor: Normalised forecast ``[B, output_len, num_nodes]``.
         """
         batch_size, input_len, num_nodes = inputs.shape
-        sequence = inputs.transpose(0, 1).reshape(input_len, batch_size * num_nodes, 1)
-        _, (hidden, _) = self.lstm(self.input_projection(sequence))
-        forecast = self.output_layer(torch.relu(self.hidden_layer(hidden[-1])))  # [B * N, output_len]
+        sequence = inputs.transpose(0, 1).reshape(input_len, 1, batch_size * num_nodes)
+        if inputs.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+            layers = self._layers()
+            forecast = torch.cat([self._read_out(self._last_state(part, layers))
+                                  for part in sequence.split(self.COLUMNS, dim=2)])
+        else:
+            _, (hidden, _) = self.lstm(self.input_projection(sequence.transpose(1, 2)))
+            forecast = self._read_out(hidden[-1])
         return forecast.view(batch_size, num_nodes, -1).transpose(1, 2)
+
+    def _layers(self) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Return W, U and the sum of the biases per layer, the projection taken into the first."""
+        layers = []
+        for weight_ih, weight_hh, bias_ih, bias_hh in self.lstm.all_weights:
+            bias = bias_ih + bias_hh
+            if not layers:
+                bias = bias + weight_ih @ self.input_projection.bias
+                weight_ih = weight_ih @ self.input_projection.weight
+            layers.append((weight_ih, weight_hh, bias))
+        return layers
+
+    def _last_state(self, sequence: torch.Tensor, layers: list[tuple[torch.Tensor, ...]]) -> torch.Tensor:
+        """Return the top layer's last states ``[R, hidden_size]`` of sequences ``[input_len, 1, R]``."""
+        for layer in layers[:-1]:
+            sequence = self.dropout(Recurrence.apply(sequence, *layer, False))
+        return Recurrence.apply(sequence, *layers[-1], True)[0].t()
+
+    def _read_out(self, state: torch.Tensor) -> torch.Tensor:
+        """Map states ``[R, hidden_size]`` to forecasts ``[R, output_len]``."""
+        return self.output_layer(torch.relu(self.hidden_layer(state)))
