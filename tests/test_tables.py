@@ -134,8 +134,8 @@ def test_protocols_and_arms_stand_in_blocks_of_their_own():
     parts = text.split("\n*")[1:]
     assert [part.split("*")[0] for part in parts] == [
         f"{title}{more}" for title in ("joint, plus", "joint, control", "adapt, plus")
-        for more in ("", ': average MAE, "+" minus base')]
-    results = parts[::2]
+        for more in ("", ': average MAE, "+" minus base')] + ["average MAE, node-level weights against none"]
+    results = parts[:6:2]
     assert all("| HA (fitted) |" in part and "| LSTM |" in part for part in results)
     assert [part.count("| Δ ") for part in results] == [4, 2, 2]
     assert "| HA+ (fitted) |" in results[0] and "HA+ (fitted)" not in "".join(names(results[2]))
@@ -178,6 +178,24 @@ def test_all_tests_of_a_table_are_one_family():
     expected = {None: None, first: 2 * first, second: max(2 * first, second)}
     assert [p for ps in corrected(arranged) for p in ps] == [expected[p] for p in tests]
     assert "over the 2 tests of this table" in markdown(records)
+
+
+def test_a_plus_is_compared_with_the_arms_that_hold_nothing_of_a_nodes_own():
+    """Seed by seed, of the same protocol and configuration, control first, in a family of its own."""
+    records = [*seeds([20.0, 21.0]), *seeds([18.0, 18.6], model="LSTM+", arm="plus"),
+               *seeds([19.5, 19.8, 11.0], model="LSTM+", arm="wide"), *seeds([19.0, 20.0], model="LSTM+", arm="control"),
+               *seeds([1.0, 1.0], model="LSTM+", arm="control", lr=0.5),
+               record("HA", None, protocol="fitted", fitted=True),
+               *[each for arm, mae in (("plus", 17.0), ("control", 18.0)) for each in seeds(
+                   [mae, mae + 1], model="HA+", protocol="adapt", arm=arm, fitted=True, config_hash="h",
+                   backbone=record("HA", None, protocol="fitted")["key"])]]
+    text = markdown(records, ["HA+", "LSTM+"])
+    lines = text.split("*average MAE, node-level weights against none*")[1].split("\n\n")[1].splitlines()[2:]
+    assert [line.split(" | ")[:3] for line in lines] == [
+        ["| HA+ (fitted), adapt, minus control", "2", "-1.000"], ["| LSTM+, joint, minus control", "2", "-1.200"],
+        ["| LSTM+, joint, minus wide", "2", "-1.350"]]
+    assert "Node-level weights against none:" in text
+    assert "node-level weights" not in markdown([*seeds([20.0]), *seeds([18.0], model="LSTM+", arm="plus")])
 
 
 def test_cells_that_are_missing_are_listed():

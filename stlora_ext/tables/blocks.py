@@ -1,4 +1,7 @@
-"""The blocks of a table: one per protocol and arm, and in it, per backbone, base, "+", and their paired difference."""
+"""The blocks of a table: one per protocol and arm, and in it, per backbone, base, "+", and their paired difference.
+
+Beside them, what a "+" has beyond the arms that hold nothing of a node's own.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -122,6 +125,21 @@ def corrected(arranged: Sequence[Block]) -> list[list[Optional[float]]]:
     return [[next(family) for _ in block.comparisons] for block in arranged]
 
 
+def beyond_control(rows: Sequence[Row]) -> list[Comparison]:
+    """Compare each "+" with its control and wide arms, which ran alike and hold nothing of a node's own."""
+    arms = ("control", "wide")
+    return [Comparison(f"{_label(plus, names)}, {plus.protocol}, minus {other.arm}", other, plus)
+            for names in [[name(row) for row in rows if row.arm == "plus"]]
+            for plus in rows if plus.arm == "plus"
+            for other in sorted((row for row in rows if row.arm in arms), key=lambda row: arms.index(row.arm))
+            if _alike(plus, other) and pairs(other, plus)]
+
+
+def _alike(row: Row, other: Row) -> bool:
+    same = (row.model, row.protocol) == (other.model, other.protocol)
+    return same and row.records[0]["configuration"] == other.records[0]["configuration"]
+
+
 def block_protocol(row: Row) -> str:
     """Return the protocol under which a row stands: ``joint`` for fitted backbones too, which have no other."""
     return "joint" if row.records[0].get("fitted_backbone") else row.protocol
@@ -140,7 +158,10 @@ def pairs(base: Row, plus: Row) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     by_seed = {record["key"]["seed"]: record for record in base.records}
 
     def seed_of(record: dict[str, Any]) -> Optional[int]:
-        return None if base.deterministic else (adapted_backbone(record) or record["key"])["seed"]
+        if base.deterministic:
+            return None
+        backbone = adapted_backbone(record) if base.arm == "base" else None
+        return (backbone or record["key"])["seed"]
     return [(by_seed[seed_of(record)], record) for record in plus.records if seed_of(record) in by_seed]
 
 

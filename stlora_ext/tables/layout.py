@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Optional
 
-from stlora_ext.tables.blocks import Block, Comparison, Line, blocks, corrected
+from stlora_ext.tables.blocks import Comparison, Line, beyond_control, blocks, corrected
 from stlora_ext.tables.compare import Printed, comparison_lines, why_not
 from stlora_ext.tables.figures import figures
 from stlora_ext.tables.missing import Missing, missing
 from stlora_ext.tables.notes import notes
+from stlora_ext.tables.paired import holm
 from stlora_ext.tables.rows import HORIZONS, METRICS, Row
 from stlora_ext.tables.statistics import Spread
 
@@ -105,8 +106,12 @@ def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Option
         title = block.title if len(arranged) > 1 else ""
         grids.append(_results(title, block.lines, columns))
         if block.comparisons:
-            grids.append(_tests(f"{title}{': ' * bool(title)}average MAE, \"+\" minus base", block, p_holm))
-    remarks = notes(rows, arranged)
+            grids.append(_tests(f"{title}{': ' * bool(title)}average MAE, \"+\" minus base", block.comparisons, p_holm))
+    node_level = beyond_control(rows)
+    if node_level:
+        grids.append(_tests("average MAE, node-level weights against none", node_level,
+                            holm([each.test.p for each in node_level])))
+    remarks = notes(rows, arranged, node_level)
     if printed is not None:
         refusal = why_not(dataset, rows[0], printed)
         if refusal is not None:
@@ -158,12 +163,12 @@ def _text(line: Line, value: Spread) -> str:
     return f"{value.mean:{sign}.2f} ± " + ("n/a" if value.std is None else f"{value.std:.2f}")
 
 
-def _tests(title: str, block: Block, p_holm: Sequence[Optional[float]]) -> Grid:
-    with_wilcoxon = any(each.test.wilcoxon is not None for each in block.comparisons)
+def _tests(title: str, comparisons: Sequence[Comparison], p_holm: Sequence[Optional[float]]) -> Grid:
+    with_wilcoxon = any(each.test.wilcoxon is not None for each in comparisons)
     heads = [Column("Model", kind="name"), Column("Pairs", kind="count"), Column("Δ"), Column("95 % CI"), Column("p"),
              Column("p (Holm)"), *[Column("p (Wilcoxon)")] * with_wilcoxon]
     return Grid(title, tuple(heads), tuple(_test(*each, with_wilcoxon)
-                                           for each in zip(block.comparisons, p_holm, strict=True)))
+                                           for each in zip(comparisons, p_holm, strict=True)))
 
 
 def _test(comparison: Comparison, p_holm: Optional[float], with_wilcoxon: bool) -> tuple[Cell, ...]:

@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from stlora_ext.tables.blocks import Block, adapted_backbone, name
+from stlora_ext.tables.blocks import Block, Comparison, adapted_backbone, name
 from stlora_ext.tables.rows import Row, differences
 
 
-def notes(rows: Sequence[Row], arranged: Sequence[Block]) -> list[str]:
+def notes(rows: Sequence[Row], arranged: Sequence[Block], node_level: Sequence[Comparison]) -> list[str]:
     """Return the notes of one table."""
     lines = [line for block in arranged for line in block.lines]
     found = []
@@ -18,6 +18,10 @@ def notes(rows: Sequence[Row], arranged: Sequence[Block]) -> list[str]:
     if any(line.count == 1 and not line.deterministic for line in lines):
         found.append("± n/a: one run has no standard deviation.")
     found += _on_differences(arranged)
+    if node_level:
+        found.append("Node-level weights against none: \"+\" minus the arm that trained alike with nothing of a node's "
+                     "own (control: the same adapter; wide: one with as many parameters); Holm's correction over this "
+                     "comparison's own tests.")
     found += _on_pairing(arranged)
     found += _on_epochs(rows)
     adapters = {(name(row), row.records[0]["parameters"]["adapter"], row.records[0]["parameters"]["adapter_percent"])
