@@ -1,6 +1,7 @@
 """Simulate traffic with node-level differences of known strength, written as a prepared data set.
 
-    python datasets/simulate.py TINY                       a named size: TINY (12 nodes, 7 days), CITY (64, 28 days)
+    python datasets/simulate.py TINY                       a named size: TINY (12 nodes, 7 days), CITY (64, 28 days),
+                                                           CITY-H0 and CITY-H1: CITY at heterogeneity 0 and 1
     python datasets/simulate.py MINE --nodes 30 --days 14 --heterogeneity 0.8 --seed 1
     python datasets/simulate.py PEMS08 --raw-file raw/PEMS08.npz --days 5    a raw file in the official form
 
@@ -25,7 +26,7 @@ from simulation.raw_file import write_raw_file
 from simulation.traffic import simulate
 
 from stlora_ext.cli import Parser, command
-from stlora_ext.data.catalog import CATALOG, CatalogEntry
+from stlora_ext.data.catalog import CATALOG, SIMULATED, CatalogEntry
 from stlora_ext.errors import UserError
 
 DATASETS = Path(__file__).resolve().parent
@@ -38,7 +39,7 @@ def parser() -> Parser:
     """Return the parser of the command line."""
     result = Parser(prog="datasets/simulate.py", description=__doc__)
     add = result.add_argument
-    add("name", metavar="NAME", help="TINY, CITY, or a name of your own; with --raw-file an official PEMS0x name")
+    add("name", metavar="NAME", help="a named size, or a name of your own; with --raw-file an official PEMS0x name")
     add("--nodes", type=int, metavar="N", help="sensors, at least 3")
     add("--days", type=int, metavar="D", help="days, from a Monday on")
     add("--heterogeneity", type=float, metavar="H", help="strength of node-level differences, 0 to 1 (default 0.5)")
@@ -85,8 +86,8 @@ def complete(args: argparse.Namespace) -> argparse.Namespace:
     for option in ("nodes", "days", "heterogeneity", "seed", "interval"):
         given = getattr(args, option)
         if given is None and option not in own:
-            raise UserError(f"--{option} is missing: '{args.name}' is no named size (TINY, CITY), give --nodes and "
-                            "--days")
+            raise UserError(f"--{option} is missing: '{args.name}' is no named size ({', '.join(SIMULATED)}), give "
+                            "--nodes and --days")
         if entry is not None and given is not None and given != own[option]:
             raise UserError(f"--{option} {given} contradicts {args.name}, for which it is {own[option]}: leave it "
                             "out, or use another NAME")

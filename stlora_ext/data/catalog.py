@@ -53,9 +53,12 @@ _ENTRIES = (
     CatalogEntry("LOS-LOOP", "piece", 2016, 207, "2012-03-01", 0.7, "traffic speed", "METR-LA-week.npz"),
     CatalogEntry("TINY", "simulated", 7 * 288, 12, "2024-01-01", 0.6, "simulated traffic flow"),
     CatalogEntry("CITY", "simulated", 28 * 288, 64, "2024-01-01", 0.6, "simulated traffic flow"),
+    CatalogEntry("CITY-H0", "simulated", 28 * 288, 64, "2024-01-01", 0.6, "simulated traffic flow", heterogeneity=0),
+    CatalogEntry("CITY-H1", "simulated", 28 * 288, 64, "2024-01-01", 0.6, "simulated traffic flow", heterogeneity=1),
 )
 
 CATALOG: dict[str, CatalogEntry] = {entry.name: entry for entry in _ENTRIES}
+SIMULATED = tuple(entry.name for entry in _ENTRIES if entry.kind == "simulated")
 
 
 def catalog_entry(name: str) -> CatalogEntry:
