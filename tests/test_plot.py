@@ -1,4 +1,4 @@
-"""The picture of error against horizon."""
+"""The pictures of error against horizon and of gains."""
 
 import struct
 
@@ -6,7 +6,11 @@ import pytest
 
 from experiments import plot as plot_command
 from experiments import run as run_command
+from stlora_ext.plots.gains import compared
+from stlora_ext.records.store import read_records
+from stlora_ext.tables.rows import table_rows
 from tests.commands import refusal
+from tests.table_records import seeds, write
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +39,21 @@ def test_models_and_data_sets_without_records_are_named(results, tmp_path, capsy
                                                    capsys)
     assert "no records of 'CITI'" in refusal(plot_command.main, ["--dataset", "CITI", *out], capsys)
     assert not (tmp_path / "x.png").exists()
+
+
+def test_gains_of_several_data_sets_need_runs_that_pair(tmp_path, capsys):
+    for dataset, gain in (("CITY-H0", 0.0), ("MINE", 2.0)):
+        write([*seeds([20.0, 21.0, 22.0], dataset=dataset),
+               *seeds([20.1 - gain, 20.8 - gain, 22.0 - gain], model="LSTM+", arm="plus", dataset=dataset),
+               *seeds([20.0, 21.0, 21.0], model="LSTM+", arm="control", dataset=dataset)], tmp_path / "results")
+    common = ["--results", str(tmp_path / "results"), "--gains", "LSTM+", "--out", str(tmp_path / "gains.png")]
+    plot_command.main(["--dataset", "CITY-H0", "MINE", *common])
+    assert (tmp_path / "gains.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    found = compared("LSTM+", table_rows(read_records(tmp_path / "results", "MINE"), []))
+    assert {label: each.test.mean for label, each in found.items()} == pytest.approx(
+        {"plus against base": -2.0 - 0.1 / 3, "control against base": -1 / 3, "plus against control": -1.7})
+    write([*seeds([20.0], dataset="ALONE")], tmp_path / "results")
+    line = refusal(plot_command.main, ["--dataset", "MINE", "ALONE", *common], capsys)
+    assert "no runs of LSTM+ on ALONE that pair" in line and "sweep.py --datasets ALONE --models LSTM LSTM+" in line
+    several = ["--dataset", "MINE", "ALONE", "--results", str(tmp_path / "results"), "--out", str(tmp_path / "x.png")]
+    assert "expected one data set; several go with --gains" in refusal(plot_command.main, several, capsys)

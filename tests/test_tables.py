@@ -183,7 +183,8 @@ def test_all_tests_of_a_table_are_one_family():
 def test_a_plus_is_compared_with_the_arms_that_hold_nothing_of_a_nodes_own():
     """Seed by seed, of the same protocol and configuration, control first, in a family of its own."""
     records = [*seeds([20.0, 21.0]), *seeds([18.0, 18.6], model="LSTM+", arm="plus"),
-               *seeds([19.5, 19.8, 11.0], model="LSTM+", arm="wide"), *seeds([19.0, 20.0], model="LSTM+", arm="control"),
+               *seeds([19.5, 19.8, 11.0], model="LSTM+", arm="wide"),
+               *seeds([19.0, 20.0], model="LSTM+", arm="control"),
                *seeds([1.0, 1.0], model="LSTM+", arm="control", lr=0.5),
                record("HA", None, protocol="fitted", fitted=True),
                *[each for arm, mae in (("plus", 17.0), ("control", 18.0)) for each in seeds(

@@ -34,15 +34,16 @@ class Comparison:
 
     def delta(self, horizon: Optional[int], metric: str, percent: bool = False) -> Spread:
         """Return the spread of the paired differences, plus minus base, or those in percent of base."""
-        return spread(self._differences(horizon, metric, percent))
+        return spread(self.differences(horizon, metric, percent))
 
     @cached_property
     def test(self) -> PairedTest:
         """The test of the average MAE."""
-        values = self._differences(None, "MAE")
+        values = self.differences(None, "MAE")
         return PairedTest(len(values)) if None in values else paired_test(values)
 
-    def _differences(self, horizon: Optional[int], metric: str, percent: bool = False) -> list[Optional[float]]:
+    def differences(self, horizon: Optional[int], metric: str, percent: bool = False) -> list[Optional[float]]:
+        """Return the paired differences, plus minus base, or those in percent of base; None where a figure lacks."""
         values = []
         for record, other in self.pairs:
             before, after = score(record, horizon, metric), score(other, horizon, metric)

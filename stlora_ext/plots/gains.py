@@ -1,0 +1,71 @@
+"""What an adapter changes on several data sets, and how much of it is node-level."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from stlora_ext.data.catalog import CATALOG
+from stlora_ext.errors import UserError
+from stlora_ext.files import atomic_path
+from stlora_ext.tables.blocks import Comparison, beyond_control, blocks
+from stlora_ext.tables.paired import paired_test
+from stlora_ext.tables.rows import Row
+
+_SPACING = 0.16  # between the comparisons of one data set
+
+
+def plot_gains(model: str, datasets: Mapping[str, Sequence[Row]], path: Path) -> None:
+    """Draw the paired differences of the average MAE, in percent, with mean and 95 % confidence interval.
+
+    Per data set: each arm against the backbone alone, and plus against the arms that hold nothing of a node's own, of
+    runs trained jointly.
+
+    Args:
+        model: Name with "+".
+        datasets: The rows of each data set, by its name, in the order of the picture.
+        path: PNG to write.
+
+    Raises:
+        UserError: If a data set has no such pair of runs.
+    """
+    figure = Figure(figsize=(2 + 2.2 * len(datasets), 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.axhline(0, color="black", linewidth=0.8)
+    found = {dataset: compared(model, rows) for dataset, rows in datasets.items()}
+    labels = list(dict.fromkeys(label for each in found.values() for label in each))
+    colours = dict(zip(labels, matplotlib.color_sequences["petroff10"], strict=False))
+    for place, (dataset, comparisons) in enumerate(found.items()):
+        if not comparisons:
+            raise UserError(f"no runs of {model} on {dataset} that pair with another arm's: run "
+                            f"python experiments/sweep.py --datasets {dataset} --models {model.removesuffix('+')} "
+                            f"{model} --arms plus control first")
+        for label, comparison in comparisons.items():
+            values = [value for value in comparison.differences(None, "MAE", percent=True) if value is not None]
+            x = place + _SPACING * (labels.index(label) - (len(labels) - 1) / 2)
+            axes.plot([x] * len(values), values, "o", color=colours[label], alpha=0.4, markersize=4)
+            test = paired_test(values)
+            bar = None if test.low is None else [[test.mean - test.low], [test.high - test.mean]]
+            axes.errorbar([x], [test.mean], yerr=bar, fmt="_", color=colours[label], markersize=14, capsize=4,
+                          label=label if label not in axes.get_legend_handles_labels()[1] else None)
+    axes.set(xticks=range(len(found)), xticklabels=[_described(dataset) for dataset in found],
+             ylabel="difference of the average MAE, %", title=f"{model}: paired differences, mean and 95 % interval")
+    axes.grid(alpha=0.25, axis="y")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
+
+
+def compared(model: str, rows: Sequence[Row]) -> dict[str, Comparison]:
+    """Return a data set's comparisons of ``model``, trained jointly, by what they compare."""
+    arms = [each for block in blocks(rows) if block.protocol == "joint" for each in block.comparisons]
+    node_level = [each for each in beyond_control(rows) if each.plus.protocol == "joint"]
+    return {f"{each.plus.arm} against {each.base.arm}": each for each in arms + node_level if each.plus.model == model}
+
+
+def _described(dataset: str) -> str:
+    entry = CATALOG.get(dataset)
+    simulated = entry is not None and entry.kind == "simulated"
+    return dataset + (f"\nheterogeneity {entry.heterogeneity:g}" if simulated else "")
