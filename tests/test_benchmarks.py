@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from baselines.LSTM import LSTM, LSTMConfig
+from benchmarks import loop
 from benchmarks.backbones import training_step
 from benchmarks.flops import count_flops
 from tests.commands import refused, run, succeeded
@@ -82,6 +83,12 @@ def test_a_file_that_is_no_benchmark_is_refused(tmp_path):
     assert "is no benchmark that a table can be made of" in refused(
         run("experiments/table.py", "--benchmark", tmp_path / "b.json"))
     assert "does not exist" in refused(run("experiments/table.py", "--benchmark", tmp_path / "absent.json"))
+
+
+@pytest.mark.parametrize("name", loop.MODELS)
+def test_the_loop_benchmark_builds_its_models(name):
+    model, settings, _ = loop.build(name, 4)
+    assert sum(parameter.numel() for parameter in model(settings).parameters()) > 0
 
 
 def test_the_loop_benchmark_measures_stock_and_ours_on_the_same_steps(tmp_path):
