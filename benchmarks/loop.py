@@ -1,6 +1,7 @@
 """Time of the training loop and of evaluation: stock BasicTS, stock BasicTS with our process settings, and ours.
 
-    python benchmarks/loop.py                       NLinear, STID and LSTM on data of PEMS08's size
+    python benchmarks/loop.py                       NLinear, STID, LSTM with its own recurrence and with torch's, on
+                                                    data of PEMS08's size
     python benchmarks/loop.py --models NLinear --rounds 5 --out loop.json
 
 Same model, same windows, same batch size. Every measurement is a process of its own, in alternation; a figure is the
@@ -29,7 +30,7 @@ from stlora_ext.cli import Parser, command, positive  # noqa: E402
 from stlora_ext.errors import UserError, nearest  # noqa: E402
 from stlora_ext.tuning import TUNED_ENVIRONMENT, apply_tuning, set_threads  # noqa: E402
 
-MODELS = ("NLinear", "STID", "LSTM")
+MODELS = ("NLinear", "STID", "LSTM", "torch.nn.LSTM")
 LOOPS = ("stock", "stock, tuned", "ours")
 NODES, DAYS = 170, 62  # PEMS08: 17,856 rows
 BATCH = 64
@@ -177,9 +178,15 @@ def measure(loop: str, name: str, data: str, args: argparse.Namespace) -> dict[s
 def build(name: str, num_nodes: int) -> tuple[type, Any, bool]:
     """Return a model's class, its settings, and whether it reads timestamps."""
     lengths = {"input_len": 12, "output_len": 12}
-    if name == "LSTM":
+    if name.endswith("LSTM"):
         from baselines.LSTM import LSTM, LSTMConfig
-        return LSTM, LSTMConfig(**lengths), False
+
+        class TorchLSTM(LSTM):
+            """The LSTM without its own recurrence."""
+
+            forward = LSTM.forward_by_torch
+
+        return LSTM if name == "LSTM" else TorchLSTM, LSTMConfig(**lengths), False
     if name == "STID":
         from basicts.models.STID import STID, STIDConfig
         return STID, STIDConfig(**lengths, num_features=num_nodes, if_time_in_day=True, if_day_in_week=True,

@@ -20,13 +20,7 @@ def test_it_agrees_with_torch_in_any_number_of_pieces(num_layers, input_len, mon
     settings = LSTMConfig(input_len=input_len, hidden_size=5, num_layers=num_layers, end_size=6, dropout=0.0)
     model = LSTM(settings).double()
     inputs = torch.randn(3, input_len, 4, dtype=torch.float64)
-
-    def by_torch():
-        sequence = inputs.transpose(0, 1).reshape(input_len, 12, 1)
-        _, (hidden, _) = model.lstm(model.input_projection(sequence))
-        return model.output_layer(torch.relu(model.hidden_layer(hidden[-1]))).view(3, 4, -1).transpose(1, 2)
-
-    expected = output_and_gradients(model, by_torch)
+    expected = output_and_gradients(model, lambda: model.forward_by_torch(inputs))
     for columns in (5, 12, 2048):
         monkeypatch.setattr(LSTM, "COLUMNS", columns)
         for one, other in zip(output_and_gradients(model, lambda: model(inputs)), expected, strict=True):

@@ -37,16 +37,21 @@ class LSTM(nn.Module):
         Returns:
             torch.Tensor: Normalised forecast ``[B, output_len, num_nodes]``.
         """
+        if inputs.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+            return self.forward_by_torch(inputs)
         batch_size, input_len, num_nodes = inputs.shape
         sequence = inputs.transpose(0, 1).reshape(input_len, 1, batch_size * num_nodes)
-        if inputs.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
-            layers = self._layers()
-            forecast = torch.cat([self._read_out(self._last_state(part, layers))
-                                  for part in sequence.split(self.COLUMNS, dim=2)])
-        else:
-            _, (hidden, _) = self.lstm(self.input_projection(sequence.transpose(1, 2)))
-            forecast = self._read_out(hidden[-1])
+        layers = self._layers()
+        forecast = torch.cat([self._read_out(self._last_state(part, layers))
+                              for part in sequence.split(self.COLUMNS, dim=2)])
         return forecast.view(batch_size, num_nodes, -1).transpose(1, 2)
+
+    def forward_by_torch(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Forecast by ``torch.nn.LSTM``: the same on any device, faster on a GPU."""
+        batch_size, input_len, num_nodes = inputs.shape
+        sequence = inputs.transpose(0, 1).reshape(input_len, batch_size * num_nodes, 1)
+        _, (hidden, _) = self.lstm(self.input_projection(sequence))
+        return self._read_out(hidden[-1]).view(batch_size, num_nodes, -1).transpose(1, 2)
 
     def _layers(self) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """Return W, U and the sum of the biases per layer, the projection taken into the first."""
