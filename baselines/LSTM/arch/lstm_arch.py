@@ -37,7 +37,7 @@ class LSTM(nn.Module):
         Returns:
             torch.Tensor: Normalised forecast ``[B, output_len, num_nodes]``.
         """
-        if inputs.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+        if inputs.device.type != "cpu" or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
             return self.forward_by_torch(inputs)
         batch_size, input_len, num_nodes = inputs.shape
         sequence = inputs.transpose(0, 1).reshape(input_len, 1, batch_size * num_nodes)
