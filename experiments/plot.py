@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     p = Parser(prog="experiments/plot.py", description=__doc__)
     p.add_argument("--dataset", required=True, nargs="+", metavar="NAME", help="the data set; several with --gains")
     p.add_argument("--out", type=Path, required=True, metavar="PNG", help="the picture to write")
-    p.add_argument("--metric", choices=("MAE", "RMSE", "MAPE"), default="MAE", help="what to draw (default: MAE)")
+    p.add_argument("--metric", choices=("MAE", "RMSE", "MAPE"), help="what to draw (default: MAE)")
     p.add_argument("--models", nargs="+", metavar="NAME", help="models to draw (default: all)")
     other = p.add_mutually_exclusive_group()
     other.add_argument("--settings", metavar="MODEL", help="draw validation error against the adapter's size instead")
@@ -35,6 +35,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
+    other = f"--gains {args.gains}" if args.gains else f"--settings {args.settings}" if args.settings else ""
+    for option in ["--models"] * bool(args.models) + ["--metric"] * (args.metric is not None):
+        if other:
+            raise UserError(f"{option}: only for error against horizon, not for {other}; leave it out")
     if args.gains is not None:
         from stlora_ext.plots.gains import plot_gains
         plot_gains(args.gains, {dataset: _rows(dataset, args.results) for dataset in args.dataset}, args.out)
@@ -55,7 +59,7 @@ def _draw_horizons(args: argparse.Namespace, dataset: str) -> None:
     if not rows:
         raise UserError(f"no records of {' or '.join(args.models)} on {dataset} under {args.results}: name "
                         f"models of python experiments/table.py --dataset {dataset}, or run them first")
-    plot_horizons(dataset, rows, args.metric, args.out)
+    plot_horizons(dataset, rows, args.metric or "MAE", args.out)
 
 
 def _rows(dataset: str, results: Path) -> list[Any]:

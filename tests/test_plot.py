@@ -55,5 +55,9 @@ def test_gains_of_several_data_sets_need_runs_that_pair(tmp_path, capsys):
     write([*seeds([20.0], dataset="ALONE")], tmp_path / "results")
     line = refusal(plot_command.main, ["--dataset", "MINE", "ALONE", *common], capsys)
     assert "no runs of LSTM+ on ALONE that pair" in line and "sweep.py --datasets ALONE --models LSTM LSTM+" in line
+    write(seeds([18.0], model="LSTM+", arm="plus", dataset="MINE", config_hash="other"), tmp_path / "results")
+    assert "several configurations" in refusal(plot_command.main, ["--dataset", "MINE", *common], capsys)
+    line = refusal(plot_command.main, ["--dataset", "CITY-H0", *common, "--metric", "RMSE"], capsys)
+    assert "--metric: only for error against horizon, not for --gains LSTM+" in line
     several = ["--dataset", "MINE", "ALONE", "--results", str(tmp_path / "results"), "--out", str(tmp_path / "x.png")]
     assert "expected one data set; several go with --gains" in refusal(plot_command.main, several, capsys)

@@ -28,7 +28,7 @@ def plot_gains(model: str, datasets: Mapping[str, Sequence[Row]], path: Path) ->
         path: PNG to write.
 
     Raises:
-        UserError: If a data set has no such pair of runs.
+        UserError: If a data set has no such pair of runs, or pairs of several configurations.
     """
     figure = Figure(figsize=(2 + 2.2 * len(datasets), 4.2), layout="constrained")
     axes = figure.add_subplot()
@@ -59,10 +59,22 @@ def plot_gains(model: str, datasets: Mapping[str, Sequence[Row]], path: Path) ->
 
 
 def compared(model: str, rows: Sequence[Row]) -> dict[str, Comparison]:
-    """Return a data set's comparisons of ``model``, trained jointly, by what they compare."""
+    """Return a data set's comparisons of ``model``, trained jointly, by what they compare.
+
+    Raises:
+        UserError: If runs of several configurations are there, of which a picture would show one.
+    """
     arms = [each for block in blocks(rows) if block.protocol == "joint" for each in block.comparisons]
     node_level = [each for each in beyond_control(rows) if each.plus.protocol == "joint"]
-    return {f"{each.plus.arm} against {each.base.arm}": each for each in arms + node_level if each.plus.model == model}
+    found: dict[str, Comparison] = {}
+    for each in (each for each in arms + node_level if each.plus.model == model):
+        label = f"{each.plus.arm} against {each.base.arm}"
+        if label in found:
+            raise UserError(f"{model}: runs of several configurations are there, {found[label].plus.config_hash} and "
+                            f"{each.plus.config_hash}, and a picture of gains shows one; keep them apart with "
+                            "--results DIR")
+        found[label] = each
+    return found
 
 
 def _described(dataset: str) -> str:

@@ -128,12 +128,11 @@ def corrected(arranged: Sequence[Block]) -> list[list[Optional[float]]]:
 
 def beyond_control(rows: Sequence[Row]) -> list[Comparison]:
     """Compare each "+" with its control and wide arms, which ran alike and hold nothing of a node's own."""
-    arms = ("control", "wide")
-    return [Comparison(f"{_label(plus, names)}, {plus.protocol}, minus {other.arm}", other, plus)
-            for names in [[name(row) for row in rows if row.arm == "plus"]]
-            for plus in rows if plus.arm == "plus"
-            for other in sorted((row for row in rows if row.arm in arms), key=lambda row: arms.index(row.arm))
-            if _alike(plus, other) and pairs(other, plus)]
+    adapted = [row for row in rows if row.arm == "plus"]
+    names = [name(row) for row in adapted]
+    return [Comparison(f"{_label(plus, names)}, {plus.protocol}, minus {arm}", other, plus)
+            for plus in adapted for arm in ("control", "wide") for other in rows
+            if other.arm == arm and _alike(plus, other) and pairs(other, plus)]
 
 
 def _alike(row: Row, other: Row) -> bool:
