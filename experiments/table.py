@@ -148,18 +148,22 @@ def recorded_datasets(results: Path) -> list[str]:
     Raises:
         UserError: If there are none.
     """
-    found = {path.parents[1].name for path in results.glob("*/*/*-*-*-*seed*.json")} - {PUBLISHED}
+    found = _with_records(results)
     if not found:
         published = f"; published ones: --results {results / PUBLISHED}" if (results / PUBLISHED).is_dir() else ""
         raise UserError(f"no records under {results}{published}: run python experiments/run.py -c "
                         "experiments/TINY/LSTM.py first, or name another folder with --results DIR")
-    return sorted(found)
+    return found
+
+
+def _with_records(results: Path) -> list[str]:
+    return sorted({path.parents[1].name for path in results.glob("*/*/*-*-*-*seed*.json")} - {PUBLISHED})
 
 
 def _elsewhere(dataset: str, results: Path) -> str:
     if (results / PUBLISHED / dataset).is_dir():
         return f"published ones: --results {results / PUBLISHED}"
-    found = sorted(p.name for p in results.glob("*") if p.is_dir() and p.name != PUBLISHED)
+    found = _with_records(results)
     if found and dataset not in found:
         return nearest(dataset, found)
     return f"run one first: python experiments/run.py -c experiments/{dataset}/LSTM.py"

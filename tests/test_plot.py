@@ -10,7 +10,7 @@ from stlora_ext.plots.gains import compared
 from stlora_ext.records.store import read_records
 from stlora_ext.tables.rows import table_rows
 from tests.commands import refusal
-from tests.table_records import seeds, write
+from tests.table_records import record, seeds, write
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,9 @@ def test_gains_of_several_data_sets_need_runs_that_pair(tmp_path, capsys):
     found = compared("LSTM+", table_rows(read_records(tmp_path / "results", "MINE"), []))
     assert {label: each.test.mean for label, each in found.items()} == pytest.approx(
         {"plus against base": -2.0 - 0.1 / 3, "control against base": -1 / 3, "plus against control": -1.7})
-    write([*seeds([20.0], dataset="ALONE")], tmp_path / "results")
+    line = refusal(plot_command.main, ["--dataset", "MINE", *common, "--gains", "LSTMM+"], capsys)
+    assert "no records of LSTMM+ on MINE: did you mean 'LSTM+'" in line
+    write([record("LSTM+", arm="plus", dataset="ALONE")], tmp_path / "results")
     line = refusal(plot_command.main, ["--dataset", "MINE", "ALONE", *common], capsys)
     assert "no runs of LSTM+ on ALONE that pair" in line and "sweep.py --datasets ALONE --models LSTM LSTM+" in line
     write(seeds([18.0], model="LSTM+", arm="plus", dataset="MINE", config_hash="other"), tmp_path / "results")

@@ -7,7 +7,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from stlora_ext.data.catalog import CATALOG
-from stlora_ext.errors import UserError
+from stlora_ext.errors import UserError, nearest
 from stlora_ext.files import atomic_path
 from stlora_ext.tables.blocks import Comparison, beyond_control, blocks
 from stlora_ext.tables.paired import paired_test
@@ -28,7 +28,7 @@ def plot_gains(model: str, datasets: Mapping[str, Sequence[Row]], path: Path) ->
         path: PNG to write.
 
     Raises:
-        UserError: If a data set has no such pair of runs, or pairs of several configurations.
+        UserError: If a data set has no such model or pair of runs, or pairs of several configurations.
     """
     figure = Figure(figsize=(2 + 2.2 * len(datasets), 4.2), layout="constrained")
     axes = figure.add_subplot()
@@ -38,6 +38,9 @@ def plot_gains(model: str, datasets: Mapping[str, Sequence[Row]], path: Path) ->
     colours = dict(zip(labels, matplotlib.color_sequences["petroff10"], strict=False))
     for place, (dataset, comparisons) in enumerate(found.items()):
         if not comparisons:
+            models = {row.model for row in datasets[dataset]}
+            if model not in models:
+                raise UserError(f"no records of {model} on {dataset}: {nearest(model, sorted(models))}")
             raise UserError(f"no runs of {model} on {dataset} that pair with another arm's: run "
                             f"python experiments/sweep.py --datasets {dataset} --models {model.removesuffix('+')} "
                             f"{model} --arms plus control first")
