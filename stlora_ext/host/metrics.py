@@ -28,7 +28,7 @@ class _MaskedMAE(torch.autograd.Function):
     def forward(ctx: FunctionCtx, prediction: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         there = _numbers(mask)
         error = torch.sub(prediction, targets, out=prediction.new_empty(prediction.shape)).mul_(there)  # contiguous
-        count = there.sum().clamp_(min=1)
+        count = torch.count_nonzero(mask).clamp_(min=1)  # faster than a sum on a CPU
         ctx.save_for_backward(error, count)
         return error.abs().sum() / count
 
