@@ -29,6 +29,11 @@ from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
 GROWTH = (50, 170, 307, 883)
 CEILINGS = {"AGCRN": (64, 195), "STGCN": (64, 44), "GWNet": (64, 230), "D2STGNN": (64, 352), "STAE": (16, 344)}
 DEFAULT_BATCH = 64
+COLUMNS = [["model", "Model", "{}"], ["nodes", "Nodes", "{}"], ["batch", "Batch", "{}"],
+           ["seconds", "Step, s", "{:.2f}"], ["c", "c, GFLOP/s", "{:.0f}"], ["product", "Step, s x c", "{:.0f}"],
+           ["ceiling_percent", "Share of c, %", "{:.0f}"], ["peak_mib", "Memory, MiB", "{:,.0f}"],
+           ["parameters", "Parameters", "{:,}"], ["plus_parameters_percent", '"+" adds, %', "{:+.1f}"],
+           ["plus_percent", '"+" takes longer by, %', "{:+.1f}"]]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -77,7 +82,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
                   f"{row['plus_seconds']:11.3f}{row['plus_percent']:+8.1f}%", flush=True)
     if args.out:
         from stlora_ext.files import write_json
-        write_json(args.out, {"git_commit": git_commit(), "rows": rows})
+        write_json(args.out, {"git_commit": git_commit(), "columns": COLUMNS, "rows": rows})
 
 
 def measure(name: str, nodes: int, steps: int, gpus: str) -> dict[str, Any]:
@@ -106,13 +111,15 @@ def measure(name: str, nodes: int, steps: int, gpus: str) -> dict[str, Any]:
             if turn:  # the first turn warms up
                 times[model].append(seconds)
     median = {model: statistics.median(values) for model, values in times.items()}
+    parameters, with_adapter = (sum(p.numel() for p in module.parameters()) for module in models.values())
     c = 2 * 2048 ** 3 / median["product"] / 1e9
     quartiles = statistics.quantiles(times[name], n=4) if len(times[name]) > 1 else [median[name]] * 3
     peak = (torch.cuda.max_memory_allocated(device) / 2 ** 20 if gpus
             else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     return {"model": name, "nodes": nodes, "batch": batch, "seconds": median[name], "c": c, "product": median[name] * c,
             "spread": quartiles[2] - quartiles[0], "ceiling_percent": 100 * flops / 1e9 / (median[name] * c),
-            "peak_mib": peak, "plus_seconds": median[f"{name}+"],
+            "peak_mib": peak, "parameters": parameters,
+            "plus_parameters_percent": 100 * (with_adapter / parameters - 1), "plus_seconds": median[f"{name}+"],
             "plus_percent": 100 * (median[f"{name}+"] / median[name] - 1), "times": times,
             **{key: value for key, value in provenance(device, None).items() if key in ("hardware", "threads")}}
 

@@ -103,7 +103,8 @@ def rebuild(key: RunKey, configuration: dict[str, Any], source: str) -> Experime
             training=TrainingSettings(**checked(TrainingSettings, configuration["training"])),
             model_settings=checked(exp.backbone.config, configuration["model"], "model."))
     except UserError as error:
-        raise UserError(f"{source}: {error} It was written by another version: repeat the run") from None
+        raise UserError(f"{source}: {error} It was written by another version (repeat the run), or with a backbone of "
+                        "your own (register it in experiments/models.py)") from None
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{source} is damaged ({type(error).__name__}: {error}): put back a whole copy, or repeat the "
                         "run") from None

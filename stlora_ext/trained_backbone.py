@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Optional
 
+import torch
+
 from stlora_ext.data.prepared import fingerprint
 from stlora_ext.errors import UserError
 from stlora_ext.experiment import Experiment
@@ -20,19 +22,24 @@ def weights_hash(path: Path) -> str:
     """Return the hash of the weights in a trained backbone's checkpoint.
 
     Raises:
-        UserError: If the checkpoint is absent, damaged, or one with an adapter.
+        UserError: If the checkpoint is absent, damaged, one with an adapter, or of a model that saw other inputs.
     """
-    state = load_checkpoint(path).get("model_state_dict")
+    content = load_checkpoint(path)
+    state, stats = content.get("model_state_dict"), content.get("scaler_stats")
     if not state:
         raise UserError(f"checkpoint {path} holds no model: expected the model.pt of a finished base run")
     if any(name.startswith("adapter.") for name in state):
         raise UserError(f"checkpoint {path} carries an adapter already: expected the model.pt of a finished base run")
+    if isinstance(stats, dict) and any(torch.is_tensor(stat) and stat.numel() > 1 for stat in stats.values()):
+        raise UserError(f"checkpoint {path} was trained on readings normalised sensor by sensor, as in stock BasicTS: "
+                        "expected one mean and std for all; train the base run here (--train-backbone)")
     return fingerprint({name: tensor.numpy() for name, tensor in state.items()})
 
 
 def backbone_key(path: Path) -> Optional[RunKey]:
     """Return the key of the run that wrote ``path``, by the record beside its folder; None without one."""
-    record = path.parent.with_name(f"{path.parent.name}.json")
+    folder = path.resolve().parent
+    record = folder.with_name(f"{folder.name}.json")
     return RunKey(**read_record(record)["key"]) if record.exists() else None
 
 

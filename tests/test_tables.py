@@ -177,7 +177,7 @@ def test_all_tests_of_a_table_are_one_family():
     first, second = sorted(p for p in tests if p is not None)
     expected = {None: None, first: 2 * first, second: max(2 * first, second)}
     assert [p for ps in corrected(arranged) for p in ps] == [expected[p] for p in tests]
-    assert "over the 2 tests of this table" in markdown(records)
+    assert "over the 2 tests of \"+\" minus base in this table" in markdown(records)
 
 
 def test_a_plus_is_compared_with_the_arms_that_hold_nothing_of_a_nodes_own():

@@ -47,7 +47,8 @@ def _on_differences(arranged: Sequence[Block]) -> list[str]:
              "adapter helps."]
     if tests:
         texts.append("Average MAE: two-sided paired t-test and the 95 % confidence interval of the mean difference; "
-                     f"Holm's correction over the {f'{tests} tests' if tests > 1 else 'one test'} of this table.")
+                     f"Holm's correction over the {f'{tests} tests' if tests > 1 else 'one test'} of \"+\" minus base "
+                     "in this table.")
     if any(each.test.p is None for each in comparisons):
         texts.append("p n/a: one pair, or differences without any spread, can't be tested.")
     if any(each.test.wilcoxon is not None for each in comparisons):

@@ -140,7 +140,8 @@ ROWS = (
     record("another data set", rewrite(lambda r: r["key"].update(dataset="QUIK")), "data set 'QUIK' is not in"),
     record("no settings of the model", rewrite(lambda r: r["configuration"].pop("model")), "(KeyError: 'model')"),
     record("an unknown setting", rewrite(lambda r: r["configuration"]["training"].update(lrr=1)),
-           "unknown key 'lrr': did you mean 'lr'? It was written by another version: repeat the run"),
+           "unknown key 'lrr': did you mean 'lr'? It was written by another version (repeat the "
+           "run), or with a backbone of your own (register it in experiments/models.py)"),
     record("another size", rewrite(lambda r: r["configuration"]["model"].update(hidden_size=32)),
            "the model expects", "is of another configuration"),
     record("other data", rewrite(lambda r: r["data"].update(fingerprint="sha256:0")), "is of other data (sha256:0, "),

@@ -18,7 +18,7 @@ from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.files import backbone_hash
 from stlora_ext.lora.runner import STLoRARunner
 from stlora_ext.resolve import host_config
-from tests.commands import refusal
+from tests.commands import ROOT, refusal
 
 FAST = {"num_epochs": 1, "model.hidden_size": 8, "model.end_size": 16}
 
@@ -163,3 +163,16 @@ def test_a_checkpoint_with_adapter_is_no_backbone(tiny_data, tmp_path, capsys):
     line = refusal(run_command.main, ["-c", "experiments/TINY/LSTM_LoRA.py", "--data", tiny_data, "--protocol", "adapt",
                                       "--from", model], capsys)
     assert "carries an adapter already" in line
+
+
+def test_a_named_backbone_that_saw_other_inputs_is_refused(tiny_data, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    stats = {"mean": torch.zeros(1, 12), "std": torch.ones(1, 12)}
+    torch.save({"model_state_dict": {"x": torch.zeros(1)}, "scaler_stats": stats}, "stock.pt")
+    torch.save({"model_state_dict": {"x": torch.zeros(1)}}, "unknown.pt")  # in the working folder: its parent is "."
+    arguments = ["-c", ROOT / "experiments" / "TINY" / "LSTM_LoRA.py", "--data", tiny_data, "--protocol", "adapt",
+                 "--dry-run", "--from"]
+    line = refusal(run_command.main, [*arguments, "stock.pt"], capsys)
+    assert "stock.pt was trained on readings normalised sensor by sensor" in line
+    run_command.main([str(argument) for argument in [*arguments, "unknown.pt"]])
+    assert "adapt-plus" in capsys.readouterr().out
