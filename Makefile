@@ -1,6 +1,6 @@
 # make env    the environment in .venv (make env HERE=1: complete the active one)
 # make demo   environment, a simulated city, LSTM with and without ST-LoRA over two seeds; table, picture, report
-# make test   environment and tests
+# make test   environment and tests, two files side by side (JOBS=1: one)
 # make lint   environment and ruff
 
 PYTHON ?= python3
@@ -25,8 +25,9 @@ demo: env
 	$(RUN) experiments/plot.py --dataset CITY --results results/demo --models LSTM LSTM+ --out results/demo/CITY.png
 	$(RUN) experiments/report.py --dataset CITY --results results/demo --out results/demo/report.html
 
+JOBS ?= 2
 test: env
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n $(JOBS) --dist loadfile
 
 lint: env
 	$(RUN) -m ruff check .

@@ -114,8 +114,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Prepare one data set and print its summary."""
     args = parser().parse_args(argv)
     recipe = recipe_for(args)
-    origin = args.raw.resolve().name
     series = read_raw(args.raw, recipe.channel, args.time_format)
+    origin = args.raw.resolve().name  # not before it is known to be there: a link to itself can't be resolved
     check_shape(series, recipe, origin)
     set_ids(series, args.ids, origin)
     files = [args.raw.resolve(), *add_graph(series, args), *([] if args.ids is None else [args.ids])]

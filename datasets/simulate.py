@@ -9,6 +9,7 @@ At --heterogeneity 0 every node follows one law, so no node-specific correction 
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from preparation.series import Series
 from preparation.summary import report
 from preparation.timeline import check_interval, regular_times
 from preparation.writer import build, write
+from simulation.memory import check_memory
 from simulation.raw_file import write_raw_file
 from simulation.traffic import simulate
 
@@ -32,6 +34,7 @@ from stlora_ext.errors import UserError
 DATASETS = Path(__file__).resolve().parent
 _MONDAY = "2024-01-01"
 _TRAIN_RATIO = 0.6
+_RANGES = {"nodes": (3, 1_000_000), "days": (1, 36_500), "seed": (0, math.inf)}
 _DEFAULTS = {"heterogeneity": 0.5, "seed": 0, "interval": 5}
 
 
@@ -58,11 +61,12 @@ def check_ranges(args: argparse.Namespace) -> None:
     Raises:
         UserError: If one is out of range.
     """
-    lowest = {"nodes": 3, "days": 1, "seed": 0}
-    for option, least in lowest.items():
+    for option, (least, most) in _RANGES.items():
         value = getattr(args, option)
         if value is not None and value < least:
             raise UserError(f"--{option} {value}: expected {least} or more")
+        if value is not None and value > most:
+            raise UserError(f"--{option} {value}: expected at most {most}")
     if args.heterogeneity is not None and not 0 <= args.heterogeneity <= 1:
         raise UserError(f"--heterogeneity {args.heterogeneity}: expected 0 (one law for all nodes) to 1")
     if args.interval is not None:
@@ -118,6 +122,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = complete(args)
     root = DATASETS if args.data is None else args.data
     num_steps = args.days * 1440 // args.interval
+    check_memory(args.nodes, num_steps, args.interval)
     traffic = simulate(args.nodes, num_steps, args.interval, args.heterogeneity, args.seed)
     series = Series(traffic.flow, times=regular_times(np.datetime64(_MONDAY), num_steps, args.interval),
                     interval=args.interval, graph=traffic.graph, null_val=0.0,

@@ -104,7 +104,7 @@ def workers(args: argparse.Namespace) -> tuple[list[str], int]:
     """
     gpus = args.gpus.split(",") if args.gpus else [""] * (args.jobs or 1)
     if args.gpus:
-        if not all(gpu.isdigit() for gpu in gpus) or len(set(gpus)) < len(gpus):
+        if not all(gpu.isascii() and gpu.isdigit() for gpu in gpus) or len(set(gpus)) < len(gpus):
             raise UserError(f"--gpus {args.gpus}: expected numbers of GPUs such as 0,1, each once")
         if args.jobs is not None:
             raise UserError(f"--jobs {args.jobs}: each GPU of --gpus runs one cell at a time; leave --jobs out")

@@ -9,6 +9,7 @@ the sensors, its graph feeds the models that use one.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,8 +51,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
     if args.output.is_dir():
         raise UserError(f"--output {args.output} is a folder: name the file, such as {args.output / 'forecast.csv'}")
-    if args.input.resolve() == args.output.resolve():
-        raise UserError(f"--output {args.output} is the input: name another file, the readings are kept")
+    _refuse_its_own_files(args)
     model, stats, meta, bf16 = _open(args)
     values, times = read_recent(args.input, meta, args.time_format)
     prediction = forecast(model, stats, meta, values, stamps(times), bf16)
@@ -60,6 +60,16 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         table.to_csv(temporary)
     print(f"{args.output}: {meta.output_len} steps of {meta.interval} minutes x {meta.num_nodes} sensors, "
           f"{table.index[0]} to {table.index[-1]}")
+
+
+def _refuse_its_own_files(args: argparse.Namespace) -> None:
+    """Refuse an output that would replace what the forecast is made from."""
+    read = {"the input": args.input, "the record or adapter": args.path, "the backbone": args.backbone}
+    for what, path in read.items():
+        if path is not None and os.path.realpath(path) == os.path.realpath(args.output):
+            raise UserError(f"--output {args.output} is {what}: name another file, this one is kept")
+    if args.output.suffix in (".pt", ".safetensors", ".json"):
+        raise UserError(f"--output {args.output} ends like a checkpoint, an adapter or a record: name a .csv")
 
 
 def _open(args: argparse.Namespace):

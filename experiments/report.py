@@ -53,6 +53,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
     if args.out.is_dir():
         raise UserError(f"--out {args.out} is a folder: name the page, such as {args.out / 'report.html'}")
+    if args.out.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"--out {args.out}: a page's name ends in .html")
     datasets = recorded_datasets(args.results) if args.dataset is None else list(dict.fromkeys(args.dataset))
     if args.nodes is not None and len(datasets) > 1:
         raise UserError(f"--nodes {' '.join(args.nodes)}: nodes belong to one data set, name it with --dataset")

@@ -71,7 +71,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.seeds:
         overrides["seeds"] = [seed for seeds in args.seeds for seed in seeds]
     exp = exp.override(overrides)
-    if args.protocol or args.backbone_from:
+    if args.protocol or args.backbone_from is not None:
         exp = exp.with_protocol(args.protocol or exp.protocol, args.backbone_from)
     if args.arm:
         exp = exp.with_arm(args.arm)

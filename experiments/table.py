@@ -178,7 +178,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     _refuse_unused(args, settings=True)
     if not args.update.is_file():
         raise UserError(f"document {args.update} does not exist")
-    text = updated(args.update.read_text(encoding="utf-8"))
+    try:
+        text = args.update.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"document {args.update} is no text in UTF-8 ({error}): save it as such") from None
+    text = updated(text)
     with atomic_path(args.update) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -47,7 +47,8 @@ def read_origin(path: Path) -> AdapterOrigin:
     try:
         key, configuration = checked_key(origin["key"]), origin["configuration"]
         for statistic in ("mean", "std"):
-            torch.tensor(scaler[statistic], dtype=torch.float32)
+            if torch.tensor(scaler[statistic], dtype=torch.float32).dim():
+                raise ValueError(f"{statistic} is {scaler[statistic]!r}, expected a number")
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise UserError(f"adapter file {path} is damaged (its origin or scaler: {error}): put back a whole "
                         "copy") from None

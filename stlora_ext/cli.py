@@ -10,6 +10,7 @@ from typing import NoReturn, Optional
 from stlora_ext.errors import UserError
 
 MOST_NUMBERS = 1000  # in one range
+LARGEST = 10 ** 6  # of what is counted: epochs, threads, processes, nodes
 
 
 class Parser(argparse.ArgumentParser):
@@ -49,6 +50,14 @@ def command(main: Callable[[Optional[Sequence[str]]], None]) -> NoReturn:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except MemoryError as error:
+        print(f"error: not enough memory ({error or 'of this process'}): ask for less, or use a machine that has more",
+              file=sys.stderr)
+        sys.exit(1)
+    except UnicodeError as error:
+        print(f"error: {error}: name files in UTF-8, and run where the terminal takes it (PYTHONIOENCODING=utf-8)",
+              file=sys.stderr)
+        sys.exit(2)
     except OSError as error:
         what = error.strerror or str(error) or type(error).__name__
         where = f": {error.filename}" if error.filename else ""
@@ -67,15 +76,20 @@ def _thread_failed(args: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(args)
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
 def positive(text: str) -> int:
-    """Parse a whole number of at least 1.
+    """Parse a whole number from 1 to ``LARGEST``.
 
     Raises:
         argparse.ArgumentTypeError: On anything else.
     """
-    if text.isdigit() and int(text) > 0:
+    if _is_number(text) and 0 < int(text) <= LARGEST:
         return int(text)
-    raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
+    raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1" if not _is_number(text)
+                                     or int(text) < 1 else f"'{text}' is more than {LARGEST:,}")
 
 
 def int_range(text: str) -> list[int]:
@@ -85,9 +99,9 @@ def int_range(text: str) -> list[int]:
         argparse.ArgumentTypeError: On anything else.
     """
     first, dash, last = text.partition("-")
-    if first.isdigit() and (not dash or last.isdigit()):
+    if _is_number(first) and (not dash or _is_number(last)):
         numbers = range(int(first), int(last if dash else first) + 1)
-        if len(numbers) > MOST_NUMBERS:
+        if numbers.stop - numbers.start > MOST_NUMBERS:
             raise argparse.ArgumentTypeError(f"'{text}' names more than {MOST_NUMBERS} numbers: expected a shorter "
                                              "range such as 0-4")
         if numbers:

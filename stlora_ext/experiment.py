@@ -6,10 +6,12 @@ from typing import Any, Literal, Optional
 
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.records.store import refuse_bad_name
 from stlora_ext.registry import Backbone, get_backbone
 from stlora_ext.settings import TrainingSettings, checked, field_names
 
 DEFAULT_SEEDS = (0, 1, 2, 3, 4)
+LARGEST_SEED = 2 ** 32 - 1  # that numpy takes
 ARMS = ("base", "plus", "control", "wide")
 PROTOCOLS = ("joint", "adapt")
 # The benchmark's adapter: the best validation error among the settings that add at most 1 % to AGCRN at 170 nodes
@@ -83,7 +85,7 @@ class Experiment:
         if self.protocol == "fitted":
             training = _without_training(training)
         return replace(
-            self, seeds=tuple(values.get("seeds", self.seeds)), adapter=adapter, training=training,
+            self, seeds=checked_seeds(values.get("seeds", self.seeds)), adapter=adapter, training=training,
             model_settings={**self.model_settings, **checked(self.backbone.config, groups["model"], "model.")})
 
     def with_arm(self, arm: str) -> "Experiment":
@@ -125,6 +127,18 @@ class Experiment:
         return [name for name in field_names(self.backbone.config) if name not in DERIVED]
 
 
+def checked_seeds(seeds: Any) -> tuple[int, ...]:
+    """Return ``seeds`` as a tuple.
+
+    Raises:
+        UserError: If they aren't whole numbers that a generator takes, at least one.
+    """
+    if not isinstance(seeds, (list, tuple, range)) or not seeds \
+            or not all(type(seed) is int and 0 <= seed <= LARGEST_SEED for seed in seeds):
+        raise UserError(f"seeds={seeds!r}: expected whole numbers from 0 to {LARGEST_SEED}, such as [0, 1, 2]")
+    return tuple(seeds)
+
+
 def _without_training(training: TrainingSettings) -> TrainingSettings:
     # What a fitted model ignores must not set its runs apart.
     kept = ("input_len", "output_len", "eval_batch_size", "bf16")
@@ -145,6 +159,7 @@ def experiment(dataset: str, model: str, *, model_settings: Optional[Mapping[str
     Raises:
         UserError: On an unknown name or a value of another type.
     """
+    refuse_bad_name(dataset)
     backbone = get_backbone(model)
     base = Experiment(dataset, model, backbone.training, protocol="fitted" if backbone.fitted else "joint")
     if model.endswith("+"):

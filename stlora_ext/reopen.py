@@ -13,7 +13,7 @@ from stlora_ext.experiment import ARMS, Experiment, experiment
 from stlora_ext.host.checkpoint import load_checkpoint, load_weights
 from stlora_ext.lora.predictor import STLoRAConfig
 from stlora_ext.records.key import RunKey
-from stlora_ext.records.store import read_record
+from stlora_ext.records.store import read_whole_record
 from stlora_ext.resolve import build_model
 from stlora_ext.settings import TrainingSettings, checked
 
@@ -69,11 +69,7 @@ def find_run(path: Path, results: Path) -> FinishedRun:
                             "--results DIR")
     else:
         record_path = path
-    record = read_record(record_path)
-    for name in ("test", "data", "configuration", "provenance"):
-        if not isinstance(record[name], dict):
-            raise UserError(f"record {record_path} is damaged ('{name}' is a {type(record[name]).__name__}, expected "
-                            "an object): put back a whole copy, or delete it and repeat the run")
+    record = read_whole_record(record_path, figures=False)
     key = RunKey(**record["key"])
     exp = rebuild(key, record["configuration"], f"record {record_path}")
     places = (path,) if path.suffix == ".pt" else tuple(dict.fromkeys(

@@ -54,17 +54,21 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
         UserError: If the architecture refuses its settings or the data set, for instance for want of a graph.
     """
     _check_graph(exp, meta, data_dir / meta.name / "graph.npz")
+    negative = next((name for name, value in exp.model_settings.items() if type(value) is int and value < 0), None)
+    if negative is not None:
+        raise UserError(f"{exp.dataset}/{exp.model} can't be built with these settings (model.{negative} is negative): "
+                        "correct those of the model, --set model.NAME=VALUE")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Initializing zero-element tensors")  # a width of 0 learns nothing
             backbone = exp.backbone.arch(model_config(exp, meta, data_dir))
+            model = backbone if exp.adapter is None else attach(backbone, adapter_config(exp, meta), meta.num_nodes)
     except ValueError as error:
         raise UserError(f"{exp.dataset}/{exp.model}: {error}") from None
     except (RuntimeError, TypeError, ArithmeticError, AssertionError, IndexError, UserWarning) as error:
         raise UserError(f"{exp.dataset}/{exp.model} can't be built with these settings ({type(error).__name__}: "
                         f"{str(error).splitlines()[0] if str(error) else 'no reason given'}): correct those of the "
-                        "model, --set model.NAME=VALUE") from None
-    model = backbone if exp.adapter is None else attach(backbone, adapter_config(exp, meta), meta.num_nodes)
+                        "model, --set model.NAME=VALUE, or of the adapter, --set adapter.NAME=VALUE") from None
     if exp.protocol == "adapt":
         model.freeze_backbone()
     return model

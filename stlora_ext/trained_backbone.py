@@ -5,10 +5,9 @@ from typing import Optional
 
 import torch
 
-from stlora_ext.data.prepared import fingerprint
 from stlora_ext.errors import UserError
 from stlora_ext.experiment import Experiment
-from stlora_ext.host.checkpoint import load_checkpoint
+from stlora_ext.host.checkpoint import load_checkpoint, weights_fingerprint
 from stlora_ext.records.key import RunKey
 from stlora_ext.records.store import read_record
 
@@ -33,7 +32,7 @@ def weights_hash(path: Path) -> str:
     if isinstance(stats, dict) and any(torch.is_tensor(stat) and stat.numel() > 1 for stat in stats.values()):
         raise UserError(f"checkpoint {path} was trained on readings normalised sensor by sensor, as in stock BasicTS: "
                         "expected one mean and std for all; train the base run here (--train-backbone)")
-    return fingerprint({name: tensor.numpy() for name, tensor in state.items()})
+    return weights_fingerprint(state)
 
 
 def backbone_key(path: Path) -> Optional[RunKey]:

@@ -11,7 +11,10 @@ import os
 import sys
 from typing import Optional
 
+from stlora_ext.errors import UserError
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+MOST_THREADS = 1024
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = 1 << 30, (1 << 31) - 1
 # The same settings for a process that doesn't call apply_tuning().
 TUNED_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000",
@@ -45,8 +48,14 @@ def apply_tuning(enabled: bool = True) -> bool:
 
 
 def set_threads(threads: Optional[int]) -> int:
-    """Set torch's intra-op threads (default: torch's own choice) and return the number in force."""
+    """Set torch's intra-op threads (default: torch's own choice) and return the number in force.
+
+    Raises:
+        UserError: If ``threads`` is more than any machine has.
+    """
     import torch
+    if threads is not None and threads > MOST_THREADS:
+        raise UserError(f"--threads {threads}: expected at most {MOST_THREADS}")
     if threads is not None:
         torch.set_num_threads(threads)
     return torch.get_num_threads()

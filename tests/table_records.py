@@ -22,9 +22,9 @@ def record(model="LSTM", seed=0, mae=20.0, config_hash=None, fingerprint="sha256
         "data": {"fingerprint": fingerprint, "interval": interval, "windows": {"test": 9}, "num_nodes": num_nodes,
                  "num_steps": 16992},
         "configuration": {"training": {"lr": lr, "num_epochs": epochs}, "model": {},
-                          **({} if arm == "base" else {"adapter": {}})},
+                          **({} if arm == "base" else {"adapter": {"sharing": "embedding"}})},
         "training": {"epochs": epochs, "history": []},
-        "parameters": {"adapter": adapter, "adapter_percent": adapter / 100 or None},
+        "parameters": {"backbone": 100, "adapter": adapter, "adapter_percent": adapter / 100 or None},
         "provenance": {},
     }
 

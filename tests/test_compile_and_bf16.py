@@ -73,7 +73,8 @@ def test_a_run_may_change_between_compiled_and_plain_at_an_interruption(tmp_path
 
 @needs_compiler
 def test_a_compiled_run_has_the_plain_runs_key_and_says_so(tiny_data, tmp_path):
-    exp = experiment("TINY", "LSTM+", model_settings=SMALL["LSTM"], num_epochs=1)
+    # One batch per split: a batch of another size is compiled anew.
+    exp = experiment("TINY", "LSTM+", model_settings=SMALL["LSTM"], num_epochs=1, batch_size=5000, eval_batch_size=5000)
     meta = load_meta(tiny_data, "TINY")
     records = [run_cell(exp, meta, 0, Place(tiny_data, tmp_path / str(compiled), compiled=compiled))[0]
                for compiled in (False, True)]

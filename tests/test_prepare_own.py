@@ -210,6 +210,17 @@ def test_a_damaged_folder_is_refused_by_name(tmp_path, file, text):
     assert "BROKEN" in refusal(tmp_path, folder) or "train_data.npy" in refusal(tmp_path, folder)
 
 
+def test_a_folder_of_ours_with_a_null_value_beyond_float32_is_damaged(tmp_path):
+    times, values = table()
+    root, _ = run(tmp_path, write_csv(tmp_path / "raw.csv", times, values, cells={(5, "east"): ""}))
+    source = (root / "MINE").rename(tmp_path / "MINE")
+    meta = json.loads((source / "meta.json").read_text())
+    meta["regular_settings"]["null_val"] = 1e39
+    (source / "meta.json").write_text(json.dumps(meta))
+    message = refusal(tmp_path, source)
+    assert "is damaged" in message and "null_val is 1e+39" in message
+
+
 def test_an_original_is_never_overwritten_by_its_own_preparation(tmp_path):
     folder = tmp_path / "out" / "STOCK"
     folder.mkdir(parents=True)

@@ -140,5 +140,5 @@ def test_an_adapter_file_says_which_tensor_is_wrong_and_what_was_expected(tmp_pa
         load_adapter(model.backbone, path)
     del described["num_nodes"]
     save_file(tensors, path, metadata={"stlora": json.dumps(described)})
-    with pytest.raises(UserError, match="is damaged \\(no 'num_nodes'\\)"):
+    with pytest.raises(UserError, match="is damaged \\(no good 'num_nodes'\\)"):
         load_adapter(model.backbone, path)

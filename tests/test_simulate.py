@@ -1,6 +1,7 @@
 """Simulated traffic: deterministic, plausible, and of one law exactly where heterogeneity is 0."""
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import prepare
@@ -12,6 +13,7 @@ from simulation.traffic import simulate as make
 
 from stlora_ext.data.prepared import load_meta, load_split
 from stlora_ext.errors import UserError
+from tests import commands
 from tests.graphs import load_adjacency
 
 
@@ -51,6 +53,24 @@ def test_a_named_size_is_not_overridden(tmp_path, option):
 def test_arguments_out_of_range_are_refused(tmp_path, monkeypatch, argv):
     monkeypatch.chdir(tmp_path)
     refusal(*argv)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("argv", "said"), [
+    (("MINE", "--nodes", 10**12, "--days", 1000), "--nodes 1000000000000: expected at most 1000000"),
+    (("MINE", "--nodes", 5, "--days", "9" * 20), "--days 99999999999999999999: expected at most 36500"),
+    (("PEMS08", "--raw-file", "x.npz", "--days", "9" * 15), "--days 999999999999999: expected at most 36500"),
+    (("MINE", "--nodes", 10**6, "--days", 36500), "10512000 steps of 1000000 nodes need 42,068.7 GB")])
+def test_what_nobody_can_hold_is_one_line(tmp_path, argv, said):
+    data = () if "--raw-file" in argv else ("--data", tmp_path)
+    argv = [tmp_path / part if part == "x.npz" else part for part in argv]
+    assert said in commands.refused(commands.run("datasets/simulate.py", *argv, *data))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_raw_file_of_more_days_than_memory_holds_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=10**8))
+    assert "need 0.2 GB of memory, 0.1 GB are free" in refusal("PEMS08", "--raw-file", tmp_path / "x.npz", "--days", 50)
     assert not list(tmp_path.iterdir())
 
 

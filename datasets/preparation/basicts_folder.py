@@ -8,7 +8,7 @@ from typing import Any, Optional
 import numpy as np
 
 from preparation.arrays import open_npy, pick_channel
-from preparation.series import Series, to_float32
+from preparation.series import Series, in_float32, to_float32
 from stlora_ext.data.prepared import SPLITS, load_meta, load_split
 from stlora_ext.errors import UserError
 
@@ -51,7 +51,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _null_val(settings: Any, key: str) -> Optional[float]:
     value = settings.get(key, math.nan) if isinstance(settings, dict) else math.nan
     number = math.nan if value is None else float(value)
-    if math.isinf(number):
+    if not in_float32(number):
         raise ValueError(f"{key} is {value}")
     return number
 
@@ -88,14 +88,12 @@ def _read_110(folder: Path, meta: dict[str, Any], channel: Optional[int]) -> Ser
 
 def _read_ours(folder: Path) -> Series:
     meta = load_meta(folder.parent, folder.name)
-    if meta.name != folder.name:
-        raise UserError(f"{folder}: its meta.json describes another data set: give the folder its own name back")
     overlap = meta.input_len + meta.output_len - 1
     splits = [load_split(folder.parent, meta, split) for split in SPLITS]
     values, stamps = (np.concatenate([split[part][overlap if index else 0:] for index, split in enumerate(splits)])
                       for part in (0, 1))
-    series = Series(to_float32(values, folder.name), interval=meta.interval, null_val=meta.null_val,
-                    sensor_ids=meta.sensor_ids)
+    series = Series(to_float32(values, folder.name), interval=meta.interval,
+                    null_val=_null_val({"null_val": meta.null_val}, "null_val"), sensor_ids=meta.sensor_ids)
     _set_calendar(series, stamps[:, 0], stamps[:, 1])
     series.times = series.times + (np.datetime64(meta.start, "us") - series.times[0])
     series.nominal = False

@@ -59,14 +59,21 @@ def _read_csv(path: Path, num_nodes: int, sensor_ids: Optional[list[str]]) -> Gr
     header = [cell.strip().lower() for cell in rows[0]] if rows else []
     if header[:2] == ["from", "to"]:
         return _read_edges(path.name, header, rows[1:], num_nodes, sensor_ids)
-    matrix = np.empty((len(rows), len(header)))
-    for index, row in enumerate(rows):
+    matrix = []
+    for line, row in enumerate(rows, start=1):
         try:
-            matrix[index] = [float(cell) for cell in row]
+            matrix.append(_numbers(row, len(header)))
         except ValueError:
-            raise UserError(f"{path.name}, line {index + 1}: not {len(header)} numbers. Expected edges with the header "
+            raise UserError(f"{path.name}, line {line}: not {len(header)} numbers. Expected edges with the header "
                             "from,to[,weight][,distance], or a matrix of numbers without a header") from None
-    return graph_from_matrix(matrix, num_nodes, path.name)
+    return graph_from_matrix(np.array(matrix).reshape(len(rows), len(header)), num_nodes, path.name)
+
+
+def _numbers(row: list[str], width: int, first: int = 0) -> np.ndarray:
+    """Return the cells from ``first`` on; a ValueError where one is no number or the row isn't ``width`` cells wide."""
+    if len(row) != width:
+        raise ValueError(f"{len(row)} cells")
+    return np.array([float(cell) for cell in row[first:]])
 
 
 def _read_edges(origin: str, header: list[str], rows: list[list[str]], num_nodes: int,
@@ -77,7 +84,7 @@ def _read_edges(origin: str, header: list[str], rows: list[list[str]], num_nodes
     numbers = np.empty((len(rows), len(kinds)))
     for index, row in enumerate(rows):
         try:
-            numbers[index] = [float(cell) for cell in row[2:]]
+            numbers[index] = _numbers(row, len(header), first=2)
         except ValueError:
             raise UserError(f"{origin}, edge {index + 1} ({','.join(row)}): expected {','.join(header)} with numbers "
                             "from the third column on") from None
@@ -120,14 +127,43 @@ def _read_archive(path: Path, num_nodes: int, name: str, key: Optional[str]) -> 
     distance = arrays.get("distance" if found == "adj" else f"{found}_dist")
     ids = arrays.get("sensor_ids" if found == "adj" else f"{found}_ids")
     return graph_from_matrix(arrays[found], num_nodes, path.name, distance,
-                             sensor_ids=None if ids is None else [str(i) for i in ids.tolist()])
+                             sensor_ids=None if ids is None else [str(i) for i in ids.ravel().tolist()])
 
 
 def _read_prepared(path: Path, arrays: dict[str, np.ndarray], num_nodes: int) -> Graph:
-    source, target = arrays["source"], arrays["target"]
-    ends = np.concatenate([source, target])
-    if arrays["num_nodes"] != num_nodes or (len(ends) and not 0 <= ends.min() <= ends.max() < num_nodes):
+    """Read the arrays of a ``graph.npz``: ``num_nodes``, ``source``, ``target``, ``weight`` and what else is there."""
+    _check_prepared(path.name, arrays, "num_nodes", ())
+    if arrays["num_nodes"] != num_nodes:
         raise UserError(f"{path.name} is a graph of {arrays['num_nodes']} nodes, the data have {num_nodes} columns: "
                         "bring the graph that belongs to the data")
+    source, target = arrays["source"], arrays["target"]
+    for name in ("source", "target", "weight", "distance"):
+        _check_prepared(path.name, arrays, name, (source.size,))
+    _check_prepared(path.name, arrays, "position", (num_nodes, 2))
+    for ends in (source, target):
+        strange = ends[(ends < 0) | (ends >= num_nodes)]
+        if len(strange):
+            raise UserError(f"{path.name} names node '{strange[0]}': expected an index from 0 to {num_nodes - 1}; "
+                            "bring the graph that belongs to the data")
     return graph_from_edges(num_nodes, source, target, arrays["weight"], arrays.get("distance"), path.name,
-                            position=arrays.get("position"))
+                            position=_position(path.name, arrays.get("position")))
+
+
+def _check_prepared(origin: str, arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> None:
+    kinds, what = ("iu", "whole numbers") if name in ("num_nodes", "source", "target") else ("fiub", "numbers")
+    array = arrays.get(name)
+    if array is not None and (array.shape != shape or array.dtype.kind not in kinds):
+        raise UserError(f"{origin}: '{name}' has shape {array.shape} of {array.dtype}: expected {what} of shape "
+                        f"{shape}, as in the graph.npz that prepare.py writes; mend it, or give --graph another file")
+
+
+def _position(origin: str, position: Optional[np.ndarray]) -> Optional[np.ndarray]:
+    if position is None:
+        return None
+    with np.errstate(over="ignore"):
+        position = position.astype(np.float32)
+    wrong = np.argwhere(~np.isfinite(position))
+    if len(wrong):
+        raise UserError(f"{origin}: the position of node {wrong[0, 0]} is {position[wrong[0, 0]].tolist()}: expected "
+                        "finite coordinates in km; mend them, or leave 'position' out")
+    return position

@@ -8,6 +8,7 @@ from typing import Optional
 
 import numpy as np
 
+from preparation.series import in_float32
 from preparation.timeline import check_interval, parse_start
 from stlora_ext.data.catalog import CATALOG
 from stlora_ext.errors import UserError
@@ -89,6 +90,7 @@ def _null_val(text: Optional[str]) -> Optional[float]:
         value = None if text is None else float(text)
     except ValueError:
         value = math.inf
-    if value is not None and math.isinf(value):
-        raise UserError(f"--null {text}: expected a number such as 0, or nan")
+    if value is not None and not in_float32(value):
+        raise UserError(f"--null {text}: expected a number such as 0, or nan; float32 holds at most "
+                        f"{np.finfo(np.float32).max:.1e} in size")
     return value

@@ -50,6 +50,11 @@ def to_float32(values: np.ndarray, origin: str) -> np.ndarray:
         return np.require(values, np.float32, ["C", "W"])
 
 
+def in_float32(value: float) -> bool:
+    """Tell whether float32 holds a number: NaN, or a finite one within its range."""
+    return not abs(value) > float(np.finfo(np.float32).max)
+
+
 def check_ids(sensor_ids: list[str], num_nodes: int, origin: str) -> None:
     """Check that there is one name per column and that no name occurs twice.
 

@@ -7,6 +7,7 @@ from typing import Optional
 import numpy as np
 from preparation.timeline import parse_start
 
+from simulation.memory import check_memory
 from simulation.traffic import simulate
 from stlora_ext.data.catalog import CATALOG
 from stlora_ext.errors import UserError, nearest
@@ -14,6 +15,7 @@ from stlora_ext.files import atomic_path
 
 # channels of the official files: flow, or flow, occupancy and speed
 _CHANNELS = {"PEMS03": 1, "PEMS04": 3, "PEMS07": 1, "PEMS08": 3}
+_COPIES = {1: 3, 3: 15}  # of the flow as float32, by channels: what is held while the file is made (measured)
 _FIRST_ID = 313344  # PEMS03 names sensors by their station number
 
 
@@ -31,7 +33,8 @@ def write_raw_file(name: str, path: Path, days: Optional[int], heterogeneity: fl
         The files written.
 
     Raises:
-        UserError: On a set of another form, an ending other than .npz, or a file that is already there.
+        UserError: On a set of another form, an ending other than .npz, a file that is already there, or more days
+            than fit into memory.
     """
     if name not in _CHANNELS:
         raise UserError(f"--raw-file cannot take the form of '{name}': {nearest(name, _CHANNELS)}")
@@ -44,6 +47,7 @@ def write_raw_file(name: str, path: Path, days: Optional[int], heterogeneity: fl
         if file.exists():
             raise UserError(f"{file} is already there and never replaced: move it away or choose another --raw-file")
     num_steps = entry.num_steps if days is None else days * 1440 // entry.interval
+    check_memory(entry.num_nodes, num_steps, entry.interval, _COPIES[_CHANNELS[name]])
     first_day = parse_start(entry.start).item().weekday()
     traffic = simulate(entry.num_nodes, num_steps, entry.interval, heterogeneity, seed, first_day)
     names = [_FIRST_ID + index if name == "PEMS03" else index for index in range(entry.num_nodes)]

@@ -125,6 +125,9 @@ def load_meta(root: Path, name: str) -> Meta:
             input_len=ours["input_len"], output_len=ours["output_len"], windows=ours["windows"],
             sensor_ids=ours["sensor_ids"], has_graph=content["has_graph"], fingerprint=ours["fingerprint"])
         _check(meta)
+        if meta.name != name:
+            raise UserError(f"{path} describes the data set '{meta.name}': give the folder its own name back, or "
+                            f"prepare the raw file again as '{name}'")
         return meta
     except (ValueError, OverflowError) as error:
         raise UserError(f"{path} is damaged ({error}): {_again(root, name)}") from None
@@ -164,6 +167,8 @@ def load_array(root: Path, meta: Meta, file: str, shape: tuple[int, ...], memmap
     path = root / meta.name / file
     try:
         array = load_npy(path, memmap)
+    except PermissionError:
+        raise
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}): {_again(root, meta.name)}") from None
     if array.shape != shape or array.dtype != np.float32:

@@ -1,13 +1,14 @@
 """Checkpoints that are whole or absent, loaded without running code, damaged ones named."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
 import torch
 from torch import nn
 
+from stlora_ext.data.prepared import fingerprint
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
 
@@ -23,6 +24,20 @@ def _are_tensors(value: Any) -> bool:
 # What an entry must be to be used at all.
 _PLAIN = {"model_state_dict": _are_tensors, "config_md5": lambda value: isinstance(value, str),
           "scaler_stats": lambda value: _are_tensors(value) and {"mean", "std"} <= value.keys()}
+
+
+def weights_fingerprint(state: Mapping[str, torch.Tensor]) -> str:
+    """Return "sha256:..." over names and values; bfloat16, which numpy lacks, by its bits.
+
+    Raises:
+        UserError: If a tensor isn't dense.
+    """
+    for name, tensor in state.items():
+        if tensor.layout != torch.strided:
+            raise UserError(f"the weights '{name}' are sparse: expected dense ones")
+    plain = {name: tensor.detach().cpu() for name, tensor in state.items()}
+    return fingerprint({name: (tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
+                        for name, tensor in plain.items()})
 
 
 def save_checkpoint(content: dict[str, Any], path: Path) -> None:
@@ -53,6 +68,9 @@ def load_checkpoint(path: Path, device: Optional[torch.device] = None,
         content = torch.load(path, map_location=device or "cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"checkpoint {path} does not exist") from None
+    except (PermissionError, IsADirectoryError) as error:  # a damaged archive may be another OSError
+        raise UserError(f"checkpoint {path} cannot be read ({error.strerror or error}): expected the model.pt of a "
+                        "run, a file that you may read") from None
     except Exception as error:  # a damaged archive raises almost anything
         reason = str(error).split("\n")[0][:120] or type(error).__name__
         raise UserError(f"checkpoint {path} is damaged ({reason}): delete it to start this run again, "

@@ -32,7 +32,7 @@ def use_device(gpus: Optional[str]) -> None:
     if not gpus:
         set_device_type("cpu")
         return
-    if not gpus.isdigit():
+    if not (gpus.isascii() and gpus.isdigit()):
         raise UserError(f"--gpus {gpus}: one run uses one GPU, named by its number; to use several, run the cells of a "
                         "sweep side by side: python experiments/sweep.py --gpus 0,1")
     refuse_absent_gpu(gpus)

@@ -15,20 +15,19 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from stlora_ext.data.prepared import fingerprint
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
-from stlora_ext.host.checkpoint import bare_state_dict
+from stlora_ext.host.checkpoint import bare_state_dict, weights_fingerprint
 from stlora_ext.lora.model import STLoRA, attach
 from stlora_ext.lora.predictor import STLoRAConfig
 
 FORMAT = 1
-_REQUIRED = ("settings", "num_nodes", "backbone", "backbone_hash")
+_REQUIRED = {"settings": dict, "num_nodes": int, "backbone": str, "backbone_hash": str}
 
 
 def backbone_hash(backbone: nn.Module) -> str:
     """Return "sha256:..." over the names and values of a backbone's parameters and buffers."""
-    return fingerprint({name: tensor.detach().cpu().numpy() for name, tensor in bare_state_dict(backbone).items()})
+    return weights_fingerprint(bare_state_dict(backbone))
 
 
 def save_adapter(model: STLoRA, path: Path, *, scaler: Optional[dict[str, torch.Tensor]] = None,
@@ -76,16 +75,18 @@ def read_adapter(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except FileNotFoundError:
         raise UserError(f"adapter file {path} does not exist") from None
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise UserError(f"adapter file {path} is damaged ({error}): save it again, or put back a whole copy") from None
     if not isinstance(described, dict) or "format" not in described:
         raise UserError(f"{path} is no ST-LoRA adapter file: expected one that save_adapter wrote")
     if described["format"] != FORMAT:
         raise UserError(f"adapter file {path} has format {described['format']}, expected {FORMAT}: save it again with "
                         "this version")
-    absent = [name for name in _REQUIRED if name not in described]
-    if absent:
-        raise UserError(f"adapter file {path} is damaged (no '{absent[0]}'): save it again, or put back a whole copy")
+    wrong = next((name for name, kind in _REQUIRED.items() if type(described.get(name)) is not kind), None)
+    if wrong is None and not isinstance(described.get("data_fingerprint"), (str, type(None))):
+        wrong = "data_fingerprint"
+    if wrong is not None:
+        raise UserError(f"adapter file {path} is damaged (no good '{wrong}'): save it again, or put back a whole copy")
     return described, tensors
 
 
@@ -121,7 +122,11 @@ def load_adapter(backbone: nn.Module, path: Path, *, num_nodes: Optional[int] = 
         raise UserError(f"adapter file {path} belongs to other weights of {described['backbone']} "
                         f"({described['backbone_hash'][:19]}, these are {backbone_hash(backbone)[:19]}): load the "
                         "checkpoint that it was trained on")
-    model = attach(backbone, config, described["num_nodes"])
+    try:
+        model = attach(backbone, config, described["num_nodes"])
+    except (RuntimeError, ValueError) as error:  # a size beyond memory
+        raise UserError(f"adapter file {path} is damaged (its settings: {str(error).splitlines()[0][:120]}): save it "
+                        "again, or put back a whole copy") from None
     expected = {name: tuple(tensor.shape) for name, tensor in model.adapter.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if expected != given:

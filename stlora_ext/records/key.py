@@ -43,6 +43,11 @@ class RunKey:
         return asdict(self)
 
 
+def is_name(value: Any) -> bool:
+    """Return whether ``value`` can be a part of a run's path."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
 def checked_key(values: Any) -> RunKey:
     """Return the key of a record from a file; it becomes a path, so each name is one.
 
@@ -51,10 +56,7 @@ def checked_key(values: Any) -> RunKey:
     """
     key = RunKey(**values)
     for name, value in key.as_dict().items():
-        if name == "seed":
-            good = value is None or (type(value) is int and value >= 0)
-        else:
-            good = isinstance(value, str) and _NAME.fullmatch(value) is not None
+        good = value is None or (type(value) is int and value >= 0) if name == "seed" else is_name(value)
         if not good:
             raise TypeError(f"its key has {name}={value!r}")
     return key

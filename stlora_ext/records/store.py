@@ -7,7 +7,7 @@ from typing import Any, Optional
 from stlora_ext.errors import UserError
 from stlora_ext.files import write_json
 from stlora_ext.records.form import first_problem
-from stlora_ext.records.key import RunKey, checked_key
+from stlora_ext.records.key import RunKey, checked_key, is_name
 
 FORMAT = "stlora-run-record-1"
 PUBLISHED = "published"
@@ -16,7 +16,7 @@ _REQUIRED = ("key", "status", "test", "data", "configuration", "training", "para
 
 def write_record(record: dict[str, Any], results: Path) -> Path:
     """Write a record to its place under ``results``, atomically, and return the path."""
-    path = RunKey(**record["key"]).record_path(results)
+    path = checked_key(record["key"]).record_path(results)
     write_json(path, {"format": FORMAT, **record})
     return path
 
@@ -26,6 +26,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
     Raises:
         UserError: If it is damaged or no run record.
+        OSError: If it can't be opened.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -35,35 +36,51 @@ def read_record(path: Path) -> dict[str, Any]:
         absent = [name for name in _REQUIRED if name not in record]
         if absent:
             raise KeyError(absent[0])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"record {path} is damaged ({type(error).__name__}: {error}): delete it and repeat the run, or "
                         "put back a whole copy") from None
     return record
 
 
+def refuse_bad_name(dataset: Any) -> None:
+    """Refuse what can't be the name of a data set, whose records lie in a folder of that name.
+
+    Raises:
+        UserError: If it isn't one.
+    """
+    if not is_name(dataset) or dataset == PUBLISHED:
+        raise UserError(f"data set {dataset!r}: expected a name such as PEMS08, without slashes, dots in front or "
+                        f"'{PUBLISHED}', which is the folder of published records")
+
+
 def find_record(key: RunKey, results: Path) -> Optional[dict[str, Any]]:
     """Return the record of ``key`` under ``results``; None if that run isn't finished."""
     path = key.record_path(results)
-    return read_record(path) if path.exists() else None
+    return read_whole_record(path) if path.exists() else None
 
 
 def read_records(results: Path, dataset: str) -> list[dict[str, Any]]:
     """Read all records of a data set, in the order of their keys.
 
     Raises:
-        UserError: If one is damaged.
+        UserError: If one is damaged, or ``dataset`` is no name of a data set.
     """
+    refuse_bad_name(dataset)
     return [read_whole_record(path) for path in sorted((results / dataset).glob("*/*.json"))]
 
 
-def read_whole_record(path: Path) -> dict[str, Any]:
+def read_whole_record(path: Path, figures: bool = True) -> dict[str, Any]:
     """Read one record and check that every part that a table or a comparison uses is there and of its type.
+
+    Args:
+        path: The record.
+        figures: Whether the figures of the test set are checked too.
 
     Raises:
         UserError: If it is damaged or no run record.
     """
     record = read_record(path)
-    problem = first_problem(record)
+    problem = first_problem(record, figures)
     if problem is not None:
         raise UserError(f"record {path} is damaged ({problem}): delete it and repeat the run, or put back a whole copy")
     return record

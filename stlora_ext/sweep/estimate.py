@@ -74,7 +74,7 @@ class Estimates:
                         float(record["training"]["seconds_per_epoch"] * record["training"]["epochs"])
                         record["configuration"]["training"]["num_epochs"]  # noqa: B018 (a record without it is of no use)
                         self._records[dataset].append(record)
-                except (UserError, KeyError, TypeError):
+                except (UserError, OSError, KeyError, TypeError, ValueError):
                     continue
         return self._records[dataset]
 

@@ -18,8 +18,15 @@ def update_tables(text: str, print_table: Callable[[Sequence[str]], str]) -> str
     """Return ``text`` with every marked block replaced by ``print_table(arguments)``.
 
     Raises:
-        UserError: If the text holds no marked block.
+        UserError: If the text holds no marked block, or one whose arguments can't be told apart.
     """
     if not _BLOCK.search(text):
         raise UserError("no marked table: expected <!-- table: --dataset NAME ... --> and <!-- end of table -->")
-    return _BLOCK.sub(lambda m: f"{m[1]}{print_table(shlex.split(m['arguments']))}{m[4]}", text)
+    return _BLOCK.sub(lambda m: f"{m[1]}{print_table(_arguments(m['arguments']))}{m[4]}", text)
+
+
+def _arguments(mark: str) -> list[str]:
+    try:
+        return shlex.split(mark)
+    except ValueError as error:
+        raise UserError(f"<!-- table: {mark} -->: {error}; write it as on a command line") from None

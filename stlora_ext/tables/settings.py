@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
+from stlora_ext.errors import UserError
 from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.records.key import RunKey
 from stlora_ext.settings import field_names
 from stlora_ext.tables.blocks import base_of, pairs
 from stlora_ext.tables.rows import Row, table_rows
@@ -90,8 +92,16 @@ def _used(base: Optional[Row], settings: Sequence[Setting]) -> Optional[Row]:
 
 
 def best_validation(record: dict[str, Any]) -> float:
-    """Return the validation MAE of the epoch whose weights were kept."""
-    return min(entry["val"]["MAE"] for entry in record["training"]["history"] if "val" in entry)
+    """Return the validation MAE of the epoch whose weights were kept.
+
+    Raises:
+        UserError: If the record tells of no validation.
+    """
+    errors = [entry["val"]["MAE"] for entry in record["training"]["history"] if "val" in entry]
+    if not errors or None in errors:
+        key = RunKey(**record["key"])
+        raise UserError(f"record {key.path}.json tells of no validation: delete it and repeat the run")
+    return min(errors)
 
 
 def render_settings(groups: Sequence[Settings]) -> str:

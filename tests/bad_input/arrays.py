@@ -56,6 +56,12 @@ def claiming_archive(folder):
     return ["--raw", folder / "raw.npz", *WHEN]
 
 
+def loop(folder):
+    """A link to itself."""
+    (folder / "LOOP").symlink_to(folder / "LOOP")
+    return ["--raw", folder / "LOOP", *WHEN]
+
+
 def half(folder):
     """An array that was cut."""
     np.save(folder / "raw.npy", GRID)
@@ -188,5 +194,10 @@ ROWS = (
                                                                         "expected (120, 2)",)),
     Row("a 1.1.0 folder of an infinite null value", stock(40, regular_settings={"null_val": float("inf")}),
         ("STOCK is damaged (ValueError: null_val is inf)", "make the folder again")),
+    Row("a 1.1.0 folder of a null value beyond float32", stock(40, regular_settings={"null_val": 1e39}),
+        ("STOCK is damaged (ValueError: null_val is 1e+39)", "make the folder again")),
+    Row("a null value beyond float32", npy(np.where(GRID > 8, np.nan, GRID), "--null", "1e39"),
+        ("--null 1e39: expected a number such as 0, or nan", "float32 holds at most 3.4e+38 in size")),
+    Row("a link to itself", loop, ("LOOP does not exist: check --raw",), process=True),
     Row("whole numbers", npy(GRID.astype(np.int16)), ("120 rows x 3 sensors",), accepted=True),
 )

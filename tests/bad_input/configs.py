@@ -35,6 +35,8 @@ ROWS = (
     config("a setting of another type", CFG.format("num_epochs=1.5"), "num_epochs=1.5: expected int"),
     config("an unknown model", 'CFG = experiment("TINY", "LSMT")', "unknown model 'LSMT': did you mean 'LSTM'"),
     config("an unknown data set", 'CFG = experiment("TINI", "LSTM")', "data set 'TINI' is not in", "prepare.py TINI"),
+    config("a path as data set", 'CFG = experiment("TINY/", "LSTM")', "data set 'TINY/': expected a name such as"),
+    config("a number as data set", 'CFG = experiment(5, "LSTM")', "data set 5: expected a name such as PEMS08"),
     config("no syntax", 'CFG = experiment("TINY", "LSTM"', "mine.py, line 2: SyntaxError", process=True),
     config("a number", "CFG = 3", f"{EXPECTED} int"),
     config("the class of experiments", "CFG = experiment", f"{EXPECTED} function"),

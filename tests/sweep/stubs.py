@@ -67,8 +67,14 @@ def runs(results: Path) -> list[str]:
 def processes(results: Path) -> list[int]:
     """Return the ids of those runs' processes that are still there."""
     ids = [line.split()[1] for line in (results / "runs.txt").read_text().splitlines()]
-    return [int(each) for each in ids if Path("/proc", each).exists()
-            and Path("/proc", each, "stat").read_text().split()[2] != "Z"]
+    return [int(each) for each in ids if _is_there(each)]
+
+
+def _is_there(process: str) -> bool:
+    try:
+        return Path("/proc", process, "stat").read_text().split()[2] != "Z"
+    except (FileNotFoundError, ProcessLookupError):  # it may go while it is looked at
+        return False
 
 
 def until(condition: Callable[[], bool], seconds: float = 120) -> None:

@@ -181,9 +181,12 @@ def test_a_worker_is_a_gpu_or_a_job_and_threads_are_shared_out(arguments, expect
 
 def write(key, results, fingerprint="sha256:0", **changed):
     """Write a record of ``key``, of 3 of at most 10 epochs, 20 s each."""
-    record = {"format": "stlora-run-record-1", "key": key.as_dict(), "status": "finished", "test": {},
-              "data": {"fingerprint": fingerprint}, "configuration": {"training": {"num_epochs": 10}},
-              "training": {"epochs": 3, "seconds_per_epoch": 20.0}, "parameters": {},
+    scores = {"MAE": 1.0, "RMSE": 1.0, "MAPE": 1.0}
+    record = {"format": "stlora-run-record-1", "key": key.as_dict(), "status": "finished",
+              "test": {"average": scores, "horizons": [scores]}, "data": {"fingerprint": fingerprint, "interval": 5},
+              "configuration": {"training": {"num_epochs": 10}, "model": {}, "adapter": {"sharing": "node"}},
+              "training": {"epochs": 3, "seconds_per_epoch": 20.0, "history": []},
+              "parameters": {"backbone": 1, "adapter": 0, "adapter_percent": None},
               "provenance": {"hardware": "here"}, **changed}
     path = key.record_path(results)
     path.parent.mkdir(parents=True, exist_ok=True)

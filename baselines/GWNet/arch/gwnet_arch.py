@@ -94,11 +94,14 @@ class GWNet(nn.Module):
         config: Lengths, graph and widths.
 
     Raises:
-        ValueError: If there is no graph to diffuse along.
+        ValueError: If there is no graph to diffuse along, or nothing of what a layer needs.
     """
 
     def __init__(self, config: GWNetConfig) -> None:
         super().__init__()
+        for name in ("num_blocks", "layers_per_block", "diffusion_order", "kernel_size"):
+            if getattr(config, name) < 1:
+                raise ValueError(f"{name}={getattr(config, name)}: expected 1 or more")
         self.use_time_of_day, self.use_day_of_week = config.use_time_of_day, config.use_day_of_week
         dilations = [2 ** layer for _ in range(config.num_blocks) for layer in range(config.layers_per_block)]
         residual, dilation, skip = config.residual_channels, config.dilation_channels, config.skip_channels

@@ -23,11 +23,13 @@ class VAR(nn.Module):
         config: Lengths, number of nodes, order.
 
     Raises:
-        ValueError: If the window is shorter than the order.
+        ValueError: If the order is below 1, or the window shorter than it.
     """
 
     def __init__(self, config: VARConfig) -> None:
         super().__init__()
+        if config.order < 1:
+            raise ValueError(f"order={config.order}: expected 1 or more")
         if config.input_len < config.order:
             raise ValueError(f"VAR: order={config.order} needs as many input steps, input_len is {config.input_len}; "
                              "lower model.order")
