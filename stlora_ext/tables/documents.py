@@ -29,4 +29,5 @@ def _arguments(mark: str) -> list[str]:
     try:
         return shlex.split(mark)
     except ValueError as error:
-        raise UserError(f"the options of the marked table '{mark}' can't be read ({error}): write them as on a command line") from None
+        raise UserError(f"the options of the marked table '{mark}' can't be read ({error}): write them as on a command "
+                        "line") from None
