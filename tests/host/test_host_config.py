@@ -80,7 +80,8 @@ def test_the_place_of_the_data_is_not_part_of_the_configuration(world, tmp_path)
     {"optimizer": torch.optim.SGD}, {"num_epochs": 3}, {"train_batch_size": 16}, {"null_val": np.nan},
     {"model_settings": {"dropout": 0.1}}, {"callbacks": [EarlyStopping(3)]}, {"norm_each_channel": True},
     {"finetune_from": "a.pt"}, {"dataset_name": "OTHER"},
-    {"lr_scheduler": torch.optim.lr_scheduler.StepLR, "lr_scheduler_params": {"step_size": 1}}], ids=str)
+    {"lr_scheduler": torch.optim.lr_scheduler.StepLR, "lr_scheduler_params": {"step_size": 1}}],
+                         ids=lambda change: next(iter(change)))
 def test_what_changes_the_weights_changes_the_hash(world, tmp_path, change):
     """K2: two configurations that train differently never share a folder."""
     assert our_config(world, tmp_path, **change).md5 != our_config(world, tmp_path).md5
