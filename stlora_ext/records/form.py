@@ -40,8 +40,8 @@ def _history(value: Any) -> bool:
 
 
 def _nodes(value: Any) -> bool:
-    return value is None or (_object(value) and all(
-        isinstance(value.get(metric), list) and all(map(_number, value[metric])) for metric in METRICS))
+    return value is None or (_object(value) and isinstance(value.get("MAE"), list)
+                             and all(map(_number, value["MAE"])))
 
 
 def _interval(value: Any) -> bool:
@@ -73,7 +73,7 @@ _FORM: dict[str, tuple[Callable[[Any], bool], str]] = {
     "test": (_object, "an object"),
     "test.average": (_scores, "MAE, RMSE and MAPE"),
     "test.horizons": (_steps, "MAE, RMSE and MAPE of every step"),
-    "test.nodes": (_nodes, "MAE, RMSE and MAPE of every node"),
+    "test.nodes": (_nodes, "MAE of every node"),
     "data": (_object, "an object"),
     "data.fingerprint": (_text, "text"),
     "data.interval": (_interval, "minutes"),
