@@ -58,6 +58,11 @@ def command(main: Callable[[Optional[Sequence[str]]], None]) -> NoReturn:
         print(f"error: {error}: name files in UTF-8, and run where the terminal takes it (PYTHONIOENCODING=utf-8)",
               file=sys.stderr)
         sys.exit(2)
+    except RuntimeError as error:
+        if "Symlink loop" not in str(error):  # Python 3.12 and older: no OSError
+            raise
+        print(f"error: {error}: name the file itself", file=sys.stderr)
+        sys.exit(2)
     except OSError as error:
         what = error.strerror or str(error) or type(error).__name__
         where = f": {error.filename}" if error.filename else ""

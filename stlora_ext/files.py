@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from stlora_ext.errors import UserError
+
 
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
@@ -23,6 +25,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     For one writer at a time: what a killed one left is overwritten by the next.
     """
+    if not path.name:
+        raise UserError(f"'{path}' names no file: expected one to write")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     try:

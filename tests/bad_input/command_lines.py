@@ -27,6 +27,12 @@ def other(command, *arguments, said, **fields):
     return Row(f"{command.rpartition('/')[2]} {' '.join(arguments)}", lambda folder: arguments, said, command, **fields)
 
 
+def loop(folder):
+    """Arguments with a symbolic link to itself."""
+    (folder / "loop").symlink_to("loop")
+    return ["--datasets", "TINY", "--models", "LSTM", "--dry-run", "--results", folder / "loop"]
+
+
 ROWS = (
     run("nothing", [], "-c/--config", "run.py --help", process=True),
     run("an unknown option", [*TINY, "--epoch", "3"], "unrecognized arguments: --epoch 3", "run.py --help"),
@@ -105,6 +111,10 @@ ROWS = (
           said=("data set '': expected a name such as PEMS08",)),
     other("experiments/table.py", "--dataset", "published", "--results", "results",
           said=("data set 'published': expected a name", "the folder of published records")),
+    other("experiments/plot.py", "--dataset", "CITY", "--results", "results/published", "--out", "",
+          said=("'.' names no file: expected one to write",), process=True),
+    Row("sweep.py --results of a link to itself", loop, ("loop", "name the file itself"), "experiments/sweep.py",
+        process=True),
     other("experiments/parameters.py", "--datasets", "PEMS8", said=("data set 'PEMS8': did you mean 'PEMS08'",)),
     other("experiments/parameters.py", "--models", "LSMT", said=("did you mean 'LSTM'",)),
     other("experiments/parameters.py", "--models", "HA", said=("--models HA: it is fitted and has no trained",)),
