@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 from experiments.data import ROOT
-from stlora_ext.cli import positive
+from stlora_ext.cli import is_number, positive
 from stlora_ext.errors import UserError
 from stlora_ext.sweep.engine import Engine, Local
 
@@ -104,7 +104,7 @@ def workers(args: argparse.Namespace) -> tuple[list[str], int]:
     """
     gpus = args.gpus.split(",") if args.gpus else [""] * (args.jobs or 1)
     if args.gpus:
-        if not all(gpu.isascii() and gpu.isdigit() for gpu in gpus) or len(set(gpus)) < len(gpus):
+        if not all(map(is_number, gpus)) or len(set(gpus)) < len(gpus):
             raise UserError(f"--gpus {args.gpus}: expected numbers of GPUs such as 0,1, each once")
         if args.jobs is not None:
             raise UserError(f"--jobs {args.jobs}: each GPU of --gpus runs one cell at a time; leave --jobs out")

@@ -19,7 +19,8 @@ sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 from experiments.engines import add_engines, chosen, refuse_contradictions  # noqa: E402
 from experiments.options import add_folders  # noqa: E402
 from stlora_ext.cli import Parser, command, int_range, positive  # noqa: E402
-from stlora_ext.experiment import ARMS, PROTOCOLS  # noqa: E402
+from stlora_ext.experiment import PROTOCOLS  # noqa: E402
+from stlora_ext.records.key import ARMS  # noqa: E402
 
 
 def parser() -> argparse.ArgumentParser:

@@ -47,8 +47,9 @@ def read_origin(path: Path) -> AdapterOrigin:
     try:
         key, configuration = checked_key(origin["key"]), origin["configuration"]
         for statistic in ("mean", "std"):
-            if torch.tensor(scaler[statistic], dtype=torch.float32).dim():
-                raise ValueError(f"{statistic} is {scaler[statistic]!r}, expected a number")
+            shape = tuple(torch.tensor(scaler[statistic], dtype=torch.float32).shape)
+            if shape not in ((), (described["num_nodes"],)):
+                raise ValueError(f"{statistic} has shape {shape}, expected a number, or one per node")
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise UserError(f"adapter file {path} is damaged (its origin or scaler: {error}): put back a whole "
                         "copy") from None

@@ -81,7 +81,8 @@ def _thread_failed(args: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(args)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Return whether ``text`` is a whole number in the digits 0 to 9."""
     return text.isascii() and text.isdigit()
 
 
@@ -91,9 +92,9 @@ def positive(text: str) -> int:
     Raises:
         argparse.ArgumentTypeError: On anything else.
     """
-    if _is_number(text) and 0 < int(text) <= LARGEST:
+    if is_number(text) and 0 < int(text) <= LARGEST:
         return int(text)
-    raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1" if not _is_number(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1" if not is_number(text)
                                      or int(text) < 1 else f"'{text}' is more than {LARGEST:,}")
 
 
@@ -104,7 +105,7 @@ def int_range(text: str) -> list[int]:
         argparse.ArgumentTypeError: On anything else.
     """
     first, dash, last = text.partition("-")
-    if _is_number(first) and (not dash or _is_number(last)):
+    if is_number(first) and (not dash or is_number(last)):
         numbers = range(int(first), int(last if dash else first) + 1)
         if numbers.stop - numbers.start > MOST_NUMBERS:
             raise argparse.ArgumentTypeError(f"'{text}' names more than {MOST_NUMBERS} numbers: expected a shorter "

@@ -12,7 +12,6 @@ from stlora_ext.settings import TrainingSettings, checked, field_names
 
 DEFAULT_SEEDS = (0, 1, 2, 3, 4)
 LARGEST_SEED = 2 ** 32 - 1  # that numpy takes
-ARMS = ("base", "plus", "control", "wide")
 PROTOCOLS = ("joint", "adapt")
 # The benchmark's adapter: the best validation error among the settings that add at most 1 % to AGCRN at 170 nodes
 # (docs/adapter_settings.md). STLoRAConfig itself takes no times, which a module attached by hand may not be given.

@@ -9,10 +9,10 @@ from torch import nn
 
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
-from stlora_ext.experiment import ARMS, Experiment, experiment
+from stlora_ext.experiment import Experiment, experiment
 from stlora_ext.host.checkpoint import load_checkpoint, load_weights
 from stlora_ext.lora.predictor import STLoRAConfig
-from stlora_ext.records.key import RunKey
+from stlora_ext.records.key import ARMS, RunKey
 from stlora_ext.records.store import read_whole_record
 from stlora_ext.resolve import build_model
 from stlora_ext.settings import TrainingSettings, checked

@@ -37,7 +37,7 @@ def weights_hash(path: Path) -> str:
 
 def backbone_key(path: Path) -> Optional[RunKey]:
     """Return the key of the run that wrote ``path``, by the record beside its folder; None without one."""
-    folder = path.resolve().parent
+    folder = path.absolute().parent
     record = folder.with_name(f"{folder.name}.json")
     return RunKey(**read_record(record)["key"]) if record.exists() else None
 

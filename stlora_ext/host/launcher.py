@@ -5,6 +5,7 @@ from typing import Optional
 import torch
 from easytorch.device import set_device_type
 
+from stlora_ext.cli import is_number
 from stlora_ext.errors import UserError
 from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.logs import close_run_log, quiet_host_loggers
@@ -32,7 +33,7 @@ def use_device(gpus: Optional[str]) -> None:
     if not gpus:
         set_device_type("cpu")
         return
-    if not (gpus.isascii() and gpus.isdigit()):
+    if not is_number(gpus):
         raise UserError(f"--gpus {gpus}: one run uses one GPU, named by its number; to use several, run the cells of a "
                         "sweep side by side: python experiments/sweep.py --gpus 0,1")
     refuse_absent_gpu(gpus)

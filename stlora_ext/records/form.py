@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Optional
 
-from stlora_ext.records.key import checked_key
+from stlora_ext.records.key import ARMS, checked_key
 
 METRICS = ("MAE", "RMSE", "MAPE")
 LARGEST = 1e30  # its square is a number too; NaN is below nothing
@@ -53,7 +53,7 @@ def _flag(value: Any) -> bool:
 
 
 def _arm(value: Any) -> bool:
-    return value in ("base", "plus", "control", "wide")
+    return value in ARMS
 
 
 def _trained(value: Any) -> bool:

@@ -194,7 +194,8 @@ ROWS = (
     adapter("a number of nodes that is text", described(lambda d: d.update(num_nodes="5")), "(no good 'num_nodes')"),
     adapter("a number as hash", described(lambda d: d.update(backbone_hash=5)), "(no good 'backbone_hash')", WHOLE),
     adapter("a number as fingerprint", described(lambda d: d.update(data_fingerprint=5)), "'data_fingerprint')", WHOLE),
-    adapter("a scaler of three", described(lambda d: d["scaler"].update(mean=[1, 2, 3])), "expected a number"),
+    adapter("a scaler of three", described(lambda d: d["scaler"].update(mean=[1, 2, 3])), "has shape (3,), "
+            "expected a number, or one per node"),
     adapter("a width beyond memory", described(lambda d: d["settings"].update(width=10 ** 12)), "(its settings: "),
     adapter("settings that are a list", described(lambda d: d.update(settings=[1])), "is damaged (no good 'settings')"),
     adapter("a tensor of another shape", tensors(conv_bias=torch.zeros(3)), "conv_bias ((3,), expected (32,))", WHOLE),
