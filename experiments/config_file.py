@@ -18,6 +18,8 @@ def load_experiment(path: Path) -> Experiment:
     if not path.is_file():
         raise UserError(f"config {path} does not exist; {_nearest_config(path)}")
     try:
+        if b"\0" in path.read_bytes():  # a ValueError or a SyntaxError, by the version of Python
+            raise SyntaxError("source code cannot contain null bytes")
         cfg = runpy.run_path(str(path)).get("CFG")
     except UserError as error:
         raise UserError(f"config {path}: {error}") from None
