@@ -5,11 +5,12 @@ from typing import Any, Optional
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.autograd.function import FunctionCtx, once_differentiable
 
 from ...dropout import Dropout
 from ...supports import normalized_laplacian, read_graph
 from ..config.stgcn_config import STGCNConfig
+from .gated_convolution import GatedConvolution
+from .graph_convolution import ChebyshevConvolution
 
 
 def padded_identity(in_channels: int, out_channels: int) -> torch.Tensor:
@@ -53,17 +54,14 @@ class TemporalLayer(nn.Module):
         else:
             weight = weight + self._at_last_tap(self.align.weight)
             bias = bias + F.pad(self.align.bias, (0, len(self.align.bias)))
-        # Channels stay last in memory: the layout in which the convolution, the gate and the norm need no copies.
-        # Two convolutions, because the halves of one would be strided, which the gate's backward is slow on.
-        value, gate = (F.conv2d(x.permute(0, 3, 1, 2), *half).permute(0, 2, 3, 1)  # [B, T - kernel + 1, N, C]
-                       for half in zip(weight.chunk(2), bias.chunk(2), strict=True))
-        return (torch.tanh(value) if self.gtu else value) * torch.sigmoid(gate)
+        return GatedConvolution.apply(x, weight, bias, self.gtu)
 
 
 class GraphConvolution(nn.Module):
     """Chebyshev graph convolution with a residual connection.
 
-    ``relu(sum_k T_k(L) g W_k + b + g)`` with ``g = align(x)``. T_0 is the identity, so the residual is added to W_0.
+    ``relu(sum_k T_k(L) g W_k + b + g)`` with ``g = align(x)``. T_0 is the identity, so the residual is added to W_0;
+    ``align`` is merged with every W_k.
 
     Args:
         in_channels: Channels of the input.
@@ -84,39 +82,18 @@ class GraphConvolution(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve ``[B, T, N, in_channels]`` to ``[B, T, N, out_channels]``."""
-        batch_size, steps, num_nodes, _ = x.shape
-        order, channels, _ = self.weight.shape
-        g = self.align(x) if self.align is not None else F.pad(x, (0, channels - x.shape[-1]))
-        g = g.view(-1, num_nodes, channels).transpose(0, 1).reshape(num_nodes, -1)  # [N, B T C]: one product with L
-        weights = (self.weight[0] + self.residual, *self.weight[1:].unbind(0))
-        out = torch.addmm(self.bias, g.view(-1, channels), weights[0])
-        polynomials = [g]
-        for k in range(1, order):
-            product = self.laplacian(polynomials[-1])
-            polynomials.append(2 * product - polynomials[-2] if k > 1 else product)
-            out.addmm_(polynomials[k].view(-1, channels), weights[k])
-        return torch.relu(out.view(num_nodes, -1, channels).transpose(0, 1).contiguous()).view(
-            batch_size, steps, num_nodes, channels)
-
-
-class SymmetricProduct(torch.autograd.Function):
-    """Product of a constant symmetric matrix, dense or sparse, with a dense one."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, matrix: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Return ``matrix @ x``."""
-        ctx.matrix = matrix
-        return matrix @ x
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[None, torch.Tensor]:
-        """Return the gradient of ``x``: the matrix is its own transpose."""
-        return None, ctx.matrix @ grad.contiguous()
+        weights = torch.cat([self.weight[:1] + self.residual, self.weight[1:]]).transpose(1, 2)  # [K, C, C]
+        biases = F.pad(self.bias.unsqueeze(0), (0, 0, 0, len(weights) - 1))  # [K, C]
+        if self.align is None:
+            weights = weights[:, :, :x.shape[-1]]
+        else:
+            biases = biases + weights @ self.align.bias
+            weights = weights @ self.align.weight
+        return ChebyshevConvolution.apply(x, weights, biases, self.laplacian.matrix_for(x))
 
 
 class Laplacian(nn.Module):
-    """Product with a constant symmetric matrix; on the CPU it is sparse where that is faster.
+    """Constant symmetric matrix; on the CPU it is sparse where that is faster.
 
     Args:
         matrix: The matrix ``[N, N]``.
@@ -144,10 +121,10 @@ class Laplacian(nn.Module):
         super().__setstate__(state)
         self.sparse = self._compressed()
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the product with ``x``, ``[N, M]``."""
+    def matrix_for(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the matrix, sparse or dense, that is the faster factor of ``x``."""
         sparse = self.sparse is not None and x.device.type == "cpu" and x.dtype == self.sparse.dtype
-        return SymmetricProduct.apply(self.sparse if sparse else self.matrix, x)
+        return self.sparse if sparse else self.matrix
 
 
 class STBlock(nn.Module):

@@ -1,0 +1,94 @@
+import torch
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+from ...parts import parts
+from ...products import linear
+
+
+class ChebyshevConvolution(torch.autograd.Function):
+    """``relu(sum_k T_k(L) (x W_k + b_k))``, as one node of the backward pass.
+
+    The channels are mixed before the nodes, all orders in one product, and the sum is Clenshaw's recurrence. L is
+    symmetric, so the gradients of the mixed channels are the polynomials of the result's gradient. A few samples at a
+    time: what is between input and result stays in the cache of a CPU, and only these two are kept.
+    """
+
+    ELEMENTS = 500_000  # of the input at a time
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, matrix: torch.Tensor
+                ) -> torch.Tensor:
+        """Convolve.
+
+        Args:
+            ctx: Keeps what the backward pass needs.
+            x: ``[B, T, N, in_channels]``.
+            weight: ``W_0^T, W_1^T, ..``, ``[K, C, in_channels]``.
+            bias: ``[K, C]``.
+            matrix: L ``[N, N]``, symmetric, dense or sparse.
+
+        Returns:
+            torch.Tensor: ``[B, T, N, C]``.
+        """
+        order, channels, in_channels = weight.shape
+        result = x.new_empty(*x.shape[:3], channels)
+        for part in parts(x, ChebyshevConvolution.ELEMENTS):
+            mixed = linear(x[part].reshape(-1, in_channels), weight.flatten(0, 1), bias.flatten())
+            mixed = mixed.view(*result[part].shape[:3], order, channels).unbind(3)
+            total = mixed[0]
+            if order > 1:
+                total = total + _nodes_last(_clenshaw([_nodes_first(m) for m in mixed[1:]], matrix), total)
+            torch.clamp_min(total, 0, out=result[part])
+        ctx.save_for_backward(x, weight, result)
+        ctx.matrix = matrix
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Return the gradients of x, weight and bias."""
+        x, weight, result = ctx.saved_tensors
+        order, channels, in_channels = weight.shape
+        of_x = torch.empty_like(x)
+        of_weight, of_bias = torch.zeros_like(weight).flatten(0, 1), weight.new_zeros(order * channels)
+        for part in parts(x, ChebyshevConvolution.ELEMENTS):
+            of_mixed = grad.new_empty(*result[part].shape[:3], order, channels)
+            of_total = torch.ops.aten.threshold_backward(grad[part], result[part], 0)
+            of_mixed[..., 0, :] = of_total
+            for k, polynomial in enumerate(_polynomials(_nodes_first(of_total), ctx.matrix, order)[1:], start=1):
+                of_mixed[..., k, :] = _nodes_last(polynomial, of_total)
+            rows = of_mixed.view(-1, order * channels)
+            of_x[part] = linear(rows, weight.flatten(0, 1).t()).view_as(x[part])
+            of_weight.addmm_(rows.t(), x[part].reshape(-1, in_channels))
+            of_bias += rows.sum(0)
+        return of_x, of_weight.view_as(weight), of_bias.view(order, channels), None
+
+
+def _nodes_first(x: torch.Tensor) -> torch.Tensor:
+    """Return ``[N, B T C]`` of ``[B, T, N, C]``."""
+    return x.permute(2, 0, 1, 3).reshape(x.shape[2], -1)
+
+
+def _nodes_last(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Return a view ``[B, T, N, C]`` of ``[N, B T C]``."""
+    batch_size, steps, num_nodes, channels = like.shape
+    return x.view(num_nodes, batch_size, steps, channels).permute(1, 2, 0, 3)
+
+
+def _polynomials(x: torch.Tensor, matrix: torch.Tensor, order: int) -> list[torch.Tensor]:
+    """Return ``T_0(L) x, .., T_(order - 1)(L) x``."""
+    results = [x]
+    for k in range(1, order):
+        product = matrix @ results[-1]
+        results.append(product if k == 1 else product.mul_(2).sub_(results[-2]))
+    return results
+
+
+def _clenshaw(summands: list[torch.Tensor], matrix: torch.Tensor) -> torch.Tensor:
+    """Return ``sum_k T_k(L) x_k`` over k = 1, 2, .."""
+    later, last = None, None  # b_(k + 2) and b_(k + 1) of b_k = x_k + 2 L b_(k + 1) - b_(k + 2)
+    for x in reversed(summands):
+        total = x if last is None else x.add_(matrix @ last, alpha=2)
+        later, last = last, total if later is None else total.sub_(later)
+    result = matrix @ last
+    return result if later is None else result.sub_(later)
