@@ -2,9 +2,10 @@
 
 import torch
 import torch.nn.functional as F
+from torch.autograd.function import FunctionCtx, once_differentiable
 
-# Not public, but what torch.compile puts in the place of a linear layer. BLAS takes up to twice as long where a side of the
-# weight is short, and adds the bias in a pass of its own.
+# Not public, but what torch.compile puts in the place of a linear layer. BLAS takes up to twice as long where a side of
+# the weight is short, and adds the bias in a pass of its own.
 _ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
 
@@ -25,3 +26,22 @@ def linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None =
         return _ONEDNN(rows, weight, bias, "relu" if relu else "none", [], "")
     result = F.linear(rows, weight, bias)
     return result.relu_() if relu else result
+
+
+class Linear(torch.autograd.Function):
+    """``rows weight^T + bias`` by :func:`linear`, differentiable."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """Map ``[.., in]`` to ``[.., out]``."""
+        ctx.save_for_backward(rows, weight)
+        return linear(rows, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Return the gradients of rows, weight and bias."""
+        rows, weight = ctx.saved_tensors
+        flat = grad.reshape(-1, grad.shape[-1])
+        of_rows = linear(flat, weight.t()).view_as(rows) if ctx.needs_input_grad[0] else None
+        return of_rows, flat.t() @ rows.reshape(-1, rows.shape[-1]), flat.sum(0)

@@ -5,11 +5,14 @@ from torch import nn
 from baselines.supports import read_graph, transition_matrices
 
 from ...dropout import ResidualDropout
+from ...feed_forward import FeedForward
 from ..config.gwnet_config import GWNetConfig
+from .diffusion import Diffusion
+from .gated_convolution import GatedConvolution
 
 
 class GatedConv(nn.Module):
-    """Dilated temporal convolution ``tanh(filter(x)) * sigmoid(gate(x))`` of a sequence that is a list of steps.
+    """Dilated temporal convolution ``tanh(filter(x)) * sigmoid(gate(x))``.
 
     Args:
         in_channels: Input channels.
@@ -24,25 +27,15 @@ class GatedConv(nn.Module):
         self.filter = nn.Linear(kernel_size * in_channels, out_channels)
         self.gate = nn.Linear(kernel_size * in_channels, out_channels)
 
-    def forward(self, steps: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Map T steps ``[M, in_channels]`` to T - (kernel_size - 1) dilation steps ``[M, out_channels]``."""
-        weight = torch.cat([self.filter.weight, self.gate.weight]).t()
-        taps = weight.reshape(self.kernel_size, -1, weight.shape[1]).unbind()
-        bias = torch.cat([self.filter.bias, self.gate.bias])
-        results = []
-        for first in range(len(steps) - (self.kernel_size - 1) * self.dilation):
-            result = torch.addmm(bias, steps[first], taps[0])
-            for k in range(1, self.kernel_size):
-                result.addmm_(steps[first + k * self.dilation], taps[k])
-            filtered, gate = result.chunk(2, dim=1)
-            results.append(torch.tanh(filtered) * torch.sigmoid(gate))
-        return results
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map ``[T, M, in_channels]`` to ``[T - (kernel_size - 1) dilation, M, out_channels]``."""
+        weight = torch.cat([-2 * self.filter.weight, self.gate.weight]).t()
+        bias = torch.cat([-2 * self.filter.bias, self.gate.bias])
+        return GatedConvolution.apply(x, weight.reshape(self.kernel_size, -1, len(bias)), bias, self.dilation)
 
 
 class GraphConv(nn.Module):
     """Diffusion ``W cat[f, f S_1, .., f S_K] + b``, dropout and residual connection.
-
-    The channels are mixed before the nodes, so that the products with all supports and their sum are one product.
 
     Args:
         in_channels: Input channels.
@@ -57,29 +50,19 @@ class GraphConv(nn.Module):
         self.linear = nn.Linear((1 + num_supports) * in_channels, out_channels)
         self.dropout = ResidualDropout(dropout)
 
-    def forward(self, steps: list[torch.Tensor], residuals: list[torch.Tensor],
-                supports: list[torch.Tensor]) -> list[torch.Tensor]:
+    def forward(self, x: torch.Tensor, residual: torch.Tensor, supports: list[torch.Tensor]) -> torch.Tensor:
         """Diffuse every step.
 
         Args:
-            steps: Tensors ``[N * B, in_channels]``.
-            residuals: What to add, tensors ``[N * B, out_channels]``.
+            x: ``[T, N * B, in_channels]``.
+            residual: What to add, ``[T, N * B, out_channels]``.
             supports: Matrices ``[N, n N]`` of n transposed supports side by side; the n sum up to ``num_supports``.
 
         Returns:
-            list[torch.Tensor]: Tensors ``[N * B, out_channels]``.
+            torch.Tensor: ``[T, N * B, out_channels]``.
         """
-        out_channels, num_nodes = self.linear.out_features, supports[0].shape[0]
-        weight = self.linear.weight.view(out_channels, 1 + self.num_supports, -1).permute(1, 2, 0)
-        own, *others = weight.split([1] + [support.shape[1] // num_nodes for support in supports])
-        results = []
-        for step, residual in zip(steps, residuals, strict=True):
-            result = torch.addmm(self.linear.bias, step, own[0]).view(num_nodes, -1)  # [N, B * out_channels]
-            for support, mixing in zip(supports, others, strict=True):
-                mixed = torch.bmm(step.expand(len(mixing), -1, -1), mixing)  # [n, N * B, out_channels]
-                result = torch.addmm(result, support, mixed.view(support.shape[1], -1))
-            results.append(self.dropout(residual, result.view(-1, out_channels)))
-        return results
+        weights = self.linear.weight.view(len(self.linear.bias), 1 + self.num_supports, -1).permute(1, 2, 0)
+        return self.dropout(residual, Diffusion.apply(x, weights.contiguous(), self.linear.bias, *supports))
 
 
 class GWNet(nn.Module):
@@ -87,8 +70,8 @@ class GWNet(nn.Module):
 
     Paper: Graph WaveNet for Deep Spatial-Temporal Graph Modeling (Wu et al., IJCAI 2019).
 
-    A sequence is a list of steps ``[N * B, channels]``, each small enough to stay in cache. What never reaches the
-    output does not exist: skip connections but for the last step, the last layer's graph convolution and norm.
+    Steps come first in memory, then nodes. What never reaches the output does not exist: skip connections but for the
+    last step, the last layer's graph convolution and norm.
 
     Args:
         config: Lengths, graph and widths.
@@ -147,16 +130,15 @@ class GWNet(nn.Module):
             supports.append(side_by_side(learned, self.diffusion_order))
         return supports
 
-    def _sequence(self, inputs: torch.Tensor, inputs_timestamps: torch.Tensor) -> list[torch.Tensor]:
-        """Return the projected steps ``[N * B, residual_channels]``, from the receptive field's first step on."""
+    def _sequence(self, inputs: torch.Tensor, inputs_timestamps: torch.Tensor) -> torch.Tensor:
+        """Return the projected steps ``[T, N * B, residual_channels]``, from the receptive field's first step on."""
         channels = [inputs]
         if self.use_time_of_day:
             channels.append(inputs_timestamps[:, :, :1].expand_as(inputs))
         if self.use_day_of_week:
             channels.append(inputs_timestamps[:, :, 1:].expand_as(inputs))
         sequence = torch.stack(channels, dim=-1).permute(1, 2, 0, 3).flatten(1, 2)  # [input_len, N * B, channels]
-        sequence = F.pad(sequence, (0, 0, 0, 0, max(self.receptive_field - len(sequence), 0), 0))
-        return [self.input_layer(step) for step in sequence]
+        return self.input_layer(F.pad(sequence, (0, 0, 0, 0, max(self.receptive_field - len(sequence), 0), 0)))
 
     def forward(self, inputs: torch.Tensor, inputs_timestamps: torch.Tensor) -> torch.Tensor:
         """Forecast.
@@ -170,17 +152,17 @@ class GWNet(nn.Module):
         """
         batch_size, _, num_nodes = inputs.shape
         supports = self._supports()
-        steps, last_steps = self._sequence(inputs, inputs_timestamps), []
+        x, last_steps = self._sequence(inputs, inputs_timestamps), []
         for i, gated_conv in enumerate(self.gated_convs):
-            filtered = gated_conv(steps)
+            filtered = gated_conv(x)
             last_steps.append(filtered[-1])
             if i < len(self.graph_convs):
-                steps = self.graph_convs[i](filtered, steps[-len(filtered):], supports)
-                steps = normalized(self.norms[i], steps)
+                x = normalized(self.norms[i], self.graph_convs[i](filtered, x[-len(filtered):], supports))
 
         skip = torch.addmm(sum(layer.bias for layer in self.skip_layers), torch.cat(last_steps, dim=1),
                            torch.cat([layer.weight for layer in self.skip_layers], dim=1).t())
-        forecast = self.output_layer(torch.relu(self.hidden_layer(torch.relu(skip))))  # [N * B, output_len]
+        hidden, output = self.hidden_layer, self.output_layer
+        forecast = FeedForward.apply(torch.relu(skip), hidden.weight, hidden.bias, output.weight, output.bias)
         return forecast.view(num_nodes, batch_size, -1).permute(1, 2, 0)
 
 
@@ -192,7 +174,6 @@ def side_by_side(support: torch.Tensor, order: int) -> torch.Tensor:
     return torch.cat(powers, dim=1)
 
 
-def normalized(norm: nn.BatchNorm2d, steps: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Batch-normalise steps ``[M, channels]`` over all of them, as one tensor with the channels last."""
-    sequence = torch.stack(steps).unsqueeze(2).permute(0, 3, 1, 2)  # [T, channels, M, 1]
-    return list(norm(sequence).permute(0, 2, 3, 1).squeeze(2).unbind())
+def normalized(norm: nn.BatchNorm2d, x: torch.Tensor) -> torch.Tensor:
+    """Batch-normalise ``[T, M, channels]`` over steps and rows, with the channels last in memory."""
+    return norm(x.unsqueeze(2).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).squeeze(2)

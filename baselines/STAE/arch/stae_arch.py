@@ -3,6 +3,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from ...dropout import ResidualDropout
+from ...feed_forward import FeedForward
+from ...products import Linear
 from ..config.stae_config import STAEConfig
 from .group_attention import GroupAttention
 
@@ -45,10 +47,12 @@ class AttentionLayer(nn.Module):
             torch.Tensor: Tokens ``[G, L, model_dim]``.
         """
         if projected is None:
-            projected = F.linear(tokens, *self.projection())
+            projected = Linear.apply(tokens, *self.projection())
         attended = attention(projected, self.num_heads)
-        tokens = self.attention_norm(self.dropout(tokens, self.out(attended)))
-        return self.feed_forward_norm(self.dropout(tokens, self.reduce(self.expand(tokens).relu_())))
+        tokens = self.attention_norm(self.dropout(tokens, Linear.apply(attended, self.out.weight, self.out.bias)))
+        fed_forward = FeedForward.apply(tokens, self.expand.weight, self.expand.bias,
+                                        self.reduce.weight, self.reduce.bias)
+        return self.feed_forward_norm(self.dropout(tokens, fed_forward))
 
 
 def attention(projected: torch.Tensor, num_heads: int) -> torch.Tensor:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ...dropout import Dropout
+from ...feed_forward import FeedForward
 from ...supports import normalized_laplacian, read_graph
 from ..config.stgcn_config import STGCNConfig
 from .gated_convolution import GatedConvolution
@@ -205,5 +206,6 @@ class STGCN(nn.Module):
             torch.Tensor: Normalised forecast ``[B, output_len, num_nodes]``.
         """
         x = self.output_temporal(self.blocks(inputs.unsqueeze(-1))).squeeze(1)  # [B, N, C]
-        hidden = torch.relu(self.hidden_layer(self.output_norm(x)))
-        return self.output_layer(hidden).transpose(1, 2)
+        hidden, output = self.hidden_layer, self.output_layer
+        forecast = FeedForward.apply(self.output_norm(x), hidden.weight, hidden.bias, output.weight, output.bias)
+        return forecast.transpose(1, 2)

@@ -1,0 +1,68 @@
+import torch
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+
+class Diffusion(torch.autograd.Function):
+    """``x W_0 + sum_k S_k (x W_k) + b`` of every step, as one node of the backward pass.
+
+    The channels are mixed before the nodes, so that the products with all supports of a set and their sum are one
+    product. One step after the other, each small enough for the cache of a CPU.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *supports: torch.Tensor
+                ) -> torch.Tensor:
+        """Diffuse.
+
+        Args:
+            ctx: Keeps what the backward pass needs.
+            x: ``[T, N B, in_channels]``.
+            weights: ``W_0, W_1, ..``, ``[1 + K, in_channels, C]``.
+            bias: ``[C]``.
+            supports: Sets ``[N, n N]`` of n matrices side by side; the n sum up to K.
+
+        Returns:
+            torch.Tensor: ``[T, N B, C]``.
+        """
+        own, mixing = _split(weights, supports)
+        result = x.new_empty(*x.shape[:2], weights.shape[2])
+        ctx.kept = []
+        for step, out in zip(x, result, strict=True):
+            torch.addmm(bias, step, own, out=out)
+            for support, weight in zip(supports, mixing, strict=True):
+                mixed = torch.bmm(step.expand(len(weight), -1, -1), weight).view(support.shape[1], -1)
+                out.view(len(support), -1).addmm_(support, mixed)
+                if support.requires_grad:
+                    ctx.kept.append(mixed)
+        ctx.save_for_backward(x, weights, *supports)
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Return the gradients of ``forward``'s arguments."""
+        x, weights, *supports = ctx.saved_tensors
+        own, mixing = _split(weights, supports)
+        of_x, of_weights, of_bias = torch.empty_like(x), torch.zeros_like(weights), weights.new_zeros(weights.shape[2])
+        of_own, of_mixing = _split(of_weights, supports)
+        of_supports = [torch.zeros_like(support) if support.requires_grad else None for support in supports]
+        kept = iter(ctx.kept)
+        for step, of_step, of_out in zip(x, of_x, grad.contiguous(), strict=True):
+            of_bias += of_out.sum(0)
+            torch.mm(of_out, own.t(), out=of_step)
+            of_own.addmm_(step.t(), of_out)
+            by_node = of_out.view(len(supports[0]), -1)
+            for support, weight, of_weight, of_support in zip(supports, mixing, of_mixing, of_supports, strict=True):
+                of_mixed = torch.mm(support.t(), by_node).view(len(weight), *of_out.shape)
+                of_weight.baddbmm_(step.t().expand(len(weight), -1, -1), of_mixed)
+                for of_summand, factor in zip(of_mixed, weight, strict=True):
+                    of_step.addmm_(of_summand, factor.t())
+                if of_support is not None:
+                    of_support.addmm_(by_node, next(kept).t())
+        return of_x, of_weights, of_bias, *of_supports
+
+
+def _split(weights: torch.Tensor, supports: list[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Return W_0 and the other weights by set of supports."""
+    own, *mixing = weights.split([1] + [support.shape[1] // len(support) for support in supports])
+    return own[0], mixing

@@ -1,0 +1,38 @@
+import torch
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+from .parts import parts
+from .products import linear
+
+
+class FeedForward(torch.autograd.Function):
+    """``relu(x W_1^T + b_1) W_2^T + b_2`` as one node of the backward pass, in which the hidden layer's gradient stays
+    in the cache of a CPU."""
+
+    ELEMENTS = 500_000  # of x at a time
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: torch.Tensor, expanding: torch.Tensor, expanding_bias: torch.Tensor,
+                reducing: torch.Tensor, reducing_bias: torch.Tensor) -> torch.Tensor:
+        """Map ``[.., in]`` to ``[.., out]`` by W_1 ``[H, in]``, b_1 ``[H]``, W_2 ``[out, H]`` and b_2 ``[out]``."""
+        hidden = linear(x, expanding, expanding_bias, relu=True)
+        ctx.save_for_backward(x, expanding, reducing, hidden)
+        return linear(hidden, reducing, reducing_bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the gradients of ``forward``'s arguments."""
+        x, expanding, reducing, hidden = ctx.saved_tensors
+        of_expanding, of_reducing = torch.zeros_like(expanding), torch.zeros_like(reducing)
+        of_expanding_bias = expanding.new_zeros(len(expanding))
+        rows, hidden, grad = (t.reshape(-1, t.shape[-1]) for t in (x, hidden, grad))
+        of_rows = torch.empty_like(rows)
+        for part in parts(rows, FeedForward.ELEMENTS):
+            of_hidden = linear(grad[part], reducing.t())
+            torch.ops.aten.threshold_backward.grad_input(of_hidden, hidden[part], 0, grad_input=of_hidden)
+            of_rows[part] = linear(of_hidden, expanding.t())
+            of_expanding.addmm_(of_hidden.t(), rows[part])
+            of_reducing.addmm_(grad[part].t(), hidden[part])
+            of_expanding_bias += of_hidden.sum(0)
+        return of_rows.view(x.shape), of_expanding, of_expanding_bias, of_reducing, grad.sum(0)

@@ -1,0 +1,68 @@
+"""Every backward pass that is written by hand, against differences of its forward pass in float64."""
+
+import warnings
+
+import pytest
+import torch
+
+from baselines.AGCRN.arch.recurrence import GraphRecurrence
+from baselines.D2STGNN.arch.attention import Pair, Weigh
+from baselines.D2STGNN.arch.graph_convolution import GraphConvolution, WindowSum
+from baselines.D2STGNN.arch.recurrent import GRUOverTime
+from baselines.feed_forward import FeedForward
+from baselines.GWNet.arch.diffusion import Diffusion
+from baselines.GWNet.arch.gated_convolution import GatedConvolution as DilatedGate
+from baselines.LSTM.arch.recurrence import Recurrence
+from baselines.products import Linear, linear
+from baselines.STAE.arch.group_attention import GroupAttention
+from baselines.STGCN.arch.gated_convolution import GatedConvolution
+from baselines.STGCN.arch.graph_convolution import ChebyshevConvolution
+
+LAPLACIAN = torch.tensor([[1.0, -0.5, 0.0], [-0.5, 1.0, -0.3], [0.0, -0.3, 1.0]], dtype=torch.float64)
+
+
+def sparse(matrix: torch.Tensor) -> torch.Tensor:
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # "support is in beta state"
+        return matrix.to_sparse_csr()
+
+
+# The function, shapes of what it differentiates, and what follows.
+FUNCTIONS = {
+    "linear": (Linear, [(2, 3, 4), (5, 4), (5,)], []),
+    "feed forward": (FeedForward, [(2, 3, 4), (6, 4), (6,), (2, 6), (2,)], []),
+    "GLU": (GatedConvolution, [(2, 5, 3, 2), (8, 2, 3, 1), (8,)], [False]),
+    "GTU, one step left": (GatedConvolution, [(2, 3, 3, 1), (4, 1, 3, 1), (4,)], [True]),
+    "Chebyshev, order 1": (ChebyshevConvolution, [(2, 2, 3, 4), (1, 2, 4), (1, 2)], [LAPLACIAN]),
+    "Chebyshev, order 2": (ChebyshevConvolution, [(2, 2, 3, 2), (2, 3, 2), (2, 3)], [LAPLACIAN]),
+    "Chebyshev, order 5, sparse": (ChebyshevConvolution, [(1, 2, 3, 2), (5, 3, 2), (5, 3)], [sparse(LAPLACIAN)]),
+    "dilated gate": (DilatedGate, [(6, 3, 2), (3, 2, 4), (4,)], [2]),
+    "diffusion": (Diffusion, [(2, 6, 2), (4, 2, 3), (3,), (3, 6), (3, 3)], []),
+    "attention in groups": (GroupAttention, [(3, 4, 12)], [2]),
+    "graph recurrence": (GraphRecurrence, [(3, 4, 2, 6), (2, 3, 3), (3, 3, 2, 4), (3, 3, 2, 2)], []),
+    "LSTM": (Recurrence, [(4, 2, 3), (8, 2), (8, 2), (8,)], [False]),
+    "LSTM, last state": (Recurrence, [(4, 2, 3), (8, 2), (8, 2), (8,)], [True]),
+    "GRU": (GRUOverTime, [(3, 2, 4), (2, 4), (6, 2), (6, 2), (6,), (6,)], []),
+    "sum over windows": (WindowSum, [(4, 5, 2), (6, 6)], []),
+    "dynamic graphs": (GraphConvolution, [(2, 3, 2, 2), (3, 2, 2), (2,), (2, 3, 3), (2, 3, 3)], []),
+    "pairs": (Pair, [(2, 2, 3, 4), (5, 2, 3, 4)], []),
+    "weighted sums": (Weigh, [(2, 5, 2, 4), (5, 2, 3, 4)], []),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_gradients_are_those_of_the_forward_pass(name):
+    function, shapes, rest = FUNCTIONS[name]
+    generator = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_() for shape in shapes]
+    assert torch.autograd.gradcheck(lambda *leaves: function.apply(*leaves, *rest), inputs)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_float32_product_is_the_float64_one(relu, transposed):
+    generator = torch.Generator().manual_seed(0)
+    rows, weight, bias = (torch.randn(shape, generator=generator) for shape in ((2, 30, 17), (17, 9), (9,)))
+    weight = weight.t() if transposed else weight.t().contiguous()
+    expected = linear(rows.double(), weight.double(), bias.double(), relu)
+    torch.testing.assert_close(linear(rows, weight, bias, relu), expected.float(), rtol=1e-5, atol=1e-5)
+    assert (expected.min() >= 0) == relu
