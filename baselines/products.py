@@ -22,7 +22,8 @@ def linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None =
     Returns:
         torch.Tensor: ``[.., out]``.
     """
-    if _ONEDNN is not None and rows.device.type == "cpu" and rows.dtype == torch.float32:
+    usable = _ONEDNN is not None and rows.device.type == "cpu" and rows.dtype == torch.float32
+    if usable and not torch.compiler.is_compiling():
         return _ONEDNN(rows, weight, bias, "relu" if relu else "none", [], "")
     result = F.linear(rows, weight, bias)
     return result.relu_() if relu else result

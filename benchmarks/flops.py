@@ -1,7 +1,7 @@
 """Floating-point operations of a training step: torch's counter, and by formula what it doesn't count.
 
-The counter leaves out products that add to a tensor in place, attention on the CPU and recurrent layers, and takes a
-sparse matrix for a dense one.
+The counter leaves out products that add to a tensor in place, linear layers by oneDNN, attention on the CPU and
+recurrent layers, and takes a sparse matrix for a dense one.
 """
 
 from collections.abc import Callable
@@ -46,6 +46,10 @@ def _added_product(_: Any, first: Any, second: Any, *__: Any, **___: Any) -> int
     return _product(first, second)
 
 
+def _linear(rows: Any, weight: Any, *_: Any, **__: Any) -> int:
+    return 2 * rows.numel() * len(weight)
+
+
 def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
     """``Q K^T`` and the shares times V."""
     return 2 * query.numel() * key.shape[-2] + 2 * query.numel() // query.shape[-1] * key.shape[-2] * value.shape[-1]
@@ -60,6 +64,7 @@ def _attention_back(_: Any, query: Any, key: Any, value: Any, *__: Any, **___: A
 _FORMULAS = {
     aten.mm: _product, aten.addmm: _added_product, aten.addmm_: _added_product,
     aten.bmm: _product, aten.baddbmm: _added_product, aten.baddbmm_: _added_product,
+    torch.ops.mkldnn._linear_pointwise: _linear,
     aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_back,
 }

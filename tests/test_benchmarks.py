@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from baselines.LSTM import LSTM, LSTMConfig
+from baselines.products import linear
 from benchmarks import loop
 from benchmarks.backbones import training_step
 from benchmarks.flops import count_flops
@@ -20,6 +21,7 @@ def counted(step) -> int:
 def test_operations_that_the_counter_misses_are_counted():
     a, b, c = torch.randn(4, 3), torch.randn(3, 5), torch.zeros(4, 5)
     assert counted(lambda: a @ b) == counted(lambda: c.addmm_(a, b)) == 2 * 4 * 3 * 5
+    assert counted(lambda: linear(a, b.t())) == 2 * 4 * 3 * 5
     assert counted(lambda: torch.zeros(2, 4, 5).baddbmm_(a.expand(2, -1, -1), b.expand(2, -1, -1))) == 2 * 2 * 60
 
 

@@ -38,7 +38,7 @@ class ChebyshevConvolution(torch.autograd.Function):
             total = mixed[0]
             if order > 1:
                 total = total + _nodes_last(_clenshaw([_nodes_first(m) for m in mixed[1:]], matrix), total)
-            torch.clamp_min(total, 0, out=result[part])
+            result[part] = torch.relu(total)
         ctx.save_for_backward(x, weight, result)
         ctx.matrix = matrix
         return result
@@ -88,7 +88,7 @@ def _clenshaw(summands: list[torch.Tensor], matrix: torch.Tensor) -> torch.Tenso
     """Return ``sum_k T_k(L) x_k`` over k = 1, 2, .."""
     later, last = None, None  # b_(k + 2) and b_(k + 1) of b_k = x_k + 2 L b_(k + 1) - b_(k + 2)
     for x in reversed(summands):
-        total = x if last is None else x.add_(matrix @ last, alpha=2)
+        total = x if last is None else torch.addmm(x, matrix, last, alpha=2)
         later, last = last, total if later is None else total.sub_(later)
     result = matrix @ last
     return result if later is None else result.sub_(later)
