@@ -10,6 +10,8 @@ from typing import Optional
 import torch
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from ...activations import tanh_
+
 
 class GraphRecurrence(torch.autograd.Function):
     """States of a layer from the input's share of its gates.
@@ -52,7 +54,7 @@ class GraphRecurrence(torch.autograd.Function):
             gates.append(_convolve(gate, state, supports, gate_weights, diffused_states[:, :, t - 1]).sigmoid_())
             product = torch.mul(gates[t][..., :hidden], state, out=reset[0, :, t - 1])
             candidates.append(
-                _convolve(candidate, product, supports, update_weights, diffused_reset[:, :, t - 1]).tanh_())
+                tanh_(_convolve(candidate, product, supports, update_weights, diffused_reset[:, :, t - 1])))
             torch.lerp(candidates[t], state, gates[t][..., hidden:], out=states[:, t])
         torch.matmul(supports, states[:, -1].flatten(1), out=diffused_states[:, :, -1].view(*supports.shape[:2], -1))
         ctx.save_for_backward(supports, gate_weights, update_weights, states, diffused_states)
