@@ -13,7 +13,7 @@ _LEVELS = 1 << 16  # 16 random bits decide on an element
 class Dropout(nn.Dropout):
     """Dropout with four decisions from every random 64-bit number on the CPU; PyTorch's own elsewhere.
 
-    The numbers are NumPy's SFC64, twice as fast as PyTorch's generator, which seeds it. The probability is p rounded to
+    The numbers are NumPy's SFC64, faster than PyTorch's generator, which seeds it. The probability is p rounded to
     a multiple of 2^-16, and the scale is that of the rounded probability.
     """
 

@@ -57,6 +57,12 @@ def test_the_backbones_benchmark_keeps_what_it_prints(tmp_path):
     assert f"{row['seconds']:.3f}" in printed
 
 
+def test_the_benchmark_of_operations_keeps_what_it_prints(tmp_path):
+    printed = succeeded(run("benchmarks/operations.py", "--rounds", "1", "--out", tmp_path / "o.json"))
+    for row in json.loads((tmp_path / "o.json").read_text())["rows"]:
+        assert f"| {row['operation']} | {row['torch_ms']:.1f} |" in printed
+
+
 def test_the_var_benchmark_keeps_what_it_prints(tmp_path):
     printed = succeeded(run("benchmarks/var.py", "--nodes", "5", "--rows", "80", "--out", tmp_path / "v.json"))
     assert printed.startswith("VAR, 5 nodes, 80 rows")

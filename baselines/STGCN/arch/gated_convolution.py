@@ -8,7 +8,7 @@ class GatedConvolution(torch.autograd.Function):
     pass.
 
     The gradients of p and q are born side by side, so that those of the input and of the weight are one operation each.
-    The weight's is a matrix product: the convolution's own takes three times as long on a CPU.
+    The weight's is a matrix product: the convolution's own takes much longer on a CPU (benchmarks/operations.py).
     """
 
     @staticmethod
@@ -41,7 +41,6 @@ class GatedConvolution(torch.autograd.Function):
     def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of x, weight and bias."""
         x, weight, gate, value = ctx.saved_tensors
-        _, in_channels, kernel, _ = weight.shape
         of_halves = _gate_gradient(grad, gate, value, ctx.gtu)
         of_x = None
         if ctx.needs_input_grad[0]:
@@ -49,10 +48,7 @@ class GatedConvolution(torch.autograd.Function):
                 of_halves.permute(0, 3, 1, 2), x.permute(0, 3, 1, 2), weight, None, (1, 1), (0, 0), (1, 1), False,
                 (0, 0), 1, (True, False, False))
             of_x = of_x.permute(0, 2, 3, 1)
-        of_windows = torch.bmm(_windows(x, kernel).transpose(1, 2), of_halves.flatten(1, 2)).sum(0)
-        of_taps, of_bias = of_windows.split((kernel * in_channels, 1))
-        of_weight = of_taps.view(kernel, in_channels, -1).permute(2, 1, 0).unsqueeze(-1)
-        return of_x, of_weight, of_bias[0], None
+        return of_x, *weight_gradients(x, of_halves, weight.shape[2]), None
 
 
 def _gate_gradient(grad: torch.Tensor, gate: torch.Tensor, value: torch.Tensor, gtu: bool) -> torch.Tensor:
@@ -70,8 +66,20 @@ def _gate_gradient(grad: torch.Tensor, gate: torch.Tensor, value: torch.Tensor, 
     return of_halves
 
 
-def _windows(x: torch.Tensor, kernel: int) -> torch.Tensor:
-    """Return the windows of ``[B, T, N, C]`` beside a column of ones ``[B, (T - kernel + 1) N, kernel C + 1]``."""
-    steps = x.shape[1] - kernel + 1
-    ones = x.new_ones(()).expand(len(x), steps * x.shape[2], 1)
-    return torch.cat([*(x[:, k:k + steps].flatten(1, 2) for k in range(kernel)), ones], dim=-1)
+def weight_gradients(x: torch.Tensor, grad: torch.Tensor, kernel: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the gradients of a temporal convolution's weight and bias, one product for each sample.
+
+    Args:
+        x: ``[B, T, N, in_channels]``.
+        grad: Gradient of the result ``[B, T - kernel + 1, N, out_channels]``.
+        kernel: Taps.
+
+    Returns:
+        tuple: ``[out_channels, in_channels, kernel, 1]`` and ``[out_channels]``.
+    """
+    rows = grad.flatten(1, 2)  # [B, (T - kernel + 1) N, out_channels]
+    windows = [x[:, k:k + grad.shape[1]].flatten(1, 2) for k in range(kernel)]
+    ones = x.new_ones(()).expand(len(x), rows.shape[1], 1)
+    products = torch.bmm(torch.cat([*windows, ones], dim=-1).transpose(1, 2), rows).sum(0)
+    of_weight = products[:-1].view(kernel, x.shape[-1], -1).permute(2, 1, 0).unsqueeze(-1)
+    return of_weight, products[-1]

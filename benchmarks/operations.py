@@ -1,0 +1,95 @@
+"""Operations of the backbones on a CPU: PyTorch's own beside what takes their place here, in alternation.
+
+    python benchmarks/operations.py
+    python benchmarks/operations.py --rounds 30 --out operations.json
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+
+from stlora_ext.cli import Parser, command, positive  # noqa: E402
+from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+
+COLUMNS = [["operation", "Operation", "{}"], ["torch_ms", "PyTorch, ms", "{:.1f}"], ["ours_ms", "Ours, ms", "{:.1f}"],
+           ["ratio", "PyTorch / ours", "{:.2f}"]]
+LINEAR = {"STAE": (32640, 152, 456), "STGCN": (108800, 64, 48), "D2STGNN": (108800, 32, 96)}  # rows, in, out
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    p = Parser(prog="benchmarks/operations.py", description=__doc__)
+    p.add_argument("--rounds", type=positive, default=15, metavar="R", help="timed rounds")
+    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
+    p.add_argument("--out", type=Path, metavar="JSON", help="where to keep the figures")
+    return p
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Run the command."""
+    args = parser().parse_args(argv)
+    set_threads(args.threads)
+    import torch
+
+    from stlora_ext.files import write_json
+    from stlora_ext.records.provenance import git_commit, provenance
+    from stlora_ext.tables.benchmark import render_benchmark
+    rows = []
+    for name, pair in pairs().items():
+        times = [[_timed(run) for run in pair] for _ in range(args.rounds + 1)][1:]  # the first round warms up
+        theirs, ours = (1e3 * statistics.median(column) for column in zip(*times, strict=True))
+        rows.append({"operation": name, "torch_ms": theirs, "ours_ms": ours, "times": times,
+                     "ratio": statistics.median(one / other for one, other in times)})
+    machine = provenance(torch.device("cpu"), None)
+    content = {"git_commit": git_commit(), "columns": COLUMNS, "rows": rows, "hardware": machine["hardware"],
+               "threads": machine["threads"]}
+    with tempfile.TemporaryDirectory() as folder:
+        out = args.out or Path(folder, "operations.json")
+        write_json(out, content)
+        print(render_benchmark(out), end="")
+
+
+def pairs() -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
+    """Return PyTorch's operation and ours by name."""
+    import torch
+    import torch.nn.functional as F
+
+    from baselines.activations import tanh_
+    from baselines.dropout import Dropout
+    from baselines.products import linear
+    from baselines.STGCN.arch.gated_convolution import weight_gradients
+    result = {}
+    for model, (rows, width, out) in LINEAR.items():
+        layer = torch.randn(rows, width), torch.randn(out, width), torch.randn(out)
+        result[f"linear layer {rows:,} x {width} to {out} ({model})"] = (
+            lambda layer=layer: F.linear(*layer), lambda layer=layer: linear(*layer))
+    x, weight, grad = torch.randn(64, 8, 170, 64), torch.randn(128, 64, 3, 1), torch.randn(64, 6, 170, 128)
+    result["gradient of a temporal convolution's weight (STGCN)"] = (
+        lambda: torch.ops.aten.convolution_backward(
+            grad.permute(0, 3, 1, 2), x.permute(0, 3, 1, 2), weight, [128], (1, 1), (0, 0), (1, 1), False, (0, 0), 1,
+            (False, True, True)),
+        lambda: weight_gradients(x, grad, 3))
+    tokens, dropout = torch.randn(16, 2040, 152), Dropout(0.1)
+    result["dropout (STAE)"] = (lambda: F.dropout(tokens, 0.1), lambda: dropout(tokens))
+    gate = torch.randn(170, 64, 64)
+    result["tanh in place (AGCRN)"] = (lambda: gate.tanh_(), lambda: tanh_(gate))
+    return result
+
+
+def _timed(run: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    apply_tuning()
+    command(main)
