@@ -1,5 +1,7 @@
 import torch
 
+from ...parts import parts
+
 _NUMBERS = 1 << 19  # of a signal, whose products take G times as many
 
 
@@ -52,7 +54,7 @@ class GraphConvolution(torch.autograd.Function):
         """Convolve ``[B, N, L, H]`` with ``[1 + G, H, H]`` and ``[H]`` over G graphs ``[B, N, N]``."""
         ctx.save_for_backward(signal, weights, *graphs)
         out = torch.addmm(bias, signal.flatten(0, 2), weights[0]).view(len(signal), signal.shape[1], -1)
-        for part in _parts(signal):
+        for part in parts(signal, _NUMBERS):
             rows, convolved = signal[part], out[part]
             for graph, mixed in zip(graphs, _mixed(rows, weights), strict=True):
                 convolved.baddbmm_(graph[part], mixed.view_as(convolved))
@@ -66,7 +68,7 @@ class GraphConvolution(torch.autograd.Function):
         of_signal, of_weights = (flat @ weights[0].t()).view_as(signal), torch.zeros_like(weights)
         of_weights[0] = signal.flatten(0, 2).t() @ flat
         of_graphs = [graph.new_empty(graph.shape) for graph in graphs]
-        for part in _parts(signal):
+        for part in parts(signal, _NUMBERS):
             rows, of_rows = signal[part].flatten(0, 2), of_signal[part].flatten(0, 2)
             of_out = gradient[part].flatten(2)
             mixed = _mixed(signal[part], weights)
@@ -77,11 +79,6 @@ class GraphConvolution(torch.autograd.Function):
                 of_rows.addmm_(mixed[g], weights[1 + g].t())
             of_weights[1:].baddbmm_(rows.t().expand(len(graphs), -1, -1), mixed)
         return of_signal, of_weights, flat.sum(0), *of_graphs
-
-
-def _parts(signal: torch.Tensor) -> list[slice]:
-    size = max(1, _NUMBERS // signal[0].numel()) if signal.device.type == "cpu" else len(signal)
-    return [slice(start, start + size) for start in range(0, len(signal), size)]
 
 
 def _mixed(signal: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
