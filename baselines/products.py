@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-# Not public, but what torch.compile puts in the place of a linear layer. BLAS takes longer where a side of the weight is
-# short, and adds the bias in a pass of its own (benchmarks/operations.py).
+# Not public, but what torch.compile puts in the place of a linear layer. BLAS takes longer where a side of the weight
+# is short, and adds the bias in a pass of its own (benchmarks/operations.py).
 _ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
 
