@@ -1,15 +1,23 @@
 import torch
+from torch import nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from .parts import parts
 from .products import linear
 
+ELEMENTS = 500_000  # of the input at a time
+
+
+def feed_forward(x: torch.Tensor, expanding: nn.Linear, reducing: nn.Linear) -> torch.Tensor:
+    """Return ``reducing(relu(expanding(x)))``."""
+    if torch.is_autocast_enabled(x.device.type):
+        return reducing(expanding(x).relu_())
+    return FeedForward.apply(x, expanding.weight, expanding.bias, reducing.weight, reducing.bias)
+
 
 class FeedForward(torch.autograd.Function):
     """``relu(x W_1^T + b_1) W_2^T + b_2`` as one node of the backward pass, in which the hidden layer's gradient stays
     in the cache of a CPU."""
-
-    ELEMENTS = 500_000  # of x at a time
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: torch.Tensor, expanding: torch.Tensor, expanding_bias: torch.Tensor,
@@ -28,7 +36,7 @@ class FeedForward(torch.autograd.Function):
         of_expanding_bias = expanding.new_zeros(len(expanding))
         rows, hidden, grad = (t.reshape(-1, t.shape[-1]) for t in (x, hidden, grad))
         of_rows = torch.empty_like(rows)
-        for part in parts(rows, FeedForward.ELEMENTS):
+        for part in parts(rows, ELEMENTS):
             of_hidden = linear(grad[part], reducing.t())
             torch.ops.aten.threshold_backward.grad_input(of_hidden, hidden[part], 0, grad_input=of_hidden)
             of_rows[part] = linear(of_hidden, expanding.t())

@@ -6,7 +6,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 # Not public, but what torch.compile puts in the place of a linear layer. BLAS takes longer where a side of the weight
 # is short, and adds the bias in a pass of its own (benchmarks/operations.py).
-_ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+ONEDNN_LINEAR = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
 
 def linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None, relu: bool = False
@@ -22,11 +22,19 @@ def linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None =
     Returns:
         torch.Tensor: ``[.., out]``.
     """
-    usable = _ONEDNN is not None and rows.device.type == "cpu" and rows.dtype == torch.float32
+    usable = ONEDNN_LINEAR is not None and rows.device.type == "cpu" and rows.dtype == torch.float32
     if usable and not torch.compiler.is_compiling():
-        return _ONEDNN(rows, weight, bias, "relu" if relu else "none", [], "")
+        bias = None if bias is None else bias.contiguous()  # its strides are ignored
+        return ONEDNN_LINEAR(rows, weight, bias, "relu" if relu else "none", [], "")
     result = F.linear(rows, weight, bias)
     return result.relu_() if relu else result
+
+
+def linear_layer(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """Return ``rows weight^T + bias``, differentiable."""
+    if torch.is_autocast_enabled(rows.device.type):
+        return F.linear(rows, weight, bias)
+    return Linear.apply(rows, weight, bias)
 
 
 class Linear(torch.autograd.Function):

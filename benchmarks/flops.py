@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from baselines.products import ONEDNN_LINEAR
+
 aten = torch.ops.aten
 
 
@@ -64,9 +66,10 @@ def _attention_back(_: Any, query: Any, key: Any, value: Any, *__: Any, **___: A
 _FORMULAS = {
     aten.mm: _product, aten.addmm: _added_product, aten.addmm_: _added_product,
     aten.bmm: _product, aten.baddbmm: _added_product, aten.baddbmm_: _added_product,
-    torch.ops.mkldnn._linear_pointwise: _linear,
     aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_back,
 }
+if ONEDNN_LINEAR is not None:
+    _FORMULAS[ONEDNN_LINEAR] = _linear
 for _formula in _FORMULAS.values():
     _formula._get_raw = True  # the counter then gives tensors instead of shapes

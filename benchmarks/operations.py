@@ -21,7 +21,7 @@ from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
 
 COLUMNS = [["operation", "Operation", "{}"], ["torch_ms", "PyTorch, ms", "{:.1f}"], ["ours_ms", "Ours, ms", "{:.1f}"],
            ["ratio", "PyTorch / ours", "{:.2f}"]]
-LINEAR = {"STAE": (32640, 152, 456), "STGCN": (108800, 64, 48), "D2STGNN": (108800, 32, 96)}  # rows, in, out
+LINEAR = {"STAE": (32640, 152, 456), "STGCN": (108800, 64, 48), "GWNet": (10880, 256, 512)}  # rows, in, out
 
 
 def parser() -> argparse.ArgumentParser:

@@ -49,7 +49,7 @@ def moved_adapter(model: torch.nn.Module) -> torch.nn.Module:
 def test_a_compiled_model_forecasts_and_learns_as_the_plain_one(name):
     plain = moved_adapter(small_backbone(name)).eval()
     compiled = copy.deepcopy(plain)
-    compiled.compile(dynamic=False)
+    compiled.compile(dynamic=False, fullgraph=name == "STGCN")  # the others' recurrences leave the compiled code
     for one, other in zip(output_and_gradients(plain), output_and_gradients(compiled), strict=True):
         assert (one - other).abs().max() <= 1e-4 * one.abs().max() + 1e-7
     assert plain.state_dict().keys() == compiled.state_dict().keys()

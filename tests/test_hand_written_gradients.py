@@ -5,16 +5,19 @@ import warnings
 import pytest
 import torch
 
+from baselines import feed_forward
 from baselines.AGCRN.arch.recurrence import GraphRecurrence
+from baselines.D2STGNN.arch import graph_convolution as dynamic
 from baselines.D2STGNN.arch.attention import Pair, Weigh
 from baselines.D2STGNN.arch.graph_convolution import GraphConvolution, WindowSum
 from baselines.D2STGNN.arch.recurrent import GRUOverTime
 from baselines.feed_forward import FeedForward
 from baselines.GWNet.arch.diffusion import Diffusion
-from baselines.GWNet.arch.gated_convolution import GatedConvolution as DilatedGate
+from baselines.GWNet.arch.dilated_gate import DilatedGate
 from baselines.LSTM.arch.recurrence import Recurrence
 from baselines.products import Linear, linear
 from baselines.STAE.arch.group_attention import GroupAttention
+from baselines.STGCN.arch import graph_convolution
 from baselines.STGCN.arch.gated_convolution import GatedConvolution
 from baselines.STGCN.arch.graph_convolution import ChebyshevConvolution
 
@@ -50,8 +53,12 @@ FUNCTIONS = {
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_gradients_are_those_of_the_forward_pass(name):
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_the_gradients_are_those_of_the_forward_pass(name, in_parts, monkeypatch):
     function, shapes, rest = FUNCTIONS[name]
+    if in_parts:
+        for module, limit in ((feed_forward, "ELEMENTS"), (graph_convolution, "ELEMENTS"), (dynamic, "_NUMBERS")):
+            monkeypatch.setattr(module, limit, 1)
     generator = torch.Generator().manual_seed(0)
     inputs = [torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_() for shape in shapes]
     assert torch.autograd.gradcheck(lambda *leaves: function.apply(*leaves, *rest), inputs)
@@ -61,8 +68,8 @@ def test_the_gradients_are_those_of_the_forward_pass(name):
 @pytest.mark.parametrize("transposed", [False, True])
 def test_a_float32_product_is_the_float64_one(relu, transposed):
     generator = torch.Generator().manual_seed(0)
-    rows, weight, bias = (torch.randn(shape, generator=generator) for shape in ((2, 30, 17), (17, 9), (9,)))
-    weight = weight.t() if transposed else weight.t().contiguous()
+    rows, weight, bias = (torch.randn(shape, generator=generator) for shape in ((2, 30, 17), (17, 9), (18,)))
+    weight, bias = weight.t() if transposed else weight.t().contiguous(), bias[::2]
     expected = linear(rows.double(), weight.double(), bias.double(), relu)
     torch.testing.assert_close(linear(rows, weight, bias, relu), expected.float(), rtol=1e-5, atol=1e-5)
     assert (expected.min() >= 0) == relu

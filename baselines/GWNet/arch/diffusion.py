@@ -26,27 +26,28 @@ class Diffusion(torch.autograd.Function):
         """
         own, mixing = _split(weights, supports)
         result = x.new_empty(*x.shape[:2], weights.shape[2])
-        ctx.kept = []
+        kept = []
         for step, out in zip(x, result, strict=True):
             torch.addmm(bias, step, own, out=out)
             for support, weight in zip(supports, mixing, strict=True):
                 mixed = torch.bmm(step.expand(len(weight), -1, -1), weight).view(support.shape[1], -1)
                 out.view(len(support), -1).addmm_(support, mixed)
                 if support.requires_grad:
-                    ctx.kept.append(mixed)
-        ctx.save_for_backward(x, weights, *supports)
+                    kept.append(mixed)
+        ctx.save_for_backward(x, weights, *supports, *kept)
+        ctx.num_sets = len(supports)
         return result
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of ``forward``'s arguments."""
-        x, weights, *supports = ctx.saved_tensors
+        x, weights, *rest = ctx.saved_tensors
+        supports, kept = rest[:ctx.num_sets], iter(rest[ctx.num_sets:])
         own, mixing = _split(weights, supports)
         of_x, of_weights, of_bias = torch.empty_like(x), torch.zeros_like(weights), weights.new_zeros(weights.shape[2])
         of_own, of_mixing = _split(of_weights, supports)
         of_supports = [torch.zeros_like(support) if support.requires_grad else None for support in supports]
-        kept = iter(ctx.kept)
         for step, of_step, of_out in zip(x, of_x, grad.contiguous(), strict=True):
             of_bias += of_out.sum(0)
             torch.mm(of_out, own.t(), out=of_step)

@@ -5,10 +5,10 @@ from torch import nn
 from baselines.supports import read_graph, transition_matrices
 
 from ...dropout import ResidualDropout
-from ...feed_forward import FeedForward
+from ...feed_forward import feed_forward
 from ..config.gwnet_config import GWNetConfig
 from .diffusion import Diffusion
-from .gated_convolution import GatedConvolution
+from .dilated_gate import DilatedGate
 
 
 class GatedConv(nn.Module):
@@ -31,7 +31,7 @@ class GatedConv(nn.Module):
         """Map ``[T, M, in_channels]`` to ``[T - (kernel_size - 1) dilation, M, out_channels]``."""
         weight = torch.cat([-2 * self.filter.weight, self.gate.weight]).t()
         bias = torch.cat([-2 * self.filter.bias, self.gate.bias])
-        return GatedConvolution.apply(x, weight.reshape(self.kernel_size, -1, len(bias)), bias, self.dilation)
+        return DilatedGate.apply(x, weight.reshape(self.kernel_size, -1, len(bias)), bias, self.dilation)
 
 
 class GraphConv(nn.Module):
@@ -161,8 +161,7 @@ class GWNet(nn.Module):
 
         skip = torch.addmm(sum(layer.bias for layer in self.skip_layers), torch.cat(last_steps, dim=1),
                            torch.cat([layer.weight for layer in self.skip_layers], dim=1).t())
-        hidden, output = self.hidden_layer, self.output_layer
-        forecast = FeedForward.apply(torch.relu(skip), hidden.weight, hidden.bias, output.weight, output.bias)
+        forecast = feed_forward(torch.relu(skip), self.hidden_layer, self.output_layer)  # [N * B, output_len]
         return forecast.view(num_nodes, batch_size, -1).permute(1, 2, 0)
 
 

@@ -3,8 +3,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from ...dropout import ResidualDropout
-from ...feed_forward import FeedForward
-from ...products import Linear
+from ...feed_forward import feed_forward
+from ...products import linear_layer
 from ..config.stae_config import STAEConfig
 from .group_attention import GroupAttention
 
@@ -47,12 +47,10 @@ class AttentionLayer(nn.Module):
             torch.Tensor: Tokens ``[G, L, model_dim]``.
         """
         if projected is None:
-            projected = Linear.apply(tokens, *self.projection())
+            projected = linear_layer(tokens, *self.projection())
         attended = attention(projected, self.num_heads)
-        tokens = self.attention_norm(self.dropout(tokens, Linear.apply(attended, self.out.weight, self.out.bias)))
-        fed_forward = FeedForward.apply(tokens, self.expand.weight, self.expand.bias,
-                                        self.reduce.weight, self.reduce.bias)
-        return self.feed_forward_norm(self.dropout(tokens, fed_forward))
+        tokens = self.attention_norm(self.dropout(tokens, linear_layer(attended, self.out.weight, self.out.bias)))
+        return self.feed_forward_norm(self.dropout(tokens, feed_forward(tokens, self.expand, self.reduce)))
 
 
 def attention(projected: torch.Tensor, num_heads: int) -> torch.Tensor:

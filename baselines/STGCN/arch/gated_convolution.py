@@ -53,17 +53,11 @@ class GatedConvolution(torch.autograd.Function):
 
 def _gate_gradient(grad: torch.Tensor, gate: torch.Tensor, value: torch.Tensor, gtu: bool) -> torch.Tensor:
     """Return the gradients of p and q, side by side; ``value`` is tanh(p) (GTU) or p's product with the gate (GLU)."""
-    of_halves = grad.new_empty(*grad.shape[:3], 2 * grad.shape[3])
-    of_p, of_q = of_halves.chunk(2, dim=-1)
+    of_p = grad * gate
+    gated = of_p * value if gtu else grad * value
     if gtu:
-        gated = grad * gate
-        torch.addcmul(gated, gated, value * value, value=-1, out=of_p)
-        gated *= value
-    else:
-        torch.mul(grad, gate, out=of_p)
-        gated = grad * value
-    torch.addcmul(gated, gated, gate, value=-1, out=of_q)
-    return of_halves
+        of_p = torch.addcmul(of_p, of_p, value * value, value=-1)
+    return torch.cat([of_p, torch.addcmul(gated, gated, gate, value=-1)], dim=-1)
 
 
 def weight_gradients(x: torch.Tensor, grad: torch.Tensor, kernel: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,6 +4,8 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from ...parts import parts
 from ...products import linear
 
+ELEMENTS = 500_000  # of the input at a time
+
 
 class ChebyshevConvolution(torch.autograd.Function):
     """``relu(sum_k T_k(L) (x W_k + b_k))``, as one node of the backward pass.
@@ -12,8 +14,6 @@ class ChebyshevConvolution(torch.autograd.Function):
     symmetric, so the gradients of the mixed channels are the polynomials of the result's gradient. A few samples at a
     time: what is between input and result stays in the cache of a CPU, and only these two are kept.
     """
-
-    ELEMENTS = 500_000  # of the input at a time
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, matrix: torch.Tensor
@@ -32,7 +32,7 @@ class ChebyshevConvolution(torch.autograd.Function):
         """
         order, channels, in_channels = weight.shape
         result = x.new_empty(*x.shape[:3], channels)
-        for part in parts(x, ChebyshevConvolution.ELEMENTS):
+        for part in parts(x, ELEMENTS):
             mixed = linear(x[part].reshape(-1, in_channels), weight.flatten(0, 1), bias.flatten())
             mixed = mixed.view(*result[part].shape[:3], order, channels).unbind(3)
             total = mixed[0]
@@ -51,7 +51,7 @@ class ChebyshevConvolution(torch.autograd.Function):
         order, channels, in_channels = weight.shape
         of_x = torch.empty_like(x)
         of_weight, of_bias = torch.zeros_like(weight).flatten(0, 1), weight.new_zeros(order * channels)
-        for part in parts(x, ChebyshevConvolution.ELEMENTS):
+        for part in parts(x, ELEMENTS):
             of_mixed = grad.new_empty(*result[part].shape[:3], order, channels)
             of_total = torch.ops.aten.threshold_backward(grad[part], result[part], 0)
             of_mixed[..., 0, :] = of_total

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ...dropout import Dropout
-from ...feed_forward import FeedForward
+from ...feed_forward import feed_forward
 from ...supports import normalized_laplacian, read_graph
 from ..config.stgcn_config import STGCNConfig
 from .gated_convolution import GatedConvolution
@@ -124,8 +124,9 @@ class Laplacian(nn.Module):
 
     def matrix_for(self, x: torch.Tensor) -> torch.Tensor:
         """Return the matrix, sparse or dense, that is the faster factor of ``x``."""
-        sparse = self.sparse is not None and x.device.type == "cpu" and x.dtype == self.sparse.dtype
-        return self.sparse if sparse else self.matrix
+        if self.sparse is None or x.device.type != "cpu" or x.dtype != self.sparse.dtype:
+            return self.matrix
+        return self.matrix if torch.compiler.is_compiling() else self.sparse  # it would leave the compiled code
 
 
 class STBlock(nn.Module):
@@ -206,6 +207,4 @@ class STGCN(nn.Module):
             torch.Tensor: Normalised forecast ``[B, output_len, num_nodes]``.
         """
         x = self.output_temporal(self.blocks(inputs.unsqueeze(-1))).squeeze(1)  # [B, N, C]
-        hidden, output = self.hidden_layer, self.output_layer
-        forecast = FeedForward.apply(self.output_norm(x), hidden.weight, hidden.bias, output.weight, output.bias)
-        return forecast.transpose(1, 2)
+        return feed_forward(self.output_norm(x), self.hidden_layer, self.output_layer).transpose(1, 2)

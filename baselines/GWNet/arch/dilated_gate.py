@@ -2,7 +2,7 @@ import torch
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 
-class GatedConvolution(torch.autograd.Function):
+class DilatedGate(torch.autograd.Function):
     """Dilated convolution over time with a gate, ``tanh(p) * sigmoid(q)``, as one node of the backward pass.
 
     One step after the other, each small enough for the cache of a CPU. tanh(p) is ``1 - 2 sigmoid(-2 p)``, because a
@@ -25,13 +25,14 @@ class GatedConvolution(torch.autograd.Function):
             torch.Tensor: ``[T - (kernel - 1) dilation, M, C]``.
         """
         steps = len(x) - (len(taps) - 1) * dilation
-        sigmoids, result = (x.new_empty(steps, x.shape[1], len(bias) // part) for part in (1, 2))
+        sigmoids = x.new_empty(steps, x.shape[1], len(bias))
+        result = x.new_empty(steps, x.shape[1], len(bias) // 2)
         for t in range(steps):
             torch.addmm(bias, x[t], taps[0], out=sigmoids[t])
             for k in range(1, len(taps)):
                 sigmoids[t].addmm_(x[t + k * dilation], taps[k])
-            value, gate = sigmoids[t].sigmoid_().chunk(2, dim=1)
-            torch.addcmul(gate, value, gate, value=-2, out=result[t])
+            sigmoid_p, gate = sigmoids[t].sigmoid_().chunk(2, dim=1)
+            torch.addcmul(gate, sigmoid_p, gate, value=-2, out=result[t])
         ctx.save_for_backward(x, taps, sigmoids, result)
         ctx.dilation = dilation
         return result
@@ -43,10 +44,10 @@ class GatedConvolution(torch.autograd.Function):
         x, taps, sigmoids, result = ctx.saved_tensors
         of_x, of_taps, of_bias = torch.zeros_like(x), torch.zeros_like(taps), taps.new_zeros(taps.shape[2])
         of_sums = torch.empty_like(sigmoids[0])
-        of_value, of_gate = of_sums.chunk(2, dim=1)
+        of_p, of_gate = of_sums.chunk(2, dim=1)
         for t in range(len(grad)):
-            value, gate = sigmoids[t].chunk(2, dim=1)
-            torch.ops.aten.sigmoid_backward.grad_input(torch.mul(grad[t], gate).mul_(-2), value, grad_input=of_value)
+            sigmoid_p, gate = sigmoids[t].chunk(2, dim=1)
+            torch.ops.aten.sigmoid_backward.grad_input(torch.mul(grad[t], gate).mul_(-2), sigmoid_p, grad_input=of_p)
             gated = grad[t] * result[t]
             torch.addcmul(gated, gated, gate, value=-1, out=of_gate)
             of_bias += of_sums.sum(0)
