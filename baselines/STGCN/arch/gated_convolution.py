@@ -30,8 +30,9 @@ class GatedConvolution(torch.autograd.Function):
         # convolutions, because the halves of one would be strided.
         value, gate = (F.conv2d(x.permute(0, 3, 1, 2), *half).permute(0, 2, 3, 1).contiguous()
                        for half in zip(weight.chunk(2), bias.chunk(2), strict=True))
-        gate.sigmoid_()
-        result = torch.mul(value.tanh_(), gate) if gtu else value.mul_(gate)
+        gate = torch.sigmoid(gate)  # not in place, which compiled code of torch 2.11 differentiates wrongly
+        value = torch.tanh(value) if gtu else value
+        result = value * gate
         ctx.save_for_backward(x, weight, gate, value if gtu else result)
         ctx.gtu = gtu
         return result
