@@ -98,6 +98,13 @@ def test_a_model_under_bfloat16_is_near_the_float32_one(name):
         assert (one - other).abs().max() <= 0.1 * one.abs().max() + 1e-4
 
 
+def test_linear_layers_by_onednn_leave_autocast_alone():
+    model = small_backbone("STAE")  # has no --bf16, but others may train it under autocast
+    with torch.autocast("cpu", torch.bfloat16):
+        results = output_and_gradients(model)
+    assert all(torch.isfinite(result).all() for result in results)
+
+
 def test_bfloat16_gives_results_of_their_own(tiny_data, tmp_path):
     meta = load_meta(tiny_data, "TINY")
     place = Place(tiny_data, tmp_path)
