@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
 from stlora_ext.cli import Parser, command, positive  # noqa: E402
+from stlora_ext.errors import UserError  # noqa: E402
 from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
 
 GROWTH = (50, 170, 307, 883)
@@ -61,12 +62,15 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     import experiments.models  # noqa: F401 (registers the backbones)
     from stlora_ext.records.provenance import git_commit
     from stlora_ext.registry import backbones, get_backbone
-    names = args.models or [name for name in backbones() if not get_backbone(name).fitted]
+    trained = [name for name in backbones() if not get_backbone(name).fitted]
+    names = args.models or trained
     for name in names:
         get_backbone(name)
+        if name not in trained:
+            raise UserError(f"--models {name}: expected one of {', '.join(trained)}, whose \"+\" is measured with it")
     print(f"{'model':10}{'N':>5}{'batch':>6}{'seconds':>9}{'spread':>8}{'c':>6}{'s x c':>7}{'limit':>6}{'ceiling':>9}"
           f"{'MiB':>7}{'+ seconds':>11}{'+ costs':>9}")
-    rows = []
+    rows, failed = [], []
     for name in names:
         for nodes in args.nodes:
             worker = [sys.executable, __file__, "--worker", name, str(nodes), "--gpus", args.gpus,
@@ -76,6 +80,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             done = subprocess.run(worker, stdout=subprocess.PIPE, text=True, check=False)
             if done.returncode:
                 print(f"{name:10}{nodes:5} failed (exit code {done.returncode})", flush=True)
+                failed.append(f"{name} at {nodes} nodes")
                 continue
             row = json.loads(done.stdout.splitlines()[-1])
             rows.append(row)
@@ -87,6 +92,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.out:
         from stlora_ext.files import write_json
         write_json(args.out, {"git_commit": git_commit(), "columns": COLUMNS, "rows": rows})
+    if failed:
+        raise UserError(f"{', '.join(failed)}: failed as said above; where memory was short, use a smaller --batch")
 
 
 def measure(name: str, nodes: int, steps: int, gpus: str, batch: Optional[int]) -> dict[str, Any]:

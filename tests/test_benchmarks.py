@@ -57,6 +57,11 @@ def test_the_backbones_benchmark_keeps_what_it_prints(tmp_path):
     assert f"{row['seconds']:.3f}" in printed
 
 
+@pytest.mark.parametrize("name", ["HA", "LSTM+"])
+def test_the_backbones_benchmark_takes_trained_backbones_only(name):
+    assert f"--models {name}: expected one of LSTM, STGCN" in refused(run("benchmarks/backbones.py", "--models", name))
+
+
 def test_the_benchmark_of_operations_keeps_what_it_prints(tmp_path):
     printed = succeeded(run("benchmarks/operations.py", "--rounds", "1", "--out", tmp_path / "o.json"))
     for row in json.loads((tmp_path / "o.json").read_text())["rows"]:
