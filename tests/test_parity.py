@@ -1,7 +1,7 @@
 """Backbones against reference tensors: outputs, gradients and train mode with the same weights.
 
 Reads the folder named by STLORA_PARITY_DIR (default: ../shared/reference/parity). The converter of each backbone is
-the module of its name, lower case, in this folder: ``carry(meta, state, graph_path) -> Carried``.
+the module of its name, lower case, in parity/: ``carry(meta, state, graph_path) -> Carried``.
 """
 
 import importlib
