@@ -15,14 +15,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
+from benchmarks.figures import keep, timed  # noqa: E402
 from stlora_ext.cli import Parser, command, positive  # noqa: E402
 from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
 
@@ -57,11 +57,6 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.worker is not None:
         print(json.dumps(alone(config, args.worker, args.steps)))
         return
-    import torch
-
-    from stlora_ext.files import write_json
-    from stlora_ext.records.provenance import git_commit, provenance
-    from stlora_ext.tables.benchmark import render_benchmark
     rows = []
     for nodes in args.nodes:
         print(f"{nodes:,} nodes ...", file=sys.stderr, flush=True)
@@ -70,13 +65,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         rows.append(json.loads(done.stdout.splitlines()[-1]))
     print(f"{args.backbone}'s step ...", file=sys.stderr, flush=True)
     added = on_top(config, args.backbone, args.steps)
-    machine = provenance(torch.device("cpu"), None)
-    content = {"git_commit": git_commit(), "settings": json.loads(config.to_json()), "columns": COLUMNS, "rows": rows,
-               "on_top": added, "hardware": machine["hardware"], "threads": machine["threads"]}
-    with tempfile.TemporaryDirectory() as folder:
-        out = args.out or Path(folder, "adapter.json")
-        write_json(out, content)
-        print(render_benchmark(out), end="")
+    keep(COLUMNS, rows, args.out, settings=json.loads(config.to_json()), on_top=added)
     print(f"on {args.backbone} at 170 nodes, batch {added['batch']}: {added['seconds']:.3f} s without, "
           f"{added['plus_seconds']:.3f} s with adapter, {added['percent']:+.1f} % (quartiles of the ratio in pairs "
           f"{added['quartiles'][0]:+.1f} to {added['quartiles'][1]:+.1f} %)")
@@ -104,7 +93,7 @@ def alone(config: Any, nodes: int, steps: int) -> dict[str, Any]:
         optimizer.zero_grad()
 
     step()
-    seconds = statistics.median(_timed(step) for _ in range(steps))
+    seconds = statistics.median(timed(step) for _ in range(steps))
     peak = _peak_mib() - before
     parameters = sum(p.numel() for p in adapter.parameters())
     return {"nodes": nodes, "parameters": parameters, "kilobytes": 4 * parameters / 1000, "milliseconds": 1e3 * seconds,
@@ -124,18 +113,12 @@ def on_top(config: Any, name: str, steps: int) -> dict[str, Any]:
         models = [build(name, 170, Path(folder)), attach(build(name, 170, Path(folder)), config, 170)]
     without, together = (training_step(model, inputs, stamps, targets) for model in models)
     without(), together()  # warm
-    pairs = [(_timed(without), _timed(together)) for _ in range(steps)]
+    pairs = [(timed(without), timed(together)) for _ in range(steps)]
     ratios = [100 * (plus / base - 1) for base, plus in pairs]
     quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
     seconds, plus_seconds = (statistics.median(times) for times in zip(*pairs, strict=True))
     return {"backbone": name, "batch": batch, "seconds": seconds, "plus_seconds": plus_seconds,
             "percent": statistics.median(ratios), "quartiles": [quartiles[0], quartiles[2]]}
-
-
-def _timed(run: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
 
 
 def _peak_mib() -> float:

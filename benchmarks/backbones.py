@@ -16,7 +16,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -24,6 +23,7 @@ from typing import Any, Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
+from benchmarks.figures import timed  # noqa: E402
 from stlora_ext.cli import Parser, command, positive  # noqa: E402
 from stlora_ext.errors import UserError  # noqa: E402
 from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
@@ -118,7 +118,7 @@ def measure(name: str, nodes: int, steps: int, gpus: str, batch: Optional[int]) 
     times: dict[str, list[float]] = {model: [] for model in (*models, "product")}
     for turn in range(steps + 1):
         for model, run in (*step.items(), ("product", lambda: square @ square)):
-            seconds = _timed(run, device)
+            seconds = timed(run, device)
             if turn:  # the first turn warms up
                 times[model].append(seconds)
     median = {model: statistics.median(values) for model, values in times.items()}
@@ -167,15 +167,6 @@ def training_step(model: Any, inputs: Any, stamps: Any, targets: Any) -> Callabl
         optimizer.step()
         optimizer.zero_grad()
     return step
-
-
-def _timed(run: Callable[[], Any], device: Any) -> float:
-    import torch
-    started = time.perf_counter()
-    run()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

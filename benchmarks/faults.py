@@ -23,6 +23,7 @@ sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
 from benchmarks.breaking import faults  # noqa: E402
 from benchmarks.breaking.cell import Broken, Cell, cells  # noqa: E402
+from benchmarks.figures import keep  # noqa: E402
 from stlora_ext.cli import Parser, command, positive  # noqa: E402
 
 COLUMNS = [["fault", "Fault", "{}"], ["cells", "Runs", "{}"], ["tries", "Tries", "{}"],
@@ -47,9 +48,6 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from tqdm import tqdm
 
     from experiments.data import open_dataset
-    from stlora_ext.files import write_json
-    from stlora_ext.records.provenance import git_commit
-    from stlora_ext.tables.benchmark import render_benchmark
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         open_dataset("TINY", folder / "data")
@@ -64,9 +62,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
                 print(f"{name}, {cell.name}: {wrong}", file=sys.stderr)
         rows = [{"fault": name, "cells": "; ".join(sorted({cell.name for cell, _ in done})), "tries": len(done),
                  "passed": sum(not wrong for _, wrong in done)} for name, done in tries.items()]
-        out = args.out or folder / "faults.json"
-        write_json(out, {"git_commit": git_commit(), "columns": COLUMNS, "rows": rows})
-        print(render_benchmark(out), end="")
+    keep(COLUMNS, rows, args.out)
     failed = sum(row["tries"] - row["passed"] for row in rows)
     if failed:
         sys.exit(f"error: {failed} of {sum(row['tries'] for row in rows)} tries failed, see above")

@@ -26,6 +26,7 @@ from typing import Any, Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
+from benchmarks.figures import keep  # noqa: E402
 from stlora_ext.cli import Parser, command, positive  # noqa: E402
 from stlora_ext.errors import UserError, nearest  # noqa: E402
 from stlora_ext.tuning import TUNED_ENVIRONMENT, apply_tuning, set_threads  # noqa: E402
@@ -69,12 +70,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     for name in args.models:
         if name not in MODELS:
             raise UserError(f"--models '{name}': {nearest(name, MODELS)}")
-    import torch
     from tqdm import tqdm
 
-    from stlora_ext.files import write_json
-    from stlora_ext.records.provenance import git_commit, provenance
-    from stlora_ext.tables.benchmark import render_benchmark
     with tempfile.TemporaryDirectory() as folder:
         made = subprocess.run([sys.executable, str(ROOT / "datasets" / "simulate.py"), "LOOP", "--nodes",
                                str(args.nodes), "--days", str(args.days), "--data", folder], check=False,
@@ -90,12 +87,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
                         measured[loop].append(_in_a_process(loop, name, Path(folder, "LOOP"), args))
                         bar.update()
                 rows.append(summary(name, measured))
-        machine = provenance(torch.device("cpu"), None)
-        out = args.out or Path(folder, "loop.json")
-        write_json(out, {"git_commit": git_commit(), "columns": COLUMNS, "rows": rows, "nodes": args.nodes,
-                         "batch": BATCH, "rounds": args.rounds, "hardware": machine["hardware"],
-                         "threads": machine["threads"]})
-        print(render_benchmark(out), end="")
+    keep(COLUMNS, rows, args.out, nodes=args.nodes, batch=BATCH, rounds=args.rounds)
 
 
 def summary(name: str, measured: dict[str, list[dict[str, float]]]) -> dict[str, Any]:

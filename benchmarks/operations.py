@@ -7,8 +7,6 @@
 import argparse
 import statistics
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -16,6 +14,7 @@ from typing import Any, Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
+from benchmarks.figures import keep, timed  # noqa: E402
 from stlora_ext.cli import Parser, command, positive  # noqa: E402
 from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
 
@@ -37,24 +36,13 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     set_threads(args.threads)
-    import torch
-
-    from stlora_ext.files import write_json
-    from stlora_ext.records.provenance import git_commit, provenance
-    from stlora_ext.tables.benchmark import render_benchmark
     rows = []
     for name, pair in pairs().items():
-        times = [[_timed(run) for run in pair] for _ in range(args.rounds + 1)][1:]  # the first round warms up
+        times = [[timed(run) for run in pair] for _ in range(args.rounds + 1)][1:]  # the first round warms up
         theirs, ours = (1e3 * statistics.median(column) for column in zip(*times, strict=True))
         rows.append({"operation": name, "torch_ms": theirs, "ours_ms": ours, "times": times,
                      "ratio": statistics.median(one / other for one, other in times)})
-    machine = provenance(torch.device("cpu"), None)
-    content = {"git_commit": git_commit(), "columns": COLUMNS, "rows": rows, "hardware": machine["hardware"],
-               "threads": machine["threads"]}
-    with tempfile.TemporaryDirectory() as folder:
-        out = args.out or Path(folder, "operations.json")
-        write_json(out, content)
-        print(render_benchmark(out), end="")
+    keep(COLUMNS, rows, args.out)
 
 
 def pairs() -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
@@ -82,12 +70,6 @@ def pairs() -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
     gate = torch.randn(170, 64, 64)
     result["tanh in place (AGCRN)"] = (lambda: gate.tanh_(), lambda: tanh_(gate))
     return result
-
-
-def _timed(run: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":
