@@ -50,9 +50,10 @@ def gpu_share(text: str) -> float:
 
 def add_engines(parser: argparse.ArgumentParser) -> None:
     """Add ``--gpus``, ``--jobs``, ``--threads``, ``--ray`` and ``--gpus-per-cell``."""
-    parser.add_argument("--gpus", default="", metavar="N,N", help="one cell on each of these GPUs; '' or absent: CPU")
+    parser.add_argument("--gpus", default="", metavar="N,N", help="cells on these GPUs; '' or absent: CPU")
     parser.add_argument("--jobs", type=positive, metavar="J",
-                        help="cells side by side: on the CPU (default: 1), on a cluster (default: what its nodes hold)")
+                        help="cells side by side: on each GPU or on the CPU (default: 1), on a cluster (default: "
+                             "what its nodes hold)")
     parser.add_argument("--threads", type=positive, metavar="T",
                         help="CPU threads of a cell (default: shared out evenly); on a cluster the CPUs that it asks "
                              "for (default: 1)")
@@ -91,26 +92,26 @@ def chosen(args: argparse.Namespace) -> Chosen:
                       AnyHardware(bool(args.gpus_per_cell)))
     gpus, threads = workers(args)
     extra = [[*(["--gpus", gpu] if gpu else []), "--threads", str(threads)] for gpu in gpus]
-    where = f"GPU {', '.join(gpus)}" if gpus[0] else f"the CPU, {len(gpus)} side by side"
+    where = f"GPU {', '.join(dict.fromkeys(gpus))}" if gpus[0] else "the CPU"
+    side_by_side = f", {len(gpus)} side by side" if args.jobs or not gpus[0] else ""
     return Chosen(Local(extra, threads, ROOT, args.results.resolve()),
-                  f"{where}, {threads} thread{'s' * (threads > 1)} each", hardware_of(gpus))
+                  f"{where}{side_by_side}, {threads} thread{'s' * (threads > 1)} each", hardware_of(gpus))
 
 
 def workers(args: argparse.Namespace) -> tuple[list[str], int]:
     """Return the GPU of every worker of this machine ("": CPU), and the CPU threads of each.
 
     Raises:
-        UserError: If a GPU isn't there, or is named twice or with ``--jobs``.
+        UserError: If a GPU isn't there, or is named twice.
     """
-    gpus = args.gpus.split(",") if args.gpus else [""] * (args.jobs or 1)
+    gpus = args.gpus.split(",")
     if args.gpus:
         if not all(map(is_number, gpus)) or len(set(gpus)) < len(gpus):
             raise UserError(f"--gpus {args.gpus}: expected numbers of GPUs such as 0,1, each once")
-        if args.jobs is not None:
-            raise UserError(f"--jobs {args.jobs}: each GPU of --gpus runs one cell at a time; leave --jobs out")
         from stlora_ext.host.launcher import refuse_absent_gpu
         for gpu in gpus:
             refuse_absent_gpu(gpu)
+    gpus *= args.jobs or 1  # the first cells go to different GPUs
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return gpus, args.threads or max(1, cores // len(gpus))
 

@@ -59,6 +59,10 @@ def command(main: Callable[[Optional[Sequence[str]]], None]) -> NoReturn:
               file=sys.stderr)
         sys.exit(2)
     except RuntimeError as error:
+        if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):  # torch's: GPU, CPU
+            print(f"error: not enough memory ({str(error).splitlines()[0].split('. GPU')[0]}): lower --batch-size, or "
+                  "--set eval_batch_size=... where it happens in validation; what is finished is kept", file=sys.stderr)
+            sys.exit(1)
         if "Symlink loop" not in str(error):  # Python 3.12 and older: no OSError
             raise
         print(f"error: {error}: name the file itself", file=sys.stderr)

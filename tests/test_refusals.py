@@ -90,3 +90,10 @@ def test_data_prepared_anew_are_not_mixed_with_a_finished_run(run_tiny, tmp_path
     meta = json.loads((tmp_path / "TINY/meta.json").read_text())
     (tmp_path / "TINY/meta.json").write_text(json.dumps({**meta, "name": "TINY"}))
     assert "was measured on other data" in refusal(run_command.main, run_tiny("--data", str(tmp_path)), capsys)
+
+
+def test_memory_that_runs_out_is_one_line():
+    """torch has an error of its own for it, which is no MemoryError; on a GPU, tests/test_gpu.py."""
+    done = run("-c", "import torch; from stlora_ext.cli import command; command(lambda _: torch.empty(10 ** 15))")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: not enough memory (") and "you tried to allocate" in done.stderr

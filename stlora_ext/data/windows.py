@@ -62,7 +62,7 @@ class WindowBatches:
             for begin in range(0, self.num_windows, self.batch_size):
                 yield self._batch(slice(begin, min(begin + self.batch_size, self.num_windows)))
         else:
-            for first in self.order(self.num_windows).to(self.split.scaled.device).split(self.batch_size):
+            for first in _sent(self.order(self.num_windows), self.split.scaled.device).split(self.batch_size):
                 yield self._batch(first)
 
     def _batch(self, first: Union[slice, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -79,15 +79,17 @@ class WindowBatches:
         if split.timestamps is not None:
             batch["inputs_timestamps"] = inputs(split.timestamps)
             batch["targets_timestamps"] = targets(split.timestamps).contiguous()
-        batch = {name: self._sent(tensor) for name, tensor in batch.items()}
+        batch = {name: _sent(tensor, self.device) for name, tensor in batch.items()}
         for name, tensor in self.per_window.items():
             batch[name] = tensor[first]
         return batch
 
-    def _sent(self, tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.device == self.device:
-            return tensor
-        return tensor.contiguous().pin_memory().to(self.device, non_blocking=True)
+
+def _sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return ``tensor`` on ``device``; nothing waits for the copy."""
+    if tensor.device == device:
+        return tensor
+    return tensor.contiguous().pin_memory().to(device, non_blocking=True)
 
 
 def _take(table: torch.Tensor, first: Union[slice, torch.Tensor], offset: int, length: int) -> torch.Tensor:

@@ -178,7 +178,7 @@ class Predictor(nn.Module):
         """
         h = nn.functional.linear(x.permute(2, 0, 1), self.conv_weight, self.conv_bias)  # [N, B, width]
         if self.cycles:
-            angle = 2 * math.pi * stamps[:, self.cycles]
+            angle = 2 * math.pi * stamps[:, self.cycles[0]:self.cycles[-1] + 1]
             h = h + nn.functional.linear(torch.cat([angle.sin(), angle.cos()], dim=1), self.time_weight)
         for nall in self.nalls:
             h = h + nall(self.dropout(torch.relu(h)))

@@ -125,7 +125,6 @@ def test_a_setting_goes_to_the_models_that_have_it(plan):
     (["--models", "LSTM", "--jobs", "0"], "--jobs: '0' is not a whole number of at least 1"),
     (["--models", "LSTM", "--gpus", "0;1"], "--gpus 0;1: expected numbers of GPUs such as 0,1, each once"),
     (["--models", "LSTM", "--gpus", "1,1"], "--gpus 1,1: expected numbers of GPUs such as 0,1, each once"),
-    (["--models", "LSTM", "--gpus", "0,1", "--jobs", "2"], "--jobs 2: each GPU of --gpus runs one cell at a time"),
     (["--models", "LSTM", "--ray", "auto", "--gpus", "0"], "--gpus 0: names GPUs of this machine; with --ray a cell"),
     (["--models", "LSTM", "--gpus-per-cell", "1"], "--gpus-per-cell 1: only a cluster shares out GPUs (--ray ADDRESS)"),
     (["--models", "LSTM", "--ray", "auto", "--gpus-per-cell", "2"], "--gpus-per-cell: '2' is not 1, the GPU of a cell"),
@@ -171,6 +170,7 @@ def test_a_dry_run_prints_every_cell_and_runs_nothing(tiny_data, tmp_path, capsy
     (["--jobs", "20"], ([""] * 20, 1)),
     (["--jobs", "2", "--threads", "3"], (["", ""], 3)),
     (["--gpus", "0,2,3"], (["0", "2", "3"], 4)),
+    (["--gpus", "1,0", "--jobs", "3"], (["1", "0", "1", "0", "1", "0"], 2)),
 ])
 def test_a_worker_is_a_gpu_or_a_job_and_threads_are_shared_out(arguments, expected, monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(12)), raising=False)

@@ -99,7 +99,8 @@ class AGCRN(nn.Module):
         graph = torch.softmax(torch.relu(self.node_embeddings @ self.node_embeddings.t()), dim=1)
         polynomials = [graph]
         for _ in range(2, self.chebyshev_order):
-            lower = polynomials[-2] if len(polynomials) > 1 else torch.eye(len(graph)).to(graph)
+            identity = torch.eye(len(graph), dtype=graph.dtype, device=graph.device)
+            lower = polynomials[-2] if len(polynomials) > 1 else identity
             polynomials.append(2 * graph @ polynomials[-1] - lower)
         return torch.stack(polynomials)
 
