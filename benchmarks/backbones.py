@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")
     p.add_argument("--batch", type=positive, metavar="B", help="windows (default: 64; STAE: 16)")
     p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
+    p.add_argument("--cuda-graphs", action="store_true", help="with --gpus: steps recorded once and replayed")
     p.add_argument("--out", type=Path, metavar="JSON", help="where to keep the figures")
     p.add_argument("--worker", nargs=2, metavar=("NAME", "N"), help=argparse.SUPPRESS)
     return p
@@ -57,7 +58,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parser().parse_args(argv)
     set_threads(args.threads)
     if args.worker:
-        print(json.dumps(measure(args.worker[0], int(args.worker[1]), args.steps, args.gpus, args.batch)))
+        print(json.dumps(measure(args.worker[0], int(args.worker[1]), args)))
         return
     import experiments.models  # noqa: F401 (registers the backbones)
     from stlora_ext.records.provenance import git_commit
@@ -77,6 +78,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
                       "--steps", str(args.steps if nodes == 170 else 3)]
             for option, value in (("--threads", args.threads), ("--batch", args.batch)):
                 worker += [option, str(value)] if value else []
+            worker += ["--cuda-graphs"] * args.cuda_graphs
             done = subprocess.run(worker, stdout=subprocess.PIPE, text=True, check=False)
             if done.returncode:
                 print(f"{name:10}{nodes:5} failed (exit code {done.returncode})", flush=True)
@@ -96,7 +98,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         raise UserError(f"{', '.join(failed)}: failed as said above; where memory was short, use a smaller --batch")
 
 
-def measure(name: str, nodes: int, steps: int, gpus: str, batch: Optional[int]) -> dict[str, Any]:
+def measure(name: str, nodes: int, args: argparse.Namespace) -> dict[str, Any]:
     """Measure one backbone at one size, in this process."""
     import torch
 
@@ -105,18 +107,19 @@ def measure(name: str, nodes: int, steps: int, gpus: str, batch: Optional[int]) 
     from stlora_ext.host.launcher import use_device
     from stlora_ext.records.provenance import provenance
 
-    use_device(gpus)
-    device = torch.device("cuda", int(gpus)) if gpus else torch.device("cpu")
-    batch = batch or CEILINGS.get(name, (DEFAULT_BATCH,))[0]
+    use_device(args.gpus)
+    device = torch.device("cuda", int(args.gpus)) if args.gpus else torch.device("cpu")
+    batch = args.batch or CEILINGS.get(name, (DEFAULT_BATCH,))[0]
     with tempfile.TemporaryDirectory() as folder:
         models = {model: build(model, nodes, Path(folder)).to(device) for model in (name, f"{name}+")}
     inputs, stamps = torch.randn(batch, 12, nodes, device=device), torch.rand(batch, 12, 2, device=device)
     targets = torch.randn(batch, 12, nodes, device=device)
-    step = {model: training_step(module, inputs, stamps, targets) for model, module in models.items()}
+    step = {model: training_step(module, inputs, stamps, targets, args.cuda_graphs)
+            for model, module in models.items()}
     square = torch.randn(2048, 2048, device=device)
     flops = count_flops(models[name], step[name], batch, nodes, inputs.shape[1])
     times: dict[str, list[float]] = {model: [] for model in (*models, "product")}
-    for turn in range(steps + 1):
+    for turn in range(args.steps + 1):
         for model, run in (*step.items(), ("product", lambda: square @ square)):
             seconds = timed(run, device)
             if turn:  # the first turn warms up
@@ -125,7 +128,7 @@ def measure(name: str, nodes: int, steps: int, gpus: str, batch: Optional[int]) 
     parameters, with_adapter = (sum(p.numel() for p in module.parameters()) for module in models.values())
     c = 2 * 2048 ** 3 / median["product"] / 1e9
     quartiles = statistics.quantiles(times[name], n=4) if len(times[name]) > 1 else [median[name]] * 3
-    peak = (torch.cuda.max_memory_allocated(device) / 2 ** 20 if gpus
+    peak = (torch.cuda.max_memory_allocated(device) / 2 ** 20 if args.gpus
             else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     return {"model": name, "nodes": nodes, "batch": batch, "seconds": median[name], "c": c, "product": median[name] * c,
             "spread": quartiles[2] - quartiles[0], "ceiling_percent": 100 * flops / 1e9 / (median[name] * c),
@@ -150,20 +153,30 @@ def build(name: str, nodes: int, folder: Path) -> Any:
     return build_model(experiment("BENCHMARK", name), meta, folder)
 
 
-def training_step(model: Any, inputs: Any, stamps: Any, targets: Any) -> Callable[[], None]:
-    """Return a training step of ``model`` on one batch: forward, backward, Adam."""
+def training_step(model: Any, inputs: Any, stamps: Any, targets: Any, recorded: bool = False) -> Callable[[], None]:
+    """Return a training step of ``model`` on one batch: forward, backward, Adam; ``recorded``: all but Adam as a CUDA
+    graph."""
     import inspect
 
     import torch
 
+    from stlora_ext.host.cuda_graphs import RecordedSteps
     from stlora_ext.lora.model import STLoRA
     taken = inspect.signature(getattr(model, "backbone", model).forward).parameters
     sees_times = "inputs_timestamps" in taken or (isinstance(model, STLoRA) and bool(model.config.cycles))
-    batch = {"inputs_timestamps": stamps} if sees_times else {}
+    times = ["inputs_timestamps"] * sees_times
+    batch = {"inputs": inputs, **dict.fromkeys(times, stamps)}
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
 
+    def passes(batch: Any) -> Any:
+        loss = (model(batch["inputs"], **{name: batch[name] for name in times}) - targets).abs().mean()
+        loss.backward()
+        return loss.detach()
+
+    run = RecordedSteps(passes, list(model.parameters())) if recorded else passes
+
     def step() -> None:
-        (model(inputs, **batch) - targets).abs().mean().backward()
+        run(batch)
         optimizer.step()
         optimizer.zero_grad()
     return step

@@ -30,6 +30,7 @@ class Request:
         settings: Settings as ``Experiment.override`` takes them.
         data: Folder of the prepared data sets.
         compiled: Whether the models run through ``torch.compile``.
+        cuda_graphs: Whether a GPU replays recorded training steps.
         extra: Further arguments of every ``run.py``.
     """
 
@@ -40,6 +41,7 @@ class Request:
     settings: Mapping[str, Any]
     data: Path
     compiled: bool = False
+    cuda_graphs: bool = False
     extra: Sequence[str] = ()
 
 
@@ -136,7 +138,7 @@ def _cells(dataset: str, model: str, meta: Meta, request: Request, asked: dict[s
     settings = settings_for(config, request.settings)
     cells = []
     for exp in variants(config.override(settings), request.protocols, request.arms):
-        host_config(exp, meta, request.data, None, compiled=request.compiled)
+        host_config(exp, meta, request.data, None, compiled=request.compiled, cuda_graphs=request.cuda_graphs)
         build_model(exp, meta, request.data)
         own = cells_of(exp, config, path, meta, compiled=request.compiled, extra=request.extra)
         cells += own

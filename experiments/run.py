@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
                    help="for --protocol adapt: train the backbone first where no finished run of it is there")
     add_folders(p, "where runs and records go")
     p.add_argument("--compile", action="store_true", help="run the model through torch.compile")
+    p.add_argument("--cuda-graphs", action="store_true", help="on a GPU, record training steps and replay them")
     p.add_argument("--bf16", action="store_true", help="forward passes under bfloat16 autocast; results of their own")
     p.add_argument("--deterministic", action="store_true",
                    help="on a GPU, algorithms that repeat to the bit; on the CPU all do")
@@ -78,10 +79,12 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.train_backbone and (exp.protocol != "adapt" or exp.backbone.fitted or exp.backbone_from is not None):
         raise UserError("--train-backbone: only --protocol adapt without --from, and of a trained model, looks for a "
                         "trained backbone; leave it out")
+    if args.cuda_graphs and not args.gpus:
+        raise UserError("--cuda-graphs: the CPU has no such thing; name a GPU, --gpus 0, or leave it out")
     use_device(args.gpus)
     meta = open_dataset(exp.dataset, args.data)
     place = Place(args.data, args.results, args.gpus, args.save_results, args.compile, args.train_backbone,
-                  args.deterministic)
+                  args.deterministic, args.cuda_graphs)
     if args.dry_run:
         describe(exp, meta, place)
         return
@@ -100,7 +103,7 @@ def describe(exp, meta, place) -> None:
           + (f"GPU {place.gpus}" if place.gpus else "CPU"))
     for group, values in configuration(exp).items():
         print(f"  {group}: {json.dumps(values)}")
-    host_config(exp, meta, place.data, exp.cell_seeds[0], compiled=place.compiled)
+    host_config(exp, meta, place.data, exp.cell_seeds[0], compiled=place.compiled, cuda_graphs=place.cuda_graphs)
     counts = parameter_report(build_model(exp, meta, place.data))
     print(f"  parameters: {counts['backbone']:,} backbone, {counts['adapter']:,} adapter, "
           f"{counts['trainable']:,} trainable"

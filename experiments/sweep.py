@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
                    help="any setting of run.py; model.X and adapter.X go to the models that have X")
     add_folders(p, "where runs and records go")
     p.add_argument("--compile", action="store_true", help="run the models through torch.compile")
+    p.add_argument("--cuda-graphs", action="store_true", help="on a GPU, record training steps and replay them")
     p.add_argument("--bf16", action="store_true", help="forward passes under bfloat16 autocast; results of their own")
     p.add_argument("--deterministic", action="store_true", help="as of run.py")
     p.add_argument("--dry-run", action="store_true", help="print the plan, and stop")
@@ -90,9 +91,9 @@ def request(args: argparse.Namespace):
         settings["seeds"] = [seed for seeds in args.seeds for seed in seeds]
     extra = [text for option, path in (("results", args.results), ("data", args.data))
              if path.resolve() != parser().get_default(option) for text in (f"--{option}", shown(path))]
-    extra += ["--deterministic"] * args.deterministic
+    extra += ["--deterministic"] * args.deterministic + ["--cuda-graphs"] * args.cuda_graphs
     return Request(args.datasets, args.models, args.protocols, args.arms, settings, args.data.resolve(), args.compile,
-                   extra)
+                   args.cuda_graphs, extra)
 
 
 def shown(path: Path) -> str:

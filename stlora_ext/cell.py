@@ -41,6 +41,7 @@ class Place:
         compiled: Whether to run the model through ``torch.compile``; it moves results by rounding alone, and by
             other draws of dropout.
         deterministic: Whether a GPU must use algorithms that repeat to the bit.
+        cuda_graphs: Whether a GPU replays recorded training steps.
     """
 
     data: Path
@@ -50,6 +51,7 @@ class Place:
     compiled: bool = False
     train_backbone: bool = False
     deterministic: bool = False
+    cuda_graphs: bool = False
 
 
 def run_key(exp: Experiment, meta: Meta, seed: Optional[int]) -> RunKey:
@@ -93,7 +95,7 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
         for split in SPLITS:
             load_split(place.data, meta, split, memmap=True)
         cfg = host_config(exp, meta, place.data, seed, place.gpus, run_dir, place.save_results,
-                          place.compiled, place.deterministic)
+                          place.compiled, place.deterministic, place.cuda_graphs)
         runner = launch_training(cfg, HostRunner if exp.adapter is None else STLoRARunner)
         record = _record(key, exp, meta, seed, runner, commit)
         with atomic_path(run_dir / "model.pt") as temporary:
@@ -170,7 +172,7 @@ def _record(key: RunKey, exp: Experiment, meta: Meta, seed: Optional[int], runne
                      "seconds_per_epoch": seconds[len(seconds) // 2], "history": runner.history},
         "parameters": parameter_report(runner.model),
         "provenance": {**provenance(runner.device, commit, runner.cfg.deterministic),
-                       "compiled": runner.cfg.compile_model},
+                       "compiled": runner.cfg.compile_model, "cuda_graphs": runner.cfg.cuda_graphs},
     }
 
 

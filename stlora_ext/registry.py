@@ -22,7 +22,7 @@ class Backbone:
         training: Published training settings.
         fitted: Fitted once by ``fit(data, mask)`` instead of trained by gradient.
         deterministic: No seed changes the result; one record serves every seed.
-        tested_with: Which of ``compile`` and ``bf16`` its tests cover; the others are refused.
+        tested_with: Which of ``compile``, ``bf16`` and ``cuda-graphs`` its tests cover; the others are refused.
     """
 
     name: str

@@ -87,14 +87,18 @@ def _check_graph(exp: Experiment, meta: Meta, path: Path) -> None:
 
 def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int], gpus: Optional[str] = None,
                 run_dir: Optional[Path] = None, save_results: bool = False,
-                compiled: bool = False, deterministic: bool = False) -> ForecastingConfig:
+                compiled: bool = False, deterministic: bool = False, cuda_graphs: bool = False) -> ForecastingConfig:
     """Build the host's configuration of one run.
 
     Raises:
         UserError: If the data set was prepared for other window lengths, or the model isn't tested as asked.
     """
     training = exp.training
-    for option, asked in (("compile", compiled), ("bf16", training.bf16)):
+    if cuda_graphs and compiled:
+        raise UserError("--cuda-graphs: not with --compile; leave one of them out")
+    if cuda_graphs and exp.adapter is not None and exp.adapter.dropout:
+        raise UserError("--cuda-graphs: not with adapter.dropout, whose draws it would repeat; leave one of them out")
+    for option, asked in (("compile", compiled), ("bf16", training.bf16), ("cuda-graphs", cuda_graphs)):
         if asked and option not in exp.backbone.tested_with:
             tested = [name for name in backbones() if option in get_backbone(name).tested_with]
             raise UserError(f"--{option}: not tested with {exp.backbone.name}, only with {', '.join(tested)}; "
@@ -128,6 +132,7 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]
         test_batch_size=training.eval_batch_size, eval_horizons=[3, 6, 12], seed=0 if seed is None else seed,
         gpus=gpus or None, save_results=save_results, ckpt_save_dir=str(run_dir) if run_dir else ".",
         data_fingerprint=meta.fingerprint, run_title=_title(exp, seed), bf16=training.bf16, compile_model=compiled,
+        cuda_graphs=cuda_graphs,
         deterministic=deterministic, cudnn_benchmark=not deterministic, cudnn_determinstic=deterministic,
         **settings)
 

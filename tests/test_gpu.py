@@ -12,6 +12,7 @@ from experiments.models import MODEL_ORDER
 from stlora_ext.cell import Place, run_cell
 from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint
+from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.host.launcher import launch_training, use_device
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.runner import STLoRARunner
@@ -22,6 +23,7 @@ from tests.host.worlds import Interrupt, Interrupted, run_ours, same, weights, w
 from tests.reopened import data, finished, quick, quick_meta
 from tests.small import forecast, small_backbone, windows
 from tests.test_compile_and_bf16 import moved_adapter, names_with, output_and_gradients
+from tests.test_parity import without_dropout
 
 TRAINED = [name for name in backbones() if not get_backbone(name).fitted]
 pytestmark = [pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU"),
@@ -53,7 +55,7 @@ def on_gpu(model: torch.nn.Module) -> list[torch.Tensor]:
 @pytest.mark.parametrize("name", TRAINED)
 def test_forecast_and_gradients_are_those_of_the_cpu(name):
     for model in (small_backbone(name), moved_adapter(small_backbone(name))):
-        model.eval()
+        without_dropout(model).train()
         expected = output_and_gradients(model)
         for one, other in zip(expected, on_gpu(copy.deepcopy(model)), strict=True):
             assert (one - other).abs().max() <= 1e-3 * one.abs().max() + 1e-6
@@ -119,6 +121,47 @@ def test_deterministic_repeats_to_the_bit_or_is_refused_by_name(model, tmp_path)
     assert same(*results)
 
 
+@pytest.mark.parametrize("model", [name + plus for name in names_with("cuda-graphs") for plus in ("", "+")])
+def test_recorded_steps_learn_what_the_plain_ones_learn(model, tmp_path):
+    exp = quick(model, num_epochs=4, batch_size=64)
+    if hasattr(exp.backbone.config, "dropout"):
+        exp = exp.override({"model.dropout": 0.0})
+    trained = []
+    for recorded in (False, True):
+        cfg = host_config(exp, quick_meta(), data(), 0, "0", tmp_path / str(recorded), deterministic=True,
+                          cuda_graphs=recorded)
+        cfg.callbacks.append(HorizonCurriculum(2, 1))
+        trained.append(launch_training(cfg, STLoRARunner if model.endswith("+") else HostRunner))
+        assert len(trained[-1].train_data_loader) > 3
+    for plain, replayed in zip(*(runner.history for runner in trained), strict=True):
+        assert replayed["loss"] == pytest.approx(plain["loss"], rel=1e-4)
+    for name, tensor in weights(trained[0]).items():
+        torch.testing.assert_close(weights(trained[1])[name], tensor, rtol=1e-3, atol=1e-4)
+
+
+def test_recorded_steps_adapt_a_frozen_backbone_as_the_plain_ones(tmp_path):
+    exp = quick("LSTM+", num_epochs=4, batch_size=64).with_protocol("adapt")
+    use_device("0")
+    plain, replayed = (run_cell(exp, quick_meta(), 0, Place(data(), tmp_path / str(recorded), gpus="0",
+                                                            cuda_graphs=recorded, train_backbone=True,
+                                                            deterministic=True))[0]
+                       for recorded in (False, True))
+    assert plain["key"] == replayed["key"]
+    assert [record["provenance"]["cuda_graphs"] for record in (plain, replayed)] == [False, True]
+    assert replayed["test"]["average"]["MAE"] == pytest.approx(plain["test"]["average"]["MAE"], rel=0.05)  # dropout
+
+
+@pytest.mark.parametrize("name", names_with("cuda-graphs"))
+def test_recorded_steps_draw_dropout_anew(name, tmp_path):
+    exp = quick(name, num_epochs=1, batch_size=64)
+    cfg = host_config(exp, quick_meta(), data(), 0, "0", tmp_path, cuda_graphs=True)
+    runner = launch_training(cfg)
+    runner.model.train()
+    batch = next(iter(runner.train_data_loader))
+    losses = {runner.recorded(batch).item() for _ in range(4)}
+    assert len(losses) == (1 if name == "AGCRN" else 4)  # which has no dropout
+
+
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(tmp_path):
     world, settings = write_world(tmp_path / "data"), {"gpus": "0", "num_epochs": 3, "deterministic": True,
                                                        "model_settings": {"dropout": 0.3}}
@@ -132,7 +175,7 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(tmp_path):
 
 @pytest.mark.parametrize("name", names_with("compile"))
 def test_a_compiled_model_forecasts_and_learns_as_the_plain_one(name):
-    plain = moved_adapter(small_backbone(name)).eval()
+    plain = without_dropout(moved_adapter(small_backbone(name))).train()
     compiled = copy.deepcopy(plain).cuda()
     compiled.compile(dynamic=False)
     for one, other in zip(output_and_gradients(plain), on_gpu(compiled), strict=True):
@@ -142,7 +185,7 @@ def test_a_compiled_model_forecasts_and_learns_as_the_plain_one(name):
 
 @pytest.mark.parametrize("name", names_with("bf16"))
 def test_a_model_under_bfloat16_is_near_the_float32_one(name):
-    model = moved_adapter(small_backbone(name)).eval()
+    model = without_dropout(moved_adapter(small_backbone(name))).train()
     exact = output_and_gradients(model)
     with torch.autocast("cuda", torch.bfloat16):
         rounded = on_gpu(model)

@@ -9,9 +9,10 @@ from baselines import feed_forward
 from baselines.AGCRN.arch.recurrence import GraphRecurrence
 from baselines.D2STGNN.arch import graph_convolution as dynamic
 from baselines.D2STGNN.arch.attention import Pair, Weigh
-from baselines.D2STGNN.arch.graph_convolution import GraphConvolution, WindowSum
+from baselines.D2STGNN.arch.graph_convolution import GraphConvolution, WindowSum, sum_at_once
 from baselines.D2STGNN.arch.recurrent import GRUOverTime
 from baselines.feed_forward import FeedForward
+from baselines.GWNet.arch import diffusion, dilated_gate
 from baselines.GWNet.arch.diffusion import Diffusion
 from baselines.GWNet.arch.dilated_gate import DilatedGate
 from baselines.LSTM.arch.recurrence import Recurrence
@@ -69,6 +70,20 @@ def test_the_gradients_are_those_of_the_forward_pass(name):
     generator = torch.Generator().manual_seed(0)
     inputs = [torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_() for shape in shapes]
     assert torch.autograd.gradcheck(lambda *leaves: function.apply(*leaves, *rest), inputs)
+
+
+# What a GPU computes in their place.
+AT_ONCE = {"dilated gate": dilated_gate.at_once, "diffusion": diffusion.at_once, "sum over windows": sum_at_once}
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+def test_all_steps_at_once_are_the_steps_one_after_the_other(name):
+    function, shapes, rest = FUNCTIONS[name]
+    generator = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_() for shape in shapes]
+    results = [run(*inputs, *rest) for run in (function.apply, AT_ONCE[name])]
+    torch.testing.assert_close(*results)
+    torch.testing.assert_close(*(torch.autograd.grad(result.square().sum(), inputs) for result in results))
 
 
 @pytest.mark.parametrize("relu", [False, True])

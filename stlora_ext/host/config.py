@@ -18,7 +18,7 @@ from stlora_ext.host.scaler import GlobalZScoreScaler
 
 # Keys that cannot change what is learned or measured, beyond those that BasicTS names.
 _RESULT_INDEPENDENT = ("gpu_num", "seed", "ckpt_save_dir", "metrics", "eval_horizons", "data_fingerprint", "run_title",
-                       "backbone_from", "val_data_shuffle", "test_data_shuffle", "loss", "taskflow")
+                       "backbone_from", "cuda_graphs", "val_data_shuffle", "test_data_shuffle", "loss", "taskflow")
 # Keys that can change it though BasicTS leaves them out; here they are left out at these values only.
 _RESULT_RELEVANT = {"val_interval": 1, "tf32": False, "bf16": False}
 # Keys that move a result by rounding alone; they enter the hash at these values, whatever they are.
@@ -113,4 +113,6 @@ class ForecastingConfig(_StrictConfig):
                                                                             "of other data are refused."})
     bf16: bool = field(default=False, metadata={"help": "Forward passes under bfloat16 autocast; weights, loss and "
                                                         "metrics stay float32."})
+    cuda_graphs: bool = field(default=False, metadata={"help": "Record the passes of a training step once and replay "
+                                                               "them; on a GPU."})
     run_title: str = field(default="", metadata={"help": "What the process title and progress lines begin with."})

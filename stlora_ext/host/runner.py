@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Optional
 
@@ -19,6 +20,8 @@ from stlora_ext.files import write_json
 from stlora_ext.host.checkpoint import load_checkpoint, load_weights
 from stlora_ext.host.checkpointed import CheckpointedRunner
 from stlora_ext.host.config import ForecastingConfig
+from stlora_ext.host.cuda_graphs import RecordedSteps
+from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.host.fitting import fit_model
 from stlora_ext.host.forecasts import forecast_writer
 from stlora_ext.host.logs import close_run_log, open_run_log
@@ -57,6 +60,7 @@ class HostRunner(CheckpointedRunner):
         self.test_result: Optional[dict[str, Any]] = None
         self.epoch = self.global_steps = 0
         self.best_epoch: Optional[int] = None
+        self.recorded: Optional[RecordedSteps] = None
 
     # ---- what BasicTS's __init__ asks for -------------------------------------------------------------
 
@@ -94,6 +98,8 @@ class HostRunner(CheckpointedRunner):
         for name in ("loss", "lr", "time"):
             self.register_meter(f"train/{name}", "train")
         self._load_model_resume()
+        if self.cfg.cuda_graphs:
+            self.recorded = RecordedSteps(self._passes, [p for p in self.model.parameters() if p.requires_grad])
         self.tensorboard_writer = SummaryWriter(str(self.run_dir / "tensorboard"),
                                                 purge_step=self.start_epoch + 1 if self.start_epoch else None)
 
@@ -180,14 +186,12 @@ class HostRunner(CheckpointedRunner):
         for batch in self.progress.epoch(self.train_data_loader, self.epoch):
             self.global_steps += 1
             self.callback_handler.trigger("on_step_start", self, epoch=self.epoch, step=self.global_steps)
-            forward_return = self._forecast(batch, self.global_steps, self.epoch)
-            self.callback_handler.trigger("on_compute_loss", self, epoch=self.epoch, step=self.global_steps,
-                                          data=batch, forward_return=forward_return)
-            loss = forward_return["loss"] if "loss" in forward_return else self.loss(
-                forward_return["prediction"], forward_return["targets"], forward_return["targets_mask"])
-            if self.should_backward:
-                self._backward(loss)
-            total += loss.detach() * len(batch["inputs"])
+            passes = self._passes if self.recorded is None else partial(self.recorded, group=self._covered_steps())
+            total += passes(batch) * len(batch["inputs"])
+            if self.should_backward and self.should_optimizer_step:
+                self.callback_handler.trigger("on_optimizer_step", self)
+                self.optimizer.step()
+                self.optimizer.zero_grad()
             windows += len(batch["inputs"])
             if self.device.type == "cpu":  # elsewhere, reading it would stall the device at every step
                 self._refuse_divergence(total)
@@ -198,14 +202,23 @@ class HostRunner(CheckpointedRunner):
         self._refuse_divergence(total)
         self.update_meter("train/loss", total.item() / windows)
 
-    def _backward(self, loss: torch.Tensor) -> None:
-        self.callback_handler.trigger("on_backward", self, loss=loss)
-        with self.model.no_sync() if hasattr(self.model, "no_sync") else nullcontext():
-            loss.backward()
-        if self.should_optimizer_step:
-            self.callback_handler.trigger("on_optimizer_step", self)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
+    def _passes(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Run forward and backward pass and return the loss."""
+        forward_return = self._forecast(batch, self.global_steps, self.epoch)
+        self.callback_handler.trigger("on_compute_loss", self, epoch=self.epoch, step=self.global_steps,
+                                      data=batch, forward_return=forward_return)
+        loss = forward_return["loss"] if "loss" in forward_return else self.loss(
+            forward_return["prediction"], forward_return["targets"], forward_return["targets_mask"])
+        if self.should_backward:
+            self.callback_handler.trigger("on_backward", self, loss=loss)
+            with self.model.no_sync() if hasattr(self.model, "no_sync") else nullcontext():
+                loss.backward()
+        return loss.detach()
+
+    def _covered_steps(self) -> tuple[int, ...]:
+        """Return how many forecast steps the loss of this epoch covers, by curriculum."""
+        return tuple(callback.steps(self.epoch, self.train_data_loader.output_len)
+                     for callback in self.callback_handler.callbacks if isinstance(callback, HorizonCurriculum))
 
     def _refuse_divergence(self, total: torch.Tensor) -> None:
         if not torch.isfinite(total):

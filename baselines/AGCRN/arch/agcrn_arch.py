@@ -52,7 +52,8 @@ class AdaptiveGraphGRU(nn.Module):
         shares = torch.baddbmm(bias[:, None], x.flatten(1, 2), weights[:, 0])
         for k, factor in enumerate(diffused, start=1):
             shares.baddbmm_(factor.flatten(1, 2), weights[:, k])
-        return GraphRecurrence.apply(shares.view(num_nodes, steps, batch_size, -1), supports, state_gate, state_update)
+        shares, supports = shares.view(num_nodes, steps, batch_size, -1), supports.to(shares.dtype)
+        return GraphRecurrence.apply(shares, supports, state_gate, state_update)
 
 
 class AGCRN(nn.Module):

@@ -3,6 +3,8 @@ import torch
 
 def _pair(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     if first.device.type != "cpu":
+        if 1 in (len(first), len(second)):
+            return (first.unsqueeze(1) * second).sum(3)
         return torch.einsum("jhdr,ihdr->jihr", first, second)
     first, second = first.unsqueeze(1).unbind(3), second.unsqueeze(0).unbind(3)
     paired = first[0] * second[0]
@@ -13,6 +15,8 @@ def _pair(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
 def _weigh(shares: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     if shares.device.type != "cpu":
+        if 1 in shares.shape[:2]:
+            return (shares.unsqueeze(3) * values).sum(1)
         return torch.einsum("jihr,ihdr->jhdr", shares, values)
     shares = shares.unsqueeze(3).unbind(1)
     weighed = shares[0] * values[0]

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from ...dropout import Dropout
-from .graph_convolution import GraphConvolution, WindowSum
+from .graph_convolution import GraphConvolution, window_sum
 
 
 class DiffusionBlock(nn.Module):
@@ -47,7 +47,7 @@ class DiffusionBlock(nn.Module):
             k_t gated steps and the last diffusion state ``[B, N, k_t + 1, H]``.
         """
         gated = signal * gate
-        total = WindowSum.apply(gated.flatten(0, 1), self.window_layer.weight).unflatten(0, signal.shape[:2])
+        total = window_sum(gated.flatten(0, 1), self.window_layer.weight).unflatten(0, signal.shape[:2])
         diffusion = self.dropout(GraphConvolution.apply(total, self.graph_weights(), self.graph_layer.bias,
                                                         *graphs))
         backcast = self.backcast_layer(diffusion).relu_()

@@ -104,6 +104,8 @@ class InherentBlock(nn.Module):
             last = new[0]
             query, key, value = self.project(new)
             keys, values = [*keys, key], [*values, value]
+            if key.device.type != "cpu":  # where starting an operation costs more than copying
+                keys, values = [torch.cat(keys)], [torch.cat(values)]
             if self.encoding is not None:
                 last = last + self.encoding[position].unsqueeze(1)
                 sizes = [len(piece) for piece in keys]

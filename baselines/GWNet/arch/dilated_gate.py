@@ -55,3 +55,16 @@ class DilatedGate(torch.autograd.Function):
                 of_x[t + k * ctx.dilation].addmm_(of_sums, taps[k].t())
                 of_taps[k].addmm_(x[t + k * ctx.dilation].t(), of_sums)
         return of_x, of_taps, of_bias, None
+
+
+def dilated_gate(x: torch.Tensor, taps: torch.Tensor, bias: torch.Tensor, dilation: int) -> torch.Tensor:
+    """Return what :class:`DilatedGate` returns; elsewhere than on a CPU all steps at once, few products to start."""
+    return DilatedGate.apply(x, taps, bias, dilation) if x.device.type == "cpu" else at_once(x, taps, bias, dilation)
+
+
+def at_once(x: torch.Tensor, taps: torch.Tensor, bias: torch.Tensor, dilation: int) -> torch.Tensor:
+    """Return the same of all steps at once."""
+    steps = len(x) - (len(taps) - 1) * dilation
+    windows = torch.cat([x[k * dilation:k * dilation + steps] for k in range(len(taps))], dim=2)
+    sigmoid_p, gate = torch.sigmoid(torch.matmul(windows, taps.flatten(0, 1)) + bias).chunk(2, dim=2)
+    return torch.addcmul(gate, sigmoid_p, gate, value=-2)

@@ -7,8 +7,8 @@ from baselines.supports import read_graph, transition_matrices
 from ...dropout import ResidualDropout
 from ...feed_forward import feed_forward
 from ..config.gwnet_config import GWNetConfig
-from .diffusion import Diffusion
-from .dilated_gate import DilatedGate
+from .diffusion import diffusion
+from .dilated_gate import dilated_gate
 
 
 class GatedConv(nn.Module):
@@ -31,7 +31,7 @@ class GatedConv(nn.Module):
         """Map ``[T, M, in_channels]`` to ``[T - (kernel_size - 1) dilation, M, out_channels]``."""
         weight = torch.cat([-2 * self.filter.weight, self.gate.weight]).t()
         bias = torch.cat([-2 * self.filter.bias, self.gate.bias])
-        return DilatedGate.apply(x, weight.reshape(self.kernel_size, -1, len(bias)), bias, self.dilation)
+        return dilated_gate(x, weight.reshape(self.kernel_size, -1, len(bias)), bias, self.dilation)
 
 
 class GraphConv(nn.Module):
@@ -62,7 +62,7 @@ class GraphConv(nn.Module):
             torch.Tensor: ``[T, N * B, out_channels]``.
         """
         weights = self.linear.weight.view(len(self.linear.bias), 1 + self.num_supports, -1).permute(1, 2, 0)
-        return self.dropout(residual, Diffusion.apply(x, weights.contiguous(), self.linear.bias, *supports))
+        return self.dropout(residual, diffusion(x, weights.contiguous(), self.linear.bias, *supports))
 
 
 class GWNet(nn.Module):
