@@ -36,6 +36,8 @@ COLUMNS = [["model", "Model", "{}"], ["nodes", "Nodes", "{}"], ["batch", "Batch"
            ["ceiling_percent", "Share of c, %", "{:.0f}"], ["peak_mib", "Memory, MiB", "{:,.0f}"],
            ["parameters", "Parameters", "{:,}"], ["plus_parameters_percent", '"+" adds, %', "{:+.1f}"],
            ["plus_percent", '"+" takes longer by, %', "{:+.1f}"]]
+GPU_COLUMNS = [*([key, heading, "{:.4f}" if key == "seconds" else form] for key, heading, form in COLUMNS),
+               ["recorded_seconds", "As a CUDA graph, s", "{:.4f}"]]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,9 +49,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")
     p.add_argument("--batch", type=positive, metavar="B", help="windows (default: 64; STAE: 16)")
     p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
-    p.add_argument("--cuda-graphs", action="store_true", help="with --gpus: steps recorded once and replayed")
     p.add_argument("--out", type=Path, metavar="JSON", help="where to keep the figures")
-    p.add_argument("--worker", nargs=2, metavar=("NAME", "N"), help=argparse.SUPPRESS)
+    p.add_argument("--worker", metavar="NAME", help=argparse.SUPPRESS)
     return p
 
 
@@ -58,9 +59,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parser().parse_args(argv)
     set_threads(args.threads)
     if args.worker:
-        print(json.dumps(measure(args.worker[0], int(args.worker[1]), args)))
+        for nodes in args.nodes:
+            print(json.dumps(measure(args.worker, nodes, args)), flush=True)
         return
     import experiments.models  # noqa: F401 (registers the backbones)
+    from stlora_ext.files import write_json
     from stlora_ext.records.provenance import git_commit
     from stlora_ext.registry import backbones, get_backbone
     trained = [name for name in backbones() if not get_backbone(name).fitted]
@@ -70,32 +73,38 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         if name not in trained:
             raise UserError(f"--models {name}: expected one of {', '.join(trained)}, whose \"+\" is measured with it")
     print(f"{'model':10}{'N':>5}{'batch':>6}{'seconds':>9}{'spread':>8}{'c':>6}{'s x c':>7}{'limit':>6}{'ceiling':>9}"
-          f"{'MiB':>7}{'+ seconds':>11}{'+ costs':>9}")
+          f"{'MiB':>7}{'+ seconds':>11}{'+ costs':>9}" + f"{'recorded':>10}" * bool(args.gpus))
     rows, failed = [], []
-    for name in names:
-        for nodes in args.nodes:
-            worker = [sys.executable, __file__, "--worker", name, str(nodes), "--gpus", args.gpus,
-                      "--steps", str(args.steps if nodes == 170 else 3)]
-            for option, value in (("--threads", args.threads), ("--batch", args.batch)):
-                worker += [option, str(value)] if value else []
-            worker += ["--cuda-graphs"] * args.cuda_graphs
-            done = subprocess.run(worker, stdout=subprocess.PIPE, text=True, check=False)
-            if done.returncode:
-                print(f"{name:10}{nodes:5} failed (exit code {done.returncode})", flush=True)
-                failed.append(f"{name} at {nodes} nodes")
-                continue
-            row = json.loads(done.stdout.splitlines()[-1])
-            rows.append(row)
-            limited = name in CEILINGS and (nodes, row["batch"]) == (170, CEILINGS[name][0]) and not args.gpus
-            limit = CEILINGS[name][1] if limited else ""
-            print(f"{name:10}{nodes:5}{row['batch']:6}{row['seconds']:9.3f}{row['spread']:8.3f}{row['c']:6.0f}"
-                  f"{row['product']:7.1f}{limit:>6}{row['ceiling_percent']:8.0f}%{row['peak_mib']:7.0f}"
-                  f"{row['plus_seconds']:11.3f}{row['plus_percent']:+8.1f}%", flush=True)
-    if args.out:
-        from stlora_ext.files import write_json
-        write_json(args.out, {"git_commit": git_commit(), "columns": COLUMNS, "rows": rows})
+    # A CPU process's peak memory is that of its whole life: a process for each size there.
+    for name, sizes in ((name, sizes) for name in names
+                        for sizes in ([args.nodes] if args.gpus else [[nodes] for nodes in args.nodes])):
+        worker = [sys.executable, __file__, "--worker", name, "--gpus", args.gpus, "--steps", str(args.steps)]
+        worker += ["--nodes", *map(str, sizes)]
+        for option, value in (("--threads", args.threads), ("--batch", args.batch)):
+            worker += [option, str(value)] if value else []
+        with subprocess.Popen(worker, stdout=subprocess.PIPE, text=True) as process:
+            done = 0
+            for done, line in enumerate(process.stdout, start=1):
+                rows.append(json.loads(line))
+                print(row_line(rows[-1]), flush=True)
+                if args.out:
+                    columns = GPU_COLUMNS if args.gpus else COLUMNS
+                    write_json(args.out, {"git_commit": git_commit(), "columns": columns, "rows": rows})
+        if process.returncode:
+            print(f"{name:10}{sizes[done]:5} failed (exit code {process.returncode})", flush=True)
+            failed.append(f"{name} at {sizes[done]} nodes")
     if failed:
         raise UserError(f"{', '.join(failed)}: failed as said above; where memory was short, use a smaller --batch")
+
+
+def row_line(row: dict[str, Any]) -> str:
+    """Return what is printed of a measurement."""
+    name, batch, on_gpu = row["model"], row["batch"], "recorded_seconds" in row
+    limited = name in CEILINGS and (row["nodes"], batch) == (170, CEILINGS[name][0]) and not on_gpu
+    return (f"{name:10}{row['nodes']:5}{batch:6}{row['seconds']:9.3f}{row['spread']:8.3f}{row['c']:6.0f}"
+            f"{row['product']:7.1f}{CEILINGS[name][1] if limited else '':>6}{row['ceiling_percent']:8.0f}%"
+            f"{row['peak_mib']:7.0f}{row['plus_seconds']:11.3f}{row['plus_percent']:+8.1f}%"
+            + (f"{row['recorded_seconds']:10.4f}" if on_gpu else ""))
 
 
 def measure(name: str, nodes: int, args: argparse.Namespace) -> dict[str, Any]:
@@ -114,27 +123,32 @@ def measure(name: str, nodes: int, args: argparse.Namespace) -> dict[str, Any]:
         models = {model: build(model, nodes, Path(folder)).to(device) for model in (name, f"{name}+")}
     inputs, stamps = torch.randn(batch, 12, nodes, device=device), torch.rand(batch, 12, 2, device=device)
     targets = torch.randn(batch, 12, nodes, device=device)
-    step = {model: training_step(module, inputs, stamps, targets, args.cuda_graphs)
-            for model, module in models.items()}
+    step = {model: training_step(module, inputs, stamps, targets) for model, module in models.items()}
     square = torch.randn(2048, 2048, device=device)
     flops = count_flops(models[name], step[name], batch, nodes, inputs.shape[1])
     times: dict[str, list[float]] = {model: [] for model in (*models, "product")}
-    for turn in range(args.steps + 1):
+    if args.gpus:
+        torch.cuda.reset_peak_memory_stats(device)
+    for turn in range((args.steps if nodes == 170 else min(args.steps, 3)) + 1):
         for model, run in (*step.items(), ("product", lambda: square @ square)):
             seconds = timed(run, device)
             if turn:  # the first turn warms up
                 times[model].append(seconds)
+    peak = (torch.cuda.max_memory_allocated(device) / 2 ** 20 if args.gpus
+            else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    if args.gpus:
+        recorded = training_step(models[name], inputs, stamps, targets, recorded=True)
+        times["recorded"] = [timed(recorded, device) for _ in range(len(times[name]) + 2)][2:]
     median = {model: statistics.median(values) for model, values in times.items()}
     parameters, with_adapter = (sum(p.numel() for p in module.parameters()) for module in models.values())
     c = 2 * 2048 ** 3 / median["product"] / 1e9
     quartiles = statistics.quantiles(times[name], n=4) if len(times[name]) > 1 else [median[name]] * 3
-    peak = (torch.cuda.max_memory_allocated(device) / 2 ** 20 if args.gpus
-            else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     return {"model": name, "nodes": nodes, "batch": batch, "seconds": median[name], "c": c, "product": median[name] * c,
             "spread": quartiles[2] - quartiles[0], "ceiling_percent": 100 * flops / 1e9 / (median[name] * c),
             "peak_mib": peak, "parameters": parameters,
             "plus_parameters_percent": 100 * (with_adapter / parameters - 1), "plus_seconds": median[f"{name}+"],
             "plus_percent": 100 * (median[f"{name}+"] / median[name] - 1), "times": times,
+            **({"recorded_seconds": median["recorded"]} if args.gpus else {}),
             **{key: value for key, value in provenance(device, None).items() if key in ("hardware", "threads")}}
 
 
