@@ -5,6 +5,7 @@
     python experiments/table.py --dataset PEMS04 --compare              beside published figures of the same data set
     python experiments/table.py --dataset PEMS08-TAIL --format latex > table.tex
     python experiments/table.py --dataset TINY --settings LSTM+         one model's adapter settings side by side
+    python experiments/table.py --dataset PEMS08-TAIL --gains           a line per backbone: what its adapter gains
     python experiments/table.py --benchmark results/published/benchmarks/adapter.json
     python experiments/table.py --update README.md                      rewrite the tables marked in a document
 """
@@ -27,6 +28,7 @@ from stlora_ext.tables.benchmark import render_benchmark  # noqa: E402
 from stlora_ext.tables.compare import read_printed  # noqa: E402
 from stlora_ext.tables.documents import update_tables  # noqa: E402
 from stlora_ext.tables.formats import FORMATS  # noqa: E402
+from stlora_ext.tables.gains import render_gains  # noqa: E402
 from stlora_ext.tables.layout import Table, layout  # noqa: E402
 from stlora_ext.tables.rows import Row, by_data, table_rows  # noqa: E402
 from stlora_ext.tables.settings import Settings, by_setting, render_settings  # noqa: E402
@@ -41,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     wanted.add_argument("--dataset", metavar="NAME", help="the data set (default: all that have records)")
     wanted.add_argument("--update", type=Path, metavar="FILE", help="Markdown document whose marked tables to rewrite")
     wanted.add_argument("--benchmark", type=Path, metavar="JSON", help="figures that a command of benchmarks/ wrote")
+    p.add_argument("--gains", action="store_true", help="of --dataset, a line per backbone: what it gains")
     p.add_argument("--settings", metavar="MODEL", help="of --dataset, this model's adapters side by side")
     p.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown; csv: in full precision")
     p.add_argument("--compare", action="store_true", help="add published figures of the same data set")
@@ -202,6 +205,12 @@ def printed(args: argparse.Namespace, root: Path) -> str:
         if args.dataset is None:
             raise UserError(f"--settings {args.settings}: name the data set with --dataset NAME")
         return render_settings(settings_of(args.settings, args.dataset, results))
+    if args.gains:
+        _refuse_unused(args)
+        if args.dataset is None:
+            raise UserError("--gains: name the data set with --dataset NAME")
+        return "\n".join(f"{group.heading}\n\n" * bool(group.heading) + render_gains(group.dataset, group.rows)
+                         for group in data_groups([args.dataset], results))
     datasets = recorded_datasets(results) if args.dataset is None else [args.dataset]
     found = tables(datasets, results, args.compare, args.results)
     if args.format == "csv":
@@ -213,6 +222,7 @@ def printed(args: argparse.Namespace, root: Path) -> str:
 def _refuse_unused(args: argparse.Namespace, settings: bool = False) -> None:
     unused = ["--compare"] * args.compare + [f"--format {args.format}"] * (args.format != "markdown")
     unused += [f"--settings {args.settings}"] * (settings and args.settings is not None)
+    unused += ["--gains"] * (args.gains and (settings or args.settings is not None))
     if unused:
         raise UserError(f"{unused[0]}: only for the tables of data sets; leave it out")
 

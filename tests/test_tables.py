@@ -8,6 +8,7 @@ import pytest
 
 from stlora_ext.errors import UserError
 from stlora_ext.tables.blocks import blocks, corrected
+from stlora_ext.tables.gains import render_gains
 from stlora_ext.tables.missing import missing
 from stlora_ext.tables.rows import by_data, table_rows
 from tests.table_records import markdown, record, seeds
@@ -209,3 +210,51 @@ def test_cells_that_are_missing_are_listed():
     found = missing(blocks(table_rows([record("LSTM+", 3, arm="plus")], [])))
     assert [each.title for each in found] == ["LSTM, joint, base: seed 3"]
     assert not missing(blocks(table_rows([*seeds([1, 2]), *seeds([1, 2], model="LSTM+", arm="plus")], [])))
+
+
+def test_an_arm_of_two_protocols_needs_no_hash_beside_its_own_control():
+    records = [*seeds([20.0, 21.0]), *(
+        each for protocol in ("joint", "adapt") for arm, mae in (("plus", 18.0), ("control", 19.0))
+        for each in seeds([mae, mae + 0.4], model="LSTM+", arm=arm, protocol=protocol))]
+    text = markdown(records, ["LSTM", "LSTM+"])
+    assert "| LSTM+, joint, minus control |" in text and "| LSTM+, adapt, minus control |" in text
+
+
+def test_epochs_are_told_as_a_range_and_by_protocol_where_there_are_two():
+    records = [*seeds([20.0, 21.0, 22.0], epochs=9), *seeds([18.0], model="LSTM+", arm="plus"),
+               *seeds([17.0], model="LSTM+", arm="plus", protocol="adapt")]
+    for each, epochs in zip(records, (7, 9, 8, 5, 4), strict=True):
+        each["training"]["epochs"] = epochs
+    assert "Epochs run: LSTM 7 to 9, LSTM+ adapt 4, LSTM+ joint 5." in markdown(records)
+
+
+def test_gains_are_a_line_per_backbone():
+    """Differences, intervals and what stays of them after Holm's correction, as in the table of all figures."""
+    records = [*seeds([20.0, 21.0, 22.0]), *seeds([18.0, 19.1, 20.0], model="LSTM+", arm="plus"),
+               *seeds([19.0, 20.1, 20.9], model="LSTM+", arm="control"),
+               *seeds([30.0], model="GWNet"), *seeds([31.5], model="GWNet+", arm="plus"),
+               record("HA", None, protocol="fitted", fitted=True),
+               *seeds([10.0, 30.0], model="HA+", protocol="adapt", arm="plus", fitted=True, config_hash="h",
+                      backbone=record("HA", None, protocol="fitted")["key"])]
+    rows = table_rows(records, ["HA", "HA+", "LSTM", "LSTM+", "GWNet"])
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in render_gains("D", rows).splitlines()[2:]]
+    assert lines[0] == ["Model", "Epochs at most", "MAE alone", '"+", joint', "control, joint", '"+", adapt',
+                        '"+" minus control, joint', '"+" adds, %']
+    assert [line[:3] for line in lines[2:]] == [
+        ["HA (fitted)", "–", "20.00"], ["LSTM", "5", "21.00 ± 1.00"], ["GWNet", "5", "30.00"]]
+    assert lines[2][3:] == ["–", "–", "+0.00 (-127.06 to +127.06)", "–", "5.0"]
+    assert lines[3][3:] == ["**-1.97 (-2.11 to -1.82)**", "**-1.00 (-1.25 to -0.75)**", "–",
+                            "**-0.97 (-1.11 to -0.82)**", "5.0"]
+    assert lines[4][3:] == ["+1.50 (one seed)", "–", "–", "–", "5.0"]
+    text = markdown(records)
+    for shown in ("-1.967 | -2.110 to -1.823", "-1.000 | -1.248 to -0.752", "-0.967 | -1.110 to -0.823"):
+        assert shown in text
+
+
+def test_a_gain_that_holms_correction_leaves_open_is_not_bold():
+    """p of the control, 0.04, is the second of three."""
+    arms = {"plus": [19.5, 20.4, 21.3], "control": [19.55, 20.25, 21.6], "wide": [19.6, 20.2, 21.6]}
+    records = [*seeds([20.0, 21.0, 22.0]), *(each for arm, values in arms.items()
+                                             for each in seeds(values, model="LSTM+", arm=arm))]
+    cells = render_gains("D", table_rows(records, ["LSTM", "LSTM+"])).splitlines()[-1].split(" | ")[3:6]
+    assert cells == ["**-0.60 (-0.85 to -0.35)**", "-0.53 (-1.00 to -0.06)", "-0.53 (-1.11 to +0.04)"]

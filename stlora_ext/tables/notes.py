@@ -75,8 +75,15 @@ def _on_pairing(arranged: Sequence[Block]) -> list[str]:
 
 def _on_epochs(rows: Sequence[Row]) -> list[str]:
     trained = [row for row in rows if row.protocol != "fitted"]
-    ran = sorted({(name(row), record["training"]["epochs"]) for row in trained for record in row.records})
-    texts = ["Epochs run: " + ", ".join(f"{label} {count}" for label, count in ran) + "."] if ran else []
+    protocols, ran = defaultdict(set), defaultdict(set)
+    for row in trained:
+        protocols[name(row)].add(row.protocol)
+    for row in trained:
+        label = name(row) + (f" {row.protocol}" if len(protocols[name(row)]) > 1 else "")
+        ran[label] |= {record["training"]["epochs"] for record in row.records}
+    ranges = (f"{label} {min(counts)}" + (f" to {max(counts)}" if len(counts) > 1 else "")
+              for label, counts in sorted(ran.items()))
+    texts = ["Epochs run: " + ", ".join(ranges) + "."] if ran else []
     budgets = defaultdict(set)
     for row in trained:
         budgets[row.records[0]["configuration"]["training"].get("num_epochs")].add(name(row))

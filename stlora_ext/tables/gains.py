@@ -1,0 +1,76 @@
+"""What an adapter gains per backbone, in one line: paired differences of the average MAE and their intervals."""
+
+from collections.abc import Sequence
+
+from stlora_ext.tables.blocks import Comparison, beyond_control, blocks, corrected, name
+from stlora_ext.tables.paired import holm
+from stlora_ext.tables.rows import Row
+
+_ABSENT = "–"
+_SIGNIFICANT = 0.05
+
+
+def render_gains(dataset: str, rows: Sequence[Row]) -> str:
+    """Return a Markdown table of the rows of one data set, a line per backbone.
+
+    Its columns are what ran: "+", control and wide arm minus the backbone under each protocol, then "+" minus control
+    and wide arm, which is what node-level weights give.
+    """
+    arranged, beyond = blocks(rows), beyond_control(rows)
+    gains = [comparison for block in arranged for comparison in block.comparisons]
+    families = [p for block in corrected(arranged) for p in block], holm([each.test.p for each in beyond])
+    clear = {id(each) for each, p in zip(gains + beyond, sum(families, []), strict=True)
+             if p is not None and p < _SIGNIFICANT}
+
+    def cell(comparison: Comparison | None) -> str:
+        text = _difference(comparison)
+        return f"**{text}**" if id(comparison) in clear else text
+
+    axes = [(protocol, arm) for protocol in ("joint", "adapt") for arm in ("plus", "control", "wide")
+            if any((each.plus.protocol, each.plus.arm) == (protocol, arm) for each in gains)]
+    node_level = [(protocol, arm) for protocol in ("joint", "adapt") for arm in ("control", "wide")
+                  if any((each.plus.protocol, each.base.arm) == (protocol, arm) for each in beyond)]
+    heads = ["Model", "Epochs at most", "MAE alone", *(f"{_called(arm)}, {protocol}" for protocol, arm in axes),
+             *(f'"+" minus {arm}, {protocol}' for protocol, arm in node_level), '"+" adds, %']
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
+    for base in dict.fromkeys(each.base.config_hash for each in gains):
+        own = [each for each in gains if each.base.config_hash == base]
+        row, pluses = own[0].base, {each.plus.config_hash for each in own}
+        found = {(each.plus.protocol, each.plus.arm): each for each in own}
+        further = {(each.plus.protocol, each.base.arm): each for each in beyond if each.plus.config_hash in pluses}
+        lines.append([name(row), _epochs(row), _alone(row), *(cell(found.get(axis)) for axis in axes),
+                      *(cell(further.get(axis)) for axis in node_level), _added(own)])
+    count = max((each.test.count for each in gains), default=0)
+    caption = (f"**{dataset}**, average MAE, paired differences over up to {count} seeds (95 % interval); below 0 the "
+               "adapter helps; bold: p < 0.05 after Holm's correction, over the differences from the backbone alone and "
+               "over those from the arms without node-level weights")
+    return f"{caption}\n\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _called(arm: str) -> str:
+    return '"+"' if arm == "plus" else arm
+
+
+def _epochs(row: Row) -> str:
+    return _ABSENT if row.protocol == "fitted" else str(row.records[0]["configuration"]["training"]["num_epochs"])
+
+
+def _alone(row: Row) -> str:
+    value = row.cell(None, "MAE")
+    return f"{value.mean:.2f}" + (f" ± {value.std:.2f}" if value.std else "")
+
+
+def _difference(comparison: Comparison | None) -> str:
+    """Return the mean difference, with its interval where there are pairs enough."""
+    if comparison is None or comparison.test.mean is None:
+        return _ABSENT
+    test = comparison.test
+    if test.low is None:
+        return f"{test.mean:+.2f} (one seed)"
+    return f"{test.mean:+.2f} ({test.low:+.2f} to {test.high:+.2f})"
+
+
+def _added(comparisons: Sequence[Comparison]) -> str:
+    percents = [each.plus.records[0]["parameters"]["adapter_percent"] for each in comparisons
+                if each.plus.arm == "plus"]
+    return f"{percents[0]:.1f}" if percents and percents[0] else _ABSENT
