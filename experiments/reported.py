@@ -8,13 +8,13 @@ from experiments.data import RESULTS
 from experiments.reopened import how_to_repeat
 from experiments.table import DataGroup, group_table
 from stlora_ext.errors import UserError
+from stlora_ext.plots.labels import row_labels
 from stlora_ext.records.key import RunKey
 from stlora_ext.records.store import PUBLISHED
 from stlora_ext.reopen import FinishedRun, find_run
 from stlora_ext.report.chapter import Material
 from stlora_ext.report.choose import named_nodes, telling_nodes
 from stlora_ext.report.forecasts import Forecasts, last_days, run_forecasts
-from stlora_ext.report.labels import row_labels
 from stlora_ext.report.nodes import node_errors
 from stlora_ext.report.prepared import open_prepared
 from stlora_ext.tables.blocks import blocks

@@ -6,15 +6,18 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from stlora_ext.files import atomic_path
+from stlora_ext.plots.labels import row_labels
 from stlora_ext.plots.series import UNITS, colours, error_band, minutes, pick, seeds_of
-from stlora_ext.tables.blocks import name
 from stlora_ext.tables.rows import Row
+
+_IN_THE_AXES = 6  # lines whose legend finds a place there
 
 
 def plot_horizons(dataset: str, rows: Sequence[Row], metric: str, path: Path) -> None:
     """Draw the mean error of each row over the forecast steps, with a band of one standard deviation over seeds.
 
-    A backbone and its "+" share a colour; the backbone is dashed.
+    A backbone and its "+" share a colour; the backbone is dashed, control and wide arm dotted, protocol adapt
+    dash-dotted.
 
     Args:
         dataset: Its name, for the title.
@@ -23,17 +26,18 @@ def plot_horizons(dataset: str, rows: Sequence[Row], metric: str, path: Path) ->
         path: PNG to write.
     """
     ahead = minutes(rows[0])
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    beside = len(rows) > _IN_THE_AXES
+    figure = Figure(figsize=(9 if beside else 7, 4.2), layout="constrained")
     axes = figure.add_subplot()
-    for row, colour in zip(rows, colours(rows), strict=True):
+    for row, text, colour in zip(rows, row_labels(rows), colours(rows), strict=True):
         mean, low, high = error_band(row, metric)
-        axes.plot(ahead, mean, color=colour, linestyle=pick(row, "--", "-", ":"), label=f"{name(row)}, {seeds_of(row)}",
-                  linewidth=1.8)
+        axes.plot(ahead, mean, color=colour, linestyle=pick(row, "--", "-", ":", "-."), linewidth=1.8,
+                  label=f"{text}, {seeds_of(row)}")
         axes.fill_between(ahead, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.set(xlabel="minutes ahead", ylabel=f"{UNITS[metric]} (test)", xticks=ahead[2::3],
              xlim=(ahead[0], ahead[-1]), title=f"{dataset}: error against horizon")
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if beside else {}))
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})

@@ -1,6 +1,7 @@
 """What pictures of rows have in common: colours, line styles, and the error of each step."""
 
 from collections.abc import Sequence
+from typing import Optional
 
 import matplotlib
 from matplotlib.colors import rgb_to_hsv, to_hex, to_rgb
@@ -25,9 +26,11 @@ def palette(count: int, greys: bool = True) -> list[str]:
     return [sequence[place % len(sequence)] for place in range(count)]
 
 
-def pick(row: Row, base: str, plus: str, other: str) -> str:
-    """Return the style of a row: that of base, of plus, or of the other arms."""
-    return {"base": base, "plus": plus}.get(row.arm, other)
+def pick(row: Row, base: str, plus: str, other: str, adapted: Optional[str] = None) -> str:
+    """Return the style of a row: that of base, of plus, of a trained backbone's plus that adapts it, or of the other
+    arms."""
+    adapts = row.protocol == "adapt" and not row.records[0].get("fitted_backbone")
+    return {"base": base, "plus": adapted if adapts and adapted else plus}.get(row.arm, other)
 
 
 def minutes(row: Row) -> list[int]:

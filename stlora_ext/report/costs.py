@@ -6,10 +6,10 @@ from typing import Any, Optional
 
 import plotly.graph_objects as go
 
+from stlora_ext.plots.labels import row_labels
 from stlora_ext.plots.series import colours
 from stlora_ext.report.escape import label
 from stlora_ext.report.figure import Choice, Figure
-from stlora_ext.report.labels import row_labels
 from stlora_ext.tables.layout import Cell, Column, Grid
 from stlora_ext.tables.rows import Row
 

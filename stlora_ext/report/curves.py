@@ -5,10 +5,10 @@ from typing import Any, Optional
 
 import plotly.graph_objects as go
 
+from stlora_ext.plots.labels import row_labels
 from stlora_ext.plots.series import UNITS, colours, error_band, minutes, pick, seeds_of
 from stlora_ext.report.escape import label
 from stlora_ext.report.figure import Choice, Figure
-from stlora_ext.report.labels import row_labels
 from stlora_ext.tables.rows import METRICS, Row
 
 _TRAINING = (("validation MAE", lambda entry: entry.get("val", {}).get("MAE")),
@@ -30,14 +30,14 @@ def horizon_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure:
                     hoverinfo="skip"))
             traces.append(go.Scatter(
                 x=ahead, y=mean, meta=[place], name=shown, legendgroup=shown, mode="lines+markers",
-                line={"color": colour, "dash": pick(row, "dash", "solid", "dot")}, marker={"size": 5},
+                line={"color": colour, "dash": pick(row, "dash", "solid", "dot", "dashdot")}, marker={"size": 5},
                 hovertemplate=f"%{{fullData.name}}<br>%{{x}} min: {metric} %{{y:.3f}}<extra></extra>"))
     ticks = minutes(rows[0])
     return Figure(
         name, f"{dataset}: error against horizon",
         "Test error of each forecast step, mean over seeds; the band is one standard deviation of them. Dashed: a "
-        "backbone alone; solid, in the same colour: with its adapter; dotted: control and wide. A click on a name "
-        "hides it.",
+        "backbone alone; solid, in the same colour: with its adapter; dotted: control and wide; dash-dotted: "
+        "protocol adapt. A click on a name hides it.",
         traces, {"xaxis": {"title": {"text": "minutes ahead"}, "tickvals": ticks[2::3] or ticks},
                  "yaxis": {"title": {"text": UNITS[METRICS[0]]}}},
         (Choice("Error", METRICS),),

@@ -9,11 +9,11 @@ import plotly.graph_objects as go
 
 from stlora_ext.data.prepared import Meta, load_split, missing
 from stlora_ext.forecast import forecast_windows
+from stlora_ext.plots.labels import row_labels
 from stlora_ext.plots.series import palette, pick
 from stlora_ext.reopen import FinishedRun, load_run
 from stlora_ext.report.escape import label
 from stlora_ext.report.figure import Choice, Figure
-from stlora_ext.report.labels import row_labels
 from stlora_ext.tables.rows import HORIZONS, Row
 
 _BATCH = 64

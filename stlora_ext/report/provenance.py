@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from stlora_ext.plots.labels import row_labels
 from stlora_ext.records.key import RunKey
 from stlora_ext.report.costs import hardware
 from stlora_ext.report.escape import markup
-from stlora_ext.report.labels import row_labels
 from stlora_ext.tables.blocks import adapted_backbone
 from stlora_ext.tables.html import grid_fragment
 from stlora_ext.tables.layout import Cell, Column, Grid

@@ -42,8 +42,8 @@ def render_gains(dataset: str, rows: Sequence[Row]) -> str:
                       *(cell(further.get(axis)) for axis in node_level), _added(own)])
     count = max((each.test.count for each in gains), default=0)
     caption = (f"**{dataset}**, average MAE, paired differences over up to {count} seeds (95 % interval); below 0 the "
-               "adapter helps; bold: p < 0.05 after Holm's correction, over the differences from the backbone alone and "
-               "over those from the arms without node-level weights")
+               "adapter helps; bold: p < 0.05 after Holm's correction, over the differences from the backbone alone "
+               "and over those from the arms without node-level weights")
     return f"{caption}\n\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
