@@ -73,11 +73,12 @@ def refuse_contradictions(args: argparse.Namespace) -> None:
             raise UserError(f"--gpus-per-cell {args.gpus_per_cell:g}: only a cluster shares out GPUs (--ray ADDRESS); "
                             "here --gpus 0,1 names them")
         workers(args)
-        if args.cuda_graphs and not args.gpus:
-            raise UserError("--cuda-graphs: the CPU has no such thing; name GPUs, --gpus 0, or leave it out")
     elif args.gpus:
         raise UserError(f"--gpus {args.gpus}: names GPUs of this machine; with --ray a cell asks for one by "
                         "--gpus-per-cell 1")
+    if args.cuda_graphs and not (args.gpus or args.gpus_per_cell):
+        raise UserError("--cuda-graphs: the CPU has no such thing; name GPUs (--gpus 0; of a cluster --gpus-per-cell "
+                        "1) or leave it out")
 
 
 def chosen(args: argparse.Namespace) -> Chosen:

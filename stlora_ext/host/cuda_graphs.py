@@ -1,9 +1,13 @@
 """Training steps recorded as CUDA graphs: one call starts all kernels of a step, for which a GPU waits otherwise."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import NamedTuple, Optional
 
 import torch
+from basicts.runners.callback import BasicTSCallback
+
+from stlora_ext.errors import UserError
+from stlora_ext.host.curriculum import HorizonCurriculum
 
 Batch = dict[str, torch.Tensor]
 
@@ -60,3 +64,20 @@ class RecordedSteps:
         with torch.cuda.graph(graph):
             loss = self._run(kept)
         return _Recording(graph, kept, loss, [parameter.grad for parameter in self._parameters])
+
+
+def refuse_unrecordable(callbacks: Iterable[BasicTSCallback], device: torch.device) -> None:
+    """Refuse what recorded steps would get wrong.
+
+    Raises:
+        UserError: On a callback that acts within the passes, which a replay doesn't call, and on another device than
+            a GPU.
+    """
+    for callback in callbacks:
+        acts = any(getattr(type(callback), hook) is not getattr(BasicTSCallback, hook)
+                   for hook in ("on_compute_loss", "on_backward"))
+        if acts and not isinstance(callback, HorizonCurriculum):
+            raise UserError(f"cuda_graphs=True: {type(callback).__name__} acts within single steps, which a recording "
+                            "repeats as they were; leave one of the two out")
+    if device.type != "cuda":
+        raise UserError(f"cuda_graphs=True: the device is {device.type}; name a GPU, gpus='0', or leave it out")

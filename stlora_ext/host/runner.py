@@ -20,7 +20,7 @@ from stlora_ext.files import write_json
 from stlora_ext.host.checkpoint import load_checkpoint, load_weights
 from stlora_ext.host.checkpointed import CheckpointedRunner
 from stlora_ext.host.config import ForecastingConfig
-from stlora_ext.host.cuda_graphs import RecordedSteps
+from stlora_ext.host.cuda_graphs import RecordedSteps, refuse_unrecordable
 from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.host.fitting import fit_model
 from stlora_ext.host.forecasts import forecast_writer
@@ -99,6 +99,7 @@ class HostRunner(CheckpointedRunner):
             self.register_meter(f"train/{name}", "train")
         self._load_model_resume()
         if self.cfg.cuda_graphs:
+            refuse_unrecordable(self.callback_handler.callbacks, self.device)
             self.recorded = RecordedSteps(self._passes, [p for p in self.model.parameters() if p.requires_grad])
         self.tensorboard_writer = SummaryWriter(str(self.run_dir / "tensorboard"),
                                                 purge_step=self.start_epoch + 1 if self.start_epoch else None)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from basicts.models.HI import HI
 from basicts.models.HI.config.hi_config import HIConfig
-from basicts.runners.callback import BasicTSCallback, NoBP
+from basicts.runners.callback import AddAuxiliaryLoss, BasicTSCallback, GradAccumulation, GradientClipping, NoBP
 
+from stlora_ext.errors import UserError
+from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.host.runner import HostRunner
 
@@ -137,3 +139,14 @@ def test_ours_trains_without_a_test_set(world, tmp_path):
     runner = run_ours(world, tmp_path / "run", eval_after_train=False)
     assert len(runner.history) == 2
     assert runner.best_path.exists()
+
+
+@pytest.mark.parametrize(("callback", "expected"), [
+    (GradAccumulation(2), "GradAccumulation acts within single steps"),
+    (AddAuxiliaryLoss(["loss"]), "AddAuxiliaryLoss acts within single steps"),
+    (GradientClipping(1.0), "the device is cpu; name a GPU"),
+    (HorizonCurriculum(1, 1), "the device is cpu; name a GPU")])
+def test_steps_that_a_recording_would_get_wrong_are_refused(world, tmp_path, callback, expected):
+    """What runs on a GPU is in tests/test_gpu.py."""
+    with pytest.raises(UserError, match=f"cuda_graphs=True: {expected}"):
+        run_ours(world, tmp_path, callbacks=[callback], cuda_graphs=True)

@@ -129,6 +129,8 @@ def test_a_setting_goes_to_the_models_that_have_it(plan):
     (["--models", "LSTM", "--gpus-per-cell", "1"], "--gpus-per-cell 1: only a cluster shares out GPUs (--ray ADDRESS)"),
     (["--models", "LSTM", "--ray", "auto", "--gpus-per-cell", "2"], "--gpus-per-cell: '2' is not 1, the GPU of a cell"),
     (["--models", "LSTM", "--gpus", "98,99"], "--gpus 98: this machine has"),
+    (["--models", "LSTM", "--cuda-graphs"], "--cuda-graphs: the CPU has no such thing; name GPUs"),
+    (["--models", "LSTM", "--ray", "auto", "--cuda-graphs"], "--cuda-graphs: the CPU has no such thing; name GPUs"),
     ([], "the following arguments are required: --models"),
 ])
 def test_a_mistake_is_one_line_before_anything_runs(arguments, expected, tiny_data, tmp_path, capsys):
