@@ -85,15 +85,17 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         with subprocess.Popen(worker, stdout=subprocess.PIPE, text=True) as process:
             measured = len(rows)
             for line in process.stdout:
+                if not line.startswith("{"):
+                    continue
                 rows.append(json.loads(line))
                 print(row_line(rows[-1]), flush=True)
                 if args.out:
                     columns = GPU_COLUMNS if args.gpus else COLUMNS
                     write_json(args.out, {"git_commit": git_commit(), "columns": columns, "rows": rows})
         if process.returncode:
-            nodes = sizes[len(rows) - measured]
-            print(f"{name:10}{nodes:5} failed (exit code {process.returncode})", flush=True)
-            failed.append(f"{name} at {nodes} nodes")
+            for nodes in sizes[len(rows) - measured:]:
+                print(f"{name:10}{nodes:5} failed (exit code {process.returncode})", flush=True)
+                failed.append(f"{name} at {nodes} nodes")
     if failed:
         raise UserError(f"{', '.join(failed)}: failed as said above; where memory was short, use a smaller --batch")
 

@@ -95,10 +95,10 @@ def chosen(args: argparse.Namespace) -> Chosen:
                       AnyHardware(bool(args.gpus_per_cell)))
     gpus, threads = workers(args)
     extra = [[*(["--gpus", gpu] if gpu else []), "--threads", str(threads)] for gpu in gpus]
-    where = f"GPU {', '.join(dict.fromkeys(gpus))}" if gpus[0] else "the CPU"
-    side_by_side = f", {len(gpus)} side by side" if args.jobs or not gpus[0] else ""
+    where = (f"GPU {' and '.join(dict.fromkeys(gpus))}, {args.jobs or 1} side by side on each" if gpus[0]
+             else f"the CPU, {len(gpus)} side by side")
     return Chosen(Local(extra, threads, ROOT, args.results.resolve()),
-                  f"{where}{side_by_side}, {threads} thread{'s' * (threads > 1)} each", hardware_of(gpus))
+                  f"{where}, {threads} thread{'s' * (threads > 1)} each", hardware_of(gpus))
 
 
 def workers(args: argparse.Namespace) -> tuple[list[str], int]:

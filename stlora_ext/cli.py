@@ -10,6 +10,7 @@ from typing import NoReturn, Optional
 from stlora_ext.errors import UserError
 
 MOST_NUMBERS = 1000  # in one range
+_OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED", "can't allocate memory")  # torch's, of a GPU and of a CPU
 LARGEST = 10 ** 6  # of what is counted: epochs, threads, processes, nodes
 
 
@@ -59,9 +60,10 @@ def command(main: Callable[[Optional[Sequence[str]]], None]) -> NoReturn:
               file=sys.stderr)
         sys.exit(2)
     except RuntimeError as error:
-        if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):  # torch's: GPU, CPU
-            print(f"error: not enough memory ({str(error).splitlines()[0].split('. GPU')[0]}): lower --batch-size, or "
-                  "--set eval_batch_size=... where it happens in validation; what is finished is kept", file=sys.stderr)
+        if any(sign in str(error) for sign in _OUT_OF_MEMORY):
+            reason = str(error).splitlines()[0].split(". GPU")[0]
+            print(f"error: not enough memory ({reason}): ask for less (run.py and sweep.py: a lower --batch-size, "
+                  "--set eval_batch_size=...; sweep.py: fewer --jobs); what is finished is kept", file=sys.stderr)
             sys.exit(1)
         if "Symlink loop" not in str(error):  # Python 3.12 and older: no OSError
             raise

@@ -97,7 +97,8 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]
     if cuda_graphs and compiled:
         raise UserError("--cuda-graphs: not with --compile; leave one of them out")
     if cuda_graphs and exp.adapter is not None and exp.adapter.dropout:
-        raise UserError("--cuda-graphs: not with adapter.dropout, whose draws it would repeat; leave one of them out")
+        raise UserError("--cuda-graphs: not with adapter.dropout, whose generator isn't recorded; leave one of them "
+                        "out")
     for option, asked in (("compile", compiled), ("bf16", training.bf16), ("cuda-graphs", cuda_graphs)):
         if asked and option not in exp.backbone.tested_with:
             tested = [name for name in backbones() if option in get_backbone(name).tested_with]

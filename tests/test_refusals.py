@@ -97,3 +97,20 @@ def test_memory_that_runs_out_is_one_line():
     done = run("-c", "import torch; from stlora_ext.cli import command; command(lambda _: torch.empty(10 ** 15))")
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: not enough memory (") and "you tried to allocate" in done.stderr
+
+
+@pytest.mark.parametrize(("option", "expected"), [
+    ([], "--cuda-graphs: the CPU has no such thing; name a GPU"),
+    (["--gpus", "0", "--compile", "--dry-run"], "--cuda-graphs: not with --compile"),
+    (["--gpus", "0", "--set", "adapter.dropout=0.1", "--dry-run"], "--cuda-graphs: not with adapter.dropout"),
+])
+def test_what_recorded_steps_do_not_go_with_is_refused(option, expected, tiny_data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("stlora_ext.host.launcher.use_device", lambda gpus: None)
+    assert expected in refusal(run_command.main, ["-c", "experiments/TINY/LSTM_LoRA.py", "--cuda-graphs", "--data",
+                                                  tiny_data, "--results", tmp_path, *option], capsys)
+
+
+@pytest.mark.parametrize("message", ["CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling a function"])
+def test_a_full_gpu_is_one_line_in_all_its_forms(message):
+    done = run("-c", f"from stlora_ext.cli import command\ndef main(_): raise RuntimeError({message!r})\ncommand(main)")
+    assert done.returncode == 1 and done.stderr.startswith(f"error: not enough memory ({message}): ask for less")

@@ -241,7 +241,7 @@ def test_gains_are_a_line_per_backbone():
     assert lines[0] == ["Model", "Epochs at most", "MAE alone", '"+", joint', "control, joint", '"+", adapt',
                         '"+" minus control, joint', '"+" adds, %']
     assert [line[:3] for line in lines[2:]] == [
-        ["HA (fitted)", "–", "20.00"], ["LSTM", "5", "21.00 ± 1.00"], ["GWNet", "5", "30.00"]]
+        ["HA (fitted)", "5", "20.00"], ["LSTM", "5", "21.00 ± 1.00"], ["GWNet", "5", "30.00 (one seed)"]]
     assert lines[2][3:] == ["–", "–", "+0.00 (-127.06 to +127.06)", "–", "5.0"]
     assert lines[3][3:] == ["**-1.97 (-2.11 to -1.82)**", "**-1.00 (-1.25 to -0.75)**", "–",
                             "**-0.97 (-1.11 to -0.82)**", "5.0"]
@@ -258,3 +258,21 @@ def test_a_gain_that_holms_correction_leaves_open_is_not_bold():
                                              for each in seeds(values, model="LSTM+", arm=arm))]
     cells = render_gains("D", table_rows(records, ["LSTM", "LSTM+"])).splitlines()[-1].split(" | ")[3:6]
     assert cells == ["**-0.60 (-0.85 to -0.35)**", "-0.53 (-1.00 to -0.06)", "-0.53 (-1.11 to +0.04)"]
+
+
+def test_gains_of_several_settings_or_of_nothing_are_refused_and_bases_of_one_name_told_apart():
+    base, plus = seeds([20.0, 21.0]), seeds([18.0, 19.0], model="LSTM+", arm="plus")
+    another = seeds([25.0, 26.0], model="LSTM+", arm="plus", config_hash="other")
+    with pytest.raises(UserError, match="the adapter of LSTM ran with several settings; --settings LSTM\\+"):
+        render_gains("D", table_rows([*base, *plus, *another], []))
+    with pytest.raises(UserError, match="--gains: no records of D hold a model with"):
+        render_gains("D", table_rows(base, []))
+    slow = [*seeds([22.0, 23.0], lr=0.1), *seeds([20.0, 21.5], model="LSTM+", arm="plus", lr=0.1)]
+    lines = render_gains("D", table_rows([*base, *plus, *slow], [])).splitlines()[4:]
+    assert [line.split(" | ")[0] for line in lines] == ["| LSTM [LSTMbasejoint0.001]", "| LSTM [LSTMbasejoint0.1]"]
+
+
+def test_an_error_that_a_run_lacks_is_absent_from_the_gains():
+    records = [*seeds([20.0, 21.0]), *seeds([18.0, 19.0], model="LSTM+", arm="plus")]
+    records[0]["test"]["average"]["MAE"] = None
+    assert render_gains("D", table_rows(records, [])).splitlines()[-1].split(" | ")[2:4] == ["–", "–"]

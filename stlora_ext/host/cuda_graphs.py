@@ -41,7 +41,12 @@ class RecordedSteps:
         Args:
             batch: Tensors by name; steps are of a kind if their batches are of one size.
             group: What else makes steps alike; those of earlier groups are forgotten.
+
+        Raises:
+            ValueError: If gradients of an earlier step are still there, to which a replay couldn't add.
         """
+        if any(parameter.grad is not None for parameter in self._parameters):
+            raise ValueError("recorded steps don't accumulate gradients: set them to None after every step")
         if group != self._group:
             self._recordings.clear()
             self._group = group
@@ -66,15 +71,20 @@ class RecordedSteps:
         return _Recording(graph, kept, loss, [parameter.grad for parameter in self._parameters])
 
 
-def refuse_unrecordable(callbacks: Iterable[BasicTSCallback], device: torch.device) -> None:
+def refuse_unrecordable(callbacks: Iterable[BasicTSCallback], forward_params: Iterable[str], device: torch.device
+                        ) -> None:
     """Refuse what recorded steps would get wrong.
 
     Raises:
-        UserError: On a callback that acts within the passes, which a replay doesn't call, and on another device than
-            a GPU.
+        UserError: On a callback that acts within the passes, which a replay doesn't call, a model that asks for the
+            step or the epoch, and another device than a GPU.
     """
+    counted = sorted({"step", "epoch"} & set(forward_params))
+    if counted:
+        raise UserError(f"cuda_graphs=True: the model's forward asks for the {counted[0]}, which a recording repeats "
+                        "as it was; leave cuda_graphs out")
     for callback in callbacks:
-        acts = any(getattr(type(callback), hook) is not getattr(BasicTSCallback, hook)
+        acts = any(getattr(type(callback), hook, None) not in (None, getattr(BasicTSCallback, hook))
                    for hook in ("on_compute_loss", "on_backward"))
         if acts and not isinstance(callback, HorizonCurriculum):
             raise UserError(f"cuda_graphs=True: {type(callback).__name__} acts within single steps, which a recording "

@@ -33,7 +33,8 @@ from stlora_ext.host.splits import place_split
 
 class HostRunner(CheckpointedRunner):
     """Trains, validates and tests one model; BasicTS's models and callbacks run in it unchanged, but for
-    ``on_compute_loss``, which is triggered in training alone: in evaluation there is no loss to change.
+    ``on_compute_loss``, which is triggered in training alone: in evaluation there is no loss to change. With
+    ``cuda_graphs`` those that act within the passes of a step are refused.
 
     Differences from BasicTSRunner: batches are gathered from one normalised tensor on the device; the loss is
     masked MAE on the original scale and NaN stops the run; every step of every epoch is trained; metrics come
@@ -99,7 +100,7 @@ class HostRunner(CheckpointedRunner):
             self.register_meter(f"train/{name}", "train")
         self._load_model_resume()
         if self.cfg.cuda_graphs:
-            refuse_unrecordable(self.callback_handler.callbacks, self.device)
+            refuse_unrecordable(self.callback_handler.callbacks, self.forward_params, self.device)
             self.recorded = RecordedSteps(self._passes, [p for p in self.model.parameters() if p.requires_grad])
         self.tensorboard_writer = SummaryWriter(str(self.run_dir / "tensorboard"),
                                                 purge_step=self.start_epoch + 1 if self.start_epoch else None)

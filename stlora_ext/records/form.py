@@ -92,6 +92,7 @@ _FORM: dict[str, tuple[Callable[[Any], bool], str]] = {
     "parameters.adapter_percent": (_number, "a number"),
     "provenance": (_object, "an object"),
     "provenance.compiled": (_flag, "true or false"),
+    "provenance.cuda_graphs": (_flag, "true or false"),
     "trained_backbone": (_trained, "the key of a run"),
 }
 

@@ -39,8 +39,9 @@ def costs_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure:
               bars(2, [_mean(row, _all_seconds) for row in rows], "s")]
     return Figure(
         name, f"{dataset}: parameters and time",
-        "Parameters: backbone, then, paler, adapter. Times: mean over runs; only those of the same hardware and number "
-        "of threads compare, the table says which. Fitted models have no epochs.",
+        "Parameters: backbone, then, paler, adapter. Times: mean over runs; they compare only where hardware, number "
+        "of threads and what else ran beside them are the same. The table tells the first two. Fitted models have no "
+        "epochs.",
         traces, {"height": 140 + 30 * len(rows), "barmode": "stack", "margin": {"l": 8, "r": 16, "t": 16, "b": 56},
                  "xaxis": {"title": {"text": titles[0]}, "rangemode": "tozero"},
                  "yaxis": {"type": "category", "autorange": "reversed", "automargin": True}},

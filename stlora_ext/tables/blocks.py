@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Optional
 
-from stlora_ext.experiment import PROTOCOLS
 from stlora_ext.tables.paired import PairedTest, holm, paired_test
 from stlora_ext.tables.rows import Row, score
 from stlora_ext.tables.statistics import Spread, spread
@@ -130,8 +129,11 @@ def corrected(arranged: Sequence[Block]) -> list[list[Optional[float]]]:
 def beyond_control(rows: Sequence[Row]) -> list[Comparison]:
     """Compare each "+" with its control and wide arms, which ran alike and hold nothing of a node's own."""
     adapted = [row for row in rows if row.arm == "plus"]
-    names = {protocol: [name(row) for row in adapted if row.protocol == protocol] for protocol in PROTOCOLS}
-    return [Comparison(f"{_label(plus, names[plus.protocol])}, {plus.protocol}, minus {arm}", other, plus)
+
+    def label(plus: Row) -> str:
+        return _label(plus, [name(row) for row in adapted if row.protocol == plus.protocol])
+
+    return [Comparison(f"{label(plus)}, {plus.protocol}, minus {arm}", other, plus)
             for plus in adapted for arm in ("control", "wide") for other in rows
             if other.arm == arm and _alike(plus, other) and pairs(other, plus)]
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from stlora_ext.errors import UserError
+from stlora_ext.experiment import PROTOCOLS
 from stlora_ext.tables.blocks import Comparison, beyond_control, blocks, corrected, name
 from stlora_ext.tables.paired import holm
 from stlora_ext.tables.rows import Row
@@ -15,9 +17,15 @@ def render_gains(dataset: str, rows: Sequence[Row]) -> str:
 
     Its columns are what ran: "+", control and wide arm minus the backbone under each protocol, then "+" minus control
     and wide arm, which is what node-level weights give.
+
+    Raises:
+        UserError: If nothing can be compared, or one backbone's adapter ran with several settings.
     """
     arranged, beyond = blocks(rows), beyond_control(rows)
     gains = [comparison for block in arranged for comparison in block.comparisons]
+    if not gains:
+        raise UserError(f"--gains: no records of {dataset} hold a model with '+' and the same model without it, of the "
+                        "same settings and seeds; leave --gains out to see what there is")
     families = [p for block in corrected(arranged) for p in block], holm([each.test.p for each in beyond])
     clear = {id(each) for each, p in zip(gains + beyond, sum(families, []), strict=True)
              if p is not None and p < _SIGNIFICANT}
@@ -26,21 +34,27 @@ def render_gains(dataset: str, rows: Sequence[Row]) -> str:
         text = _difference(comparison)
         return f"**{text}**" if id(comparison) in clear else text
 
-    axes = [(protocol, arm) for protocol in ("joint", "adapt") for arm in ("plus", "control", "wide")
+    axes = [(protocol, arm) for protocol in PROTOCOLS for arm in ("plus", "control", "wide")
             if any((each.plus.protocol, each.plus.arm) == (protocol, arm) for each in gains)]
-    node_level = [(protocol, arm) for protocol in ("joint", "adapt") for arm in ("control", "wide")
+    node_level = [(protocol, arm) for protocol in PROTOCOLS for arm in ("control", "wide")
                   if any((each.plus.protocol, each.base.arm) == (protocol, arm) for each in beyond)]
     heads = ["Model", "Epochs at most", "MAE alone", *(f"{_called(arm)}, {protocol}" for protocol, arm in axes),
              *(f'"+" minus {arm}, {protocol}' for protocol, arm in node_level), '"+" adds, %']
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
-    for base in dict.fromkeys(each.base.config_hash for each in gains):
-        own = [each for each in gains if each.base.config_hash == base]
-        row, pluses = own[0].base, {each.plus.config_hash for each in own}
+    bases = list({id(each.base): each.base for each in gains}.values())
+    names = [name(base) for base in bases]
+    for row, label in zip(bases, names, strict=True):
+        own = [each for each in gains if each.base is row]
         found = {(each.plus.protocol, each.plus.arm): each for each in own}
-        further = {(each.plus.protocol, each.base.arm): each for each in beyond if each.plus.config_hash in pluses}
-        lines.append([name(row), _epochs(row), _alone(row), *(cell(found.get(axis)) for axis in axes),
+        if len(found) < len(own):
+            raise UserError(f"--gains: the adapter of {label} ran with several settings; --settings {row.model}+ sets "
+                            "them side by side")
+        further = {(each.plus.protocol, each.base.arm): each for each in beyond
+                   if any(each.plus is other.plus for other in own)}
+        label += f" [{row.config_hash}]" if names.count(label) > 1 else ""
+        lines.append([label, _epochs(own), _alone(row), *(cell(found.get(axis)) for axis in axes),
                       *(cell(further.get(axis)) for axis in node_level), _added(own)])
-    count = max((each.test.count for each in gains), default=0)
+    count = max(each.test.count for each in gains)
     caption = (f"**{dataset}**, average MAE, paired differences over up to {count} seeds (95 % interval); below 0 the "
                "adapter helps; bold: p < 0.05 after Holm's correction, over the differences from the backbone alone "
                "and over those from the arms without node-level weights")
@@ -51,13 +65,20 @@ def _called(arm: str) -> str:
     return '"+"' if arm == "plus" else arm
 
 
-def _epochs(row: Row) -> str:
-    return _ABSENT if row.protocol == "fitted" else str(row.records[0]["configuration"]["training"]["num_epochs"])
+def _epochs(comparisons: Sequence[Comparison]) -> str:
+    """Return the epochs of the backbone, if it is trained, and those of its adapters where they differ."""
+    rows = [comparisons[0].base, *(each.plus for each in comparisons)]
+    return ", ".join(dict.fromkeys(str(row.records[0]["configuration"]["training"].get("num_epochs", _ABSENT))
+                                   for row in rows if row.protocol != "fitted"))
 
 
 def _alone(row: Row) -> str:
     value = row.cell(None, "MAE")
-    return f"{value.mean:.2f}" + (f" ± {value.std:.2f}" if value.std else "")
+    if value.mean is None:
+        return _ABSENT
+    if value.std is None:
+        return f"{value.mean:.2f} (one seed)"
+    return f"{value.mean:.2f}" + ("" if row.deterministic else f" ± {value.std:.2f}")
 
 
 def _difference(comparison: Comparison | None) -> str:

@@ -1,15 +1,18 @@
 """T1, T2, T3, V1, V2 and H1: which steps are trained, and when which split is looked at."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from basicts.models.HI import HI
 from basicts.models.HI.config.hi_config import HIConfig
 from basicts.runners.callback import AddAuxiliaryLoss, BasicTSCallback, GradAccumulation, GradientClipping, NoBP
 
 from stlora_ext.errors import UserError
+from stlora_ext.host.cuda_graphs import RecordedSteps, refuse_unrecordable
 from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.host.runner import HostRunner
@@ -150,3 +153,48 @@ def test_steps_that_a_recording_would_get_wrong_are_refused(world, tmp_path, cal
     """What runs on a GPU is in tests/test_gpu.py."""
     with pytest.raises(UserError, match=f"cuda_graphs=True: {expected}"):
         run_ours(world, tmp_path, callbacks=[callback], cuda_graphs=True)
+
+
+def test_a_model_that_asks_for_the_step_is_not_recorded():
+    with pytest.raises(UserError, match="forward asks for the step, which a recording repeats as it was"):
+        refuse_unrecordable([], ["inputs", "step"], torch.device("cuda"))
+    assert refuse_unrecordable([object()], ["inputs"], torch.device("cuda")) is None
+
+
+class FakeGraph:
+    """Stands for a CUDA graph where there is none: counts its replays."""
+
+    replays = 0
+
+    def replay(self) -> None:
+        FakeGraph.replays += 1
+
+
+def test_a_kind_of_step_runs_once_is_recorded_once_and_replayed_from_then_on(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
+    monkeypatch.setattr(torch.cuda, "graph", lambda graph: nullcontext())
+    monkeypatch.setattr(FakeGraph, "replays", 0)
+    weight, ran = torch.nn.Parameter(torch.ones(())), []
+
+    def passes(batch):
+        ran.append(len(batch["inputs"]))
+        loss = (weight * batch["inputs"]).sum()
+        loss.backward()
+        return loss.detach()
+
+    steps = RecordedSteps(passes, [weight])
+
+    def step(size, group):
+        steps({"inputs": torch.ones(size)}, group)
+        assert weight.grad is not None
+        weight.grad = None
+
+    for size in (4, 4, 4, 3, 3, 4):
+        step(size, group=12)
+    assert (ran, FakeGraph.replays) == ([4, 4, 3, 3], 4)  # run, recorded; replayed with 4, 4, 3, 4
+    for _ in range(3):
+        step(4, group=1)
+    assert (ran[4:], FakeGraph.replays) == ([4, 4], 6)
+    steps({"inputs": torch.ones(4)}, 1)
+    with pytest.raises(ValueError, match="recorded steps don't accumulate gradients"):
+        steps({"inputs": torch.ones(4)}, 1)
