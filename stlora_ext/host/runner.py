@@ -184,11 +184,11 @@ class HostRunner(CheckpointedRunner):
     def _train_epoch(self) -> None:
         total, windows = torch.zeros((), device=self.device), 0
         self.status = RunnerStatus.TRAINING
+        passes = self._passes if self.recorded is None else partial(self.recorded, group=self._covered_steps())
         self.model.train()
         for batch in self.progress.epoch(self.train_data_loader, self.epoch):
             self.global_steps += 1
             self.callback_handler.trigger("on_step_start", self, epoch=self.epoch, step=self.global_steps)
-            passes = self._passes if self.recorded is None else partial(self.recorded, group=self._covered_steps())
             total += passes(batch) * len(batch["inputs"])
             if self.should_backward and self.should_optimizer_step:
                 self.callback_handler.trigger("on_optimizer_step", self)

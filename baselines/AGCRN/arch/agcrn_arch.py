@@ -98,12 +98,10 @@ class AGCRN(nn.Module):
     def supports(self) -> torch.Tensor:
         """Return the Chebyshev polynomials of the adaptive graph from order 1 on, ``[K - 1, N, N]``."""
         graph = torch.softmax(torch.relu(self.node_embeddings @ self.node_embeddings.t()), dim=1)
-        polynomials = [graph]
+        polynomials = [torch.eye(len(graph), dtype=graph.dtype, device=graph.device), graph]
         for _ in range(2, self.chebyshev_order):
-            identity = torch.eye(len(graph), dtype=graph.dtype, device=graph.device)
-            lower = polynomials[-2] if len(polynomials) > 1 else identity
-            polynomials.append(2 * graph @ polynomials[-1] - lower)
-        return torch.stack(polynomials)
+            polynomials.append(2 * graph @ polynomials[-1] - polynomials[-2])
+        return torch.stack(polynomials[1:])
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Forecast.
