@@ -10,6 +10,7 @@ between the steps: c, its GFLOP/s, makes times of different machines comparable 
 """
 
 import argparse
+import itertools
 import json
 import resource
 import statistics
@@ -76,8 +77,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
           f"{'MiB':>7}{'+ seconds':>11}{'+ costs':>9}" + f"{'recorded':>10}" * bool(args.gpus))
     rows, failed = [], []
     # A CPU process's peak memory is that of its whole life: a process for each size there.
-    for name, sizes in ((name, sizes) for name in names
-                        for sizes in ([args.nodes] if args.gpus else [[nodes] for nodes in args.nodes])):
+    processes = [args.nodes] if args.gpus else [[nodes] for nodes in args.nodes]
+    for name, sizes in itertools.product(names, processes):
         worker = [sys.executable, __file__, "--worker", name, "--gpus", args.gpus, "--steps", str(args.steps)]
         worker += ["--nodes", *map(str, sizes)]
         for option, value in (("--threads", args.threads), ("--batch", args.batch)):

@@ -95,8 +95,9 @@ def chosen(args: argparse.Namespace) -> Chosen:
                       AnyHardware(bool(args.gpus_per_cell)))
     gpus, threads = workers(args)
     extra = [[*(["--gpus", gpu] if gpu else []), "--threads", str(threads)] for gpu in gpus]
-    where = (f"GPU {' and '.join(dict.fromkeys(gpus))}, {args.jobs or 1} side by side on each" if gpus[0]
-             else f"the CPU, {len(gpus)} side by side")
+    jobs = args.jobs or 1
+    where = (f"GPU {' and '.join(dict.fromkeys(gpus))}, each {jobs} cell{'s' * (jobs > 1)} at a time" if gpus[0]
+             else f"the CPU, {jobs} side by side")
     return Chosen(Local(extra, threads, ROOT, args.results.resolve()),
                   f"{where}, {threads} thread{'s' * (threads > 1)} each", hardware_of(gpus))
 

@@ -10,14 +10,13 @@ import torch
 
 from experiments.models import MODEL_ORDER
 from stlora_ext.cell import Place, run_cell
-from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.host.launcher import launch_training, use_device
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.runner import STLoRARunner
 from stlora_ext.registry import backbones, get_backbone
-from stlora_ext.resolve import build_model, host_config
+from stlora_ext.resolve import host_config
 from tests.commands import run
 from tests.host.worlds import Interrupt, Interrupted, run_ours, same, weights, write_world
 from tests.reopened import data, finished, quick, quick_meta
@@ -101,7 +100,6 @@ def test_a_run_ends_in_a_record_near_the_cpus_and_its_checkpoint_opens_on_the_cp
     record, _ = run_cell(exp, quick_meta(), seed, Place(data(), tmp_path, gpus="0"))
     assert record["provenance"]["hardware"] == torch.cuda.get_device_name(0)
     (path,) = tmp_path.rglob("model.pt")
-    build_model(exp, quick_meta(), data())
     assert all(not tensor.is_cuda for tensor in load_checkpoint(path)["model_state_dict"].values())
     cpu = load_checkpoint(finished(model).with_suffix("") / "model.pt")
     assert cpu["model_state_dict"].keys() == load_checkpoint(path)["model_state_dict"].keys()
@@ -110,15 +108,10 @@ def test_a_run_ends_in_a_record_near_the_cpus_and_its_checkpoint_opens_on_the_cp
 
 
 @pytest.mark.parametrize("model", [f"{name}+" for name in TRAINED])
-def test_deterministic_repeats_to_the_bit_or_is_refused_by_name(model, tmp_path):
-    results = []
-    for name in ("first", "second"):
-        cfg = host_config(quick(model), quick_meta(), data(), 0, "0", tmp_path / name, deterministic=True)
-        try:
-            results.append(weights(launch_training(cfg, STLoRARunner)))
-        except UserError as error:
-            pytest.skip(f"refused: {error}")
-    assert same(*results)
+def test_deterministic_repeats_to_the_bit(model, tmp_path):
+    assert same(*(weights(launch_training(host_config(quick(model), quick_meta(), data(), 0, "0", tmp_path / name,
+                                                      deterministic=True), STLoRARunner))
+                  for name in ("first", "second")))
 
 
 @pytest.mark.parametrize("model", [name + plus for name in names_with("cuda-graphs") for plus in ("", "+")])
