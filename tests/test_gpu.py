@@ -145,6 +145,21 @@ def test_recorded_steps_adapt_a_frozen_backbone_as_the_plain_ones(tmp_path):
     assert replayed["test"]["average"]["MAE"] == pytest.approx(plain["test"]["average"]["MAE"], rel=0.05)  # dropout
 
 
+@pytest.mark.parametrize("model", [name + plus for name in sorted({*names_with("cuda-graphs")} & {*names_with("bf16")})
+                                   for plus in ("", "+")])
+def test_recorded_steps_under_bfloat16_learn_what_the_plain_ones_learn(model, tmp_path):
+    exp = quick(model, num_epochs=2, batch_size=64, bf16=True)
+    if hasattr(exp.backbone.config, "dropout"):
+        exp = exp.override({"model.dropout": 0.0})
+    plain, replayed = (launch_training(host_config(exp, quick_meta(), data(), 0, "0", tmp_path / str(recorded),
+                                                   deterministic=True, cuda_graphs=recorded),
+                                       STLoRARunner if model.endswith("+") else HostRunner)
+                       for recorded in (False, True))
+    assert any(replayed.recorded._recordings.values())
+    for one, other in zip(plain.history, replayed.history, strict=True):
+        assert other["loss"] == pytest.approx(one["loss"], rel=1e-2)
+
+
 @pytest.mark.parametrize("name", names_with("cuda-graphs"))
 def test_recorded_steps_draw_dropout_anew(name, tmp_path):
     exp = quick(name, num_epochs=1, batch_size=64)
@@ -159,9 +174,10 @@ def test_recorded_steps_draw_dropout_anew(name, tmp_path):
     assert len(losses) == (1 if name == "AGCRN" else 4)  # which has no dropout
 
 
-def test_an_interrupted_run_ends_like_an_uninterrupted_one(tmp_path):
+@pytest.mark.parametrize("recorded", [False, True])
+def test_an_interrupted_run_ends_like_an_uninterrupted_one(recorded, tmp_path):
     world, settings = write_world(tmp_path / "data"), {"gpus": "0", "num_epochs": 3, "deterministic": True,
-                                                       "model_settings": {"dropout": 0.3}}
+                                                       "cuda_graphs": recorded, "model_settings": {"dropout": 0.3}}
     whole = run_ours(world, tmp_path / "whole", **settings)
     with pytest.raises(Interrupted):
         run_ours(world, tmp_path / "parts", callbacks=[Interrupt(at_step=8)], **settings)
