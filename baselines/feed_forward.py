@@ -39,7 +39,7 @@ class FeedForward(torch.autograd.Function):
         for part in parts(rows, ELEMENTS):
             of_hidden = linear(grad[part], reducing.t())
             torch.ops.aten.threshold_backward.grad_input(of_hidden, hidden[part], 0, grad_input=of_hidden)
-            of_rows[part] = linear(of_hidden, expanding.t())
+            torch.mm(of_hidden, expanding, out=of_rows[part])
             of_expanding.addmm_(of_hidden.t(), rows[part])
             of_reducing.addmm_(grad[part].t(), hidden[part])
             of_expanding_bias += of_hidden.sum(0)

@@ -182,7 +182,10 @@ class STAE(nn.Module):
             tokens = layer(tokens)
         tokens = tokens.view(batch_size, input_len, num_nodes, -1)
         if self.config.mixed_projection:
-            return self.output_projection(tokens.transpose(1, 2).flatten(2)).transpose(1, 2)
+            # Step by step: one product would need the steps of a node side by side.
+            weights = self.output_projection.weight.unflatten(1, (input_len, -1)).permute(1, 2, 0)  # [T, D, output_len]
+            of_steps = torch.matmul(tokens, weights)  # [B, T, N, output_len]
+            return (of_steps.sum(1) + self.output_projection.bias).transpose(1, 2)
         # The channels first, which leaves a thin tensor for the steps; both biases come after.
         channel = self.channel_projection
         bias = self.temporal_projection.bias * channel.weight.sum() + channel.bias

@@ -32,10 +32,9 @@ class GatedConvolution(torch.autograd.Function):
                        for half in zip(weight.chunk(2), bias.chunk(2), strict=True))
         gate = torch.sigmoid(gate)  # not in place, which compiled code of torch 2.11 differentiates wrongly
         value = torch.tanh(value) if gtu else value
-        result = value * gate
-        ctx.save_for_backward(x, weight, gate, value if gtu else result)
+        ctx.save_for_backward(x, weight, gate, value)
         ctx.gtu = gtu
-        return result
+        return value * gate
 
     @staticmethod
     @once_differentiable
@@ -53,12 +52,18 @@ class GatedConvolution(torch.autograd.Function):
 
 
 def _gate_gradient(grad: torch.Tensor, gate: torch.Tensor, value: torch.Tensor, gtu: bool) -> torch.Tensor:
-    """Return the gradients of p and q, side by side; ``value`` is tanh(p) (GTU) or p's product with the gate (GLU)."""
-    of_p = grad * gate
-    gated = of_p * value if gtu else grad * value
+    """Return the gradients of p and q, side by side; ``value`` is p (GLU) or tanh(p) (GTU)."""
+    back = torch.ops.aten
+    if torch.compiler.is_compiling():  # which takes no results in halves of a tensor
+        of_p = back.tanh_backward(grad * gate, value) if gtu else grad * gate
+        return torch.cat([of_p, back.sigmoid_backward(grad * value, gate)], dim=-1)
+    halves = grad.new_empty(*grad.shape[:-1], 2 * grad.shape[-1])
+    of_p, of_q = halves.chunk(2, dim=-1)
+    torch.mul(grad, gate, out=of_p)
     if gtu:
-        of_p = torch.addcmul(of_p, of_p, value * value, value=-1)
-    return torch.cat([of_p, torch.addcmul(gated, gated, gate, value=-1)], dim=-1)
+        back.tanh_backward(of_p, value, grad_input=of_p)
+    back.sigmoid_backward(grad * value, gate, grad_input=of_q)
+    return halves
 
 
 def weight_gradients(x: torch.Tensor, grad: torch.Tensor, kernel: int) -> tuple[torch.Tensor, torch.Tensor]:

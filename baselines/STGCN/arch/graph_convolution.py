@@ -1,18 +1,15 @@
 import torch
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from ...parts import parts
 from ...products import linear
-
-ELEMENTS = 500_000  # of the input at a time
 
 
 class ChebyshevConvolution(torch.autograd.Function):
     """``relu(sum_k T_k(L) (x W_k + b_k))``, as one node of the backward pass.
 
     The channels are mixed before the nodes, all orders in one product, and the sum is Clenshaw's recurrence. L is
-    symmetric, so the gradients of the mixed channels are the polynomials of the result's gradient. A few samples at a
-    time: what is between input and result stays in the cache of a CPU, and only these two are kept.
+    symmetric, so the gradients of the mixed channels are the polynomials of the result's gradient. Only input and
+    result are kept.
     """
 
     @staticmethod
@@ -31,14 +28,12 @@ class ChebyshevConvolution(torch.autograd.Function):
             torch.Tensor: ``[B, T, N, C]``.
         """
         order, channels, in_channels = weight.shape
-        result = x.new_empty(*x.shape[:3], channels)
-        for part in parts(x, ELEMENTS):
-            mixed = linear(x[part].reshape(-1, in_channels), weight.flatten(0, 1), bias.flatten())
-            mixed = mixed.view(*result[part].shape[:3], order, channels).unbind(3)
-            total = mixed[0]
-            if order > 1:
-                total = total + _nodes_last(_clenshaw([_nodes_first(m) for m in mixed[1:]], matrix), total)
-            result[part] = torch.relu(total)
+        mixed = linear(x.reshape(-1, in_channels), weight.flatten(0, 1), bias.flatten())
+        mixed = mixed.view(*x.shape[:3], order, channels).unbind(3)
+        result = mixed[0]
+        if order > 1:
+            result = result + _nodes_last(_clenshaw([_nodes_first(m) for m in mixed[1:]], matrix), result)
+        result = torch.relu(result)
         ctx.save_for_backward(x, weight, result)
         ctx.matrix = matrix
         return result
@@ -49,19 +44,14 @@ class ChebyshevConvolution(torch.autograd.Function):
         """Return the gradients of x, weight and bias."""
         x, weight, result = ctx.saved_tensors
         order, channels, in_channels = weight.shape
-        of_x = torch.empty_like(x)
-        of_weight, of_bias = torch.zeros_like(weight).flatten(0, 1), weight.new_zeros(order * channels)
-        for part in parts(x, ELEMENTS):
-            of_mixed = grad.new_empty(*result[part].shape[:3], order, channels)
-            of_total = torch.ops.aten.threshold_backward(grad[part], result[part], 0)
-            of_mixed[..., 0, :] = of_total
-            for k, polynomial in enumerate(_polynomials(_nodes_first(of_total), ctx.matrix, order)[1:], start=1):
-                of_mixed[..., k, :] = _nodes_last(polynomial, of_total)
-            rows = of_mixed.view(-1, order * channels)
-            of_x[part] = linear(rows, weight.flatten(0, 1).t()).view_as(x[part])
-            of_weight.addmm_(rows.t(), x[part].reshape(-1, in_channels))
-            of_bias += rows.sum(0)
-        return of_x, of_weight.view_as(weight), of_bias.view(order, channels), None
+        of_mixed = grad.new_empty(*result.shape[:3], order, channels)
+        of_total = torch.ops.aten.threshold_backward(grad, result, 0)
+        for k, polynomial in enumerate(_polynomials(_nodes_first(of_total), ctx.matrix, order)):
+            of_mixed[..., k, :] = _nodes_last(polynomial, of_total) if k else of_total
+        rows = of_mixed.view(-1, order * channels)
+        of_x = linear(rows, weight.flatten(0, 1).t()).view_as(x)
+        of_weight = rows.t() @ x.reshape(-1, in_channels)
+        return of_x, of_weight.view_as(weight), rows.sum(0).view(order, channels), None
 
 
 def _nodes_first(x: torch.Tensor) -> torch.Tensor:
