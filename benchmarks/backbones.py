@@ -75,7 +75,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             raise UserError(f"--models {name}: expected one of {', '.join(trained)}, whose \"+\" is measured with it")
     print(f"{'model':10}{'N':>5}{'batch':>6}{'seconds':>9}{'spread':>8}{'c':>6}{'s x c':>7}{'limit':>6}{'ceiling':>9}"
           f"{'MiB':>7}{'+ seconds':>11}{'+ costs':>9}" + f"{'recorded':>10}" * bool(args.gpus))
-    rows, failed = [], []
+    rows, failed, commit = [], [], git_commit()  # before the record itself is a change
     # A CPU process's peak memory is that of its whole life: a process for each size there.
     processes = [args.nodes] if args.gpus else [[nodes] for nodes in args.nodes]
     for name, sizes in itertools.product(names, processes):
@@ -92,7 +92,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
                 print(row_line(rows[-1]), flush=True)
                 if args.out:
                     columns = GPU_COLUMNS if args.gpus else COLUMNS
-                    write_json(args.out, {"git_commit": git_commit(), "columns": columns, "rows": rows})
+                    write_json(args.out, {"git_commit": commit, "columns": columns, "rows": rows})
         if process.returncode:
             for nodes in sizes[len(rows) - measured:]:
                 print(f"{name:10}{nodes:5} failed (exit code {process.returncode})", flush=True)
