@@ -1,7 +1,6 @@
 """What pictures of rows have in common: colours, line styles, and the error of each step."""
 
 from collections.abc import Sequence
-from typing import Optional
 
 import matplotlib
 from matplotlib.colors import rgb_to_hsv, to_hex, to_rgb
@@ -26,11 +25,10 @@ def palette(count: int, greys: bool = True) -> list[str]:
     return [sequence[place % len(sequence)] for place in range(count)]
 
 
-def pick(row: Row, base: str, plus: str, other: str, adapted: Optional[str] = None) -> str:
-    """Return the style of a row: that of base, of plus, of a trained backbone's plus that adapts it, or of the other
-    arms."""
+def kind(row: Row) -> str:
+    """Return what a row's line style tells: its arm, followed by ``, adapt`` where it adapts a trained backbone."""
     adapts = row.protocol == "adapt" and not row.records[0].get("fitted_backbone")
-    return {"base": base, "plus": adapted if adapts and adapted else plus}.get(row.arm, other)
+    return f"{row.arm}{', adapt' * adapts}"
 
 
 def minutes(row: Row) -> list[int]:

@@ -6,11 +6,13 @@ from typing import Any, Optional
 import plotly.graph_objects as go
 
 from stlora_ext.plots.labels import row_labels
-from stlora_ext.plots.series import UNITS, colours, error_band, minutes, pick, seeds_of
+from stlora_ext.plots.series import UNITS, colours, error_band, kind, minutes, seeds_of
 from stlora_ext.report.escape import label
 from stlora_ext.report.figure import Choice, Figure
 from stlora_ext.tables.rows import METRICS, Row
 
+DASHES = {"base": "dash", "plus": "solid", "control": "dot", "wide": "2px,7px", "plus, adapt": "dashdot",
+          "control, adapt": "9px,3px,2px,3px,2px,3px", "wide, adapt": "9px,3px,2px,7px,2px,7px"}
 _TRAINING = (("validation MAE", lambda entry: entry.get("val", {}).get("MAE")),
              ("training loss", lambda entry: entry.get("loss")),
              ("learning rate", lambda entry: entry.get("lr")))
@@ -30,14 +32,14 @@ def horizon_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure:
                     hoverinfo="skip"))
             traces.append(go.Scatter(
                 x=ahead, y=mean, meta=[place], name=shown, legendgroup=shown, mode="lines+markers",
-                line={"color": colour, "dash": pick(row, "dash", "solid", "dot", "dashdot")}, marker={"size": 5},
+                line={"color": colour, "dash": DASHES[kind(row)]}, marker={"size": 5},
                 hovertemplate=f"%{{fullData.name}}<br>%{{x}} min: {metric} %{{y:.3f}}<extra></extra>"))
     ticks = minutes(rows[0])
     return Figure(
         name, f"{dataset}: error against horizon",
         "Test error of each forecast step, mean over seeds; the band is one standard deviation of them. Dashed: a "
-        "backbone alone; solid, in the same colour: with its adapter; dotted: control and wide; dash-dotted: "
-        "protocol adapt. A click on a name hides it.",
+        "backbone alone; solid, in the same colour: with its adapter; dotted: control, sparsely: wide; "
+        "dash-dotted: protocol adapt, with more dots in these arms. A click on a name hides it.",
         traces, {"xaxis": {"title": {"text": "minutes ahead"}, "tickvals": ticks[2::3] or ticks},
                  "yaxis": {"title": {"text": UNITS[METRICS[0]]}}},
         (Choice("Error", METRICS),),
@@ -56,7 +58,7 @@ def training_figure(name: str, dataset: str, rows: Sequence[Row]) -> Optional[Fi
                 traces.append(go.Scatter(
                     x=epochs, y=values, meta=[place], name=shown, legendgroup=shown, showlegend=number == 0,
                     mode="lines+markers", marker={"size": 4}, opacity=0.85,
-                    line={"color": colour, "width": 1.5, "dash": pick(row, "dash", "solid", "dot")},
+                    line={"color": colour, "width": 1.5, "dash": DASHES[kind(row)]},
                     hovertemplate=f"%{{fullData.name}}, {label(_run(record))}<br>epoch %{{x}}: %{{y:.5g}}"
                                   "<extra></extra>"))
     if not traces:
