@@ -7,7 +7,11 @@ import pytest
 from experiments import plot as plot_command
 from experiments import run as run_command
 from stlora_ext.plots.gains import compared
+from stlora_ext.plots.horizons import STYLES
+from stlora_ext.plots.series import style
+from stlora_ext.records.key import ARMS
 from stlora_ext.records.store import read_records
+from stlora_ext.report.curves import DASHES
 from stlora_ext.tables.rows import table_rows
 from tests.commands import refusal
 from tests.table_records import record, seeds, write
@@ -31,6 +35,20 @@ def test_it_is_a_png_and_the_same_for_the_same_records(results, tmp_path):
     plot_command.main(["--dataset", "TINY", "--results", str(results), "--out", str(tmp_path / "c.png"),
                        "--models", "HA"])
     assert content != (tmp_path / "c.png").read_bytes()
+
+
+@pytest.mark.parametrize("styles", [STYLES, DASHES])
+def test_every_arm_and_protocol_has_a_line_style_of_its_own(styles):
+    adapted = [record("LSTM+", arm=arm, protocol=protocol) for protocol in ("joint", "adapt")
+               for arm in ARMS if arm != "base"]
+    found = [style(row, styles) for row in table_rows([record("LSTM"), *adapted], ())]
+    assert len(found) == len(set(found)) == 7
+
+
+def test_a_base_that_somebody_calls_adapted_is_drawn(tmp_path):
+    write([record("LSTM", protocol="adapt")], tmp_path)
+    plot_command.main(["--dataset", "D", "--results", str(tmp_path), "--out", str(tmp_path / "a.png")])
+    assert (tmp_path / "a.png").exists()
 
 
 def test_models_and_data_sets_without_records_are_named(results, tmp_path, capsys):

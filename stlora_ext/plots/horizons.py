@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 
 from stlora_ext.files import atomic_path
 from stlora_ext.plots.labels import row_labels
-from stlora_ext.plots.series import UNITS, colours, error_band, kind, minutes, seeds_of
+from stlora_ext.plots.series import UNITS, colours, error_band, minutes, seeds_of, style
 from stlora_ext.tables.rows import Row
 
 _IN_THE_AXES = 6  # lines whose legend finds a place there
-_STYLES = {"base": "--", "plus": "-", "control": ":", "wide": (0, (1, 3)), "plus, adapt": "-.",
-           "control, adapt": (0, (4, 1, 1, 1, 1, 1)), "wide, adapt": (0, (4, 1, 1, 3, 1, 3))}
+STYLES = {"base": "--", "plus": "-", "control": ":", "wide": (0, (1, 3)), "plus, adapt": "-.",
+          "control, adapt": (0, (4, 1, 1, 1, 1, 1)), "wide, adapt": (0, (4, 1, 1, 3, 1, 3))}
 
 
 def plot_horizons(dataset: str, rows: Sequence[Row], metric: str, path: Path) -> None:
@@ -33,7 +33,7 @@ def plot_horizons(dataset: str, rows: Sequence[Row], metric: str, path: Path) ->
     axes = figure.add_subplot()
     for row, text, colour in zip(rows, row_labels(rows), colours(rows), strict=True):
         mean, low, high = error_band(row, metric)
-        axes.plot(ahead, mean, color=colour, linestyle=_STYLES[kind(row)], linewidth=1.8,
+        axes.plot(ahead, mean, color=colour, linestyle=style(row, STYLES), linewidth=1.8,
                   label=f"{text}, {seeds_of(row)}")
         axes.fill_between(ahead, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.set(xlabel="minutes ahead", ylabel=f"{UNITS[metric]} (test)", xticks=ahead[2::3],

@@ -1,6 +1,7 @@
 """What pictures of rows have in common: colours, line styles, and the error of each step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import matplotlib
 from matplotlib.colors import rgb_to_hsv, to_hex, to_rgb
@@ -9,6 +10,7 @@ from stlora_ext.tables.rows import Row
 
 UNITS = {"MAE": "MAE", "RMSE": "RMSE", "MAPE": "MAPE, %"}
 _GREY = 0.2  # saturation
+Style = TypeVar("Style")
 
 
 def colours(rows: Sequence[Row]) -> list[str]:
@@ -25,10 +27,11 @@ def palette(count: int, greys: bool = True) -> list[str]:
     return [sequence[place % len(sequence)] for place in range(count)]
 
 
-def kind(row: Row) -> str:
-    """Return what a row's line style tells: its arm, followed by ``, adapt`` where it adapts a trained backbone."""
-    adapts = row.protocol == "adapt" and not row.records[0].get("fitted_backbone")
-    return f"{row.arm}{', adapt' * adapts}"
+def style(row: Row, styles: Mapping[str, Style]) -> Style:
+    """Return the style of a row: that of its arm, or ``ARM, adapt`` where it adapts a trained backbone; else the
+    control's."""
+    adapts = row.protocol == "adapt" and row.arm != "base" and not row.records[0].get("fitted_backbone")
+    return styles.get(f"{row.arm}{', adapt' * adapts}", styles["control"])
 
 
 def minutes(row: Row) -> list[int]:

@@ -6,7 +6,7 @@ from typing import Any, Optional
 import plotly.graph_objects as go
 
 from stlora_ext.plots.labels import row_labels
-from stlora_ext.plots.series import UNITS, colours, error_band, kind, minutes, seeds_of
+from stlora_ext.plots.series import UNITS, colours, error_band, minutes, seeds_of, style
 from stlora_ext.report.escape import label
 from stlora_ext.report.figure import Choice, Figure
 from stlora_ext.tables.rows import METRICS, Row
@@ -32,7 +32,7 @@ def horizon_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure:
                     hoverinfo="skip"))
             traces.append(go.Scatter(
                 x=ahead, y=mean, meta=[place], name=shown, legendgroup=shown, mode="lines+markers",
-                line={"color": colour, "dash": DASHES[kind(row)]}, marker={"size": 5},
+                line={"color": colour, "dash": style(row, DASHES)}, marker={"size": 5},
                 hovertemplate=f"%{{fullData.name}}<br>%{{x}} min: {metric} %{{y:.3f}}<extra></extra>"))
     ticks = minutes(rows[0])
     return Figure(
@@ -58,7 +58,7 @@ def training_figure(name: str, dataset: str, rows: Sequence[Row]) -> Optional[Fi
                 traces.append(go.Scatter(
                     x=epochs, y=values, meta=[place], name=shown, legendgroup=shown, showlegend=number == 0,
                     mode="lines+markers", marker={"size": 4}, opacity=0.85,
-                    line={"color": colour, "width": 1.5, "dash": DASHES[kind(row)]},
+                    line={"color": colour, "width": 1.5, "dash": style(row, DASHES)},
                     hovertemplate=f"%{{fullData.name}}, {label(_run(record))}<br>epoch %{{x}}: %{{y:.5g}}"
                                   "<extra></extra>"))
     if not traces:

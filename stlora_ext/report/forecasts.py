@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from stlora_ext.data.prepared import Meta, load_split, missing
 from stlora_ext.forecast import forecast_windows
 from stlora_ext.plots.labels import row_labels
-from stlora_ext.plots.series import kind, palette
+from stlora_ext.plots.series import palette, style
 from stlora_ext.reopen import FinishedRun, load_run
 from stlora_ext.report.curves import DASHES
 from stlora_ext.report.escape import label
@@ -115,7 +115,7 @@ def forecast_figure(name: str, dataset: str, forecasts: Forecasts) -> Figure:
                 traces.append(go.Scatter(
                     x0=begin(meta.input_len + step - 1), dx=step_ms, y=values[:, lead, place], meta=[place, lead],
                     name=label(text), mode="lines", line={"color": colour, "width": 1.5,
-                                                          "dash": DASHES[kind(row)]},
+                                                          "dash": style(row, DASHES)},
                     hovertemplate="%{x}<br>%{fullData.name} %{y:.2f}<extra></extra>"))
     ids = [f"{meta.sensor_ids[node]}{why and f' ({why})'}" for node, why in
            zip(forecasts.nodes, forecasts.why, strict=True)]
