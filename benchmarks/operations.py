@@ -52,6 +52,7 @@ def pairs() -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
 
     from baselines.activations import tanh_
     from baselines.dropout import Dropout
+    from baselines.LSTM.arch.recurrence import column_blocks
     from baselines.products import linear
     from baselines.STGCN.arch.gated_convolution import weight_gradients
     result = {}
@@ -65,6 +66,10 @@ def pairs() -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
             grad.permute(0, 3, 1, 2), x.permute(0, 3, 1, 2), weight, [128], (1, 1), (0, 0), (1, 1), False, (0, 0), 1,
             (False, True, True)),
         lambda: weight_gradients(x, grad, 3))
+    gates, blocks = torch.randn(256, 97), column_blocks(4096)
+    columns, in_blocks = torch.randn(97, 4096), torch.randn(blocks, 97, 4096 // blocks)
+    result["256 x 97 times 97 x 4,096 (LSTM)"] = (
+        lambda: gates @ columns, lambda: torch.bmm(gates.expand(blocks, -1, -1), in_blocks))
     tokens, dropout = torch.randn(16, 2040, 152), Dropout(0.1)
     result["dropout (STAE)"] = (lambda: F.dropout(tokens, 0.1), lambda: dropout(tokens))
     gate = torch.randn(170, 64, 64)

@@ -18,6 +18,7 @@ from baselines.GWNet.arch.dilated_gate import DilatedGate
 from baselines.LSTM.arch.recurrence import Recurrence
 from baselines.products import Linear, linear
 from baselines.STAE.arch.group_attention import GroupAttention
+from baselines.STGCN.arch import gated_convolution
 from baselines.STGCN.arch.gated_convolution import GatedConvolution
 from baselines.STGCN.arch.graph_convolution import ChebyshevConvolution
 
@@ -42,8 +43,8 @@ FUNCTIONS = {
     "diffusion": (Diffusion, [(2, 6, 2), (4, 2, 3), (3,), (3, 6), (3, 3)], []),
     "attention in groups": (GroupAttention, [(3, 4, 12)], [2]),
     "graph recurrence": (GraphRecurrence, [(3, 4, 2, 6), (2, 3, 3), (3, 3, 2, 4), (3, 3, 2, 2)], []),
-    "LSTM": (Recurrence, [(4, 2, 3), (8, 2), (8, 2), (8,)], [False]),
-    "LSTM, last state": (Recurrence, [(4, 2, 3), (8, 2), (8, 2), (8,)], [True]),
+    "LSTM": (Recurrence, [(4, 2, 2, 3), (8, 2), (8, 2), (8,)], [False]),
+    "LSTM, last state": (Recurrence, [(4, 2, 2, 3), (8, 2), (8, 2), (8,)], [True]),
     "GRU": (GRUOverTime, [(3, 2, 4), (2, 4), (6, 2), (6, 2), (6,), (6,)], []),
     "sum over windows": (WindowSum, [(4, 5, 2), (6, 6)], []),
     "dynamic graphs": (GraphConvolution, [(2, 3, 2, 2), (3, 2, 2), (2,), (2, 3, 3), (2, 3, 3)], []),
@@ -53,8 +54,8 @@ FUNCTIONS = {
 
 
 # Whose work is cut into parts: the module's limit.
-LIMITS = {"feed forward": (feed_forward, "ELEMENTS"), "dynamic graphs": (dynamic, "_NUMBERS"),
-          "attention in groups": (GroupAttention, "SCORES")}
+LIMITS = {"feed forward": (feed_forward, "ELEMENTS"), "GLU": (gated_convolution, "ELEMENTS"),
+          "dynamic graphs": (dynamic, "_NUMBERS"), "attention in groups": (GroupAttention, "SCORES")}
 
 
 @pytest.mark.parametrize("name", LIMITS)

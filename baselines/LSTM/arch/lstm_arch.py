@@ -3,7 +3,7 @@ from torch import nn
 
 from ...dropout import Dropout
 from ..config.lstm_config import LSTMConfig
-from .recurrence import Recurrence
+from .recurrence import Recurrence, column_blocks
 
 
 class LSTM(nn.Module):
@@ -17,7 +17,7 @@ class LSTM(nn.Module):
         config: Lengths and widths.
     """
 
-    COLUMNS = 2048  # sequences that a CPU runs at once, so that a step's gates stay in its caches
+    COLUMNS = 4096  # sequences that a CPU runs at once, so that a step's gates stay in its caches
 
     def __init__(self, config: LSTMConfig) -> None:
         super().__init__()
@@ -40,10 +40,10 @@ class LSTM(nn.Module):
         if inputs.device.type != "cpu" or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
             return self.forward_by_torch(inputs)
         batch_size, input_len, num_nodes = inputs.shape
-        sequence = inputs.transpose(0, 1).reshape(input_len, 1, batch_size * num_nodes)
+        sequences = inputs.transpose(0, 1).reshape(input_len, batch_size * num_nodes)
         layers = self._layers()
         forecast = torch.cat([self._read_out(self._last_state(part, layers))
-                              for part in sequence.split(self.COLUMNS, dim=2)])
+                              for part in sequences.split(self.COLUMNS, dim=1)])
         return forecast.view(batch_size, num_nodes, -1).transpose(1, 2)
 
     def forward_by_torch(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -64,11 +64,12 @@ class LSTM(nn.Module):
             layers.append((weight_ih, weight_hh, bias))
         return layers
 
-    def _last_state(self, sequence: torch.Tensor, layers: list[tuple[torch.Tensor, ...]]) -> torch.Tensor:
-        """Return the top layer's last states ``[R, hidden_size]`` of sequences ``[input_len, 1, R]``."""
+    def _last_state(self, sequences: torch.Tensor, layers: list[tuple[torch.Tensor, ...]]) -> torch.Tensor:
+        """Return the top layer's last states ``[R, hidden_size]`` of sequences ``[input_len, R]``."""
+        states = sequences.unflatten(1, (column_blocks(sequences.shape[1]), 1, -1))
         for layer in layers[:-1]:
-            sequence = self.dropout(Recurrence.apply(sequence, *layer, False))
-        return Recurrence.apply(sequence, *layers[-1], True)[0].t()
+            states = self.dropout(Recurrence.apply(states, *layer, False))
+        return Recurrence.apply(states, *layers[-1], True)[0].transpose(1, 2).flatten(0, 1)
 
     def _read_out(self, state: torch.Tensor) -> torch.Tensor:
         """Map states ``[R, hidden_size]`` to forecasts ``[R, output_len]``."""

@@ -2,6 +2,10 @@ import torch
 import torch.nn.functional as F
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from ...parts import parts
+
+ELEMENTS = 450_000  # of a gate's gradient at a time
+
 
 class GatedConvolution(torch.autograd.Function):
     """Convolution over time with a gate: ``p * sigmoid(q)`` or ``tanh(p) * sigmoid(q)``, as one node of the backward
@@ -59,10 +63,11 @@ def _gate_gradient(grad: torch.Tensor, gate: torch.Tensor, value: torch.Tensor, 
         return torch.cat([of_p, back.sigmoid_backward(grad * value, gate)], dim=-1)
     halves = grad.new_empty(*grad.shape[:-1], 2 * grad.shape[-1])
     of_p, of_q = halves.chunk(2, dim=-1)
-    torch.mul(grad, gate, out=of_p)
-    if gtu:
-        back.tanh_backward(of_p, value, grad_input=of_p)
-    back.sigmoid_backward(grad * value, gate, grad_input=of_q)
+    for part in parts(grad, ELEMENTS):
+        torch.mul(grad[part], gate[part], out=of_p[part])
+        if gtu:
+            back.tanh_backward(of_p[part], value[part], grad_input=of_p[part])
+        back.sigmoid_backward(grad[part] * value[part], gate[part], grad_input=of_q[part])
     return halves
 
 
