@@ -163,12 +163,19 @@ def build(name: str, nodes: int, folder: Path) -> Any:
     from stlora_ext.data.prepared import Meta
     from stlora_ext.experiment import experiment
     from stlora_ext.resolve import build_model
-    source = np.arange(nodes)
+    source, target = edges(nodes)
     (folder / "BENCHMARK").mkdir(exist_ok=True)
-    np.savez(folder / "BENCHMARK" / "graph.npz", num_nodes=nodes, source=np.concatenate([source, source]),
-             target=np.concatenate([(source + 1) % nodes, (source * 7 + 3) % nodes]), weight=np.ones(2 * nodes))
+    np.savez(folder / "BENCHMARK" / "graph.npz", num_nodes=nodes, source=source, target=target,
+             weight=np.ones(len(source)))
     meta = Meta("BENCHMARK", 0, nodes, 5, 288, "2024-01-01", 0.0, 12, 12, {}, [], True, "")
     return build_model(experiment("BENCHMARK", name), meta, folder)
+
+
+def edges(nodes: int) -> tuple[Any, Any]:
+    """Return sources and targets of the ring-like graph, two edges a node."""
+    import numpy as np
+    source = np.arange(nodes)
+    return np.concatenate([source, source]), np.concatenate([(source + 1) % nodes, (source * 7 + 3) % nodes])
 
 
 def training_step(model: Any, inputs: Any, stamps: Any, targets: Any, recorded: bool = False) -> Callable[[], None]:

@@ -62,6 +62,49 @@ def test_the_backbones_benchmark_takes_trained_backbones_only(name):
     assert f"--models {name}: expected one of LSTM, STGCN" in refused(run("benchmarks/backbones.py", "--models", name))
 
 
+THEIRS = """
+import torch
+
+class Theirs(torch.nn.Module):
+    def __init__(self, nodes):
+        super().__init__()
+        self.layer = torch.nn.Linear(3, 1)
+        self.nodes = nodes
+
+    def forward(self, stack):
+        assert stack.shape[1:] == (12, self.nodes, 3)
+        return self.layer(stack)
+
+def build(num_nodes, adjacency):
+    assert adjacency.shape == (num_nodes, num_nodes) and adjacency[0, 1] == 1 and adjacency[0, 3] == 1
+    return Theirs(num_nodes)
+"""
+
+
+def test_another_implementation_is_measured_beside_ours(tmp_path):
+    (tmp_path / "theirs.py").write_text(THEIRS)
+    printed = succeeded(run("benchmarks/reference.py", f"LSTM={tmp_path / 'theirs.py'}", "--nodes", "6", "--batch", "2",
+                            "--rounds", "1", "--out", tmp_path / "r.json"))
+    (row,) = json.loads((tmp_path / "r.json").read_text())["rows"]
+    assert (row["model"], row["nodes"], row["batch"]) == ("LSTM", 6, 2)
+    assert row["share"] == row["ours"] / row["theirs"]
+    assert f"| {row['share']:.2f} |" in printed
+
+
+@pytest.mark.parametrize(("pair", "text", "said"), [
+    ("LSTM", "", "LSTM: expected NAME=FILE"),
+    ("VAR=theirs.py", "", "VAR: expected a trained backbone"),
+    ("LSTM=absent.py", "", "absent.py does not exist"),
+    ("LSTM=theirs.py", "x = 1", "expected a function build(num_nodes, adjacency)"),
+    ("LSTM=theirs.py", "import absent_module", "can't be imported: ModuleNotFoundError"),
+    ("LSTM=theirs.py", THEIRS.replace("Linear(3, 1)", "Linear(3, 2)"), "forecasts (2, 12, 6, 2), expected (2, 12, 6)"),
+])
+def test_what_is_no_other_implementation_is_refused(pair, text, said, tmp_path):
+    (tmp_path / "theirs.py").write_text(text)
+    pair = pair.replace("=", f"={tmp_path}/")
+    assert said in refused(run("benchmarks/reference.py", pair, "--nodes", "6", "--batch", "2", "--rounds", "1"))
+
+
 def test_the_benchmark_of_operations_keeps_what_it_prints(tmp_path):
     printed = succeeded(run("benchmarks/operations.py", "--rounds", "1", "--out", tmp_path / "o.json"))
     for row in json.loads((tmp_path / "o.json").read_text())["rows"]:
