@@ -4,8 +4,8 @@
     python benchmarks/reference.py AGCRN=theirs/agcrn.py GWNet=theirs/gwnet.py --rounds 5 --out reference.json
 
 A file defines build(num_nodes, adjacency): the adjacency is a NumPy array [N, N], the result a torch module that maps
-[B, 12, N, 3] (value, time of day, day of week / 7) to [B, 12, N] or [B, 12, N, 1]. A step is forward, backward and Adam,
-as in benchmarks/backbones.py. None of these files is part of this repository.
+[B, 12, N, 3] (value, time of day, day of week / 7) to [B, 12, N] or [B, 12, N, 1]. A step is forward, backward and
+Adam, as in benchmarks/backbones.py. None of these files is part of this repository.
 """
 
 import argparse
@@ -28,7 +28,8 @@ from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
 
 COLUMNS = [["model", "Model", "{}"], ["nodes", "Nodes", "{}"], ["batch", "Batch", "{}"], ["c", "c, GFLOP/s", "{:.0f}"],
            ["theirs", "Theirs, s", "{:.2f}"], ["ours", "Ours, s", "{:.2f}"],
-           ["theirs_product", "Theirs, s x c", "{:.0f}"], ["ours_product", "Ours, s x c", "{:.0f}"], ["share", "Ours / theirs", "{:.2f}"]]
+           ["theirs_product", "Theirs, s x c", "{:.0f}"], ["ours_product", "Ours, s x c", "{:.0f}"],
+           ["share", "Ours / theirs", "{:.2f}"]]
 
 
 def parser() -> argparse.ArgumentParser:
