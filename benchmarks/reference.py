@@ -49,8 +49,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parser().parse_args(argv)
     set_threads(args.threads)
     import experiments.models  # noqa: F401 (registers the backbones)
-    builders = {name: builder_of(name, file) for name, file in map(split, args.pairs)}
-    rows = [measure(name, builder, args) for name, builder in builders.items()]
+    builders = [(name, builder_of(name, file)) for name, file in map(split, args.pairs)]
+    rows = [measure(name, builder, args) for name, builder in builders]
     keep(COLUMNS, rows, args.out)
 
 

@@ -94,6 +94,7 @@ def test_another_implementation_is_measured_beside_ours(tmp_path):
 @pytest.mark.parametrize(("pair", "text", "said"), [
     ("LSTM", "", "LSTM: expected NAME=FILE"),
     ("VAR=theirs.py", "", "VAR: expected a trained backbone"),
+    ("LSTMM=theirs.py", "", "unknown model 'LSTMM': did you mean 'LSTM'"),
     ("LSTM=absent.py", "", "absent.py does not exist"),
     ("LSTM=theirs.py", "x = 1", "expected a function build(num_nodes, adjacency)"),
     ("LSTM=theirs.py", "import absent_module", "can't be imported: ModuleNotFoundError"),
