@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Optional
 
+import setproctitle
 import torch
 from basicts.runners.builder import Builder
 from basicts.utils import BasicTSMode, RunnerStatus
@@ -54,6 +55,7 @@ class HostRunner(CheckpointedRunner):
         self.model = getattr(self.model, "_orig_mod", self.model)
         self.run_dir = Path(cfg.ckpt_save_dir)
         self.title = cfg.run_title or self.model_name
+        setproctitle.setproctitle(self.title)  # BasicTS's own calls every model "type"
         self.device = self.to_running_device(torch.zeros(())).device
         self.loss = MaskedMAE()
         self.logger = open_run_log(self.run_dir)

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import setproctitle
 import torch
 
 from stlora_ext.host.forecasts import forecast_writer
-from stlora_ext.host.launcher import launch_evaluation
+from stlora_ext.host.launcher import launch_evaluation, use_device
+from stlora_ext.host.logs import close_run_log
+from stlora_ext.host.runner import HostRunner
 
 from .worlds import (
     INPUT_LEN,
@@ -107,3 +110,9 @@ def test_an_early_end_is_in_the_log(world, tmp_path):
     log = (tmp_path / "run" / "train.log").read_text()
     assert "the run ended early" in log
     assert "FileNotFoundError" in log
+
+
+def test_a_process_is_named_after_its_run_before_the_first_epoch(world, tmp_path):
+    use_device("")
+    close_run_log(HostRunner(our_config(world, tmp_path, run_title="WORLD/LSTM seed 3")).logger)
+    assert setproctitle.getproctitle() == "WORLD/LSTM seed 3"
