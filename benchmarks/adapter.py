@@ -22,7 +22,7 @@ from typing import Any, Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
-from benchmarks.figures import keep, timed  # noqa: E402
+from benchmarks.figures import add_options, in_turn, keep, timed  # noqa: E402
 from stlora_ext.cli import Parser, command, positive  # noqa: E402
 from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
 
@@ -41,8 +41,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=positive, default=15, metavar="S", help="timed steps")
     p.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="assignments",
                    help="settings of the adapter, for example sharing=node rank=8")
-    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
-    p.add_argument("--out", type=Path, metavar="JSON", help="where to keep the figures")
+    add_options(p)
     p.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     return p
 
@@ -112,11 +111,10 @@ def on_top(config: Any, name: str, steps: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         models = [build(name, 170, Path(folder)), attach(build(name, 170, Path(folder)), config, 170)]
     without, together = (training_step(model, inputs, stamps, targets) for model in models)
-    without(), together()  # warm
-    pairs = [(timed(without), timed(together)) for _ in range(steps)]
-    ratios = [100 * (plus / base - 1) for base, plus in pairs]
+    times = in_turn({"without": without, "together": together}, steps)
+    ratios = [100 * (plus / base - 1) for base, plus in zip(*times.values(), strict=True)]
     quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
-    seconds, plus_seconds = (statistics.median(times) for times in zip(*pairs, strict=True))
+    seconds, plus_seconds = map(statistics.median, times.values())
     return {"backbone": name, "batch": batch, "seconds": seconds, "plus_seconds": plus_seconds,
             "percent": statistics.median(ratios), "quartiles": [quartiles[0], quartiles[2]]}
 

@@ -24,7 +24,7 @@ from typing import Any, Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
-from benchmarks.figures import timed  # noqa: E402
+from benchmarks.figures import add_options, in_turn, square_gflops, square_product, timed  # noqa: E402
 from stlora_ext.cli import Parser, command, positive  # noqa: E402
 from stlora_ext.errors import UserError  # noqa: E402
 from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
@@ -49,8 +49,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=positive, default=7, metavar="S", help="timed steps at 170 nodes; 3 at other sizes")
     p.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")
     p.add_argument("--batch", type=positive, metavar="B", help="windows (default: 64; STAE: 16)")
-    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
-    p.add_argument("--out", type=Path, metavar="JSON", help="where to keep the figures")
+    add_options(p)
     p.add_argument("--worker", metavar="NAME", help=argparse.SUPPRESS)
     return p
 
@@ -128,16 +127,11 @@ def measure(name: str, nodes: int, args: argparse.Namespace) -> dict[str, Any]:
     inputs, stamps = torch.randn(batch, 12, nodes, device=device), torch.rand(batch, 12, 2, device=device)
     targets = torch.randn(batch, 12, nodes, device=device)
     step = {model: training_step(module, inputs, stamps, targets) for model, module in models.items()}
-    square = torch.randn(2048, 2048, device=device)
     flops = count_flops(models[name], step[name], batch, nodes, inputs.shape[1])
-    times: dict[str, list[float]] = {model: [] for model in (*models, "product")}
     if args.gpus:
         torch.cuda.reset_peak_memory_stats(device)
-    for turn in range((args.steps if nodes == 170 else min(args.steps, 3)) + 1):
-        for model, run in (*step.items(), ("product", lambda: square @ square)):
-            seconds = timed(run, device)
-            if turn:  # the first turn warms up
-                times[model].append(seconds)
+    times = in_turn({**step, "product": square_product(device)}, args.steps if nodes == 170 else min(args.steps, 3),
+                    device)
     peak = (torch.cuda.max_memory_allocated(device) / 2 ** 20 if args.gpus
             else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     if args.gpus:
@@ -145,7 +139,7 @@ def measure(name: str, nodes: int, args: argparse.Namespace) -> dict[str, Any]:
         times["recorded"] = [timed(recorded, device) for _ in range(len(times[name]) + 2)][2:]
     median = {model: statistics.median(values) for model, values in times.items()}
     parameters, with_adapter = (sum(p.numel() for p in module.parameters()) for module in models.values())
-    c = 2 * 2048 ** 3 / median["product"] / 1e9
+    c = square_gflops(median["product"])
     quartiles = statistics.quantiles(times[name], n=4) if len(times[name]) > 1 else [median[name]] * 3
     return {"model": name, "nodes": nodes, "batch": batch, "seconds": median[name], "c": c, "product": median[name] * c,
             "spread": quartiles[2] - quartiles[0], "ceiling_percent": 100 * flops / 1e9 / (median[name] * c),

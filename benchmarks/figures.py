@@ -1,10 +1,21 @@
-"""Seconds of one call, and a benchmark's figures as a record and as the table that it prints."""
+"""What benchmarks share: options, seconds of calls, and figures as a record and as the table that is printed."""
 
+import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Optional
+
+from stlora_ext.cli import positive
+
+SQUARE = 2048  # side of the matrices whose product says how fast a machine is
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every benchmark has."""
+    parser.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
+    parser.add_argument("--out", type=Path, metavar="JSON", help="where to keep the figures")
 
 
 def timed(run: Callable[[], Any], device: Any = None) -> float:
@@ -15,6 +26,24 @@ def timed(run: Callable[[], Any], device: Any = None) -> float:
     if device is not None and device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - started
+
+
+def in_turn(runs: Mapping[str, Callable[[], Any]], rounds: int, device: Any = None) -> dict[str, list[float]]:
+    """Return the seconds of every run, by name, in ``rounds`` rounds of one after the other, after one to warm up."""
+    times = [{name: timed(run, device) for name, run in runs.items()} for _ in range(rounds + 1)][1:]
+    return {name: [each[name] for each in times] for name in runs}
+
+
+def square_product(device: Any = None) -> Callable[[], Any]:
+    """Return a float32 matrix product to be timed."""
+    import torch
+    square = torch.randn(SQUARE, SQUARE, device=device)
+    return lambda: square @ square
+
+
+def square_gflops(seconds: float) -> float:
+    """Return c, the GFLOP/s of :func:`square_product`."""
+    return 2 * SQUARE ** 3 / seconds / 1e9
 
 
 def keep(columns: list[list[str]], rows: list[dict[str, Any]], out: Optional[Path], **more: Any) -> None:

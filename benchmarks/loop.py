@@ -26,7 +26,7 @@ from typing import Any, Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
-from benchmarks.figures import keep  # noqa: E402
+from benchmarks.figures import add_options, keep  # noqa: E402
 from stlora_ext.cli import Parser, command, positive  # noqa: E402
 from stlora_ext.errors import UserError, nearest  # noqa: E402
 from stlora_ext.tuning import TUNED_ENVIRONMENT, apply_tuning, set_threads  # noqa: E402
@@ -52,8 +52,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--epochs", type=positive, default=2, metavar="E", help="epochs of each; the last is measured")
     p.add_argument("--nodes", type=positive, default=NODES, metavar="N", help=f"sensors (default: {NODES})")
     p.add_argument("--days", type=positive, default=DAYS, metavar="D", help=f"days of data (default: {DAYS})")
-    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
-    p.add_argument("--out", type=Path, metavar="JSON", help="where to keep the figures")
+    add_options(p)
     p.add_argument("--worker", nargs=3, metavar=("LOOP", "NAME", "DATA"), help=argparse.SUPPRESS)
     return p
 

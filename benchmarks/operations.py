@@ -14,7 +14,7 @@ from typing import Any, Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
-from benchmarks.figures import keep, timed  # noqa: E402
+from benchmarks.figures import add_options, in_turn, keep  # noqa: E402
 from stlora_ext.cli import Parser, command, positive  # noqa: E402
 from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
 
@@ -27,8 +27,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     p = Parser(prog="benchmarks/operations.py", description=__doc__)
     p.add_argument("--rounds", type=positive, default=15, metavar="R", help="timed rounds")
-    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
-    p.add_argument("--out", type=Path, metavar="JSON", help="where to keep the figures")
+    add_options(p)
     return p
 
 
@@ -38,10 +37,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     set_threads(args.threads)
     rows = []
     for name, pair in pairs().items():
-        times = [[timed(run) for run in pair] for _ in range(args.rounds + 1)][1:]  # the first round warms up
-        theirs, ours = (1e3 * statistics.median(column) for column in zip(*times, strict=True))
+        times = in_turn(dict(zip(("torch", "ours"), pair, strict=True)), args.rounds)
+        theirs, ours = (1e3 * statistics.median(seconds) for seconds in times.values())
         rows.append({"operation": name, "torch_ms": theirs, "ours_ms": ours, "times": times,
-                     "ratio": statistics.median(one / other for one, other in times)})
+                     "ratio": statistics.median(one / other for one, other in zip(*times.values(), strict=True))})
     keep(COLUMNS, rows, args.out)
 
 

@@ -9,7 +9,6 @@ Adam, as in benchmarks/backbones.py. None of these files is part of this reposit
 """
 
 import argparse
-import importlib.util
 import statistics
 import sys
 import tempfile
@@ -21,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
 from benchmarks.backbones import CEILINGS, DEFAULT_BATCH, build, edges, training_step  # noqa: E402
-from benchmarks.figures import keep, timed  # noqa: E402
+from benchmarks.figures import add_options, in_turn, keep, square_gflops, square_product  # noqa: E402
 from stlora_ext.cli import Parser, command, positive  # noqa: E402
 from stlora_ext.errors import UserError  # noqa: E402
 from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
@@ -39,8 +38,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--nodes", type=positive, default=170, metavar="N", help="network size (default: 170)")
     p.add_argument("--batch", type=positive, metavar="B", help="windows (default: 64; STAE: 16)")
     p.add_argument("--rounds", type=positive, default=5, metavar="R", help="timed rounds")
-    p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
-    p.add_argument("--out", type=Path, metavar="JSON", help="where to keep the figures")
+    add_options(p)
     return p
 
 
@@ -49,7 +47,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parser().parse_args(argv)
     set_threads(args.threads)
     import experiments.models  # noqa: F401 (registers the backbones)
-    builders = [(name, builder_of(name, file)) for name, file in map(split, args.pairs)]
+    builders = [(name, builder_of(file)) for name, file in map(split, args.pairs)]
     rows = [measure(name, builder, args) for name, builder in builders]
     keep(COLUMNS, rows, args.out)
 
@@ -69,32 +67,26 @@ def split(pair: str) -> tuple[str, Path]:
     return name, Path(file)
 
 
-def builder_of(name: str, file: Path) -> Callable[[int, Any], Any]:
+def builder_of(file: Path) -> Callable[[int, Any], Any]:
     """Return the function ``build`` of a Python file.
 
     Raises:
         UserError: If there is none.
     """
+    from experiments.config_file import run_file
     if not file.is_file():
         raise UserError(f"{file} does not exist: expected a Python file with build(num_nodes, adjacency)")
-    spec = importlib.util.spec_from_file_location(f"reference_{name}", file)
-    if spec is None:
-        raise UserError(f"{file}: expected a Python file, whose name ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise UserError(f"{file} can't be imported: {type(error).__name__}: {error}") from error
-    if not callable(getattr(module, "build", None)):
+    builder = run_file(file, str(file), "build(num_nodes, adjacency)").get("build")
+    if not callable(builder):
         raise UserError(f"{file}: expected a function build(num_nodes, adjacency)")
-    return module.build
+    return builder
 
 
 def measure(name: str, builder: Callable[[int, Any], Any], args: argparse.Namespace) -> dict[str, Any]:
     """Measure one backbone of both sides.
 
     Raises:
-        UserError: If the other one's forecast has another shape than ours.
+        UserError: If the other one fails or forecasts another shape than ours.
     """
     import numpy as np
     import torch
@@ -105,20 +97,17 @@ def measure(name: str, builder: Callable[[int, Any], Any], args: argparse.Namesp
     stamps = torch.rand(batch, 12, 2) * 0.99  # some truncate where we round: below the last time slot
     with tempfile.TemporaryDirectory() as folder:
         steps = {"ours": training_step(build(name, nodes, Path(folder)), inputs, stamps, targets)}
-    theirs = channel_stack(builder(nodes, adjacency))
-    shape = tuple(theirs(inputs, stamps).shape)
+    try:
+        theirs = channel_stack(builder(nodes, adjacency))
+        shape = tuple(theirs(inputs, stamps).shape)
+    except Exception as error:  # as above
+        raise UserError(f"{name}: the other implementation fails: {type(error).__name__}: {error}") from error
     if shape != targets.shape:
         raise UserError(f"{name}: the other implementation forecasts {shape}, expected {tuple(targets.shape)}")
     steps["theirs"] = training_step(theirs, inputs, stamps, targets)
-    square = torch.randn(2048, 2048)
-    times: dict[str, list[float]] = {"theirs": [], "ours": [], "product": []}
-    for turn in range(args.rounds + 1):
-        for key, run in (*steps.items(), ("product", lambda: square @ square)):
-            seconds = timed(run)
-            if turn:  # the first turn warms up
-                times[key].append(seconds)
+    times = in_turn({**steps, "product": square_product()}, args.rounds)
     median = {key: statistics.median(values) for key, values in times.items()}
-    c = 2 * 2048 ** 3 / median["product"] / 1e9
+    c = square_gflops(median["product"])
     share = statistics.median(ours / other for ours, other in zip(times["ours"], times["theirs"], strict=True))
     return {"model": name, "nodes": nodes, "batch": batch, "c": c, "theirs": median["theirs"], "ours": median["ours"],
             "theirs_product": median["theirs"] * c, "ours_product": median["ours"] * c, "share": share, "times": times}

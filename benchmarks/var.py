@@ -17,6 +17,7 @@ from typing import Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
+from benchmarks.figures import add_options  # noqa: E402
 from stlora_ext.cli import Parser, command, positive  # noqa: E402
 from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
 
@@ -26,8 +27,7 @@ def parser() -> argparse.ArgumentParser:
     p = Parser(prog="benchmarks/var.py", description=__doc__)
     p.add_argument("--nodes", type=positive, default=883, metavar="N", help="sensors")
     p.add_argument("--rows", type=positive, default=16900, metavar="T", help="training rows")
-    p.add_argument("--threads", type=positive, metavar="K", help="CPU threads (default: torch's choice)")
-    p.add_argument("--out", type=Path, metavar="JSON", help="where to keep the figures")
+    add_options(p)
     return p
 
 

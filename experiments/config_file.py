@@ -3,6 +3,7 @@
 import runpy
 import traceback
 from pathlib import Path
+from typing import Any
 
 from experiments.data import ROOT
 from stlora_ext.errors import UserError, nearest
@@ -17,23 +18,31 @@ def load_experiment(path: Path) -> Experiment:
     """
     if not path.is_file():
         raise UserError(f"config {path} does not exist; {_nearest_config(path)}")
-    try:
-        if b"\0" in path.read_bytes():  # a ValueError or a SyntaxError, by the version of Python
-            raise SyntaxError("source code cannot contain null bytes")
-        cfg = runpy.run_path(str(path)).get("CFG")
-    except UserError as error:
-        raise UserError(f"config {path}: {error}") from None
-    except SystemExit as error:
-        raise UserError(f"config {path} ended by itself (exit code {error.code}): expected CFG = experiment(DATASET, "
-                        "MODEL, ...)") from None
-    except Exception as error:  # whatever a config file raises is the user's to mend
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
-        raise UserError(f"config {path}, line {line}: {type(error).__name__}: {error}") from None
+    cfg = run_file(path, f"config {path}", "CFG = experiment(DATASET, MODEL, ...)").get("CFG")
     if not isinstance(cfg, Experiment):
         raise UserError(f"config {path}: expected CFG = experiment(DATASET, MODEL, ...), found "
                         f"{'no CFG' if cfg is None else type(cfg).__name__}")
     return cfg
+
+
+def run_file(path: Path, called: str, expected: str) -> dict[str, Any]:
+    """Run a user's Python file and return its globals; messages say what it is ``called`` and is ``expected`` to hold.
+
+    Raises:
+        UserError: If it fails or ends the process.
+    """
+    try:
+        if b"\0" in path.read_bytes():  # a ValueError or a SyntaxError, by the version of Python
+            raise SyntaxError("source code cannot contain null bytes")
+        return runpy.run_path(str(path))
+    except UserError as error:
+        raise UserError(f"{called}: {error}") from None
+    except SystemExit as error:
+        raise UserError(f"{called} ended by itself (exit code {error.code}): expected {expected}") from None
+    except Exception as error:  # whatever the file raises is the user's to mend
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
+        raise UserError(f"{called}, line {line}: {type(error).__name__}: {error}") from None
 
 
 def config_path(dataset: str, model: str) -> Path:

@@ -97,7 +97,9 @@ def test_another_implementation_is_measured_beside_ours(tmp_path):
     ("LSTMM=theirs.py", "", "unknown model 'LSTMM': did you mean 'LSTM'"),
     ("LSTM=absent.py", "", "absent.py does not exist"),
     ("LSTM=theirs.py", "x = 1", "expected a function build(num_nodes, adjacency)"),
-    ("LSTM=theirs.py", "import absent_module", "can't be imported: ModuleNotFoundError"),
+    ("LSTM=theirs.py", "import absent_module", "theirs.py, line 1: ModuleNotFoundError"),
+    ("LSTM=theirs.py", "raise SystemExit(0)", "theirs.py ended by itself (exit code 0): expected build("),
+    ("LSTM=theirs.py", "def build(nodes): pass", "the other implementation fails: TypeError: build() takes 1"),
     ("LSTM=theirs.py", THEIRS.replace("Linear(3, 1)", "Linear(3, 2)"), "forecasts (2, 12, 6, 2), expected (2, 12, 6)"),
 ])
 def test_what_is_no_other_implementation_is_refused(pair, text, said, tmp_path):
