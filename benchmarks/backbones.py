@@ -147,7 +147,7 @@ def measure(name: str, nodes: int, args: argparse.Namespace) -> dict[str, Any]:
             "plus_parameters_percent": 100 * (with_adapter / parameters - 1), "plus_seconds": median[f"{name}+"],
             "plus_percent": 100 * (median[f"{name}+"] / median[name] - 1), "times": times,
             **({"recorded_seconds": median["recorded"]} if args.gpus else {}),
-            **{key: value for key, value in provenance(device, None).items() if key in ("hardware", "threads")}}
+            **{key: value for key, value in provenance(device).items() if key in ("hardware", "threads")}}
 
 
 def build(name: str, nodes: int, folder: Path) -> Any:

@@ -60,7 +60,7 @@ def keep(columns: list[list[str]], rows: list[dict[str, Any]], out: Optional[Pat
     from stlora_ext.files import write_json
     from stlora_ext.records.provenance import git_commit, provenance
     from stlora_ext.tables.benchmark import render_benchmark
-    machine = provenance(torch.device("cpu"), None)
+    machine = provenance(torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder:
         path = out or Path(folder, "figures.json")
         write_json(path, {"git_commit": git_commit(), "columns": columns, "rows": rows, **more,

@@ -60,7 +60,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.out:
         write_json(args.out, {"git_commit": git_commit(), "nodes": args.nodes, "rows": args.rows, "seconds": seconds,
                               "peak_gib": peak, **{key: value for key, value in provenance(
-                                  torch.device("cpu"), None).items() if key in ("hardware", "threads")}})
+                                  torch.device("cpu")).items() if key in ("hardware", "threads")}})
 
 
 if __name__ == "__main__":

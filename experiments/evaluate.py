@@ -8,7 +8,6 @@ Nothing is written.
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
@@ -37,6 +36,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     set_threads(args.threads)
     import experiments.models  # noqa: F401 (registers the backbones)
     from experiments.reopened import open_run
+    from stlora_ext.evaluation import evaluate
     from stlora_ext.host.launcher import use_device
     from stlora_ext.records.figures import figure_lines, largest_difference
     from stlora_ext.records.store import read_whole_record
@@ -44,7 +44,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     use_device(args.gpus)
     run, meta = open_run(args.path, args.results, args.data)
     read_whole_record(run.path)
-    test = evaluate(run, meta, args.data, args.gpus)
+    test = evaluate(run, meta, args.data, args.gpus).test_result
     seed = "" if run.key.seed is None else f" seed {run.key.seed}"
     print(f"{run.key.dataset}/{run.key.model}{seed}: evaluated on {meta.windows['test']:,} test windows")
     print(*figure_lines(test), sep="\n")
@@ -53,37 +53,6 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     print("  the record says the same, to the bit" if place is None else
           f"  largest difference from the record: {apart:.3g} ({place}; it was measured on {origin.get('hardware')}, "
           f"{origin.get('threads')} threads)")
-
-
-def evaluate(run, meta, data: Path, gpus: Optional[str] = None):
-    """Evaluate a run's checkpoint on the test split by the run's own runner, in a temporary folder.
-
-    Args:
-        run: The ``FinishedRun``; its checkpoint is there.
-        meta: Its data set.
-        data: Folder of the prepared data sets.
-        gpus: Number of the GPU; None or "": CPU.
-
-    Returns:
-        dict: The figures, as ``MetricSums.result`` returns them.
-
-    Raises:
-        UserError: If checkpoint or data are damaged or not the run's.
-    """
-    from stlora_ext.data.prepared import load_split
-    from stlora_ext.host.launcher import launch_evaluation
-    from stlora_ext.host.runner import HostRunner
-    from stlora_ext.lora.runner import STLoRARunner
-    from stlora_ext.reopen import read_checkpoint
-    from stlora_ext.resolve import build_model, host_config
-
-    read_checkpoint(run, meta, data)
-    load_split(data, meta, "test", memmap=True)
-    build_model(run.exp, meta, data)
-    with tempfile.TemporaryDirectory() as folder:
-        cfg = host_config(run.exp, meta, data, run.key.seed, gpus, Path(folder))
-        return launch_evaluation(cfg, str(run.checkpoint),
-                                 HostRunner if run.exp.adapter is None else STLoRARunner).test_result
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """Copy finished records to results/published, where README and the docs cite them from.
 
     python experiments/publish.py --dataset PEMS08-TAIL
+
+Each record is verified first, as experiments/verify.py does; unless all are confirmed, nothing is published. A record
+that is published already with other scores is replaced with --force alone.
 """
 
 import argparse
@@ -8,14 +11,17 @@ import sys
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
+from experiments.options import add_device, add_folders  # noqa: E402
 from stlora_ext.cli import Parser, command  # noqa: E402
 from stlora_ext.errors import UserError  # noqa: E402
-from stlora_ext.records.store import PUBLISHED, read_records, write_record  # noqa: E402
+from stlora_ext.records.key import RunKey  # noqa: E402
+from stlora_ext.records.store import PUBLISHED, find_record, read_records, write_record  # noqa: E402
+from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,22 +29,50 @@ def parser() -> argparse.ArgumentParser:
     p = Parser(prog="experiments/publish.py", description=__doc__)
     p.add_argument("--dataset", required=True, metavar="NAME", help="the data set")
     p.add_argument("--models", nargs="+", default=["*"], metavar="GLOB", help="models (default: all)")
-    p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="where the records lie")
+    add_folders(p, "where the records lie")
     p.add_argument("--to", type=Path, default=ROOT / "results" / PUBLISHED, metavar="DIR", help="where they go")
+    p.add_argument("--force", action="store_true", help="replace published records that hold other scores")
+    add_device(p)
     return p
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
+    set_threads(args.threads)
     records = [record for record in read_records(args.results, args.dataset)
                if any(fnmatch(record["key"]["model"], pattern) for pattern in args.models)]
     if not records:
         raise UserError(f"no records of {' or '.join(args.models)} on '{args.dataset}' under {args.results}: "
                         "run them first, or give the folder that they are in as --results")
+    keys = [RunKey(**record["key"]) for record in records]
+    if not args.force:
+        _refuse_other_scores(records, args.to)
+    import experiments.models  # noqa: F401 (registers the backbones)
+    from experiments.verify import confirm
+    from stlora_ext.host.launcher import use_device
+    use_device(args.gpus)
+    for place, key in enumerate(keys, start=1):
+        path = key.record_path(args.results)
+        verdict = confirm(path, args)
+        if verdict.difference is not None:
+            raise UserError(f"{path} {verdict}: nothing was published; repeat the run with --force, or put back a whole "
+                            "copy of its files")
+        print(f"[{place}/{len(keys)}] {path}: {verdict}", flush=True)
     for record in records:
         print(f"published {write_record(record, args.to).relative_to(args.to)}")
 
 
+def _refuse_other_scores(records: Sequence[dict[str, Any]], to: Path) -> None:
+    for record in records:
+        key = RunKey(**record["key"])
+        there = find_record(key, to)
+        if there is not None and there["test"] != record["test"]:
+            before, now = there["test"]["average"]["MAE"], record["test"]["average"]["MAE"]
+            raise UserError(f"{key.record_path(to)} is published with other scores (average MAE {before}, now {now}): "
+                            "nothing was published; --force replaces it")
+
+
 if __name__ == "__main__":
+    apply_tuning()
     command(main)

@@ -6,11 +6,13 @@ from typing import Any
 from experiments.config_file import config_or_default
 from experiments.data import DATA, RESULTS, open_dataset
 from stlora_ext.cell import run_key
+from stlora_ext.data.fingerprint import refuse_changed_data
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
+from stlora_ext.records.data import refuse_other_data
 from stlora_ext.records.key import RunKey
 from stlora_ext.records.repeat import repeat_command
-from stlora_ext.reopen import CHECKPOINT, FinishedRun, find_run, rebuild, refuse_other_data
+from stlora_ext.reopen import CHECKPOINT, OTHER_DATA_REMEDY, FinishedRun, find_run, rebuild
 
 
 def open_run(path: Path, results: Path, data: Path) -> tuple[FinishedRun, Meta]:
@@ -27,7 +29,8 @@ def open_run(path: Path, results: Path, data: Path) -> tuple[FinishedRun, Meta]:
     """
     run = find_run(path, results)
     meta = open_dataset(run.exp.dataset, data)
-    refuse_other_data(run.record["data"].get("fingerprint"), meta, data, f"record {run.path}")
+    refuse_changed_data(data, meta)
+    refuse_other_data(run.record["data"], meta, f"record {run.path}", OTHER_DATA_REMEDY)
     if run.checkpoint is None:
         raise UserError(f"the checkpoint of {run.path} is not there (looked for {', '.join(map(str, run.places))}): "
                         f"repeat the run with: {how_to_repeat(run.record, meta, results, data)}")

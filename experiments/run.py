@@ -121,11 +121,14 @@ def report(record, there: bool, results: Path) -> None:
     """Print the figures of one record."""
     from stlora_ext.records.figures import figure_lines
     from stlora_ext.records.key import RunKey
+    from stlora_ext.records.remarks import remarks
     key = RunKey(**record["key"])
     seed = "" if key.seed is None else f" seed {key.seed}"
     print(f"{key.dataset}/{key.model}{seed}: " + ("already finished, not repeated (--force repeats it)" if there else
                                                   "finished"))
     print(*figure_lines(record["test"]), sep="\n")
+    if there:
+        print(*(f"  note: {remark}\n" for remark in remarks(record, results)), sep="", end="")
     if "adapter_bytes" in record:
         path = _shown(results / key.path / "adapter.safetensors")
         print(f"  adapter: {path}, {record['adapter_bytes'] / 1000:.1f} kB")

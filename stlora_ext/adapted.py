@@ -6,14 +6,16 @@ from typing import Any, Optional
 
 import torch
 
+from stlora_ext.data.fingerprint import refuse_changed_data
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.experiment import Experiment
 from stlora_ext.host.checkpoint import load_checkpoint, load_weights
 from stlora_ext.lora.files import load_adapter, read_adapter
 from stlora_ext.lora.model import STLoRA
+from stlora_ext.records.data import refuse_other_data
 from stlora_ext.records.key import checked_key
-from stlora_ext.reopen import CHECKPOINT, rebuild, refuse_other_data
+from stlora_ext.reopen import CHECKPOINT, OTHER_DATA_REMEDY, rebuild
 from stlora_ext.resolve import build_model
 
 
@@ -73,7 +75,9 @@ def load_adapted(origin: AdapterOrigin, meta: Meta, data_dir: Path,
     Raises:
         UserError: If the data set or the weights aren't the adapter's, or no checkpoint is there.
     """
-    refuse_other_data(origin.described.get("data_fingerprint"), meta, data_dir, f"adapter file {origin.path}")
+    refuse_changed_data(data_dir, meta)
+    refuse_other_data({"fingerprint": origin.described.get("data_fingerprint")}, meta, f"adapter file {origin.path}",
+                      OTHER_DATA_REMEDY)
     source = origin.path.parent / CHECKPOINT if backbone_from is None else backbone_from
     if not source.is_file():
         expected = f"expected the {CHECKPOINT} of the {origin.exp.model} run that trained the adapter, or of the " \

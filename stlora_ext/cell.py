@@ -1,31 +1,33 @@
 """One cell of the benchmark: an experiment under one seed, from its key to its record."""
 
-import fcntl
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
-from stlora_ext.data.prepared import SPLITS, Meta, load_split
+import torch
+
+from stlora_ext.data.fingerprint import refuse_changed_data
+from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.experiment import Experiment, configuration
-from stlora_ext.files import atomic_path
-from stlora_ext.host.fitting import PARTIAL
+from stlora_ext.files import read_json, write_json
+from stlora_ext.host.checkpoint import bare_state_dict, load_checkpoint, save_checkpoint, weights_fingerprint
+from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.launcher import launch_training
+from stlora_ext.host.progress_files import PROCESSES, check_progress, drop_progress
 from stlora_ext.host.runner import HostRunner
-from stlora_ext.lora.files import save_adapter
+from stlora_ext.lock import locked
+from stlora_ext.lora.files import backbone_hash, save_adapter
 from stlora_ext.lora.runner import STLoRARunner
 from stlora_ext.parameters import parameter_report
+from stlora_ext.records.data import data_part, refuse_other_data
+from stlora_ext.records.digest import part_digests
 from stlora_ext.records.key import RunKey
-from stlora_ext.records.provenance import git_commit, provenance
+from stlora_ext.records.provenance import provenance
 from stlora_ext.records.store import find_record, write_record
+from stlora_ext.replacement import REPEAT, complete_replacement, replace_run
 from stlora_ext.resolve import build_model, host_config
-from stlora_ext.trained_backbone import backbone_key, named_backbone, weights_hash
-
-PROGRESS = ("last.pt", "best.pt", PARTIAL)  # what an interrupted run goes on from
+from stlora_ext.trained_backbone import named_backbone, read_backbone
 
 
 @dataclass(frozen=True)
@@ -69,51 +71,65 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
         meta: Its data set.
         seed: The seed; None where no seed changes the result.
         place: Where to read and write.
-        force: Repeat a finished run; its record and weights stay until the new ones are whole.
+        force: Repeat a finished run, or go on with a repetition that was interrupted; the record and what lies beside
+            it stay until the new ones are whole. Progress of other data, another backbone or another arithmetic is
+            dropped.
 
     Returns:
         tuple: The record, and whether it was there already.
 
     Raises:
-        UserError: If another process runs this cell, the finished run is of other data, or there is no trained
-            backbone to adapt.
+        UserError: If another process runs this cell, the data aren't those that were prepared or those of the finished
+            run, or there is no trained backbone to adapt.
     """
+    refuse_changed_data(place.data, meta)
     key = run_key(exp, meta, seed)
     run_dir = place.results / key.path
     with locked(run_dir):
-        record = None if force else find_record(key, place.results)
-        if record is not None:
-            _refuse_other_data(record, key.record_path(place.results), meta)
+        complete_replacement(run_dir, place.results)
+        record = find_record(key, place.results)
+        if record is not None and not force:
+            _refuse_other_data(record, key, meta, place)
             return record, True
         exp = _with_backbone(exp, meta, seed, place)
-        if force:
-            for name in ("last.pt", "best.pt"):
-                (run_dir / name).unlink(missing_ok=True)
-        commit = git_commit()
-        # What can't be built or read is refused now, not after hours of training.
-        build_model(exp, meta, place.data)
-        for split in SPLITS:
-            load_split(place.data, meta, split, memmap=True)
-        cfg = host_config(exp, meta, place.data, seed, place.gpus, run_dir, place.save_results,
+        work = run_dir if record is None else run_dir / REPEAT
+        build_model(exp, meta, place.data)  # what can't be built is refused now, not after hours of training
+        cfg = host_config(exp, meta, place.data, seed, place.gpus, work, place.save_results,
                           place.compiled, place.deterministic, place.cuda_graphs)
+        cfg.run_key = str(key.path)
+        processes = _begin(work, cfg, place, force)
         runner = launch_training(cfg, HostRunner if exp.adapter is None else STLoRARunner)
-        record = _record(key, exp, meta, seed, runner, commit)
-        with atomic_path(run_dir / "model.pt") as temporary:
-            shutil.copyfile(runner.best_path, temporary)
+        record = _record(key, exp, meta, seed, runner, processes)
         if exp.adapter is not None:
             record["adapter_bytes"] = save_adapter(
-                runner.model, run_dir / "adapter.safetensors", scaler=runner.scaler.stats,
+                runner.model, work / "adapter.safetensors", scaler=runner.scaler.stats,
                 data_fingerprint=meta.fingerprint,
                 origin={"key": record["key"], "configuration": record["configuration"]})
-        write_record(record, place.results)
+        save_checkpoint({**load_checkpoint(runner.best_path), "history": runner.history,
+                         "record_sha256": part_digests(record)}, work / "model.pt")
+        if work == run_dir:
+            write_record(record, place.results)
+        else:
+            replace_run(run_dir, record, place.results)
         drop_progress(run_dir)
     return record, False
 
 
-def drop_progress(run_dir: Path) -> None:
-    """Remove what an interrupted run would go on from; its record is written."""
-    for name in (*PROGRESS, ".last.pt.tmp", ".best.pt.tmp"):
-        (run_dir / name).unlink(missing_ok=True)
+def _begin(work: Path, cfg: ForecastingConfig, place: Place, force: bool) -> list[dict[str, Any]]:
+    """Note that this process begins to work on a run, and return every process that has."""
+    try:
+        epochs = check_progress(work, cfg)
+    except UserError:
+        if not force:
+            raise
+        drop_progress(work)
+        epochs = 0
+    earlier = read_json(work / PROCESSES) if (work / PROCESSES).exists() else []
+    device = torch.device("cuda", int(place.gpus)) if place.gpus else torch.device("cpu")
+    processes = [*earlier, {"after_epoch": epochs, **provenance(device, place.deterministic, place.compiled,
+                                                                place.cuda_graphs)}]
+    write_json(work / PROCESSES, processes)
+    return processes
 
 
 def _with_backbone(exp: Experiment, meta: Meta, seed: Optional[int], place: Place) -> Experiment:
@@ -129,7 +145,7 @@ def _with_backbone(exp: Experiment, meta: Meta, seed: Optional[int], place: Plac
     path = place.results / key.path / "model.pt"
     record = find_record(key, place.results)
     if record is not None:
-        _refuse_other_data(record, key.record_path(place.results), meta)
+        _refuse_other_data(record, key, meta, place)
     if record is None or not path.exists():
         if not place.train_backbone:
             raise UserError(f"--protocol adapt: there is no trained {base.model} of these settings and this seed at "
@@ -138,78 +154,40 @@ def _with_backbone(exp: Experiment, meta: Meta, seed: Optional[int], place: Plac
     return replace(exp, backbone_from=str(path))
 
 
-def _refuse_other_data(record: dict[str, Any], path: Path, meta: Meta) -> None:
-    if record["data"]["fingerprint"] != meta.fingerprint:
-        raise UserError(f"{path} was measured on other data ({record['data']['fingerprint'][:19]}, {meta.name} is now "
-                        f"{meta.fingerprint[:19]}): keep them apart with --results DIR, or replace the record with "
-                        "--force")
+def _refuse_other_data(record: dict[str, Any], key: RunKey, meta: Meta, place: Place) -> None:
+    refuse_other_data(record["data"], meta, f"record {key.record_path(place.results)}",
+                      "keep them apart with --results DIR, or replace the record with --force")
 
 
-def _trained_backbone(exp: Experiment, seed: Optional[int]) -> Optional[dict[str, Any]]:
-    path = named_backbone(exp, seed)
-    if path is None:
+def _trained_backbone(exp: Experiment, meta: Meta, seed: Optional[int], runner: HostRunner) -> Optional[dict[str, Any]]:
+    """Return what a record says of the backbone that was adapted: its run, its weights, the data that they saw."""
+    if exp.protocol != "adapt":
         return None
-    key = backbone_key(path)
-    return {"key": None if key is None else key.as_dict(), "weights": weights_hash(path)}
+    weights, path = backbone_hash(runner.model.backbone), named_backbone(exp, seed)
+    if path is None:  # fitted by the run itself
+        return {"key": None, "weights": weights, "fingerprint": meta.fingerprint}
+    backbone = read_backbone(path, exp, meta)
+    return {"key": None if backbone.key is None else backbone.key.as_dict(), "weights": weights,
+            "fingerprint": backbone.fingerprint}
 
 
 def _record(key: RunKey, exp: Experiment, meta: Meta, seed: Optional[int], runner: HostRunner,
-            commit: Optional[str]) -> dict[str, Any]:
+            processes: list[dict[str, Any]]) -> dict[str, Any]:
     seconds = sorted(entry["seconds"] for entry in runner.history)
+    last = {name: value for name, value in processes[-1].items() if name != "after_epoch"}
     return {
         "key": key.as_dict(),
         "status": "finished",
         "fitted_backbone": exp.backbone.fitted,
         "test": runner.test_result,
-        "data": {"fingerprint": meta.fingerprint, "num_steps": meta.num_steps, "num_nodes": meta.num_nodes,
-                 "interval": meta.interval, "null_val": None if meta.null_val != meta.null_val else meta.null_val,
-                 "windows": meta.windows},
+        "data": data_part(meta),
         "configuration": configuration(exp),
-        "trained_backbone": _trained_backbone(exp, seed),
+        "weights": weights_fingerprint(bare_state_dict(runner.model)),
+        "trained_backbone": _trained_backbone(exp, meta, seed, runner),
         "training": {"epochs": len(runner.history), "best_epoch": runner.best_epoch,
                      "curriculum": exp.training.curriculum,
                      "cached_forecasts": getattr(runner, "cached_forecasts", False),
                      "seconds_per_epoch": seconds[len(seconds) // 2], "history": runner.history},
         "parameters": parameter_report(runner.model),
-        "provenance": {**provenance(runner.device, commit, runner.cfg.deterministic),
-                       "compiled": runner.cfg.compile_model, "cuda_graphs": runner.cfg.cuda_graphs},
+        "provenance": {**last, "processes": processes},
     }
-
-
-def is_running(run_dir: Path) -> bool:
-    """Whether a process runs the cell of this folder."""
-    try:
-        with open(run_dir / ".lock", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    except OSError as error:
-        raise _no_locks(run_dir, error) from None
-    return False
-
-
-@contextmanager
-def locked(run_dir: Path) -> Iterator[None]:
-    """Hold the run's folder against other processes; the lock goes with the process, however it ends.
-
-    Raises:
-        UserError: If another process holds it.
-    """
-    run_dir.mkdir(parents=True, exist_ok=True)
-    with open(run_dir / ".lock", "w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another process is running {run_dir}: wait for it, or stop it first") from None
-        except OSError as error:
-            raise _no_locks(run_dir, error) from None
-        # Writing into the records' folder makes an NFS client see those that other nodes have just written there.
-        tempfile.TemporaryFile(dir=run_dir.parent).close()
-        yield
-
-
-def _no_locks(run_dir: Path, error: OSError) -> UserError:
-    return UserError(f"{run_dir} is on a file system that takes no locks ({error.strerror}): have it mounted with "
-                     "flock, or write to another one with --results DIR")

@@ -12,12 +12,14 @@ from stlora_ext.errors import UserError
 from stlora_ext.experiment import Experiment, experiment
 from stlora_ext.host.checkpoint import load_checkpoint, load_weights
 from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.records.data import refuse_other_data
 from stlora_ext.records.key import ARMS, RunKey
 from stlora_ext.records.store import read_whole_record
 from stlora_ext.resolve import build_model
 from stlora_ext.settings import TrainingSettings, checked
 
 CHECKPOINT = "model.pt"
+OTHER_DATA_REMEDY = "prepare the earlier data again, or name their folder with --data DIR"
 _PROTOCOLS = ("fitted", "joint", "adapt")
 
 
@@ -106,36 +108,22 @@ def rebuild(key: RunKey, configuration: dict[str, Any], source: str) -> Experime
                         "run") from None
 
 
-def refuse_other_data(measured: Optional[str], meta: Meta, data_dir: Path, source: str) -> None:
-    """Refuse a data set that isn't the one behind a result.
-
-    Args:
-        measured: Fingerprint of the data behind the result; None: unknown, which is refused too.
-        meta: The data set at hand.
-        data_dir: The folder that it is in.
-        source: What the result is, for messages.
-
-    Raises:
-        UserError: If the fingerprints differ.
-    """
-    if measured != meta.fingerprint:
-        raise UserError(f"{source} is of other data ({(measured or 'no fingerprint')[:19]}, {data_dir / meta.name} is "
-                        f"{meta.fingerprint[:19]}): prepare the earlier data again, or name their folder with "
-                        "--data DIR")
-
-
-def read_checkpoint(run: FinishedRun, meta: Meta, data_dir: Path) -> dict[str, Any]:
+def read_checkpoint(run: FinishedRun, meta: Meta) -> dict[str, Any]:
     """Read the checkpoint of ``run``, whose ``checkpoint`` is there.
 
     Raises:
         UserError: If it is damaged, or of other data or another configuration than the record.
     """
     checkpoint = load_checkpoint(run.checkpoint, keys=("model_state_dict", "scaler_stats", "config_md5"))
-    refuse_other_data(checkpoint.get("data_fingerprint"), meta, data_dir, f"checkpoint {run.checkpoint}")
+    refuse_other_data({"fingerprint": checkpoint.get("data_fingerprint")}, meta, f"checkpoint {run.checkpoint}",
+                      OTHER_DATA_REMEDY)
     if checkpoint["config_md5"][:8] != run.key.config_hash:
         raise UserError(f"checkpoint {run.checkpoint} is of another run (configuration {checkpoint['config_md5'][:8]}, "
                         f"record {run.path.name} says {run.key.config_hash}): put back the run's own {CHECKPOINT}, or "
                         "repeat the run with --force")
+    if checkpoint.get("run_key") not in (None, "", str(run.key.path)):
+        raise UserError(f"checkpoint {run.checkpoint} is of the run {checkpoint['run_key']}, record {run.path.name} "
+                        f"says {run.key.path}: put back the run's own files, or repeat it with --force")
     return checkpoint
 
 
@@ -148,7 +136,7 @@ def load_run(run: FinishedRun, meta: Meta, data_dir: Path) -> tuple[nn.Module, d
     Raises:
         UserError: As ``read_checkpoint``, or if the weights don't fit.
     """
-    checkpoint = read_checkpoint(run, meta, data_dir)
+    checkpoint = read_checkpoint(run, meta)
     model = build_model(run.exp, meta, data_dir)
     load_weights(model, checkpoint["model_state_dict"], run.checkpoint)
     return model.eval(), checkpoint["scaler_stats"]

@@ -21,7 +21,7 @@ from stlora_ext.lora.predictor import Predictor, STLoRAConfig
 from stlora_ext.lora.runner import STLoRAForecastingConfig
 from stlora_ext.registry import backbones, get_backbone
 from stlora_ext.settings import field_names
-from stlora_ext.trained_backbone import backbone_identity, named_backbone
+from stlora_ext.trained_backbone import backbone_identity, named_backbone, read_backbone
 
 
 def model_config(exp: Experiment, meta: Meta, data_dir: Path) -> Any:
@@ -121,8 +121,7 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]
     if exp.adapter is not None:
         config_class = STLoRAForecastingConfig
         settings.update(adapter=adapter_config(exp, meta), num_nodes=meta.num_nodes, protocol=exp.protocol,
-                        adapter_lr=training.adapter_lr, backbone_from=str(named_backbone(exp, seed) or "") or None,
-                        backbone_hash=_backbone_hash(exp, meta, data_dir, seed))
+                        adapter_lr=training.adapter_lr, **_backbone(exp, meta, data_dir, seed))
     return config_class(
         model=exp.backbone.arch, model_config=model_config(exp, meta, data_dir), dataset_name=meta.name,
         dataset_params={"dataset_name": meta.name, "input_len": training.input_len, "output_len": training.output_len,
@@ -138,13 +137,16 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]
         **settings)
 
 
-def _backbone_hash(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]) -> Optional[str]:
+def _backbone(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]) -> dict[str, Optional[str]]:
+    """Return what the configuration says of the trained backbone that is adapted."""
     if exp.protocol != "adapt" or exp.backbone.fitted:
-        return None
+        return {}
     path = named_backbone(exp, seed)
-    if path is not None:
-        return backbone_identity(path, exp, seed)
-    return host_config(exp.with_arm("base"), meta, data_dir, seed).md5[:8]
+    if path is None:
+        return {"backbone_hash": host_config(exp.with_arm("base"), meta, data_dir, seed).md5[:8]}
+    backbone = read_backbone(path, exp, meta)
+    return {"backbone_from": str(path), "backbone_weights": backbone.weights,
+            "backbone_hash": backbone_identity(backbone, exp, seed)}
 
 
 def _title(exp: Experiment, seed: Optional[int]) -> str:

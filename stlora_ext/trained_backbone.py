@@ -1,15 +1,35 @@
 """The trained backbone that a run with protocol ``adapt`` starts from: where it lies, and what identifies it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 
+from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.experiment import Experiment
 from stlora_ext.host.checkpoint import load_checkpoint, weights_fingerprint
-from stlora_ext.records.key import RunKey
+from stlora_ext.records.key import RunKey, checked_key
 from stlora_ext.records.store import read_record
+
+
+@dataclass(frozen=True)
+class TrainedBackbone:
+    """A checkpoint with a backbone's weights.
+
+    Attributes:
+        path: The file.
+        key: Key of the run that wrote it, by the record beside its folder; None without one.
+        weights: Hash of its weights.
+        fingerprint: Fingerprint of the data that it was trained on; None where it doesn't say.
+    """
+
+    path: Path
+    key: Optional[RunKey]
+    weights: str
+    fingerprint: Optional[str]
 
 
 def named_backbone(exp: Experiment, seed: Optional[int]) -> Optional[Path]:
@@ -17,49 +37,63 @@ def named_backbone(exp: Experiment, seed: Optional[int]) -> Optional[Path]:
     return None if exp.backbone_from is None else Path(exp.backbone_from.replace("{seed}", str(seed)))
 
 
-def weights_hash(path: Path) -> str:
-    """Return the hash of the weights in a trained backbone's checkpoint.
+def read_backbone(path: Path, exp: Experiment, meta: Meta) -> TrainedBackbone:
+    """Read what identifies a trained backbone.
+
+    Args:
+        path: Its checkpoint.
+        exp: The experiment that adapts it.
+        meta: The data set of that experiment.
 
     Raises:
-        UserError: If the checkpoint is absent, damaged, one with an adapter, or of a model that saw other inputs.
+        UserError: If the checkpoint is absent, damaged, one with an adapter, of another model, of one that saw other
+            inputs, or of other data.
     """
     content = load_checkpoint(path)
     state, stats = content.get("model_state_dict"), content.get("scaler_stats")
+    expected = "expected the model.pt of a finished base run"
     if not state:
-        raise UserError(f"checkpoint {path} holds no model: expected the model.pt of a finished base run")
+        raise UserError(f"checkpoint {path} holds no model: {expected}")
     if any(name.startswith("adapter.") for name in state):
-        raise UserError(f"checkpoint {path} carries an adapter already: expected the model.pt of a finished base run")
+        raise UserError(f"checkpoint {path} carries an adapter already: {expected}")
     if isinstance(stats, dict) and any(torch.is_tensor(stat) and stat.numel() > 1 for stat in stats.values()):
         raise UserError(f"checkpoint {path} was trained on readings normalised sensor by sensor, as in stock BasicTS: "
                         "expected one mean and std for all; train the base run here (--train-backbone)")
-    return weights_fingerprint(state)
-
-
-def backbone_key(path: Path) -> Optional[RunKey]:
-    """Return the key of the run that wrote ``path``, by the record beside its folder; None without one."""
     folder = path.absolute().parent
     record = folder.with_name(f"{folder.name}.json")
-    return RunKey(**read_record(record)["key"]) if record.exists() else None
+    key = RunKey(**read_record(record)["key"]) if record.exists() else None
+    if key is not None and key.model != exp.backbone.name:
+        raise UserError(f"--from {path} is a run of {key.model}, expected one of {exp.backbone.name}")
+    backbone = TrainedBackbone(path, key, weights_fingerprint(state), content.get("data_fingerprint"))
+    if backbone.fingerprint not in (None, meta.fingerprint):
+        raise UserError(f"the backbone {path} was trained on other data ({backbone.fingerprint[:19]}, {meta.name} is "
+                        f"now {meta.fingerprint[:19]}): train one on these data (--train-backbone without --from), or "
+                        "prepare the earlier data again")
+    return backbone
 
 
-def backbone_identity(path: Path, exp: Experiment, seed: Optional[int]) -> str:
+def backbone_identity(backbone: TrainedBackbone, exp: Experiment, seed: Optional[int]) -> str:
     """Return what stands for a named backbone in the hash of a run's configuration.
 
     The hash of its own run's configuration where a record tells it, so that the runs of all seeds, each from the
     backbone of its seed, are runs of one configuration; else the hash of its weights.
+    """
+    return backbone.weights if backbone.key is None else _identity_of(backbone.key, exp, seed)
+
+
+def recorded_identity(record: Mapping[str, Any], exp: Experiment) -> str:
+    """Return what stood for the backbone of a recorded run in the hash of its configuration.
 
     Raises:
-        UserError: If the checkpoint can't be used, or is of another model.
+        KeyError: If the record doesn't say which backbone it adapted.
+        TypeError: If what it says is no key.
     """
-    weights, key = weights_hash(path), backbone_key(path)
-    if key is None:
-        return weights
-    if key.model != exp.backbone.name:
-        raise UserError(f"--from {path} is a run of {key.model}, expected one of {exp.backbone.name}")
-    return identity_of(key, exp, seed)
+    trained = record["trained_backbone"]
+    if trained is None or trained["key"] is None:
+        return trained["weights"]
+    return _identity_of(checked_key(trained["key"]), exp, record["key"]["seed"])
 
 
-def identity_of(key: RunKey, exp: Experiment, seed: Optional[int]) -> str:
-    """Return what stands for the backbone of the run ``key`` in the hash of a run's configuration."""
+def _identity_of(key: RunKey, exp: Experiment, seed: Optional[int]) -> str:
     identity = key.config_hash if key.dataset == exp.dataset else f"{key.dataset}-{key.config_hash}"
     return identity if key.seed == seed else f"{identity}-seed{key.seed}"

@@ -54,14 +54,14 @@ def test_deterministic_trains_every_model_and_shares_its_key_with_a_run_without(
 
 
 def test_the_record_says_what_varies():
-    assert provenance(torch.device("cpu"), None)["varies"] == ["seconds"]
+    assert provenance(torch.device("cpu"))["varies"] == ["seconds"]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_the_record_of_a_gpu_says_what_varies():
     device = torch.device("cuda")
-    assert "--deterministic" in provenance(device, None)["varies"][1]
-    assert provenance(device, None, deterministic=True)["varies"] == ["seconds"]
+    assert "--deterministic" in provenance(device)["varies"][1]
+    assert provenance(device, deterministic=True)["varies"] == ["seconds"]
 
 
 def test_an_operation_without_a_repeatable_form_is_refused_by_name(tmp_path):

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import torch
 
 from experiments import verify
 from stlora_ext.records.confirm import first_difference
@@ -35,7 +36,10 @@ def test_the_record_of_a_finished_run_is_confirmed(model, protocol, arm, capsys)
     record = finished(model, protocol, arm)
     before = {path: path.stat().st_mtime_ns for path in results().rglob("*")}
     verify.main([str(record), "--data", str(data())])
-    assert capsys.readouterr().out.endswith(f"{record}: confirmed\n")
+    out = capsys.readouterr().out
+    assert out.startswith(f"{record}: confirmed (computed again: scores, data, configuration, parameters, weights; as its ")
+    assert out.endswith("key, status, fitted_backbone, trained_backbone, training, provenance"
+                        + ", adapter_bytes" * model.endswith("+") + "; stated: nothing)\n")
     assert {path: path.stat().st_mtime_ns for path in results().rglob("*")} == before
 
 
@@ -49,7 +53,7 @@ def test_a_run_from_a_named_backbone_of_another_seed_is_confirmed(capsys):
     record, _ = run_cell(quick("LSTM+").with_protocol("adapt", str(backbone)), open_dataset("QUICK", data()), 1, place)
     path = RunKey(**record["key"]).record_path(results())
     verify.main([str(path), "--data", str(data())])
-    assert capsys.readouterr().out.endswith("confirmed\n")
+    assert f"{path}: confirmed (" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("change", "expected"), [
@@ -79,7 +83,7 @@ def test_what_is_within_the_tolerance_agrees():
 
 
 @pytest.mark.parametrize(("change", "expected"), [
-    (lambda r: r["data"].update(fingerprint="sha256:0"), "is of other data (sha256:0, "),
+    (lambda r: r["data"].update(fingerprint="sha256:0"), "(fingerprint sha256:0, now sha256:"),
     (lambda r: r["configuration"]["training"].update(lr=0.5), "its configuration has the hash "),
     (lambda r: r["configuration"]["adapter"].update(activation="identity"), "its configuration has the hash "),
     (lambda r: r["trained_backbone"]["key"].update(config_hash="0" * 8), "its configuration has the hash "),
@@ -91,6 +95,101 @@ def test_a_record_of_other_data_or_another_configuration_is_refused(change, expe
     record = copied(finished("LSTM+", "adapt"))
     rewrite(record, change)
     assert expected in refusal(verify.main, [record, "--data", data()], capsys)
+
+
+def edit(place, value):
+    def change(record):
+        *parents, last = place
+        for step in parents:
+            record = record[step]
+        record[last] = value(record[last]) if callable(value) else value
+    return change
+
+
+@pytest.mark.parametrize("change", [
+    edit(["test", "num_targets"], lambda count: count + 1),
+    edit(["training", "history", 0, "val", "MAE"], lambda mae: mae * 1.01),
+    edit(["training", "history", 0, "seconds"], 0.5), edit(["training", "epochs"], 100),
+    edit(["training", "best_epoch"], 7), edit(["training", "cached_forecasts"], True),
+    edit(["parameters", "adapter"], 1), edit(["parameters", "modules", "adapter"], {}),
+    edit(["weights"], "sha256:0"), edit(["trained_backbone"], {"key": None, "weights": "sha256:0"}),
+    edit(["provenance", "git_commit"], "0" * 40), edit(["provenance", "numerics"], 99),
+    edit(["provenance", "hardware"], "GPU"), edit(["provenance", "processes"], []),
+    edit(["adapter_bytes"], 5), edit(["fitted_backbone"], True), edit(["status"], "done"),
+    lambda record: record.pop("adapter_bytes"), lambda record: record.update(note="a part of its own"),
+])
+def test_an_edit_of_any_part_is_not_confirmed(change, copied, capsys):
+    record = copied(finished("LSTM+"))
+    rewrite(record, change)
+    with pytest.raises(SystemExit) as stop:
+        verify.main([str(record), "--data", str(data())])
+    assert stop.value.code == 1 and f"{record}: differs: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("change", "expected"), [
+    (edit(["data", "interval"], 15), "is of other data than QUICK holds now (interval 15, now 5)"),
+    (edit(["data", "start"], "2020-01-01T00:00:00"), "(start 2020-01-01T00:00:00, now "),
+    (edit(["data", "null_val"], None), "(null value none, now 0.0)"),
+    (edit(["data", "windows", "test"], 5), "(windows "),
+])
+def test_a_record_of_another_clock_null_value_or_windows_is_refused(change, expected, copied, capsys):
+    record = copied(finished("LSTM"))
+    rewrite(record, change)
+    assert expected in refusal(verify.main, [record, "--data", data()], capsys)
+
+
+def test_the_files_of_one_seed_copied_as_another_are_refused(copied, capsys):
+    record = copied(finished("LSTM"))
+    other = record.with_name(record.name.replace("seed0", "seed1"))
+    record.with_suffix("").rename(other.with_suffix(""))
+    record.rename(other)
+    rewrite(other, edit(["key", "seed"], 1))
+    line = refusal(verify.main, [other, "--data", data()], capsys)
+    assert f"is of the run QUICK/LSTM/{record.stem}, record {other.name} says QUICK/LSTM/{other.stem}" in line
+
+
+def test_another_run_s_checkpoint_under_a_record_is_refused(copied, capsys):
+    record = copied(finished("LSTM"))
+    shutil.copy(finished("LSTM", seed=1).with_suffix("") / "model.pt", record.with_suffix(""))
+    assert "is of the run QUICK/LSTM/" in refusal(verify.main, [record, "--data", data()], capsys)
+
+
+def as_before(record):
+    """Make of a run what versions before this one wrote."""
+    path = record.with_suffix("") / "model.pt"
+    content = torch.load(path, weights_only=True)
+    for name in ("record_sha256", "run_key", "numerics", "backbone_weights"):
+        content.pop(name)
+    torch.save(content, path)
+    rewrite(record, lambda r: [r.pop("weights"), r["data"].pop("start"), r["provenance"].pop("numerics"),
+                               r["provenance"].pop("processes"), r["training"].update(seconds_per_epoch=1.0)])
+
+
+def test_a_record_of_before_passes_and_says_what_is_only_stated(copied, capsys):
+    record = copied(finished("LSTM"))
+    as_before(record)
+    verify.main([str(record), "--data", str(data())])
+    assert capsys.readouterr().out == f"{record}: confirmed (scores computed again, the rest stated)\n"
+    rewrite(record, lambda r: r["test"]["average"].update(MAE=1.0))
+    with pytest.raises(SystemExit):
+        verify.main([str(record), "--data", str(data())])
+
+
+def test_a_checkpoint_stripped_of_its_digests_does_not_make_a_record_one_of_before(copied, capsys):
+    record = copied(finished("LSTM"))
+    path = record.with_suffix("") / "model.pt"
+    content = torch.load(path, weights_only=True)
+    del content["record_sha256"]
+    torch.save(content, path)
+    assert "was not written with record" in refusal(verify.main, [record, "--data", data()], capsys)
+
+
+def test_other_hardware_gets_the_wider_tolerance():
+    test = {"average": {"MAE": 20.0}, "horizons": [], "nodes": {}}
+    near = {"average": {"MAE": 20.0 * (1 + 9e-5)}, "horizons": [], "nodes": {}}
+    assert first_difference(test, near) is not None
+    assert first_difference(test, near, same_hardware=False) is None
+    assert first_difference(test, {**near, "average": {"MAE": 20.0 * (1 + 2e-4)}}, same_hardware=False) is not None
 
 
 def test_data_prepared_otherwise_are_refused(tmp_path, capsys):

@@ -12,8 +12,9 @@ import numpy as np
 
 from preparation.series import Series
 from preparation.timeline import calendar
+from stlora_ext.data.fingerprint import fingerprint
 from stlora_ext.data.plain_arrays import load_npy, load_npz
-from stlora_ext.data.prepared import FORMAT, SPLITS, fingerprint, missing, split_rows, split_windows
+from stlora_ext.data.prepared import FORMAT, SPLITS, missing, split_rows, split_windows
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_folder, write_json
 

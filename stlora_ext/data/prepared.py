@@ -7,7 +7,6 @@
     NAME/meta.json                        BasicTS's keys, and ours under "stlora"
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -86,16 +85,6 @@ def split_rows(windows: Mapping[str, int], input_len: int, output_len: int) -> d
     return rows
 
 
-def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
-    """Return "sha256:..." over the names, types, shapes and bytes of ``arrays``, in order of names."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
-        digest.update(array.reshape(-1).view(np.uint8))
-    return f"sha256:{digest.hexdigest()}"
-
-
 def missing(values: np.ndarray, null_val: float) -> np.ndarray:
     """Return where ``values`` are missing: NaN, or within 5e-5 of ``null_val``."""
     if math.isnan(null_val):
@@ -115,7 +104,7 @@ def load_meta(root: Path, name: str) -> Meta:
     except FileNotFoundError:
         raise UserError(f"data set '{name}' is not in {root}: {how_to_get(name)}") from None
     except (ValueError, RecursionError):
-        raise UserError(f"{path} is damaged (no valid JSON): {_again(root, name)}") from None
+        raise UserError(f"{path} is damaged (no valid JSON): {prepare_again(root, name)}") from None
     try:
         ours, null_val = content["stlora"], content["regular_settings"]["null_val"]
         meta = Meta(
@@ -130,7 +119,7 @@ def load_meta(root: Path, name: str) -> Meta:
                             f"prepare the raw file again as '{name}'")
         return meta
     except (ValueError, OverflowError) as error:
-        raise UserError(f"{path} is damaged ({error}): {_again(root, name)}") from None
+        raise UserError(f"{path} is damaged ({error}): {prepare_again(root, name)}") from None
     except (KeyError, TypeError) as error:
         raise UserError(f"{path} was not written by datasets/prepare.py (no {error}): give the folder to prepare.py "
                         f"as --raw under another name, or {how_to_get(name)}") from None
@@ -170,10 +159,10 @@ def load_array(root: Path, meta: Meta, file: str, shape: tuple[int, ...], memmap
     except PermissionError:
         raise
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): {_again(root, meta.name)}") from None
+        raise UserError(f"{path} cannot be read ({error}): {prepare_again(root, meta.name)}") from None
     if array.shape != shape or array.dtype != np.float32:
         raise UserError(f"{path} holds {array.dtype} {array.shape}, meta.json promises float32 {shape}: "
-                        f"{_again(root, meta.name)}")
+                        f"{prepare_again(root, meta.name)}")
     return array
 
 
@@ -184,5 +173,6 @@ def load_split(root: Path, meta: Meta, split: str, memmap: bool = False) -> tupl
             load_array(root, meta, f"{split}_timestamps.npy", (rows, 2), memmap))
 
 
-def _again(root: Path, name: str) -> str:
+def prepare_again(root: Path, name: str) -> str:
+    """Return the sentence that tells how to replace a damaged preparation."""
     return f"delete {root / name}, then {how_to_get(name)}"

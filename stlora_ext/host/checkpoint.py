@@ -8,7 +8,7 @@ from typing import Any, Optional
 import torch
 from torch import nn
 
-from stlora_ext.data.prepared import fingerprint
+from stlora_ext.data.fingerprint import fingerprint
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
 

@@ -8,6 +8,7 @@ from basicts.runners import BasicTSRunner
 
 from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import bare_state_dict, load_checkpoint, load_weights, save_checkpoint
+from stlora_ext.host.progress_files import BEST, LAST, identity
 from stlora_ext.host.randomness import rng_state, set_rng_state
 
 
@@ -19,19 +20,18 @@ class CheckpointedRunner(BasicTSRunner):
     @property
     def last_path(self) -> Path:
         """The checkpoint that an interrupted run goes on from."""
-        return self.run_dir / "last.pt"
+        return self.run_dir / LAST
 
     @property
     def best_path(self) -> Path:
         """The checkpoint with the best validation error."""
-        return self.run_dir / "best.pt"
+        return self.run_dir / BEST
 
     def _save_best(self, value: float) -> None:
         self.best_metrics[f"val/{self.target_metric}"] = value
         save_checkpoint({"epoch": self.epoch, "model_state_dict": bare_state_dict(self.model),
                          "scaler_stats": self.scaler.stats, "best_metrics": self.best_metrics,
-                         "history": self.history, "data_fingerprint": self.cfg.data_fingerprint,
-                         "config_md5": self.cfg.md5}, self.best_path)
+                         "history": self.history, **identity(self.cfg)}, self.best_path)
 
     def _save_model(self, epoch: int) -> None:
         save_checkpoint({
@@ -45,20 +45,14 @@ class CheckpointedRunner(BasicTSRunner):
             "scaler_stats": self.scaler.stats,
             "best_metrics": self.best_metrics,
             "history": self.history,
-            "data_fingerprint": self.cfg.data_fingerprint,
-            "config_md5": self.cfg.md5,
+            **identity(self.cfg),
         }, self.last_path)
 
     def _load_model_resume(self, strict: bool = True) -> None:
-        """Restore everything that training depends on from ``last.pt``, if it is there."""
+        """Restore everything that training depends on from ``last.pt``, if it is there; ``train`` has checked it."""
         if not self.last_path.exists():
             return
-        checkpoint = load_checkpoint(self.last_path, self.device,
-                                     ("model_state_dict", "optim_state_dict", "config_md5"))
-        self._refuse_other_data(checkpoint, self.last_path)
-        if checkpoint["config_md5"] != self.cfg.md5:
-            raise UserError(f"checkpoint {self.last_path} is of another configuration: delete it to start this one, or "
-                            "give this one a folder of its own")
+        checkpoint = load_checkpoint(self.last_path, self.device, ("model_state_dict", "optim_state_dict"))
         if checkpoint["best_metrics"] and not self.best_path.exists():
             raise UserError(f"checkpoint {self.best_path} is gone, which {self.last_path.name} beside it goes on from: "
                             f"put it back, or delete {self.last_path.name} too to start this run again")
@@ -86,7 +80,8 @@ class CheckpointedRunner(BasicTSRunner):
     def _refuse_other_data(self, checkpoint: dict[str, Any], path: Path) -> None:
         if checkpoint.get("data_fingerprint") != self.cfg.data_fingerprint:
             raise UserError(f"checkpoint {path} was trained on other data ({checkpoint.get('data_fingerprint')}, now "
-                            f"{self.cfg.data_fingerprint}): prepare the earlier data again, or start anew with --force")
+                            f"{self.cfg.data_fingerprint}): prepare the earlier data again, or repeat the run with "
+                            "--force")
 
 
 def _plain_state(callback: Any) -> dict[str, Any]:

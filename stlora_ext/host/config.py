@@ -18,7 +18,8 @@ from stlora_ext.host.scaler import GlobalZScoreScaler
 
 # Keys that cannot change what is learned or measured, beyond those that BasicTS names.
 _RESULT_INDEPENDENT = ("gpu_num", "seed", "ckpt_save_dir", "metrics", "eval_horizons", "data_fingerprint", "run_title",
-                       "backbone_from", "cuda_graphs", "val_data_shuffle", "test_data_shuffle", "loss", "taskflow")
+                       "run_key", "backbone_from", "backbone_weights", "cuda_graphs", "val_data_shuffle",
+                       "test_data_shuffle", "loss", "taskflow")
 # Keys that can change it though BasicTS leaves them out; here they are left out at these values only.
 _RESULT_RELEVANT = {"val_interval": 1, "tf32": False, "bf16": False}
 # Keys that move a result by rounding alone; they enter the hash at these values, whatever they are.
@@ -111,6 +112,7 @@ class ForecastingConfig(_StrictConfig):
                                                                          "during training."})
     data_fingerprint: Optional[str] = field(default=None, metadata={"help": "Fingerprint of the data set; checkpoints "
                                                                             "of other data are refused."})
+    run_key: str = field(default="", metadata={"help": "What identifies the run: its place in a results folder."})
     bf16: bool = field(default=False, metadata={"help": "Forward passes under bfloat16 autocast; weights, loss and "
                                                         "metrics stay float32."})
     cuda_graphs: bool = field(default=False, metadata={"help": "Record the passes of a training step once and replay "

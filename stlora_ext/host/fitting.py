@@ -11,13 +11,15 @@ from stlora_ext.errors import UserError
 PARTIAL = "fit.partial.npz"
 
 
-def fit_model(model: nn.Module, split: SplitTensors, seed: int, run_dir: Path) -> None:
-    """Fit ``model`` on a split; a model whose ``fit`` asks for them gets the seed and a file for partial results.
+def fit_model(model: nn.Module, split: SplitTensors, seed: int, run_dir: Path, identity: str = "") -> None:
+    """Fit ``model`` on a split.
+
+    A model whose ``fit`` asks for them gets the seed, a file for partial results, and what identifies these.
 
     Raises:
         UserError: If the model refuses, for instance damaged partial results.
     """
-    offered = {"seed": seed, "partial_path": run_dir / PARTIAL}
+    offered = {"seed": seed, "partial_path": run_dir / PARTIAL, "identity": identity}
     asked = inspect.signature(model.fit).parameters
     try:
         model.fit(split.scaled, split.mask, **{name: value for name, value in offered.items() if name in asked})

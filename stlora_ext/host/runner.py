@@ -28,6 +28,7 @@ from stlora_ext.host.forecasts import forecast_writer
 from stlora_ext.host.logs import close_run_log, open_run_log
 from stlora_ext.host.metrics import MaskedMAE, MetricSums
 from stlora_ext.host.progress import Progress
+from stlora_ext.host.progress_files import check_progress, identity_text
 from stlora_ext.host.randomness import shuffled
 from stlora_ext.host.splits import place_split
 
@@ -137,8 +138,13 @@ class HostRunner(CheckpointedRunner):
     # ---- training ------------------------------------------------------------------------------------
 
     def train(self) -> None:
-        """Train (or fit), then evaluate the best checkpoint on the test set."""
+        """Train (or fit), then evaluate the best checkpoint on the test set.
+
+        Raises:
+            UserError: If the folder holds progress of another run, or training diverges.
+        """
         try:
+            check_progress(self.run_dir, self.cfg)
             if hasattr(self.model, "fit"):
                 self._fit()
             else:
@@ -164,7 +170,7 @@ class HostRunner(CheckpointedRunner):
         self.training_unit, self.best_metrics, self.status = "epoch", {}, RunnerStatus.VALIDATING
         split = self._build_batches(BasicTSMode.TRAIN).split
         if not self.best_path.exists():
-            fit_model(self.model, split, self.cfg.seed, self.run_dir)
+            fit_model(self.model, split, self.cfg.seed, self.run_dir, identity_text(self.cfg))
             self._init_validation()
             val = self._evaluate(self.val_data_loader).average()
             self.history = [{"epoch": 1, "val": val, "seconds": time.monotonic() - started}]

@@ -12,6 +12,7 @@ from stlora_ext.data.windows import WindowBatches
 from stlora_ext.host.checkpoint import load_checkpoint, load_weights
 from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.fitting import fit_model
+from stlora_ext.host.progress_files import identity_text
 from stlora_ext.host.randomness import derive_seed
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.model import attach
@@ -34,6 +35,7 @@ class STLoRAForecastingConfig(ForecastingConfig):
                                                                         "backbone's, 1e-3 where that is frozen."})
     backbone_from: Optional[str] = field(default=None, metadata={"help": "Checkpoint of the trained backbone, for "
                                                                          "protocol adapt."})
+    backbone_weights: Optional[str] = field(default=None, metadata={"help": "Hash of that backbone's weights."})
     backbone_hash: Optional[str] = field(default=None, metadata={"help": "What identifies that backbone: the hash of "
                                                                          "its run's configuration, or of its weights."})
 
@@ -51,7 +53,8 @@ class STLoRARunnerMixin:
     without adapter share initial backbone weights, batches and the backbone's dropout.
 
     The forecasts of a frozen backbone are computed once, before the first epoch, where they fit into memory;
-    ``cached_forecasts`` says whether they were.
+    ``cached_forecasts`` says whether they are. Settings and sizes decide, never what an interrupted run has left to do,
+    so that a resumed run adds as an uninterrupted one.
     """
 
     cached_forecasts = False
@@ -71,21 +74,23 @@ class STLoRARunnerMixin:
     def _init_train(self) -> None:
         super()._init_train()
         if hasattr(self.model.backbone, "fit") and self.start_epoch == 0 and self.cfg.backbone_from is None:
-            fit_model(self.model.backbone, self.train_data_loader.split, self.cfg.seed, self.run_dir)
+            fit_model(self.model.backbone, self.train_data_loader.split, self.cfg.seed, self.run_dir,
+                      identity_text(self.cfg))
         # One pass costs less than an epoch, whose every step it saves the backbone.
-        if self.cfg.protocol == "adapt" and self.num_epochs - self.start_epoch > 1:
-            self._cache(self.train_data_loader)
+        self.cached_forecasts = (self.cfg.protocol == "adapt" and self.num_epochs > 1
+                                 and _fits(self.train_data_loader))
+        self._cache(self.train_data_loader)
 
     def _init_validation(self) -> None:
         super()._init_validation()
-        if self.cached_forecasts:
-            self._cache(self.val_data_loader)
+        self._cache(self.val_data_loader)
 
     def _cache(self, batches: WindowBatches) -> None:
-        shape = (batches.num_windows, batches.output_len, batches.split.scaled.shape[1])
-        if 4 * math.prod(shape) > CACHE_LIMIT:
+        """Compute the backbone's forecasts of all windows, in the precision in which it makes them."""
+        done = self.start_epoch == self.num_epochs or self.should_training_stop
+        if not self.cached_forecasts or done or not _fits(batches):
             return
-        self.cached_forecasts, cached = True, torch.empty(shape, device=self.device)
+        cached: Optional[torch.Tensor] = None
         in_order = WindowBatches(batches.split, batches.input_len, batches.output_len, self.cfg.val_batch_size,
                                  device=self.device)
         self.model.eval()
@@ -93,6 +98,8 @@ class STLoRARunnerMixin:
             first = 0
             for batch in tqdm(in_order, f"{self.title}: the backbone's forecasts", leave=False, disable=None):
                 forecast = self._forward(self.model, batch, 0)["prediction"]
+                if cached is None:
+                    cached = forecast.new_empty(_shape(batches))
                 cached[first:first + len(forecast)] = forecast
                 first += len(forecast)
         batches.per_window[FORECAST] = cached
@@ -121,3 +128,12 @@ class STLoRARunnerMixin:
 
 class STLoRARunner(STLoRARunnerMixin, HostRunner):
     """The repaired host runner, training a model with an adapter."""
+
+
+def _shape(batches: WindowBatches) -> tuple[int, int, int]:
+    return batches.num_windows, batches.output_len, batches.split.scaled.shape[1]
+
+
+def _fits(batches: WindowBatches) -> bool:
+    """Whether the forecasts of all windows fit into memory."""
+    return 4 * math.prod(_shape(batches)) <= CACHE_LIMIT

@@ -1,5 +1,6 @@
 """Where a result comes from: versions, kind of hardware, threads, commit. No host name, no path."""
 
+import os
 import platform
 import re
 import subprocess
@@ -9,44 +10,53 @@ from typing import Any, Optional
 
 import torch
 
+from stlora_ext.numerics import NUMERICS
+
 _PACKAGES = ("torch", "basicts", "easy-torch", "numpy", "scipy", "scikit-learn")
 
 
+COMMIT_VARIABLE = "STLORA_GIT_COMMIT"
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def provenance(device: torch.device, commit: Optional[str], deterministic: bool = False) -> dict[str, Any]:
-    """Return where a result comes from.
+def provenance(device: torch.device, deterministic: bool = False, compiled: bool = False,
+               cuda_graphs: bool = False) -> dict[str, Any]:
+    """Return what a process that works on a run is, as it begins.
 
     Args:
-        device: Where the model ran.
-        commit: The commit that the process began with.
-        deterministic: Whether only algorithms were admitted that repeat to the bit.
+        device: Where the model runs.
+        deterministic: Whether only algorithms are admitted that repeat to the bit.
+        compiled: Whether the model runs through ``torch.compile``.
+        cuda_graphs: Whether recorded training steps are replayed.
 
     Returns:
-        dict: Versions, hardware, threads, commit, and under ``varies`` what isn't the same to the bit when the run is
-        repeated on the same machine with as many threads.
+        dict: Versions, hardware, threads, commit, arithmetic, and under ``varies`` what isn't the same to the bit when
+        the run is repeated on the same machine with as many threads.
     """
     varies = ["seconds"]
     if device.type == "cuda" and not deterministic:
         varies.append("figures and weights, by rounding: the GPU's libraries choose algorithms by their time, and some "
                       "add in no fixed order (--deterministic)")
     return {"versions": _versions(), "hardware": hardware(device), "threads": torch.get_num_threads(),
-            "git_commit": commit, "deterministic": deterministic or device.type == "cpu", "varies": varies}
+            "git_commit": git_commit(), "numerics": NUMERICS, "deterministic": deterministic or device.type == "cpu",
+            "varies": varies, "compiled": compiled, "cuda_graphs": cuda_graphs}
 
 
 def git_commit(root: Path = _ROOT) -> Optional[str]:
-    """Return the commit checked out at ``root``, with "+changes" if tracked files differ; None outside git."""
+    """Return the commit checked out at ``root``, with "+changes" if tracked files differ.
+
+    Outside git: what the environment variable ``COMMIT_VARIABLE`` says, which a cluster's workers are given; else None.
+    """
     def git(*arguments: str) -> str:
         return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True,
                               timeout=20).stdout.strip()
     try:
         if Path(git("rev-parse", "--show-toplevel")).resolve() != root:
-            return None
+            return os.environ.get(COMMIT_VARIABLE)
         changed = git("status", "--porcelain", "--untracked-files=no")
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.SubprocessError):
-        return None
+        return os.environ.get(COMMIT_VARIABLE)
 
 
 def _versions() -> dict[str, str]:

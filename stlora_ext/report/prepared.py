@@ -11,7 +11,8 @@ import numpy as np
 
 from stlora_ext.data.prepared import Meta, load_meta, load_split
 from stlora_ext.errors import UserError
-from stlora_ext.reopen import refuse_other_data
+from stlora_ext.records.data import refuse_other_data
+from stlora_ext.reopen import OTHER_DATA_REMEDY
 from stlora_ext.report.distance import distance_from_average
 from stlora_ext.report.placement import grid, place_by_edges
 
@@ -103,7 +104,7 @@ def open_prepared(records: Sequence[dict[str, Any]], folder: Path) -> Prepared:
     dataset, data = records[0]["key"]["dataset"], records[0]["data"]
     try:
         meta = load_meta(folder, dataset)
-        refuse_other_data(data["fingerprint"], meta, folder, f"this part of the records of {dataset}")
+        refuse_other_data(data, meta, f"this part of the records of {dataset}", OTHER_DATA_REMEDY)
     except UserError as error:
         return Prepared(data["num_nodes"], folder, None, str(error))
     return Prepared(data["num_nodes"], folder, meta)

@@ -14,9 +14,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Optional
 
-from stlora_ext.cell import PROGRESS, drop_progress, locked
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
+from stlora_ext.host.progress_files import PROGRESS, drop_progress
+from stlora_ext.lock import locked
 from stlora_ext.records.provenance import git_commit
 from stlora_ext.records.store import write_record
 from stlora_ext.sweep.cells import Cell
@@ -81,8 +82,8 @@ class RayEngine:
                 return None
             actor = self._ray.remote(Worker).options(num_cpus=self._threads, num_gpus=self._gpus).remote()
             first = actor.start.remote(cell, self._extra, self._threads, self._files(cell),
-                                       self._dataset(cell.key.dataset), self._results, self._data)
-            return RayRun(self._ray, cell, actor, first, self.command(cell), self._results, self._commit, self._losses,
+                                       self._dataset(cell.key.dataset), self._results, self._data, self._commit)
+            return RayRun(self._ray, cell, actor, first, self.command(cell), self._results, self._losses,
                           held.pop_all())
 
     def command(self, cell: Cell) -> str:
@@ -123,10 +124,10 @@ class RayRun:
     """A cell on the cluster, seen from the driver, which holds the lock of its folder."""
 
     def __init__(self, ray: Any, cell: Cell, actor: Any, first: Any, command: str, results: Path,
-                 commit: Optional[str], losses: Counter, held: ExitStack) -> None:
+                 losses: Counter, held: ExitStack) -> None:
         self.cell, self.command, self.log = cell, command, results / cell.key.path / LOG
         self.started = time.monotonic()
-        self._ray, self._actor, self._results, self._commit, self._losses = ray, actor, results, commit, losses
+        self._ray, self._actor, self._results, self._losses = ray, actor, results, losses
         self._held = held
         self._answer, self._asked, self._runs = first, 0.0, False
         self._code: Optional[int] = None
@@ -202,9 +203,7 @@ class RayRun:
         if any(Path(name).name in PROGRESS for name in report.files):
             del self._losses[self.cell]
         if report.record is not None:
-            record = json.loads(report.record)
-            record["provenance"]["git_commit"] = self._commit  # the nodes have the files without .git
-            write_record(record, self._results)
+            write_record(json.loads(report.record), self._results)
             drop_progress(self._results / self.cell.key.path)
 
     def _end(self, code: int, reason: str) -> None:

@@ -1,6 +1,7 @@
 """What runs on a node of a cluster: one cell's process in a folder of its own, whose files go to the driver."""
 
 import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
+from stlora_ext.records.provenance import COMMIT_VARIABLE
 from stlora_ext.sweep.cells import Cell
 from stlora_ext.sweep.process import LOG, Job
 
@@ -43,7 +45,7 @@ class Worker:
     """
 
     def start(self, cell: Cell, extra: Sequence[str], threads: int, files: Mapping[str, bytes],
-              data: Mapping[str, bytes], driver_results: Path, driver_data: Path) -> Report:
+              data: Mapping[str, bytes], driver_results: Path, driver_data: Path, commit: Optional[str]) -> Report:
         """Start the process.
 
         Args:
@@ -54,7 +56,9 @@ class Worker:
             data: Files of the prepared data set.
             driver_results: The driver's results folder, for messages.
             driver_data: The driver's folder of data sets, for messages.
+            commit: The driver's commit: the nodes have the files without .git.
         """
+        os.environ.update({COMMIT_VARIABLE: commit} if commit else {})
         self._folder, self._lock = _own_folder()
         self._results, dataset = self._folder / "results", self._folder / "data" / cell.key.dataset
         for folder, given in ((self._results, files), (dataset, data)):

@@ -130,7 +130,7 @@ def test_a_failed_save_keeps_the_earlier_checkpoint(tmp_path):
 def test_a_checkpoint_of_other_data_is_refused(world, tmp_path):
     """Neither resuming nor evaluating mixes two data sets."""
     run_ours(world, tmp_path, data_fingerprint="sha256:a")
-    with pytest.raises(UserError, match=r"last\.pt was trained on other data \(sha256:a, now sha256:b\)"):
+    with pytest.raises(UserError, match=r"last\.pt was made on other data \(sha256:a, this is sha256:b\)"):
         run_ours(world, tmp_path, data_fingerprint="sha256:b")
     with pytest.raises(UserError, match=r"best\.pt was trained on other data"):
         launch_evaluation(our_config(world, tmp_path, data_fingerprint="sha256:b"), str(tmp_path / "best.pt"))

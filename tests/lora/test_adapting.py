@@ -14,11 +14,13 @@ from stlora_ext.cell import Place, run_cell, run_key
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.errors import UserError
 from stlora_ext.experiment import experiment
+from stlora_ext.host.checkpoint import weights_fingerprint
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.lora import runner as lora_runner
 from stlora_ext.lora.runner import STLoRARunner
 from stlora_ext.resolve import host_config
 from tests.commands import refusal
+from tests.otherwise import interrupt_after, prepared_otherwise
 
 FAST = {"num_epochs": 3, "model.hidden_size": 8, "model.end_size": 16, "adapter.dropout": 0.2}
 
@@ -114,12 +116,56 @@ def test_a_dry_run_names_the_backbone_of_every_seed(trained, capsys):
     assert all(run_key(exp, meta, seed).path.name in printed for seed in (0, 1))
 
 
-def test_a_backbone_trained_on_other_data_is_not_adapted(trained, tmp_path):
+@pytest.fixture
+def other_preparation(tiny_data, tmp_path):
+    """A data folder with another series of the name and shape of TINY."""
+    shutil.copytree(tiny_data / "TINY", tmp_path / "other" / "TINY")
+    return prepared_otherwise(tmp_path / "other", "TINY")
+
+
+def test_the_base_run_of_another_preparation_is_not_adapted(trained, other_preparation, tmp_path):
+    exp, _, place = trained
+    shutil.copytree(place.results, tmp_path / "r", ignore=shutil.ignore_patterns("LSTM+"))
+    with pytest.raises(UserError, match=r"record .*TINY/LSTM/.* is of other data than TINY holds now \(fingerprint"):
+        run_cell(exp, load_meta(other_preparation, "TINY"), 0,
+                 replace(place, data=other_preparation, results=tmp_path / "r"))
+
+
+@pytest.mark.parametrize("with_record", [True, False])
+def test_a_backbone_named_by_path_of_another_preparation_is_not_adapted(trained, other_preparation, tmp_path,
+                                                                       with_record):
     exp, meta, place = trained
-    shutil.copytree(place.results, tmp_path / "results", ignore=shutil.ignore_patterns("LSTM+"))
-    other = replace(meta, fingerprint="sha256:" + "0" * 64)
-    with pytest.raises(UserError, match="LSTM/.* was measured on other data"):
-        run_cell(exp, other, 0, replace(place, results=tmp_path / "results"))
+    key = run_key(exp.with_arm("base"), meta, 0)
+    path = shutil.copytree(place.results / key.path, tmp_path / "elsewhere" / key.path.name) / "model.pt"
+    if with_record:
+        shutil.copy(key.record_path(place.results), tmp_path / "elsewhere")
+    named = replace(exp, backbone_from=str(path))
+    elsewhere = Place(other_preparation, tmp_path / "results")
+    with pytest.raises(UserError, match="the backbone .* was trained on other data .*--train-backbone without --from"):
+        run_cell(named, load_meta(other_preparation, "TINY"), 0, elsewhere)
+
+
+def test_an_adaptation_does_not_go_on_upon_a_repeated_backbone(trained, tmp_path, monkeypatch):
+    """The base is repeated to other weights between the two halves of the run that adapts it."""
+    exp, meta, place = trained
+    shutil.copytree(place.results, tmp_path / "r", ignore=shutil.ignore_patterns("LSTM+"))
+    place = replace(place, results=tmp_path / "r")
+    key, base = run_key(exp, meta, 0), run_key(exp.with_arm("base"), meta, 0)
+    path = place.results / base.path / "model.pt"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(STLoRARunner, "_save_model", interrupt_after(STLoRARunner._save_model))
+        run_cell(exp, meta, 0, place)
+    content = torch.load(path, weights_only=True)
+    name, tensor = next(iter(content["model_state_dict"].items()))
+    content["model_state_dict"][name] = tensor * 1.5
+    torch.save(content, path)
+    with pytest.raises(UserError, match="last.pt was begun upon other weights of the backbone.*anew with --force"):
+        run_cell(exp, meta, 0, place)
+    record, _ = run_cell(exp, meta, 0, place, force=True)  # the remedy
+    state = content["model_state_dict"]
+    assert record["trained_backbone"]["weights"] == weights_fingerprint(state)
+    trained_now = torch.load(place.results / key.path / "model.pt", weights_only=True)["model_state_dict"]
+    assert all(torch.equal(trained_now[f"backbone.{name}"], tensor) for name, tensor in state.items())
 
 
 def test_the_backbone_is_trained_first_when_asked(tiny_data, tmp_path):

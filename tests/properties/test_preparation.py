@@ -8,7 +8,8 @@ import prepare
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stlora_ext.data.prepared import SPLITS, fingerprint, load_meta, load_split
+from stlora_ext.data.fingerprint import fingerprint
+from stlora_ext.data.prepared import SPLITS, load_meta, load_split
 from tests.properties.profile import steady
 
 SERIES = st.fixed_dictionaries({

@@ -215,8 +215,7 @@ def test_a_cell_whose_worker_is_lost_again_and_again_is_given_up(tmp_path):
                            exceptions=ray.exceptions)
     losses, given_up = Counter(), []
     for _ in range(3):
-        lost = ray_engine.RayRun(fake, cell(tmp_path, 0), None, "answer", "command", tmp_path, None, losses,
-                                 ExitStack())
+        lost = ray_engine.RayRun(fake, cell(tmp_path, 0), None, "answer", "command", tmp_path, losses, ExitStack())
         assert lost.poll() == 1
         given_up.append(not lost.lost())
     assert given_up == [False, False, True]

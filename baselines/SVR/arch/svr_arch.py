@@ -36,7 +36,7 @@ class SVR(nn.Module):
         self.register_buffer("bias", torch.zeros(config.num_nodes, config.output_len))
 
     def fit(self, data: torch.Tensor, mask: torch.Tensor, *, seed: int = 0,
-            partial_path: Optional[Path] = None) -> None:
+            partial_path: Optional[Path] = None, identity: str = "") -> None:
         """Fit all nodes, showing progress; what ``partial_path`` holds of an interrupted fit isn't done again.
 
         Args:
@@ -44,9 +44,13 @@ class SVR(nn.Module):
             mask: True where a reading is there, ``[rows, num_nodes]``.
             seed: Seed of the solver.
             partial_path: Where fitted nodes are kept until the last one is done.
+            identity: What identifies the fit; nodes that were kept under another one are refused.
+
+        Raises:
+            ValueError: If what ``partial_path`` holds is damaged or another fit's.
         """
         values, there = data.cpu().numpy(), mask.cpu().numpy()
-        done = _read_partial(partial_path, self.weight.shape)
+        done = _read_partial(partial_path, self.weight.shape, identity)
         rest = [node for node in range(self.config.num_nodes) if node not in done]
         # Processes, not threads: liblinear has one random generator per process.
         workers = Parallel(n_jobs=torch.get_num_threads(), return_as="generator_unordered")
@@ -56,7 +60,7 @@ class SVR(nn.Module):
         for count, (node, coefficients) in enumerate(progress, start=1):
             done[node] = coefficients
             if partial_path is not None and (count % SAVE_EVERY == 0 or count == len(rest)):
-                _write_partial(partial_path, done)
+                _write_partial(partial_path, done, identity)
         for node, coefficients in done.items():
             self.weight[node] = torch.from_numpy(coefficients[:, :-1])
             self.bias[node] = torch.from_numpy(coefficients[:, -1])
@@ -92,21 +96,23 @@ def _fit_node(config: SVRConfig, node: int, values: np.ndarray, there: np.ndarra
     return node, coefficients.astype(np.float32)
 
 
-def _read_partial(path: Optional[Path], shape: torch.Size) -> dict[int, np.ndarray]:
+def _read_partial(path: Optional[Path], shape: torch.Size, identity: str) -> dict[int, np.ndarray]:
     if path is None or not path.exists():
         return {}
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
             nodes, coefficients = saved["nodes"].tolist(), saved["coefficients"]
+            kept = str(saved["identity"])
     except Exception as error:  # a damaged archive raises almost anything
         raise ValueError(f"SVR: the partial result {path} is damaged ({str(error)[:200]}): delete it to fit "
                          "anew") from None
-    if coefficients.shape[1:] != (shape[1], shape[2] + 1):
-        raise ValueError(f"SVR: the partial result {path} is of another window: delete it to fit anew")
+    if kept != identity or coefficients.shape[1:] != (shape[1], shape[2] + 1):
+        raise ValueError(f"SVR: the partial result {path} is of another fit: delete it to fit anew")
     return dict(zip(nodes, coefficients, strict=True))
 
 
-def _write_partial(path: Path, done: dict[int, np.ndarray]) -> None:
+def _write_partial(path: Path, done: dict[int, np.ndarray], identity: str) -> None:
     temporary = path.with_name(f".{path.name}.tmp.npz")
-    np.savez(temporary, nodes=np.array(list(done)), coefficients=np.stack(list(done.values())))
+    np.savez(temporary, nodes=np.array(list(done)), coefficients=np.stack(list(done.values())),
+             identity=np.array(identity))
     os.replace(temporary, path)

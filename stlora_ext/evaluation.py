@@ -1,0 +1,34 @@
+"""A finished run evaluated again from its checkpoint."""
+
+import tempfile
+from pathlib import Path
+from typing import Optional
+
+from stlora_ext.data.prepared import Meta
+from stlora_ext.host.launcher import launch_evaluation
+from stlora_ext.host.runner import HostRunner
+from stlora_ext.lora.runner import STLoRARunner
+from stlora_ext.reopen import FinishedRun, read_checkpoint
+from stlora_ext.resolve import build_model, host_config
+
+
+def evaluate(run: FinishedRun, meta: Meta, data: Path, gpus: Optional[str] = None) -> HostRunner:
+    """Evaluate a run's checkpoint on the test split by the run's own runner; nothing is written.
+
+    Args:
+        run: The run; its checkpoint is there.
+        meta: Its data set.
+        data: Folder of the prepared data sets.
+        gpus: Number of the GPU; None or "": CPU.
+
+    Returns:
+        HostRunner: Its ``test_result`` holds the scores, its ``model`` the checkpoint's weights.
+
+    Raises:
+        UserError: If checkpoint or data are damaged or not the run's.
+    """
+    read_checkpoint(run, meta)
+    build_model(run.exp, meta, data)
+    with tempfile.TemporaryDirectory() as folder:
+        cfg = host_config(run.exp, meta, data, run.key.seed, gpus, Path(folder))
+        return launch_evaluation(cfg, str(run.checkpoint), HostRunner if run.exp.adapter is None else STLoRARunner)
