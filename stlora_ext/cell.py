@@ -22,7 +22,7 @@ from stlora_ext.parameters import parameter_report
 from stlora_ext.records.key import RunKey
 from stlora_ext.records.provenance import git_commit, provenance
 from stlora_ext.records.store import find_record, write_record
-from stlora_ext.resolve import build_model, host_config
+from stlora_ext.resolve import build_model, host_config, settled
 from stlora_ext.trained_backbone import backbone_key, named_backbone, weights_hash
 
 PROGRESS = ("last.pt", "best.pt", PARTIAL)  # what an interrupted run goes on from
@@ -75,9 +75,10 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
         tuple: The record, and whether it was there already.
 
     Raises:
-        UserError: If another process runs this cell, the finished run is of other data, or there is no trained
-            backbone to adapt.
+        UserError: If another process runs this cell, the finished run is of other data, the data set has other
+            lengths, or there is no trained backbone to adapt.
     """
+    exp = settled(exp, meta, place.data)
     key = run_key(exp, meta, seed)
     run_dir = place.results / key.path
     with locked(run_dir):

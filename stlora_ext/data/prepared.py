@@ -10,6 +10,7 @@
 import hashlib
 import json
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -156,6 +157,23 @@ def _check(meta: Meta) -> None:
     if math.isinf(meta.null_val):
         raise ValueError(f"null_val is {meta.null_val}")
     datetime.fromisoformat(meta.start)
+
+
+def prepare_again(meta: Meta, root: Path, name: str, input_len: int, output_len: int) -> str:
+    """Return the command that makes a set of other lengths, called ``name``, from the readings of ``root/meta.name``.
+
+    The folder tells all but the share of training windows, which the command is given, and that the hour of daylight
+    saving, which PEMS-BAY skips, is no damage.
+    """
+    train, total = meta.windows["train"], sum(meta.windows.values())
+    shares = (round(train / total, digits) for digits in range(1, 17))
+    share = next(share for share in shares if round(share * total) == train)
+    folder = (root / meta.name).resolve()
+    folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return " ".join(["python datasets/prepare.py", name, "--raw", shlex.quote(str(folder)),
+                     *[f"--train-ratio {share}"] * (share != 0.7), *["--fill-gaps"] * (meta.name == "PEMS-BAY"),
+                     f"--input-len {input_len} --output-len {output_len}",
+                     *[f"--data {shlex.quote(str(folder.parent))}"] * (folder.parent != Path("datasets"))])
 
 
 def load_array(root: Path, meta: Meta, file: str, shape: tuple[int, ...], memmap: bool = False) -> np.ndarray:
