@@ -29,6 +29,7 @@ from preparation.summary import report
 from preparation.writer import build, write
 
 from stlora_ext.cli import Parser, command
+from stlora_ext.data.catalog import USUAL_LEN
 from stlora_ext.errors import UserError
 
 DATASETS = Path(__file__).resolve().parent
@@ -46,8 +47,9 @@ def parser() -> Parser:
     add("--ids", type=Path, metavar="PATH", help="sensor ids, one a line, in the order of the columns (PEMS03)")
     add("--allow-other-shape", action="store_true", help="go on where a known set has not its official shape")
     add("--fill-gaps", action="store_true", help="insert rows that are missing in time as missing readings")
-    add("--input-len", type=positive, default=12, metavar="STEPS", help="input steps of a window (default 12)")
-    add("--output-len", type=positive, default=12, metavar="STEPS", help="forecast steps of a window (default 12)")
+    for kind, what in (("input", "input"), ("output", "forecast")):
+        add(f"--{kind}-len", type=positive, default=USUAL_LEN, metavar="STEPS",
+            help=f"{what} steps of a window (default {USUAL_LEN}); runs take them from the data set")
     add("--data", type=Path, default=DATASETS, metavar="DIR", help="where NAME/ is written (default: datasets/)")
     add("--force", action="store_true", help="replace another preparation of the same name")
     own = result.add_argument_group("your own data (fixed for known sets)")

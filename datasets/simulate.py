@@ -28,14 +28,15 @@ from simulation.raw_file import write_raw_file
 from simulation.traffic import simulate
 
 from stlora_ext.cli import Parser, command
-from stlora_ext.data.catalog import CATALOG, SIMULATED, CatalogEntry
+from stlora_ext.data.catalog import CATALOG, SIMULATED, USUAL_LEN, CatalogEntry
 from stlora_ext.errors import UserError
 
 DATASETS = Path(__file__).resolve().parent
 _MONDAY = "2024-01-01"
 _TRAIN_RATIO = 0.6
-_RANGES = {"nodes": (3, 1_000_000), "days": (1, 36_500), "seed": (0, math.inf)}
-_DEFAULTS = {"heterogeneity": 0.5, "seed": 0, "interval": 5}
+_RANGES = {"nodes": (3, 1_000_000), "days": (1, 36_500), "seed": (0, math.inf), "input_len": (1, 1_000_000),
+           "output_len": (1, 1_000_000)}
+_DEFAULTS = {"heterogeneity": 0.5, "seed": 0, "interval": 5, "input_len": USUAL_LEN, "output_len": USUAL_LEN}
 
 
 def parser() -> Parser:
@@ -48,6 +49,8 @@ def parser() -> Parser:
     add("--heterogeneity", type=float, metavar="H", help="strength of node-level differences, 0 to 1 (default 0.5)")
     add("--seed", type=int, metavar="S", help="same arguments, same bytes (default 0)")
     add("--interval", type=int, metavar="MINUTES", help="minutes per step, dividing a day (default 5)")
+    add("--input-len", type=int, metavar="STEPS", help=f"input steps of a window (default {USUAL_LEN})")
+    add("--output-len", type=int, metavar="STEPS", help=f"forecast steps of a window (default {USUAL_LEN})")
     add("--raw-file", type=Path, metavar="PATH", help="write PATH (.npz) and NAME.csv as the official files are made, "
         "and prepare nothing")
     add("--data", type=Path, metavar="DIR", help="where NAME/ is written (default: datasets/)")
@@ -64,9 +67,9 @@ def check_ranges(args: argparse.Namespace) -> None:
     for option, (least, most) in _RANGES.items():
         value = getattr(args, option)
         if value is not None and value < least:
-            raise UserError(f"--{option} {value}: expected {least} or more")
+            raise UserError(f"{_option(option)} {value}: expected {least} or more")
         if value is not None and value > most:
-            raise UserError(f"--{option} {value}: expected at most {most}")
+            raise UserError(f"{_option(option)} {value}: expected at most {most}")
     if args.heterogeneity is not None and not 0 <= args.heterogeneity <= 1:
         raise UserError(f"--heterogeneity {args.heterogeneity}: expected 0 (one law for all nodes) to 1")
     if args.interval is not None:
@@ -87,14 +90,14 @@ def complete(args: argparse.Namespace) -> argparse.Namespace:
     else:
         raise UserError(f"{args.name} is a real data set and never written by a simulation: choose another NAME, or "
                         "write a raw file in its form with --raw-file")
-    for option in ("nodes", "days", "heterogeneity", "seed", "interval"):
+    for option in ("nodes", "days", *_DEFAULTS):
         given = getattr(args, option)
         if given is None and option not in own:
             raise UserError(f"--{option} is missing: '{args.name}' is no named size ({', '.join(SIMULATED)}), give "
                             "--nodes and --days")
         if entry is not None and given is not None and given != own[option]:
-            raise UserError(f"--{option} {given} contradicts {args.name}, for which it is {own[option]}: leave it "
-                            "out, or use another NAME")
+            raise UserError(f"{_option(option)} {given} contradicts {args.name}, for which it is {own[option]}: leave "
+                            "it out, or use another NAME")
         if given is None:
             setattr(args, option, own[option])
     return args
@@ -102,7 +105,11 @@ def complete(args: argparse.Namespace) -> argparse.Namespace:
 
 def _own_values(entry: CatalogEntry) -> dict[str, float]:
     return {"nodes": entry.num_nodes, "days": entry.num_steps * entry.interval // 1440,
-            "heterogeneity": entry.heterogeneity, "seed": 0, "interval": entry.interval}
+            **_DEFAULTS, "heterogeneity": entry.heterogeneity, "interval": entry.interval}
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -111,9 +118,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     check_name(args.name)
     check_ranges(args)
     if args.raw_file is not None:
-        for option in ("nodes", "interval", "data"):
+        for option in ("nodes", "interval", "input_len", "output_len", "data"):
             if getattr(args, option) is not None:
-                raise UserError(f"--{option} does not go with --raw-file, whose form is fixed: leave it out")
+                raise UserError(f"{_option(option)} does not go with --raw-file, whose form is fixed: leave it out")
         files = write_raw_file(args.name, args.raw_file, args.days,
                                _DEFAULTS["heterogeneity"] if args.heterogeneity is None else args.heterogeneity,
                                args.seed or 0)
@@ -127,7 +134,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     series = Series(traffic.flow, times=regular_times(np.datetime64(_MONDAY), num_steps, args.interval),
                     interval=args.interval, graph=traffic.graph, null_val=0.0,
                     notes=[f"simulated: heterogeneity {args.heterogeneity:g}, seed {args.seed}"])
-    arrays, meta = build(series, args.name, "simulated traffic flow", _TRAIN_RATIO, 12, 12, [])
+    arrays, meta = build(series, args.name, "simulated traffic flow", _TRAIN_RATIO, args.input_len, args.output_len, [])
     outcome = write(root, series, arrays, meta, args.force)
     print(report(series, meta, outcome, root))
 

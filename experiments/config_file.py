@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.data import ROOT
 from stlora_ext.errors import UserError, nearest
-from stlora_ext.experiment import Experiment, experiment
+from stlora_ext.experiment import Experiment, config_text, experiment
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -60,7 +60,7 @@ def config_or_default(dataset: str, model: str) -> tuple[Path, Experiment, str]:
     if (ROOT / path).is_file():
         return path, load_experiment(ROOT / path), ""
     return (Path("CONFIG.py"), experiment(dataset, model),
-            f' where CONFIG.py holds: CFG = experiment("{dataset}", "{model}")')
+            f" where CONFIG.py holds: {config_text(dataset, model)}")
 
 
 def _nearest_config(path: Path) -> str:

@@ -47,7 +47,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     test = evaluate(run, meta, args.data, args.gpus).test_result
     seed = "" if run.key.seed is None else f" seed {run.key.seed}"
     print(f"{run.key.dataset}/{run.key.model}{seed}: evaluated on {meta.windows['test']:,} test windows")
-    print(*figure_lines(test), sep="\n")
+    print(*figure_lines(test, meta.interval), sep="\n")
     apart, place = largest_difference(test, run.record["test"])
     origin = run.record["provenance"]
     print("  the record says the same, to the bit" if place is None else

@@ -12,16 +12,19 @@ from stlora_ext.records.key import RunKey
 from stlora_ext.records.repeat import repeat_command
 from stlora_ext.records.store import PUBLISHED
 from stlora_ext.reopen import CHECKPOINT, rebuild
+from stlora_ext.settings import LENGTHS
 from stlora_ext.tables.blocks import adapted_backbone
 from stlora_ext.tables.missing import Missing
 
 
-def fill_command(cell: Missing, results: Path) -> str:
+def fill_command(cell: Missing, results: Path, one_of_several: bool = False) -> str:
     """Return the call of ``run.py`` that fills ``cell``, or why there is none.
 
     Args:
         cell: The missing runs.
         results: Folder of the table's records, as the user wrote it; of published ones the runs go to the usual place.
+        one_of_several: Whether the table is of one of several versions of the data set; then the command says the
+            lengths of its windows, so that a version of other lengths refuses it.
     """
     record = cell.like.records[0]
     key = RunKey(**record["key"])
@@ -36,7 +39,8 @@ def fill_command(cell: Missing, results: Path) -> str:
             exp = replace(exp, training=replace(exp.training, adapter_lr=None))
         elif cell.arm != "base" and key.arm == "base":
             training = config.training if source.backbone.fitted else source.training
-            exp = replace(config, training=replace(training, adapter_lr=config.training.adapter_lr),
+            lengths = {name: getattr(source.training, name) for name in LENGTHS}
+            exp = replace(config, training=replace(training, adapter_lr=config.training.adapter_lr, **lengths),
                           model_settings=source.model_settings)
         elif cell.protocol == "adapt" and not source.backbone.fitted:
             backbone = _backbone(cell, results)
@@ -44,7 +48,8 @@ def fill_command(cell: Missing, results: Path) -> str:
         return f"no command is known ({error})"
     extra = ["--seeds", *map(str, cell.seeds)] if cell.seeds else []
     extra += _results(results)
-    return repeat_command(exp, config, path, None, backbone_from=backbone, extra=extra) + written
+    return repeat_command(exp, config, path, None, backbone_from=backbone, lengths=one_of_several,
+                          extra=extra) + written
 
 
 def _without_base(cell: Missing) -> str:

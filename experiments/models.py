@@ -2,6 +2,7 @@
 
 from baselines.AGCRN import AGCRN, AGCRNConfig
 from baselines.D2STGNN import D2STGNN, D2STGNNConfig
+from baselines.D2STGNN import of_lengths as d2stgnn_of_lengths
 from baselines.GWNet import GWNet, GWNetConfig
 from baselines.HA import HA, HAConfig
 from baselines.LSTM import LSTM, LSTMConfig
@@ -30,7 +31,7 @@ register("STAE", STAE, STAEConfig, TrainingSettings(
     lr=1e-3, weight_decay=3e-4, lr_milestones=(20, 25), lr_gamma=0.1, batch_size=16), tested_with=("cuda-graphs",))
 register("D2STGNN", D2STGNN, D2STGNNConfig, TrainingSettings(
     lr=2e-3, weight_decay=1e-5, clip_grad_norm=5.0, lr_milestones=(1, 30, 38, 46, 54, 62, 70, 80), batch_size=16,
-    curriculum_warm_up=30, curriculum_every=3), tested_with=("cuda-graphs",))
+    curriculum_warm_up=30, curriculum_every=3), tested_with=("cuda-graphs",), of_lengths=d2stgnn_of_lengths)
 
 # The order of the rows of every table.
 MODEL_ORDER = models()

@@ -19,6 +19,12 @@ def add_folders(parser: argparse.ArgumentParser, results_help: str, results: Pat
     parser.add_argument("--results", type=Path, default=results, metavar="DIR", help=results_help)
 
 
+def add_horizons(parser: argparse.ArgumentParser) -> None:
+    """Add ``--horizons``."""
+    parser.add_argument("--horizons", type=positive, nargs="+", metavar="STEP",
+                        help="steps to show (default: a quarter, half and all of the forecast)")
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add ``--gpus`` and ``--threads``."""
     parser.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
 from stlora_ext.cli import Parser, command  # noqa: E402
-from stlora_ext.data.catalog import catalog_entry  # noqa: E402
+from stlora_ext.data.catalog import USUAL_LEN, catalog_entry  # noqa: E402
 from stlora_ext.errors import UserError, nearest  # noqa: E402
 from stlora_ext.tuning import apply_tuning  # noqa: E402
 
@@ -83,8 +83,7 @@ def _reports(entries: Sequence[Any], names: Sequence[str]) -> Iterator[dict[str,
             for name in names:
                 exp = load_experiment(ROOT / "experiments" / entry.name / f"{name}_LoRA.py")
                 meta = Meta(entry.name, entry.num_steps, entry.num_nodes, entry.interval, 1440 // entry.interval,
-                            entry.start, entry.null_val, exp.training.input_len, exp.training.output_len, {}, [], True,
-                            "")
+                            entry.start, entry.null_val, USUAL_LEN, USUAL_LEN, {}, [], True, "")
                 yield {"data set": entry.name, "nodes": entry.num_nodes, "model": exp.model,
                        **parameter_report(build_model(exp, meta, Path(folder)))}
 

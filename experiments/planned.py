@@ -11,6 +11,7 @@ from experiments.data import ROOT, open_dataset
 from experiments.models import MODEL_ORDER
 from stlora_ext.data.prepared import SPLITS, Meta, load_split
 from stlora_ext.errors import UserError, nearest
+from stlora_ext.experiment import config_text
 from stlora_ext.resolve import build_model, host_config
 from stlora_ext.sweep.cells import Cell
 from stlora_ext.sweep.plan import cells_of, in_order, settings_for, variants
@@ -111,7 +112,7 @@ def _chosen(option: str, words: Iterable[str], names: Sequence[str]) -> dict[str
         found = [word] if word in names else [name for name in names if word == ALL or fnmatchcase(name, word)]
         if not found:
             own = "" if option == "models" else (f"; data of your own need a config for each model, such as "
-                                                 f'experiments/{word}/LSTM.py: CFG = experiment("{word}", "LSTM")')
+                                                 f'experiments/{word}/LSTM.py: {config_text(word, "LSTM")}')
             raise UserError(f"--{option} {word}: no such name, {nearest(word, [*names, ALL])}{own}")
         for name in found:
             chosen[name] = chosen.get(name, False) or name == word

@@ -14,6 +14,7 @@ from typing import Any, Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
+from experiments.options import add_horizons  # noqa: E402
 from stlora_ext.cli import Parser, command  # noqa: E402
 from stlora_ext.errors import UserError  # noqa: E402
 
@@ -24,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--dataset", required=True, nargs="+", metavar="NAME", help="the data set; several with --gains")
     p.add_argument("--out", type=Path, required=True, metavar="PNG", help="the picture to write")
     p.add_argument("--metric", choices=("MAE", "RMSE", "MAPE"), help="what to draw (default: MAE)")
+    add_horizons(p)
     p.add_argument("--models", nargs="+", metavar="NAME", help="models to draw (default: all)")
     other = p.add_mutually_exclusive_group()
     other.add_argument("--settings", metavar="MODEL", help="draw validation error against the adapter's size instead")
@@ -36,7 +38,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     other = f"--gains {args.gains}" if args.gains else f"--settings {args.settings}" if args.settings else ""
-    for option in ["--models"] * bool(args.models) + ["--metric"] * (args.metric is not None):
+    unused = ["--models"] * bool(args.models) + ["--metric"] * (args.metric is not None)
+    for option in unused + ["--horizons"] * (args.horizons is not None):
         if other:
             raise UserError(f"{option}: only for error against horizon, not for {other}; leave it out")
     if args.gains is not None:
@@ -59,7 +62,7 @@ def _draw_horizons(args: argparse.Namespace, dataset: str) -> None:
     if not rows:
         raise UserError(f"no records of {' or '.join(args.models)} on {dataset} under {args.results}: name "
                         f"models of python experiments/table.py --dataset {dataset}, or run them first")
-    plot_horizons(dataset, rows, args.metric or "MAE", args.out)
+    plot_horizons(dataset, rows, args.metric or "MAE", args.out, args.horizons)
 
 
 def _rows(dataset: str, results: Path) -> list[Any]:

@@ -56,8 +56,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         path = key.record_path(args.results)
         verdict = confirm(path, args)
         if verdict.difference is not None:
-            raise UserError(f"{path} {verdict}: nothing was published; repeat the run with --force, or put back a whole "
-                            "copy of its files")
+            raise UserError(f"{path} {verdict}: nothing is published; repeat the run with --force, or put back its own "
+                            "files")
         print(f"[{place}/{len(keys)}] {path}: {verdict}", flush=True)
     for record in records:
         print(f"published {write_record(record, args.to).relative_to(args.to)}")

@@ -18,7 +18,7 @@ from typing import Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
-from experiments.options import add_folders  # noqa: E402
+from experiments.options import add_folders, add_horizons  # noqa: E402
 from stlora_ext.cli import Parser, command, positive  # noqa: E402
 from stlora_ext.errors import UserError, nearest  # noqa: E402
 from stlora_ext.files import atomic_path  # noqa: E402
@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
                         "the one that gains most, the one that loses most, the one nearest to the average node)")
     p.add_argument("--days", type=positive, default=7, metavar="D",
                    help="forecasts of the last D days of the test set (default: 7)")
+    add_horizons(p)
     p.add_argument("--compare", action="store_true", help="add published figures of the same data set to the tables")
     p.add_argument("--out", type=Path, default=Path("report.html"), metavar="HTML", help="default: report.html")
     p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
@@ -48,6 +49,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     set_threads(args.threads)
     from experiments.reported import material
     from experiments.table import data_groups, recorded_datasets
+    from stlora_ext.horizons import reported_steps
+    from stlora_ext.plots.series import num_steps
     from stlora_ext.report.chapter import chapter
     from stlora_ext.report.page import page
 
@@ -59,6 +62,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.nodes is not None and len(datasets) > 1:
         raise UserError(f"--nodes {' '.join(args.nodes)}: nodes belong to one data set, name it with --dataset")
     groups = only_models(data_groups(datasets, args.results), args.models)
+    for group in groups:  # before any forecast is made
+        reported_steps(num_steps(group.rows[0]), args.horizons, group.dataset)
     chapters = []
     for number, group in enumerate(groups):
         print(f"[{number + 1}/{len(groups)}] {group.dataset}: {len(group.rows)} rows, {_records(group)} records",

@@ -26,7 +26,7 @@ def material(group: DataGroup, args: argparse.Namespace) -> Material:
 
     Args:
         group: The rows of one data set and one fingerprint.
-        args: ``results``, ``data``, ``nodes``, ``days`` and ``compare`` of the command line.
+        args: ``results``, ``data``, ``nodes``, ``days``, ``horizons`` and ``compare`` of the command line.
 
     Raises:
         UserError: If a node is unknown, or the prepared data set is damaged.
@@ -38,10 +38,12 @@ def material(group: DataGroup, args: argparse.Namespace) -> Material:
     forecasts = None
     if prepared.meta is not None:
         nodes = telling_nodes(errors, prepared) if chosen is None else chosen
-        forecasts = Forecasts(last_days(args.data, prepared.meta, args.days), tuple(nodes), tuple(nodes.values()))
+        forecasts = Forecasts(last_days(args.data, prepared.meta, args.days), tuple(nodes), tuple(nodes.values()),
+                              horizons=args.horizons)
         for row, label in zip(group.rows, row_labels(group.rows), strict=True):
             _add(forecasts, row, label, args)
-    return Material(group.rows, group_table(group, args.results, args.compare), errors, without, prepared, forecasts)
+    return Material(group.rows, group_table(group, args.results, args.compare, args.horizons), errors, without,
+                    prepared, forecasts, args.horizons)
 
 
 def _add(forecasts: Forecasts, row: Row, label: str, args: argparse.Namespace) -> None:

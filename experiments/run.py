@@ -61,6 +61,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from stlora_ext.cell import Place, run_cell
     from stlora_ext.errors import UserError
     from stlora_ext.host.launcher import use_device
+    from stlora_ext.resolve import settled
     from stlora_ext.settings import parse_assignments
 
     exp = load_experiment(args.config)
@@ -83,6 +84,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         raise UserError("--cuda-graphs: the CPU has no such thing; name a GPU, --gpus 0, or leave it out")
     use_device(args.gpus)
     meta = open_dataset(exp.dataset, args.data)
+    exp = settled(exp, meta, args.data)
     place = Place(args.data, args.results, args.gpus, args.save_results, args.compile, args.train_backbone,
                   args.deterministic, args.cuda_graphs)
     if args.dry_run:
@@ -126,7 +128,7 @@ def report(record, there: bool, results: Path) -> None:
     seed = "" if key.seed is None else f" seed {key.seed}"
     print(f"{key.dataset}/{key.model}{seed}: " + ("already finished, not repeated (--force repeats it)" if there else
                                                   "finished"))
-    print(*figure_lines(record["test"]), sep="\n")
+    print(*figure_lines(record["test"], record["data"]["interval"]), sep="\n")
     if there:
         print(*(f"  note: {remark}\n" for remark in remarks(record, results)), sep="", end="")
     if "adapter_bytes" in record:

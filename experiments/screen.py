@@ -46,8 +46,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from experiments.data import open_dataset
     from experiments.screening import SETTINGS
     from stlora_ext.cell import Place, run_cell
+    from stlora_ext.digits import number
     from stlora_ext.host.launcher import use_device
-    from stlora_ext.tables.settings import by_setting, render_settings
+    from stlora_ext.tables.settings import best_validation, by_setting, render_settings
 
     for name in args.only or ():
         if name not in SETTINGS:
@@ -63,9 +64,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         chosen = exp.override({f"adapter.{key}": value for key, value in settings.items()}).with_arm(arm)
         for seed in (seed for seeds in args.seeds for seed in seeds):
             records.append(run_cell(chosen, meta, seed, place)[0])
-            print(f"{name}, seed {seed}: validation MAE "
-                  f"{min(entry['val']['MAE'] for entry in records[-1]['training']['history'] if 'val' in entry):.3f}",
-                  flush=True)
+            print(f"{name}, seed {seed}: validation MAE {number(best_validation(records[-1]), 3)}", flush=True)
     print(render_settings(by_setting(records)))
 
 

@@ -2,6 +2,7 @@
 
     python experiments/table.py                                         every data set that has records
     python experiments/table.py --dataset PEMS08-TAIL --results results/published
+    python experiments/table.py --dataset TINY --horizons 1 3 12        other steps than 3, 6 and 12
     python experiments/table.py --dataset PEMS04 --compare              beside published figures of the same data set
     python experiments/table.py --dataset PEMS08-TAIL --format latex > table.tex
     python experiments/table.py --dataset TINY --settings LSTM+         one model's adapter settings side by side
@@ -20,6 +21,7 @@ from typing import Any, Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
+from experiments.options import add_horizons  # noqa: E402
 from stlora_ext.cli import Parser, command  # noqa: E402
 from stlora_ext.errors import UserError, nearest  # noqa: E402
 from stlora_ext.files import atomic_path  # noqa: E402
@@ -46,12 +48,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--gains", action="store_true", help="of --dataset, a line per backbone: what it gains")
     p.add_argument("--settings", metavar="MODEL", help="of --dataset, this model's adapters side by side")
     p.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown; csv: in full precision")
+    add_horizons(p)
     p.add_argument("--compare", action="store_true", help="add published figures of the same data set")
     p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="folder of the records")
     return p
 
 
-def tables(datasets: Sequence[str], results: Path, compare: bool = False, shown: Optional[Path] = None) -> list[Table]:
+def tables(datasets: Sequence[str], results: Path, compare: bool = False, shown: Optional[Path] = None,
+           horizons: Optional[Sequence[int]] = None) -> list[Table]:
     """Return the tables of ``datasets`` from the records under ``results``, one per version of the data.
 
     Args:
@@ -59,11 +63,12 @@ def tables(datasets: Sequence[str], results: Path, compare: bool = False, shown:
         results: Folder of the records.
         compare: Add published figures of the same data set.
         shown: That folder as the user wrote it, for the commands that fill missing cells.
+        horizons: Steps whose figures are shown; None: the usual ones.
 
     Raises:
-        UserError: If there are no records.
+        UserError: If there are no records, or a forecast has no such step.
     """
-    return [group_table(group, shown or results, compare) for group in data_groups(datasets, results)]
+    return [group_table(group, shown or results, compare, horizons) for group in data_groups(datasets, results)]
 
 
 @dataclass(frozen=True)
@@ -99,17 +104,23 @@ def data_groups(datasets: Sequence[str], results: Path) -> list[DataGroup]:
     return found
 
 
-def group_table(group: DataGroup, shown: Path, compare: bool = False) -> Table:
+def group_table(group: DataGroup, shown: Path, compare: bool = False,
+                horizons: Optional[Sequence[int]] = None) -> Table:
     """Return the table of a group.
 
     Args:
         group: The group.
         shown: Folder of the records as the user wrote it, for the commands that fill missing cells.
         compare: Add published figures of the same data set.
+        horizons: Steps whose figures are shown; None: the usual ones.
+
+    Raises:
+        UserError: If the forecasts have no such step.
     """
     from experiments.missing import fill_command
-    return layout(group.dataset, group.rows, heading=group.heading, fill=lambda cell: fill_command(cell, shown),
-                  printed=read_printed(PRINTED, group.dataset) if compare else None)
+    return layout(group.dataset, group.rows, heading=group.heading,
+                  fill=lambda cell: fill_command(cell, shown, one_of_several=bool(group.heading)),
+                  printed=read_printed(PRINTED, group.dataset) if compare else None, horizons=horizons)
 
 
 def dataset_records(dataset: str, results: Path) -> list[dict[str, Any]]:
@@ -212,7 +223,7 @@ def printed(args: argparse.Namespace, root: Path) -> str:
         return "\n".join(f"{group.heading}\n\n" * bool(group.heading) + render_gains(group.dataset, group.rows)
                          for group in data_groups([args.dataset], results))
     datasets = recorded_datasets(results) if args.dataset is None else [args.dataset]
-    found = tables(datasets, results, args.compare, args.results)
+    found = tables(datasets, results, args.compare, args.results, args.horizons)
     if args.format == "csv":
         for title, fill in (missing for table in found for missing in table.missing):
             print(f"missing: {title}: {fill}", file=sys.stderr)
@@ -220,7 +231,8 @@ def printed(args: argparse.Namespace, root: Path) -> str:
 
 
 def _refuse_unused(args: argparse.Namespace, settings: bool = False) -> None:
-    unused = ["--compare"] * args.compare + [f"--format {args.format}"] * (args.format != "markdown")
+    unused = ["--compare"] * args.compare + ["--horizons"] * (args.horizons is not None)
+    unused += [f"--format {args.format}"] * (args.format != "markdown")
     unused += [f"--settings {args.settings}"] * (settings and args.settings is not None)
     unused += ["--gains"] * (args.gains and (settings or args.settings is not None))
     if unused:

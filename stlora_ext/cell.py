@@ -26,7 +26,7 @@ from stlora_ext.records.key import RunKey
 from stlora_ext.records.provenance import provenance
 from stlora_ext.records.store import find_record, write_record
 from stlora_ext.replacement import REPEAT, complete_replacement, replace_run
-from stlora_ext.resolve import build_model, host_config
+from stlora_ext.resolve import build_model, host_config, settled
 from stlora_ext.trained_backbone import named_backbone, read_backbone
 
 
@@ -80,9 +80,10 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
 
     Raises:
         UserError: If another process runs this cell, the data aren't those that were prepared or those of the finished
-            run, or there is no trained backbone to adapt.
+            run, the data set has other lengths, or there is no trained backbone to adapt.
     """
     refuse_changed_data(place.data, meta)
+    exp = settled(exp, meta, place.data)
     key = run_key(exp, meta, seed)
     run_dir = place.results / key.path
     with locked(run_dir):

@@ -8,7 +8,7 @@ from stlora_ext.errors import UserError, nearest
 from stlora_ext.lora.predictor import STLoRAConfig
 from stlora_ext.records.store import refuse_bad_name
 from stlora_ext.registry import Backbone, get_backbone
-from stlora_ext.settings import TrainingSettings, checked, field_names
+from stlora_ext.settings import LENGTHS, TrainingSettings, checked, field_names
 
 DEFAULT_SEEDS = (0, 1, 2, 3, 4)
 LARGEST_SEED = 2 ** 32 - 1  # that numpy takes
@@ -122,6 +122,14 @@ class Experiment:
             raise UserError(f"--from {backbone_from}: only --protocol adapt starts from a trained backbone")
         return replace(self, protocol=protocol, backbone_from=backbone_from)
 
+    def with_lengths(self, input_len: int, output_len: int) -> "Experiment":
+        """Return the experiment with the lengths of a window, and what follows from them, filled in."""
+        follow = {} if self.backbone.of_lengths is None else self.backbone.of_lengths(input_len, output_len)
+        lengths = {"input_len": input_len, "output_len": output_len}
+        return replace(
+            self, training=replace(self.training, **lengths), model_settings={**follow, **self.model_settings},
+            adapter=None if self.adapter is None else replace(self.adapter, **lengths))
+
     def _model_fields(self) -> list[str]:
         return [name for name in field_names(self.backbone.config) if name not in DERIVED]
 
@@ -140,7 +148,7 @@ def checked_seeds(seeds: Any) -> tuple[int, ...]:
 
 def _without_training(training: TrainingSettings) -> TrainingSettings:
     # What a fitted model ignores must not set its runs apart.
-    kept = ("input_len", "output_len", "eval_batch_size", "bf16")
+    kept = (*LENGTHS, "eval_batch_size", "bf16")
     return TrainingSettings(**{name: getattr(training, name) for name in kept})
 
 
@@ -167,8 +175,13 @@ def experiment(dataset: str, model: str, *, model_settings: Optional[Mapping[str
                           **{f"adapter.{key}": value for key, value in (adapter or {}).items()}})
 
 
+def config_text(dataset: str, model: str) -> str:
+    """Return what a config file holds that sets nothing, on one line."""
+    return f'from experiments.defaults import experiment; CFG = experiment("{dataset}", "{model}")'
+
+
 def configuration(exp: Experiment) -> dict[str, Any]:
-    """Return what a record keeps of the experiment: every setting, as plain values."""
+    """Return what a record keeps of the experiment, which has its lengths: every setting, as plain values."""
     config = exp.backbone.config
     defaults = {name: getattr(config, name, None) for name in field_names(config) if name not in DERIVED}
     settings = {"training": asdict(exp.training), "model": {**defaults, **exp.model_settings}}

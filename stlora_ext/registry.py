@@ -1,8 +1,10 @@
 """The registry of backbones: a name, its architecture, its config and its published training settings."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any, Optional
 
 from basicts.configs import BasicTSModelConfig
 from torch import nn
@@ -23,6 +25,8 @@ class Backbone:
         fitted: Fitted once by ``fit(data, mask)`` instead of trained by gradient.
         deterministic: No seed changes the result; one record serves every seed.
         tested_with: Which of ``compile``, ``bf16`` and ``cuda-graphs`` its tests cover; the others are refused.
+        of_lengths: Returns the settings of its config that follow from ``input_len`` and ``output_len`` unless they
+            are given; None: none do.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Backbone:
     fitted: bool = False
     deterministic: bool = False
     tested_with: tuple[str, ...] = ()
+    of_lengths: Optional[Callable[[int, int], dict[str, Any]]] = None
 
 
 _BACKBONES: dict[str, Backbone] = {}
@@ -39,13 +44,14 @@ _BACKBONES: dict[str, Backbone] = {}
 
 def register(name: str, arch: type[nn.Module], config: type[BasicTSModelConfig],
              training: TrainingSettings = TrainingSettings(), *,  # noqa: B008 (frozen)
-             fitted: bool = False, deterministic: bool = False, tested_with: tuple[str, ...] = ()) -> Backbone:
+             fitted: bool = False, deterministic: bool = False, tested_with: tuple[str, ...] = (),
+             of_lengths: Optional[Callable[[int, int], dict[str, Any]]] = None) -> Backbone:
     """Register a backbone under ``name``; a name taken by another architecture is replaced with a warning."""
     known = _BACKBONES.get(name)
     if known is not None and known.arch is not arch:
         warnings.warn(f"backbone '{name}': {known.arch.__module__}.{known.arch.__name__} is replaced by "
                       f"{arch.__module__}.{arch.__name__}", stacklevel=2)
-    _BACKBONES[name] = Backbone(name, arch, config, training, fitted, deterministic, tested_with)
+    _BACKBONES[name] = Backbone(name, arch, config, training, fitted, deterministic, tested_with, of_lengths)
     return _BACKBONES[name]
 
 

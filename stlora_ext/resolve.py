@@ -11,25 +11,45 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import MultiStepLR
 
 from stlora_ext.data.plain_arrays import load_npz
-from stlora_ext.data.prepared import Meta
+from stlora_ext.data.prepared import Meta, prepare_again
 from stlora_ext.errors import UserError
-from stlora_ext.experiment import Experiment
+from stlora_ext.experiment import Experiment, config_text
+from stlora_ext.horizons import reported_steps
 from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.lora.model import attach, widened
 from stlora_ext.lora.predictor import Predictor, STLoRAConfig
 from stlora_ext.lora.runner import STLoRAForecastingConfig
 from stlora_ext.registry import backbones, get_backbone
-from stlora_ext.settings import field_names
+from stlora_ext.settings import LENGTHS, field_names
 from stlora_ext.trained_backbone import backbone_identity, named_backbone, read_backbone
 
 
+def settled(exp: Experiment, meta: Meta, data_dir: Path) -> Experiment:
+    """Return the experiment with the lengths of the data set's windows, and what follows from them, filled in.
+
+    Raises:
+        UserError: If it says other lengths.
+    """
+    asked = {name: getattr(exp.training, name) for name in LENGTHS}
+    others = {name: length for name, length in asked.items() if length not in (None, getattr(meta, name))}
+    if others:
+        input_len, output_len = (asked[name] or getattr(meta, name) for name in LENGTHS)
+        name = f"{meta.name}-{input_len}-{output_len}"
+        raise UserError(f"{', '.join(f'{key}={length}' for key, length in others.items())}: {meta.name} was prepared "
+                        f"for {meta.input_len} input and {meta.output_len} forecast steps, which its runs take; leave "
+                        f"the lengths out, or make a set with these by "
+                        f"{prepare_again(meta, data_dir, name, input_len, output_len)} and run a config that holds: "
+                        f"{config_text(name, exp.model)}")
+    return exp.with_lengths(meta.input_len, meta.output_len)
+
+
 def model_config(exp: Experiment, meta: Meta, data_dir: Path) -> Any:
-    """Build the config of the backbone's architecture from the experiment and the data set."""
+    """Build the config of the backbone's architecture from the settled experiment and the data set."""
     graph = data_dir / meta.name / "graph.npz"
     derived = {"num_nodes": meta.num_nodes, "num_features": meta.num_nodes,
                "steps_per_day": meta.steps_per_day, "num_time_in_day": meta.steps_per_day,
-               "input_len": exp.training.input_len, "output_len": exp.training.output_len,
+               "input_len": meta.input_len, "output_len": meta.output_len,
                "graph_path": str(graph) if meta.has_graph else None}
     names = field_names(exp.backbone.config)
     return exp.backbone.config(**{name: value for name, value in derived.items() if name in names},
@@ -37,8 +57,8 @@ def model_config(exp: Experiment, meta: Meta, data_dir: Path) -> Any:
 
 
 def adapter_config(exp: Experiment, meta: Meta) -> STLoRAConfig:
-    """Return the settings of the adapter in the experiment's arm."""
-    config = replace(exp.adapter, input_len=exp.training.input_len, output_len=exp.training.output_len)
+    """Return the settings of the adapter in the settled experiment's arm."""
+    config = exp.adapter
     if exp.arm == "control":
         return replace(config, sharing="none")
     if exp.arm == "wide":
@@ -51,8 +71,10 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
     """Build the model with fresh weights, on the CPU.
 
     Raises:
-        UserError: If the architecture refuses its settings or the data set, for instance for want of a graph.
+        UserError: If the architecture refuses its settings or the data set, for instance for want of a graph, or the
+            data set has other lengths.
     """
+    exp = settled(exp, meta, data_dir)
     _check_graph(exp, meta, data_dir / meta.name / "graph.npz")
     negative = next((name for name, value in exp.model_settings.items() if type(value) is int and value < 0), None)
     if negative is not None:
@@ -91,8 +113,9 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]
     """Build the host's configuration of one run.
 
     Raises:
-        UserError: If the data set was prepared for other window lengths, or the model isn't tested as asked.
+        UserError: If the data set has other lengths, or the model isn't tested as asked.
     """
+    exp = settled(exp, meta, data_dir)
     training = exp.training
     if cuda_graphs and compiled:
         raise UserError("--cuda-graphs: not with --compile; leave one of them out")
@@ -104,10 +127,6 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]
             tested = [name for name in backbones() if option in get_backbone(name).tested_with]
             raise UserError(f"--{option}: not tested with {exp.backbone.name}, only with {', '.join(tested)}; "
                             "leave it out")
-    if (training.input_len, training.output_len) != (meta.input_len, meta.output_len):
-        raise UserError(f"input_len={training.input_len}, output_len={training.output_len}: {meta.name} was "
-                        f"prepared for {meta.input_len} and {meta.output_len}; prepare it again under another name "
-                        f"with --input-len {training.input_len} --output-len {training.output_len}")
     callbacks = [EarlyStopping(training.patience)]
     if training.clip_grad_norm is not None:
         callbacks.append(GradientClipping(training.clip_grad_norm))
@@ -124,13 +143,14 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]
                         adapter_lr=training.adapter_lr, **_backbone(exp, meta, data_dir, seed))
     return config_class(
         model=exp.backbone.arch, model_config=model_config(exp, meta, data_dir), dataset_name=meta.name,
-        dataset_params={"dataset_name": meta.name, "input_len": training.input_len, "output_len": training.output_len,
+        dataset_params={"dataset_name": meta.name, "input_len": meta.input_len, "output_len": meta.output_len,
                         "use_timestamps": True, "memmap": True, "data_file_path": str(data_dir / meta.name)},
         null_val=meta.null_val, callbacks=callbacks, num_epochs=training.num_epochs, val_interval=training.val_interval,
         optimizer=Adam, optimizer_params={"lr": training.lr, "weight_decay": training.weight_decay},
         train_batch_size=training.batch_size, val_batch_size=training.eval_batch_size,
-        test_batch_size=training.eval_batch_size, eval_horizons=[3, 6, 12], seed=0 if seed is None else seed,
-        gpus=gpus or None, save_results=save_results, ckpt_save_dir=str(run_dir) if run_dir else ".",
+        test_batch_size=training.eval_batch_size, eval_horizons=list(reported_steps(meta.output_len)),
+        seed=0 if seed is None else seed, gpus=gpus or None, save_results=save_results,
+        ckpt_save_dir=str(run_dir) if run_dir else ".",
         data_fingerprint=meta.fingerprint, run_title=_title(exp, seed), bf16=training.bf16, compile_model=compiled,
         cuda_graphs=cuda_graphs,
         deterministic=deterministic, cudnn_benchmark=not deterministic, cudnn_determinstic=deterministic,

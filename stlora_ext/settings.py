@@ -9,6 +9,7 @@ from typing import Any, Optional, get_args, get_origin, get_type_hints
 from stlora_ext.errors import UserError, nearest
 
 _LARGEST = 10**9
+LENGTHS = ("input_len", "output_len")
 CURRICULUM_EPOCHS = 100  # a shorter run would end before its loss covers the horizon
 
 
@@ -31,8 +32,8 @@ class TrainingSettings:
         curriculum_every: Epochs until the curriculum's loss covers one more step.
         patience: Validations without improvement before training stops.
         val_interval: Epochs between validations; the last epoch is always validated.
-        input_len: Input steps of a window.
-        output_len: Forecast steps of a window.
+        input_len: Input steps of a window; None: those of the data set, which has no others.
+        output_len: Forecast steps of a window, likewise.
         bf16: Forward passes under bfloat16 autocast.
     """
 
@@ -49,8 +50,8 @@ class TrainingSettings:
     curriculum_every: int = 1
     patience: int = 20
     val_interval: int = 1
-    input_len: int = 12
-    output_len: int = 12
+    input_len: Optional[int] = None
+    output_len: Optional[int] = None
     bf16: bool = False
 
     @property
@@ -60,10 +61,12 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         for name in ("num_epochs", "batch_size", "eval_batch_size", "patience", "val_interval", "curriculum_every",
-                     "input_len", "output_len"):
-            if not 1 <= getattr(self, name) <= _LARGEST:
-                raise UserError(f"{name}={getattr(self, name)}: expected a whole number of at least 1 and at most "
-                                f"{_LARGEST}")
+                     *LENGTHS):
+            value = getattr(self, name)
+            if value is None and name in LENGTHS:
+                continue
+            if not 1 <= value <= _LARGEST:
+                raise UserError(f"{name}={value}: expected a whole number of at least 1 and at most {_LARGEST}")
         if not (0 < self.lr < math.inf and 0 <= self.weight_decay < math.inf):
             raise UserError(f"lr={self.lr}, weight_decay={self.weight_decay}: expected lr > 0 and weight_decay >= 0")
         if not 0 < self.lr_gamma <= 1:

@@ -37,7 +37,7 @@ def test_the_record_of_a_finished_run_is_confirmed(model, protocol, arm, capsys)
     before = {path: path.stat().st_mtime_ns for path in results().rglob("*")}
     verify.main([str(record), "--data", str(data())])
     out = capsys.readouterr().out
-    assert out.startswith(f"{record}: confirmed (computed again: scores, data, configuration, parameters, weights; as its ")
+    assert out.startswith(f"{record}: confirmed (computed again: scores, data, configuration, parameters, weights; as ")
     assert out.endswith("key, status, fitted_backbone, trained_backbone, training, provenance"
                         + ", adapter_bytes" * model.endswith("+") + "; stated: nothing)\n")
     assert {path: path.stat().st_mtime_ns for path in results().rglob("*")} == before

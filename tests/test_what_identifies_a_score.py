@@ -1,4 +1,4 @@
-"""What identifies a score: the data that were read, the backbone, the arithmetic, and the processes that worked on it."""
+"""What identifies a score: the data that were read, the backbone, the arithmetic, the processes that worked on it."""
 
 import json
 import os

@@ -5,6 +5,8 @@ from typing import Literal, Optional
 
 from stlora_ext.errors import UserError, nearest
 
+USUAL_LEN = 12  # input steps, and forecast steps, of the benchmark's windows
+
 
 @dataclass(frozen=True)
 class CatalogEntry:

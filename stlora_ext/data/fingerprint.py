@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from stlora_ext.data.plain_arrays import load_npz
-from stlora_ext.data.prepared import SPLITS, Meta, load_split, prepare_again
+from stlora_ext.data.prepared import SPLITS, Meta, load_split, made_again
 from stlora_ext.errors import UserError
 
 GRAPH = "graph.npz"
@@ -36,7 +36,7 @@ def read_fingerprint(root: Path, meta: Meta) -> str:
         state = tuple((str(folder / name), stat.st_size, stat.st_mtime_ns, stat.st_ino)
                       for name in names for stat in [(folder / name).stat()])
     except FileNotFoundError as error:
-        raise UserError(f"{error.filename} is gone: {prepare_again(root, meta.name)}") from None
+        raise UserError(f"{error.filename} is gone: {made_again(root, meta.name)}") from None
     if state not in _computed:
         arrays = {}
         for split in SPLITS:
@@ -46,7 +46,7 @@ def read_fingerprint(root: Path, meta: Meta) -> str:
                 arrays |= {f"graph/{name}": array for name, array in load_npz(folder / GRAPH).items()}
             except (OSError, ValueError) as error:
                 raise UserError(f"the graph {folder / GRAPH} cannot be read ({error}): "
-                                f"{prepare_again(root, meta.name)}") from None
+                                f"{made_again(root, meta.name)}") from None
         _computed[state] = fingerprint(arrays)
     return _computed[state]
 
@@ -60,4 +60,4 @@ def refuse_changed_data(root: Path, meta: Meta) -> None:
     found = read_fingerprint(root, meta)
     if found != meta.fingerprint:
         raise UserError(f"the arrays in {root / meta.name} are not those that were prepared (they are {found[:19]}, "
-                        f"meta.json says {meta.fingerprint[:19]}): {prepare_again(root, meta.name)}")
+                        f"meta.json says {meta.fingerprint[:19]}): {made_again(root, meta.name)}")

@@ -9,6 +9,7 @@
 
 import json
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -104,7 +105,7 @@ def load_meta(root: Path, name: str) -> Meta:
     except FileNotFoundError:
         raise UserError(f"data set '{name}' is not in {root}: {how_to_get(name)}") from None
     except (ValueError, RecursionError):
-        raise UserError(f"{path} is damaged (no valid JSON): {prepare_again(root, name)}") from None
+        raise UserError(f"{path} is damaged (no valid JSON): {made_again(root, name)}") from None
     try:
         ours, null_val = content["stlora"], content["regular_settings"]["null_val"]
         meta = Meta(
@@ -119,7 +120,7 @@ def load_meta(root: Path, name: str) -> Meta:
                             f"prepare the raw file again as '{name}'")
         return meta
     except (ValueError, OverflowError) as error:
-        raise UserError(f"{path} is damaged ({error}): {prepare_again(root, name)}") from None
+        raise UserError(f"{path} is damaged ({error}): {made_again(root, name)}") from None
     except (KeyError, TypeError) as error:
         raise UserError(f"{path} was not written by datasets/prepare.py (no {error}): give the folder to prepare.py "
                         f"as --raw under another name, or {how_to_get(name)}") from None
@@ -147,6 +148,23 @@ def _check(meta: Meta) -> None:
     datetime.fromisoformat(meta.start)
 
 
+def prepare_again(meta: Meta, root: Path, name: str, input_len: int, output_len: int) -> str:
+    """Return the command that makes a set of other lengths, called ``name``, from the readings of ``root/meta.name``.
+
+    The folder tells all but the share of training windows, which the command is given, and that the hour of daylight
+    saving, which PEMS-BAY skips, is no damage.
+    """
+    train, total = meta.windows["train"], sum(meta.windows.values())
+    shares = (round(train / total, digits) for digits in range(1, 17))
+    share = next(share for share in shares if round(share * total) == train)
+    folder = (root / meta.name).resolve()
+    folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return " ".join(["python datasets/prepare.py", name, "--raw", shlex.quote(str(folder)),
+                     *[f"--train-ratio {share}"] * (share != 0.7), *["--fill-gaps"] * (meta.name == "PEMS-BAY"),
+                     f"--input-len {input_len} --output-len {output_len}",
+                     *[f"--data {shlex.quote(str(folder.parent))}"] * (folder.parent != Path("datasets"))])
+
+
 def load_array(root: Path, meta: Meta, file: str, shape: tuple[int, ...], memmap: bool = False) -> np.ndarray:
     """Read one ``.npy`` of a prepared data set and check that it has the promised shape.
 
@@ -159,10 +177,10 @@ def load_array(root: Path, meta: Meta, file: str, shape: tuple[int, ...], memmap
     except PermissionError:
         raise
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): {prepare_again(root, meta.name)}") from None
+        raise UserError(f"{path} cannot be read ({error}): {made_again(root, meta.name)}") from None
     if array.shape != shape or array.dtype != np.float32:
         raise UserError(f"{path} holds {array.dtype} {array.shape}, meta.json promises float32 {shape}: "
-                        f"{prepare_again(root, meta.name)}")
+                        f"{made_again(root, meta.name)}")
     return array
 
 
@@ -173,6 +191,6 @@ def load_split(root: Path, meta: Meta, split: str, memmap: bool = False) -> tupl
             load_array(root, meta, f"{split}_timestamps.npy", (rows, 2), memmap))
 
 
-def prepare_again(root: Path, name: str) -> str:
+def made_again(root: Path, name: str) -> str:
     """Return the sentence that tells how to replace a damaged preparation."""
     return f"delete {root / name}, then {how_to_get(name)}"

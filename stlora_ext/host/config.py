@@ -56,8 +56,9 @@ class _StrictConfig(BasicTSForecastingConfig):
                             "side (experiments/sweep.py --gpus)")
         super().__init__(**kwargs)
         horizons, output_len = self.eval_horizons or [], self.dataset_params.get("output_len")
-        if output_len and max(horizons, default=0) > output_len:
-            raise UserError(f"eval_horizons={list(horizons)}: the forecast has {output_len} steps")
+        if output_len and any(type(step) is not int or not 1 <= step <= output_len for step in horizons):
+            raise UserError(f"eval_horizons={list(horizons)}: the forecast has {output_len} steps; name steps from 1 "
+                            f"to {output_len}")
 
     def save(self) -> None:
         """Write ``cfg.json`` into the run's folder."""

@@ -8,6 +8,8 @@ from typing import Optional
 import setproctitle
 from tqdm import tqdm
 
+from stlora_ext.digits import number
+
 
 def duration(seconds: float) -> str:
     """Return "1:02:03" or "02:03"."""
@@ -40,14 +42,14 @@ class Progress:
     def loss(self, value: float) -> None:
         """Show in the bar the running training loss, the best validation error and the time left for the run."""
         if not self.bar.disable:
-            self.bar.set_postfix_str(f"loss {value:.3f}{self.outlook}", refresh=False)
+            self.bar.set_postfix_str(f"loss {number(value, 3)}{self.outlook}", refresh=False)
 
     def epoch_done(self, epoch: int, loss: float, val_mae: Optional[float], best: Optional[float],
                    seconds: float) -> None:
         """Print the line of a finished epoch."""
         done = epoch - self.first_epoch + 1
         left = (time.monotonic() - self.started) / done * (self.num_epochs - epoch)
-        self.outlook = ("" if best is None else f", best val MAE {best:.3f}") + f", run left {duration(left)}"
-        validation = "" if val_mae is None else f"  val MAE {val_mae:.3f} (best {best:.3f})"
-        tqdm.write(f"{self.title} epoch {epoch}/{self.num_epochs}  loss {loss:.3f}{validation}  {seconds:.1f} s, "
-                   f"left {duration(left)}", file=sys.stderr)
+        self.outlook = ("" if best is None else f", best val MAE {number(best, 3)}") + f", run left {duration(left)}"
+        validation = "" if val_mae is None else f"  val MAE {number(val_mae, 3)} (best {number(best, 3)})"
+        tqdm.write(f"{self.title} epoch {epoch}/{self.num_epochs}  loss {number(loss, 3)}{validation}  "
+                   f"{seconds:.1f} s, left {duration(left)}", file=sys.stderr)

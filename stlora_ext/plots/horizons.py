@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Optional
 
 from matplotlib.figure import Figure
 
 from stlora_ext.files import atomic_path
+from stlora_ext.horizons import reported_steps
 from stlora_ext.plots.labels import row_labels
-from stlora_ext.plots.series import UNITS, colours, error_band, minutes, seeds_of, style
+from stlora_ext.plots.series import UNITS, colours, error_band, num_steps, seeds_of, style, titles
 from stlora_ext.tables.rows import Row
 
 _IN_THE_AXES = 6  # lines whose legend finds a place there
@@ -15,7 +17,8 @@ STYLES = {"base": "--", "plus": "-", "control": ":", "wide": (0, (1, 3)), "plus,
           "control, adapt": (0, (4, 1, 1, 1, 1, 1)), "wide, adapt": (0, (4, 1, 1, 3, 1, 3))}
 
 
-def plot_horizons(dataset: str, rows: Sequence[Row], metric: str, path: Path) -> None:
+def plot_horizons(dataset: str, rows: Sequence[Row], metric: str, path: Path,
+                  horizons: Optional[Sequence[int]] = None) -> None:
     """Draw the mean error of each row over the forecast steps, with a band of one standard deviation over seeds.
 
     A backbone and its "+" share a colour; the backbone is dashed, the control dotted, the wide arm sparsely dotted,
@@ -23,21 +26,29 @@ def plot_horizons(dataset: str, rows: Sequence[Row], metric: str, path: Path) ->
 
     Args:
         dataset: Its name, for the title.
-        rows: Rows of one data set.
+        rows: Rows of one data set and one length of the forecast.
         metric: ``MAE``, ``RMSE`` or ``MAPE``.
         path: PNG to write.
+        horizons: Steps that the axis names; None: the usual ones.
+
+    Raises:
+        UserError: If the forecasts have no such step.
     """
-    ahead = minutes(rows[0])
+    last = num_steps(rows[0])
+    named = reported_steps(last, horizons, dataset)
+    steps = range(1, last + 1)
     beside = len(rows) > _IN_THE_AXES
     figure = Figure(figsize=(9 if beside else 7, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for row, text, colour in zip(rows, row_labels(rows), colours(rows), strict=True):
         mean, low, high = error_band(row, metric)
-        axes.plot(ahead, mean, color=colour, linestyle=style(row, STYLES), linewidth=1.8,
-                  label=f"{text}, {seeds_of(row)}")
-        axes.fill_between(ahead, low, high, color=colour, alpha=0.15, linewidth=0)
-    axes.set(xlabel="minutes ahead", ylabel=f"{UNITS[metric]} (test)", xticks=ahead[2::3],
-             xlim=(ahead[0], ahead[-1]), title=f"{dataset}: error against horizon")
+        axes.plot(steps, mean, color=colour, linestyle=style(row, STYLES), linewidth=1.8,
+                  marker="o" if last == 1 else None, label=f"{text}, {seeds_of(row)}")
+        axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.set(xlabel="ahead", ylabel=f"{UNITS[metric]} (test)", xticks=named, xticklabels=titles(rows[0], named),
+             title=f"{dataset}: error against horizon")
+    if last > 1:
+        axes.set_xlim(1, last)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if beside else {}))

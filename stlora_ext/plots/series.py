@@ -6,6 +6,7 @@ from typing import TypeVar
 import matplotlib
 from matplotlib.colors import rgb_to_hsv, to_hex, to_rgb
 
+from stlora_ext.horizons import step_title
 from stlora_ext.tables.rows import Row
 
 UNITS = {"MAE": "MAE", "RMSE": "RMSE", "MAPE": "MAPE, %"}
@@ -34,15 +35,19 @@ def style(row: Row, styles: Mapping[str, Style]) -> Style:
     return styles.get(f"{row.arm}{', adapt' * adapts}", styles["control"])
 
 
-def minutes(row: Row) -> list[int]:
-    """Return how far ahead each forecast step is."""
-    record = row.records[0]
-    return [record["data"]["interval"] * step for step in range(1, len(record["test"]["horizons"]) + 1)]
+def titles(row: Row, steps: Sequence[int]) -> list[str]:
+    """Return how far ahead forecast steps are, in words."""
+    return [step_title(step, row.records[0]["data"]["interval"]) for step in steps]
+
+
+def num_steps(row: Row) -> int:
+    """Return the steps of the forecast."""
+    return len(row.records[0]["test"]["horizons"])
 
 
 def error_band(row: Row, metric: str) -> tuple[list[float], list[float], list[float]]:
     """Return the mean error of each step, and that minus and plus one standard deviation over seeds."""
-    cells = [row.cell(step, metric) for step in range(1, len(row.records[0]["test"]["horizons"]) + 1)]
+    cells = [row.cell(step, metric) for step in range(1, num_steps(row) + 1)]
     means = [float("nan") if cell.mean is None else cell.mean for cell in cells]
     stds = [cell.std or 0.0 for cell in cells]
     return (means, [m - s for m, s in zip(means, stds, strict=True)], [m + s for m, s in zip(means, stds, strict=True)])

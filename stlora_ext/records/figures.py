@@ -2,19 +2,22 @@
 
 from typing import Any, Optional
 
-_STEPS = (3, 6, 12)
+from stlora_ext.digits import number
+from stlora_ext.horizons import reported_steps, step_title
 
 
-def figure_lines(test: dict[str, Any]) -> list[str]:
-    """Return a line of MAE, RMSE and MAPE for steps 3, 6 and 12, as far as the forecast goes, and for the average.
+def figure_lines(test: dict[str, Any], interval: int) -> list[str]:
+    """Return a line of MAE, RMSE and MAPE for each reported step, and for the average.
 
     Args:
         test: ``average`` and ``horizons``, as ``MetricSums.result`` returns them.
+        interval: Minutes per step.
     """
-    rows = [(f"step {step}", test["horizons"][step - 1]) for step in _STEPS if step <= len(test["horizons"])]
-    return [f"  {title:8}" + "  ".join(f"{name} {'n/a' if value is None else f'{value:.2f}'}"
-                                       for name, value in scores.items())
-            for title, scores in [*rows, ("average", test["average"])]]
+    rows = {step_title(step, interval): test["horizons"][step - 1] for step in reported_steps(len(test["horizons"]))}
+    rows["average"] = test["average"]
+    width = max(map(len, rows)) + 1
+    return [f"  {title:{width}}" + "  ".join(f"{name} {number(value)}" for name, value in scores.items())
+            for title, scores in rows.items()]
 
 
 def largest_difference(first: dict[str, Any], second: dict[str, Any]) -> tuple[float, Optional[str]]:

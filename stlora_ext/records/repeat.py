@@ -4,29 +4,37 @@ import ast
 import json
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
 from stlora_ext.experiment import DERIVED, Experiment, configuration
+from stlora_ext.settings import LENGTHS
 
 _OPTIONS = {"num_epochs": "--epochs", "batch_size": "--batch-size"}
 
 
-def differences(exp: Experiment, config: Experiment) -> dict[str, Any]:
+def differences(exp: Experiment, config: Experiment, lengths: bool = False) -> dict[str, Any]:
     """Return the settings of ``exp`` that differ from those of ``config``, by the keys that ``--set`` takes.
 
     Args:
         exp: The experiment of a run.
         config: What the config file of the same model says.
+        lengths: Whether the lengths of a window count; else they are left to the data set, which has no others.
     """
+    of_run = [getattr(exp.training, name) for name in LENGTHS]
+    if None not in of_run:  # what follows from them is no difference
+        config = replace(config.with_lengths(*of_run), training=config.training)
     here, there = (json.loads(json.dumps(configuration(each))) for each in (exp, config))
     return {name if group == "training" else f"{group}.{name}": value
             for group, values in here.items() for name, value in values.items()
-            if not (group == "adapter" and name in DERIVED) and there.get(group, {}).get(name) != value}
+            if not (name in DERIVED and not (lengths and group == "training"))
+            and there.get(group, {}).get(name) != value}
 
 
 def repeat_command(exp: Experiment, config: Experiment, config_path: Path, seed: Optional[int], *,
-                   backbone_from: Optional[str] = None, compiled: bool = False, extra: Sequence[str] = ()) -> str:
+                   backbone_from: Optional[str] = None, compiled: bool = False, lengths: bool = False,
+                   extra: Sequence[str] = ()) -> str:
     """Return the call of ``run.py`` that repeats one run.
 
     Args:
@@ -37,6 +45,7 @@ def repeat_command(exp: Experiment, config: Experiment, config_path: Path, seed:
         backbone_from: Of a run that adapted a trained backbone, its checkpoint; None: that of the base arm's run with
             the same settings and seed, which is trained first where it isn't there.
         compiled: Whether the run went through ``torch.compile``.
+        lengths: Whether it says the lengths of the run's windows, so that a data set of others refuses it.
         extra: Further arguments, such as ``--results DIR``.
 
     Returns:
@@ -45,7 +54,7 @@ def repeat_command(exp: Experiment, config: Experiment, config_path: Path, seed:
     arguments = ["-c", str(config_path)]
     if seed is not None:
         arguments += ["--seeds", str(seed)]
-    changed = differences(exp, config)
+    changed = differences(exp, config, lengths)
     for name, option in _OPTIONS.items():
         if name in changed:
             arguments += [option, str(changed.pop(name))]

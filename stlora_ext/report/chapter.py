@@ -29,6 +29,7 @@ class Material:
         without: Comparisons whose records hold no errors of nodes.
         prepared: The data behind them.
         forecasts: Forecasts at chosen nodes; None without data.
+        horizons: Steps to show; None: the usual ones.
     """
 
     rows: Sequence[Row]
@@ -37,6 +38,7 @@ class Material:
     without: Sequence[str]
     prepared: Prepared
     forecasts: Optional[Forecasts]
+    horizons: Optional[Sequence[int]] = None
 
 
 def chapter(number: int, material: Material) -> Chapter:
@@ -47,7 +49,8 @@ def chapter(number: int, material: Material) -> Chapter:
     training = training_figure(f"{name}-training-figure", dataset, material.rows)
     parts = (
         ("table", "Tables", fragment(material.table)),
-        ("horizon", "Error against horizon", horizon_figure(f"{name}-horizon-figure", dataset, material.rows).html()),
+        ("horizon", "Error against horizon",
+         horizon_figure(f"{name}-horizon-figure", dataset, material.rows, material.horizons).html()),
         ("training", "Training", training.html() if training else
          absent("No model here was trained by epochs: fitted ones have no curve.")),
         ("nodes", "Who gains, who loses", _nodes(f"{name}-nodes-figure", dataset, material)),

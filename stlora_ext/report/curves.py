@@ -5,8 +5,9 @@ from typing import Any, Optional
 
 import plotly.graph_objects as go
 
+from stlora_ext.horizons import reported_steps
 from stlora_ext.plots.labels import row_labels
-from stlora_ext.plots.series import UNITS, colours, error_band, minutes, seeds_of, style
+from stlora_ext.plots.series import UNITS, colours, error_band, num_steps, seeds_of, style, titles
 from stlora_ext.report.escape import label
 from stlora_ext.report.figure import Choice, Figure
 from stlora_ext.tables.rows import METRICS, Row
@@ -18,29 +19,33 @@ _TRAINING = (("validation MAE", lambda entry: entry.get("val", {}).get("MAE")),
              ("learning rate", lambda entry: entry.get("lr")))
 
 
-def horizon_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure:
-    """Draw the mean error of each row over the forecast steps, one standard deviation around it."""
+def horizon_figure(name: str, dataset: str, rows: Sequence[Row], horizons: Optional[Sequence[int]] = None) -> Figure:
+    """Draw the mean error of each row over the forecast steps, one standard deviation around it; ``horizons`` are the
+    steps that the axis names, None: the usual ones."""
+    last = num_steps(rows[0])
+    named = reported_steps(last, horizons, dataset)
+    steps = list(range(1, last + 1))
+    ahead = titles(rows[0], steps)
     traces = []
     for place, metric in enumerate(METRICS):
         for row, text, colour in zip(rows, row_labels(rows), colours(rows), strict=True):
             mean, low, high = error_band(row, metric)
-            ahead, shown = minutes(row), label(f"{text}, {seeds_of(row)}")
+            shown = label(f"{text}, {seeds_of(row)}")
             if high != low:
                 traces.append(go.Scatter(
-                    x=ahead + ahead[::-1], y=high + low[::-1], meta=[place], name=shown, legendgroup=shown,
+                    x=steps + steps[::-1], y=high + low[::-1], meta=[place], name=shown, legendgroup=shown,
                     showlegend=False, fill="toself", fillcolor=_faint(colour), line={"width": 0}, mode="lines",
                     hoverinfo="skip"))
             traces.append(go.Scatter(
-                x=ahead, y=mean, meta=[place], name=shown, legendgroup=shown, mode="lines+markers",
+                x=steps, y=mean, text=ahead, meta=[place], name=shown, legendgroup=shown, mode="lines+markers",
                 line={"color": colour, "dash": style(row, DASHES)}, marker={"size": 5},
-                hovertemplate=f"%{{fullData.name}}<br>%{{x}} min: {metric} %{{y:.3f}}<extra></extra>"))
-    ticks = minutes(rows[0])
+                hovertemplate=f"%{{fullData.name}}<br>%{{text}}: {metric} %{{y:.5~g}}<extra></extra>"))
     return Figure(
         name, f"{dataset}: error against horizon",
         "Test error of each forecast step, mean over seeds; the band is one standard deviation of them. Dashed: a "
         "backbone alone; solid, in the same colour: with its adapter; dotted: control, sparsely: wide; "
         "dash-dotted: protocol adapt, with more dots in these arms. A click on a name hides it.",
-        traces, {"xaxis": {"title": {"text": "minutes ahead"}, "tickvals": ticks[2::3] or ticks},
+        traces, {"xaxis": {"title": {"text": "ahead"}, "tickvals": named, "ticktext": titles(rows[0], named)},
                  "yaxis": {"title": {"text": UNITS[METRICS[0]]}}},
         (Choice("Error", METRICS),),
         tuple({"yaxis.title.text": UNITS[metric], "yaxis.autorange": True} for metric in METRICS))

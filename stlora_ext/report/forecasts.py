@@ -1,21 +1,25 @@
 """Forecasts of the test set against the truth, at chosen nodes."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import plotly.graph_objects as go
 
 from stlora_ext.data.prepared import Meta, load_split, missing
 from stlora_ext.forecast import forecast_windows
+from stlora_ext.horizons import reported_steps, step_title
 from stlora_ext.plots.labels import row_labels
 from stlora_ext.plots.series import palette, style
 from stlora_ext.reopen import FinishedRun, load_run
 from stlora_ext.report.curves import DASHES
 from stlora_ext.report.escape import label
 from stlora_ext.report.figure import Choice, Figure
-from stlora_ext.tables.rows import HORIZONS, Row
+from stlora_ext.tables.rows import Row
 
 _BATCH = 64
 
@@ -41,6 +45,12 @@ class Stretch:
         """How many there are."""
         return len(self.values) - self.meta.input_len - self.meta.output_len + 1
 
+    @property
+    def decimals(self) -> int:
+        """Decimals that a page keeps: three, or as many as show five digits of the largest reading."""
+        largest = np.abs(self.values).max(initial=0, where=~missing(self.values, self.meta.null_val))
+        return max(3, 4 - math.floor(math.log10(largest))) if largest > 0 else 3
+
 
 @dataclass(frozen=True)
 class Forecasts:
@@ -53,6 +63,7 @@ class Forecasts:
         rows: Models whose run was opened.
         values: Their forecasts, each ``[windows, steps, nodes]``.
         absent: Models whose run can't be opened, why, and the command that brings it; empty: none is known.
+        horizons: Steps to show; None: the usual ones.
     """
 
     stretch: Stretch
@@ -61,11 +72,12 @@ class Forecasts:
     rows: list[Row] = field(default_factory=list)
     values: list[np.ndarray] = field(default_factory=list)
     absent: list[tuple[str, str, str]] = field(default_factory=list)
+    horizons: Optional[Sequence[int]] = None
 
     @property
-    def steps(self) -> list[int]:
+    def steps(self) -> tuple[int, ...]:
         """How many steps ahead the shown forecasts were made."""
-        return [step for step in HORIZONS if step <= self.stretch.meta.output_len] or [1]
+        return reported_steps(self.stretch.meta.output_len, self.horizons, self.stretch.meta.name)
 
 
 def last_days(folder: Path, meta: Meta, days: int) -> Stretch:
@@ -93,7 +105,7 @@ def run_forecasts(run: FinishedRun, forecasts: Forecasts, folder: Path) -> np.nd
         made = forecast_windows(model, stats, meta, stretch.values[rows[:, :meta.input_len]], stretch.stamps[rows],
                                 run.exp.training.bf16)
         parts.append(made[:, [step - 1 for step in forecasts.steps]][:, :, list(forecasts.nodes)])
-    return np.concatenate(parts).round(3)
+    return np.concatenate(parts).round(stretch.decimals)
 
 
 def forecast_figure(name: str, dataset: str, forecasts: Forecasts) -> Figure:
@@ -106,9 +118,9 @@ def forecast_figure(name: str, dataset: str, forecasts: Forecasts) -> Figure:
     traces = []
     for place, node in enumerate(forecasts.nodes):
         traces.append(go.Scatter(
-            x0=begin(meta.input_len), dx=step_ms, y=truth[meta.input_len:, node].round(3), meta=[place, None],
-            name="truth", mode="lines", line={"color": "#8c96a3", "width": 2.5},
-            hovertemplate="%{x}<br>truth %{y:.2f}<extra></extra>"))
+            x0=begin(meta.input_len), dx=step_ms, y=truth[meta.input_len:, node].round(stretch.decimals),
+            meta=[place, None], name="truth", mode="lines", line={"color": "#8c96a3", "width": 2.5},
+            hovertemplate="%{x}<br>truth %{y:.5~g}<extra></extra>"))
         for row, text, colour, values in zip(forecasts.rows, row_labels(forecasts.rows),
                                              palette(len(forecasts.rows), greys=False), forecasts.values, strict=True):
             for lead, step in enumerate(forecasts.steps):
@@ -116,7 +128,7 @@ def forecast_figure(name: str, dataset: str, forecasts: Forecasts) -> Figure:
                     x0=begin(meta.input_len + step - 1), dx=step_ms, y=values[:, lead, place], meta=[place, lead],
                     name=label(text), mode="lines", line={"color": colour, "width": 1.5,
                                                           "dash": style(row, DASHES)},
-                    hovertemplate="%{x}<br>%{fullData.name} %{y:.2f}<extra></extra>"))
+                    hovertemplate="%{x}<br>%{fullData.name} %{y:.5~g}<extra></extra>"))
     ids = [f"{meta.sensor_ids[node]}{why and f' ({why})'}" for node, why in
            zip(forecasts.nodes, forecasts.why, strict=True)]
     return Figure(
@@ -129,6 +141,6 @@ def forecast_figure(name: str, dataset: str, forecasts: Forecasts) -> Figure:
                  "xaxis": {"type": "date",
                            "rangeslider": {"visible": True, "thickness": 0.12}},
                  "yaxis": {"title": {"text": "reading"}, "fixedrange": False}},
-        (Choice("Node", tuple(ids)), Choice("Made", tuple(f"{step * meta.interval} min before"
+        (Choice("Node", tuple(ids)), Choice("Made", tuple(f"{step_title(step, meta.interval)} before"
                                                           for step in forecasts.steps))),
         tuple({"yaxis.autorange": True} for _ in ids))

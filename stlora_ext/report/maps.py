@@ -7,6 +7,7 @@ from typing import Optional
 import numpy as np
 import plotly.graph_objects as go
 
+from stlora_ext.digits import number
 from stlora_ext.report.distance import DEFINITION, rank_correlation
 from stlora_ext.report.escape import label
 from stlora_ext.report.figure import Choice, Figure
@@ -16,8 +17,8 @@ from stlora_ext.tables.layout import Cell, Column, Grid
 
 _MOST_EDGES = 5000
 _SCALE = [[0.0, "#1b5faa"], [0.25, "#7fb1dc"], [0.5, "#f1efe9"], [0.75, "#ee9b7a"], [1.0, "#b3261e"]]
-_HOVER = ("<b>node %{text}</b><br>base MAE %{customdata[0]:.3f}<br>plus MAE %{customdata[1]:.3f}<br>"
-          "difference %{customdata[2]:+.3f} (%{customdata[3]:+.1f} %)")
+_HOVER = ("<b>node %{text}</b><br>base MAE %{customdata[0]:.5~g}<br>plus MAE %{customdata[1]:.5~g}<br>"
+          "difference %{customdata[2]:+.4~g} (%{customdata[3]:+.1f} %)")
 
 
 def map_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepared: Prepared) -> Figure:
@@ -67,10 +68,10 @@ def _summary(each: NodeErrors, ids: Sequence[str]) -> tuple[Cell, ...]:
 
     def extreme(node: int, sign: int) -> Cell:
         there = difference[node] * sign > 0
-        return Cell(f"{ids[node]} ({difference[node]:+.3f})" if there else "none", "name")
+        return Cell(f"{ids[node]} ({number(difference[node], 3, '+')})" if there else "none", "name")
     return (Cell(each.label, "name"), Cell(str(each.pairs), "count"),
             Cell(f"{int((difference[known] < 0).sum())} of {int(known.sum())}"),
-            Cell(f"{np.median(difference[known]):+.3f}"),
+            Cell(number(float(np.median(difference[known])), 3, "+")),
             extreme(int(np.nanargmin(difference)), -1), extreme(int(np.nanargmax(difference)), 1))
 
 

@@ -9,6 +9,7 @@ from typing import Any, Optional
 import setproctitle
 from tqdm import tqdm
 
+from stlora_ext.digits import number
 from stlora_ext.host.progress import duration
 from stlora_ext.sweep.cells import Cell, title
 from stlora_ext.sweep.engine import Run
@@ -80,7 +81,7 @@ class Display:
             self._estimates.measured(cell, seconds)
         took = "by another process" if seconds is None else f"{seconds:.0f} s"
         mae = record["test"]["average"]["MAE"]
-        self._over(cell, f"MAE {'n/a' if mae is None else f'{mae:.2f}'}, {took}")
+        self._over(cell, f"MAE {number(mae)}, {took}")
 
     def failed(self, failure: Failure) -> None:
         """Print the line of a failed cell."""

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from stlora_ext.data.catalog import CATALOG
+from stlora_ext.data.catalog import CATALOG, USUAL_LEN
+from stlora_ext.digits import number, with_spread
 from stlora_ext.tables.blocks import Block
-from stlora_ext.tables.rows import HORIZONS, METRICS, Row
+from stlora_ext.tables.rows import METRICS, Row, lengths, steps_text
 
+HORIZONS = (3, 6, 12)  # that are published, of 12 steps
 FLAG_PERCENT = 5.0  # a mean further than this from the published figure, in percent of it, is flagged
 
 
@@ -57,6 +59,9 @@ def why_not(dataset: str, row: Row, printed: Sequence[Printed]) -> Optional[str]
     if entry is not None and (data.get("num_steps"), data["num_nodes"]) != (entry.num_steps, entry.num_nodes):
         return (f"These data have {data.get('num_steps', 'unknown')} rows and {data['num_nodes']} nodes, the official "
                 f"{dataset} has {entry.num_steps} and {entry.num_nodes}: published figures don't compare with them.")
+    if lengths(row.records[0]) not in ((USUAL_LEN, USUAL_LEN), (None, USUAL_LEN)):
+        return (f"These forecasts are of {steps_text(row.records[0])}, published ones of {USUAL_LEN} steps in, "
+                f"{USUAL_LEN} out: they don't compare.")
     return None
 
 
@@ -64,8 +69,9 @@ def comparison_lines(arranged: Sequence[Block], printed: Sequence[Printed],
                      columns: Sequence[tuple[Optional[int], str]]) -> tuple[list[tuple], list[str]]:
     """Return the lines of a comparison, each a label, a count and texts with a bold flag, and its notes.
 
-    Every published figure is shown. Ours stand above those of the same model; under them is the deviation in percent.
-    Published models were trained together with their adapter, so our protocol ``adapt`` isn't compared with them.
+    Every published figure of the columns is shown. Ours stand above those of the same model; under them is the
+    deviation in percent. Published models were trained together with their adapter, so our protocol ``adapt`` isn't
+    compared with them.
     """
     keys = [(horizon, metric) for horizon, _ in columns for metric in METRICS]
     ours = {line.label: line.source for block in arranged for line in block.lines if line.kind == "result"
@@ -101,8 +107,7 @@ def sources(printed: Sequence[Printed]) -> list[str]:
 
 
 def _mean(row: Row, key: tuple[Optional[int], str]) -> str:
-    mean = row.cell(*key).mean
-    return "n/a" if mean is None else f"{mean:.2f}"
+    return number(row.cell(*key).mean)
 
 
 def _printed(each: Printed, key: tuple[Optional[int], str]) -> str:
@@ -110,7 +115,7 @@ def _printed(each: Printed, key: tuple[Optional[int], str]) -> str:
         return "n/a"
     mean, std = each.figures[key]
     sign = "+" if each.model.startswith("Δ") else ""
-    return f"{mean:{sign}.2f}" + ("" if std is None else f" ± {std:.2f}‡")
+    return number(mean, sign=sign) if std is None else f"{with_spread(mean, std, sign=sign)}‡"
 
 
 def _deviation(row: Row, each: Printed, key: tuple[Optional[int], str]) -> Optional[float]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from stlora_ext.digits import number, places, with_spread
 from stlora_ext.errors import UserError
 from stlora_ext.experiment import PROTOCOLS
 from stlora_ext.tables.blocks import Comparison, beyond_control, blocks, corrected, name
@@ -77,8 +78,8 @@ def _alone(row: Row) -> str:
     if value.mean is None:
         return _ABSENT
     if value.std is None:
-        return f"{value.mean:.2f} (one seed)"
-    return f"{value.mean:.2f}" + ("" if row.deterministic else f" ± {value.std:.2f}")
+        return f"{number(value.mean)} (one seed)"
+    return number(value.mean) if row.deterministic else with_spread(value.mean, value.std)
 
 
 def _difference(comparison: Comparison | None) -> str:
@@ -87,8 +88,9 @@ def _difference(comparison: Comparison | None) -> str:
         return _ABSENT
     test = comparison.test
     if test.low is None:
-        return f"{test.mean:+.2f} (one seed)"
-    return f"{test.mean:+.2f} ({test.low:+.2f} to {test.high:+.2f})"
+        return f"{number(test.mean, sign='+')} (one seed)"
+    digits = places(test.mean)
+    return f"{test.mean:+.{digits}f} ({test.low:+.{digits}f} to {test.high:+.{digits}f})"
 
 
 def _added(comparisons: Sequence[Comparison]) -> str:

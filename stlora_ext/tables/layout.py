@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Optional
 
+from stlora_ext.digits import number, places, with_spread
+from stlora_ext.horizons import reported_steps, step_title
 from stlora_ext.tables.blocks import Comparison, Line, beyond_control, blocks, corrected
 from stlora_ext.tables.compare import Printed, comparison_lines, why_not
 from stlora_ext.tables.figures import figures
 from stlora_ext.tables.missing import Missing, missing
 from stlora_ext.tables.notes import notes
 from stlora_ext.tables.paired import holm
-from stlora_ext.tables.rows import HORIZONS, METRICS, Row
+from stlora_ext.tables.rows import METRICS, Row
 from stlora_ext.tables.statistics import Spread
 
 Columns = Sequence[tuple[Optional[int], str]]
@@ -85,7 +87,7 @@ class Table:
 
 
 def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Optional[Callable[[Missing], str]] = None,
-           printed: Optional[Sequence[Printed]] = None) -> Table:
+           printed: Optional[Sequence[Printed]] = None, horizons: Optional[Sequence[int]] = None) -> Table:
     """Lay out the rows of one data set and one fingerprint.
 
     Args:
@@ -94,10 +96,16 @@ def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Option
         heading: Which data, where there are several under the name.
         fill: Returns the command that fills a missing cell; None: missing cells aren't listed.
         printed: Published figures of the same data set to compare with; None: no comparison.
+        horizons: Steps whose figures are shown; None: the usual ones.
+
+    Raises:
+        UserError: If the forecasts have no such step.
     """
     first = rows[0].records[0]
     data = first["data"]
-    columns = [(h, f"{h * data['interval']} min") for h in HORIZONS if h <= len(first["test"]["horizons"])]
+    columns: list[tuple[Optional[int], str]] = [
+        (step, step_title(step, data["interval"]))
+        for step in reported_steps(len(first["test"]["horizons"]), horizons, dataset)]
     columns.append((None, "average"))
     arranged = blocks(rows)
     p_values = corrected(arranged)
@@ -151,16 +159,15 @@ def _results(title: str, lines: Sequence[Line], columns: Columns) -> Grid:
 
 
 def _rounded(value: Spread) -> Optional[float]:
-    return None if value.mean is None else round(value.mean, 2)
+    return None if value.mean is None else round(value.mean, places(value.mean, value.std))
 
 
 def _text(line: Line, value: Spread) -> str:
     if value.mean is None:
         return "n/a"
     if line.deterministic:
-        return f"{value.mean:.2f} ± 0.00†"
-    sign = "+" if line.kind != "result" else ""
-    return f"{value.mean:{sign}.2f} ± " + ("n/a" if value.std is None else f"{value.std:.2f}")
+        return f"{number(value.mean)} ± 0.00†"
+    return with_spread(value.mean, value.std, sign="+" if line.kind != "result" else "")
 
 
 def _tests(title: str, comparisons: Sequence[Comparison], p_holm: Sequence[Optional[float]]) -> Grid:
@@ -173,8 +180,9 @@ def _tests(title: str, comparisons: Sequence[Comparison], p_holm: Sequence[Optio
 
 def _test(comparison: Comparison, p_holm: Optional[float], with_wilcoxon: bool) -> tuple[Cell, ...]:
     test = comparison.test
-    interval = "n/a" if test.low is None else f"{test.low:+.3f} to {test.high:+.3f}"
-    texts = ["n/a" if test.mean is None else f"{test.mean:+.3f}", interval, _p(test.p), _p(p_holm)]
+    digits = 3 if test.mean is None else places(test.mean, least=3)
+    interval = "n/a" if test.low is None else f"{test.low:+.{digits}f} to {test.high:+.{digits}f}"
+    texts = [number(test.mean, 3, "+"), interval, _p(test.p), _p(p_holm)]
     texts += [_p(test.wilcoxon)] * with_wilcoxon
     return (Cell(comparison.label, "name"), Cell(str(test.count), "count"), *map(Cell, texts))
 

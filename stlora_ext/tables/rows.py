@@ -9,7 +9,6 @@ from stlora_ext.errors import UserError
 from stlora_ext.records.key import RunKey
 from stlora_ext.tables.statistics import Spread, spread
 
-HORIZONS = (3, 6, 12)
 METRICS = ("MAE", "RMSE", "MAPE")
 
 
@@ -54,13 +53,33 @@ def score(record: dict[str, Any], horizon: Optional[int], metric: str) -> Option
     return (test["average"] if horizon is None else test["horizons"][horizon - 1])[metric]
 
 
+def lengths(record: dict[str, Any]) -> tuple[Optional[int], int]:
+    """Return the input steps of a record's windows, None where it doesn't tell, and their forecast steps."""
+    return record["configuration"]["training"].get("input_len"), len(record["test"]["horizons"])
+
+
+def steps_text(record: dict[str, Any]) -> str:
+    """Return the lengths of a record's windows in words."""
+    input_len, output_len = lengths(record)
+    return f"{input_len or 'unknown'} steps in, {output_len} out"
+
+
 def by_data(records: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Group records by the fingerprint of their data, and by the null value where that differs."""
-    groups = defaultdict(lambda: defaultdict(list))
+    """Group records by the fingerprint of their data, their null value and the lengths of their windows.
+
+    Windows of 12 and 24 steps and of 24 and 12 cut the same arrays. A group's name tells, after its fingerprint, null
+    value and lengths, each where it differs.
+    """
+    groups = defaultdict(list)
     for record in records:
-        groups[record["data"]["fingerprint"]][record["data"].get("null_val")].append(record)
-    return {fingerprint + (f" with null value {null}" if len(by_null) > 1 else ""): group
-            for fingerprint, by_null in groups.items() for null, group in by_null.items()}
+        groups[record["data"]["fingerprint"], record["data"].get("null_val"), steps_text(record)].append(record)
+    several = len({steps for _, _, steps in groups}) > 1
+    named = {}
+    for (fingerprint, null, steps), group in groups.items():
+        nulls = {other for same, other, _ in groups if same == fingerprint}
+        apart = [f"null value {null}"] * (len(nulls) > 1) + [steps] * several
+        named[fingerprint + (f" with {', '.join(apart)}" if apart else "")] = group
+    return named
 
 
 def table_rows(records: Iterable[dict[str, Any]], order: Sequence[str]) -> list[Row]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
+from stlora_ext.digits import number, with_spread
 from stlora_ext.errors import UserError
 from stlora_ext.lora.predictor import STLoRAConfig
 from stlora_ext.records.key import RunKey
@@ -131,4 +132,4 @@ def _label(row: Row) -> str:
 
 
 def _figure(value: Spread) -> str:
-    return f"{value.mean:.3f}" + (f" ± {value.std:.3f}" if value.std is not None else "")
+    return number(value.mean, 3) if value.std is None else with_spread(value.mean, value.std, 3)

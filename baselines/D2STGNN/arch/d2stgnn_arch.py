@@ -25,7 +25,7 @@ def check(config: D2STGNNConfig) -> None:
             raise ValueError(f"D2STGNN: {name} is {value}, expected at least 1: set it")
     if config.output_len % config.gap:
         raise ValueError(f"D2STGNN: output_len {config.output_len} is not a multiple of gap {config.gap}: "
-                         "set gap to a divisor of output_len")
+                         "set model.gap to a divisor of output_len, such as 1")
     if config.hidden_size % config.num_heads:
         raise ValueError(f"D2STGNN: hidden_size {config.hidden_size} is not a multiple of num_heads "
                          f"{config.num_heads}: change one of them")
@@ -33,7 +33,9 @@ def check(config: D2STGNNConfig) -> None:
     if config.input_len < shortest:
         raise ValueError(f"D2STGNN: input_len {config.input_len} is too short, expected at least {shortest}, because "
                          f"each of the {config.num_layers} layers takes temporal_kernel - 1 = "
-                         f"{config.temporal_kernel - 1} steps: use fewer layers or a smaller temporal_kernel")
+                         f"{config.temporal_kernel - 1} steps: set model.temporal_kernel="
+                         f"{(config.input_len - 1) // config.num_layers + 1}, use fewer layers, or prepare the data "
+                         "set with a longer input")
     if config.use_graph and config.graph_path is None:
         raise ValueError("D2STGNN: use_graph is True and the data set has no graph: prepare it with --graph or set "
                          "use_graph=False")

@@ -1,7 +1,14 @@
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Any, Optional
 
 from basicts.configs import BasicTSModelConfig
+
+_GAPS = (3, 2, 1)  # the published one first
+
+
+def of_lengths(input_len: int, output_len: int) -> dict[str, Any]:
+    """Return the settings that follow from the lengths: the largest gap up to 3 that divides the forecast."""
+    return {"gap": next(gap for gap in _GAPS if output_len % gap == 0)}
 
 
 @dataclass
@@ -20,7 +27,8 @@ class D2STGNNConfig(BasicTSModelConfig):
     num_layers: int = field(default=5, metadata={"help": "Number of decoupled layers."})
     temporal_kernel: int = field(default=3, metadata={"help": "k_t: steps that one diffusion convolution reads."})
     spatial_order: int = field(default=2, metadata={"help": "k_s: highest power of each graph."})
-    gap: int = field(default=3, metadata={"help": "Forecast steps per decoded hidden state."})
+    gap: int = field(default=3, metadata={"help": "Forecast steps per decoded hidden state; it divides "
+                                                           "output_len."})
     node_embed_size: int = field(default=10, metadata={"help": "Width of each of the two node embeddings."})
     time_embed_size: int = field(default=10, metadata={"help": "Width of the time of day and day of week embeddings."})
     gate_size: int = field(default=64, metadata={"help": "Hidden width of the estimation gate."})

@@ -178,8 +178,10 @@ class STGCN(nn.Module):
                 raise ValueError(f"{name}={getattr(config, name)}: expected at least 1; raise it")
         consumed = 2 * (config.temporal_kernel - 1) * len(config.block_channels)
         if config.input_len <= consumed:
-            raise ValueError(f"input_len={config.input_len}: expected at least {consumed + 1}, because the blocks "
-                             f"consume {consumed} steps; raise it, or lower temporal_kernel or the number of blocks")
+            longest = (config.input_len - 1) // (2 * len(config.block_channels)) + 1
+            raise ValueError(f"STGCN: input_len {config.input_len} is too short, expected at least {consumed + 1}, "
+                             f"because the blocks take {consumed} steps: set model.temporal_kernel={longest}, use "
+                             "fewer blocks, or prepare the data set with a longer input")
         laplacian = normalized_laplacian(read_graph(config.graph_path, "STGCN"))
         if len(laplacian) != config.num_nodes:
             raise ValueError(f"num_nodes={config.num_nodes}: expected {len(laplacian)}, the nodes of "

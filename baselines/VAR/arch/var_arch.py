@@ -32,7 +32,7 @@ class VAR(nn.Module):
             raise ValueError(f"order={config.order}: expected 1 or more")
         if config.input_len < config.order:
             raise ValueError(f"VAR: order={config.order} needs as many input steps, input_len is {config.input_len}; "
-                             "lower model.order")
+                             f"set model.order={config.input_len}, or prepare the data set with a longer input")
         self.order, self.output_len = config.order, config.output_len
         self.register_buffer("node_mean", torch.zeros(config.num_nodes))
         self.register_buffer("intercept", torch.zeros(config.num_nodes))

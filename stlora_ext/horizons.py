@@ -1,0 +1,41 @@
+"""Which steps of a forecast are reported, and what a reader calls them."""
+
+from collections.abc import Sequence
+from typing import Optional
+
+from stlora_ext.errors import UserError
+
+_UNITS = ((1440, "d"), (60, "h"), (1, "min"))  # minutes
+
+
+def reported_steps(num_steps: int, asked: Optional[Sequence[int]] = None, of: str = "") -> tuple[int, ...]:
+    """Return the steps that are reported of a forecast of ``num_steps``, in order, each once.
+
+    A quarter, half and all of them, rounded up: 3, 6 and 12 of 12. The average over all is reported beside them.
+
+    Args:
+        num_steps: Steps of the forecast.
+        asked: Steps to report instead.
+        of: Whose forecast it is, for the message.
+
+    Raises:
+        UserError: If the forecast has no such step.
+    """
+    if asked is None:
+        return tuple(sorted({-(-num_steps // part) for part in (4, 2, 1)}))
+    for step in asked:
+        if not 1 <= step <= num_steps:
+            raise UserError(f"--horizons {' '.join(map(str, asked))}: the forecast{f' of {of}' if of else ''} has "
+                            f"{num_steps} step{'s' * (num_steps != 1)}; name steps from 1 to {num_steps}")
+    return tuple(sorted(set(asked)))
+
+
+def step_title(step: int, interval: int) -> str:
+    """Return how far ahead ``step`` is, ``interval`` minutes a step: "15 min", "60 min", "3 h", "24 h", "2 d".
+
+    The unit is the largest of which it is a whole number, at least two, or one where each step is a whole number of it.
+    """
+    ahead = step * interval
+    size, unit = next((size, unit) for size, unit in _UNITS
+                      if ahead % size == 0 and (ahead >= 2 * size or interval % size == 0))
+    return f"{ahead // size} {unit}"
