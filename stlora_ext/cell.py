@@ -12,7 +12,7 @@ from typing import Any, Optional
 from stlora_ext.data.prepared import SPLITS, Meta, load_split
 from stlora_ext.errors import UserError
 from stlora_ext.experiment import Experiment, configuration
-from stlora_ext.files import atomic_path
+from stlora_ext.files import atomic_path, not_a_link
 from stlora_ext.host.fitting import PARTIAL
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.host.runner import HostRunner
@@ -179,7 +179,9 @@ def _record(key: RunKey, exp: Experiment, meta: Meta, seed: Optional[int], runne
 def is_running(run_dir: Path) -> bool:
     """Whether a process runs the cell of this folder."""
     try:
-        with open(run_dir / ".lock", encoding="utf-8") as file:
+        if (run_dir / ".lock").is_symlink():  # run_cell refuses it
+            return False
+        with open(run_dir / ".lock", encoding="utf-8", opener=not_a_link) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
@@ -195,10 +197,12 @@ def locked(run_dir: Path) -> Iterator[None]:
     """Hold the run's folder against other processes; the lock goes with the process, however it ends.
 
     Raises:
-        UserError: If another process holds it.
+        UserError: If another process holds it, or it is a link.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    with open(run_dir / ".lock", "w", encoding="utf-8") as file:
+    if (run_dir / ".lock").is_symlink():
+        raise UserError(f"{run_dir / '.lock'} is a link, which is never followed: delete it")
+    with open(run_dir / ".lock", "w", encoding="utf-8", opener=not_a_link) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

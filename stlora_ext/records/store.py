@@ -26,9 +26,12 @@ def read_record(path: Path) -> dict[str, Any]:
     """Read one record.
 
     Raises:
-        UserError: If it is damaged or no run record.
+        UserError: If it is damaged, no run record, or a link.
         OSError: If it can't be opened.
     """
+    if path.is_symlink():
+        raise UserError(f"record {path} is a link, which is never followed: put the file itself there, or name the "
+                        "folder that holds it with --results DIR")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         if record["format"] != FORMAT:
@@ -46,7 +49,7 @@ def read_record(path: Path) -> dict[str, Any]:
 def find_record(key: RunKey, results: Path) -> Optional[dict[str, Any]]:
     """Return the record of ``key`` under ``results``; None if that run isn't finished."""
     path = key.record_path(results)
-    return read_whole_record(path) if path.exists() else None
+    return read_whole_record(path) if path.exists() or path.is_symlink() else None
 
 
 def read_records(results: Path, dataset: str) -> list[dict[str, Any]]:
