@@ -18,7 +18,6 @@ from typing import Optional
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from preparation.recipe import check_name
 from preparation.series import Series
 from preparation.summary import report
 from preparation.timeline import check_interval, regular_times
@@ -29,6 +28,7 @@ from simulation.traffic import simulate
 
 from stlora_ext.cli import Parser, command
 from stlora_ext.data.catalog import CATALOG, SIMULATED, USUAL_LEN, CatalogEntry
+from stlora_ext.data.names import check_dataset_name
 from stlora_ext.errors import UserError
 
 DATASETS = Path(__file__).resolve().parent
@@ -115,7 +115,7 @@ def _option(name: str) -> str:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Simulate one data set, or one raw file, and say what was written."""
     args = parser().parse_args(argv)
-    check_name(args.name)
+    check_dataset_name(args.name)
     check_ranges(args)
     if args.raw_file is not None:
         for option in ("nodes", "interval", "input_len", "output_len", "data"):

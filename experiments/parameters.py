@@ -20,6 +20,7 @@ sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 from stlora_ext.cli import Parser, command  # noqa: E402
 from stlora_ext.data.catalog import USUAL_LEN, catalog_entry  # noqa: E402
 from stlora_ext.errors import UserError, nearest  # noqa: E402
+from stlora_ext.spreadsheet import safe_cell  # noqa: E402
 from stlora_ext.tuning import apply_tuning  # noqa: E402
 
 BENCHMARKS = ("PEMS03", "PEMS04", "PEMS07", "PEMS08", "METR-LA", "PEMS-BAY")
@@ -128,14 +129,12 @@ def _verdict(reports: list[dict[str, Any]]) -> str:
 
 
 def _print_csv(reports: list[dict[str, Any]], modules: bool) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    if not modules:
-        writer.writerow(COLUMNS)
-        writer.writerows(_row(report, "") for report in reports)
-        return
-    writer.writerow(("data set", "nodes", "model", "part", "module", "parameters"))
-    writer.writerows((report["data set"], report["nodes"], report["model"], part, name, count) for report in reports
-                     for part, counts in report["modules"].items() for name, count in counts.items())
+    rows = [COLUMNS, *(_row(report, "") for report in reports)]
+    if modules:
+        rows = [("data set", "nodes", "model", "part", "module", "parameters"),
+                *((report["data set"], report["nodes"], report["model"], part, name, count) for report in reports
+                  for part, counts in report["modules"].items() for name, count in counts.items())]
+    csv.writer(sys.stdout, lineterminator="\n").writerows([safe_cell(cell) for cell in row] for row in rows)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any, Optional
 from experiments.config_file import config_path, load_experiment
 from experiments.data import ROOT, open_dataset
 from experiments.models import MODEL_ORDER
+from stlora_ext.data.names import check_dataset_name
 from stlora_ext.data.prepared import SPLITS, Meta, load_split
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.experiment import config_text
@@ -111,6 +112,8 @@ def _chosen(option: str, words: Iterable[str], names: Sequence[str]) -> dict[str
     for word in words:
         found = [word] if word in names else [name for name in names if word == ALL or fnmatchcase(name, word)]
         if not found:
+            if option == "datasets" and not set(word) & set("*?["):
+                check_dataset_name(word)
             own = "" if option == "models" else (f"; data of your own need a config for each model, such as "
                                                  f'experiments/{word}/LSTM.py: {config_text(word, "LSTM")}')
             raise UserError(f"--{option} {word}: no such name, {nearest(word, [*names, ALL])}{own}")
@@ -126,7 +129,7 @@ def _configs(dataset: str) -> dict[str, Path]:
 
 
 def _dataset(name: str, data: Path) -> Meta:
-    meta = open_dataset(name, data)
+    meta = open_dataset(check_dataset_name(name), data)
     for split in SPLITS:
         load_split(data, meta, split, memmap=True)
     return meta

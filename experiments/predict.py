@@ -5,7 +5,8 @@
 
 recent.csv: a time column first, then a column per sensor of the data set, named by its id, in any order; the last
 input_len rows are used. An empty cell is a missing reading. The data set's folder must be there: its meta.json names
-the sensors, its graph feeds the models that use one.
+the sensors, its graph feeds the models that use one. The forecast has the same columns; an id that a spreadsheet would
+calculate, such as =A1, is written with ' in front, and read so too.
 """
 
 import argparse
@@ -48,6 +49,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     import experiments.models  # noqa: F401 (registers the backbones)
     from experiments.recent import read_recent, stamps
     from stlora_ext.forecast import forecast
+    from stlora_ext.spreadsheet import safe_cell
 
     if args.output.is_dir():
         raise UserError(f"--output {args.output} is a folder: name the file, such as {args.output / 'forecast.csv'}")
@@ -55,7 +57,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     model, stats, meta, bf16 = _open(args)
     values, times = read_recent(args.input, meta, args.time_format)
     prediction = forecast(model, stats, meta, values, stamps(times), bf16)
-    table = pd.DataFrame(prediction, pd.Index(times[meta.input_len:], name="time"), meta.sensor_ids)
+    table = pd.DataFrame(prediction, pd.Index(times[meta.input_len:], name="time"),
+                         [safe_cell(name) for name in meta.sensor_ids])
     with atomic_path(args.output) as temporary:
         table.to_csv(temporary)
     print(f"{args.output}: {meta.output_len} steps of {meta.interval} minutes x {meta.num_nodes} sensors, "

@@ -23,6 +23,7 @@ sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
 from experiments.options import add_horizons  # noqa: E402
 from stlora_ext.cli import Parser, command  # noqa: E402
+from stlora_ext.data.names import is_reserved  # noqa: E402
 from stlora_ext.errors import UserError, nearest  # noqa: E402
 from stlora_ext.files import atomic_path  # noqa: E402
 from stlora_ext.records.store import PUBLISHED, read_records  # noqa: E402
@@ -171,7 +172,8 @@ def recorded_datasets(results: Path) -> list[str]:
 
 
 def _with_records(results: Path) -> list[str]:
-    return sorted({path.parents[1].name for path in results.glob("*/*/*-*-*-*seed*.json")} - {PUBLISHED})
+    found = {path.parents[1].name for path in results.glob("*/*/*-*-*-*seed*.json")}
+    return sorted(name for name in found if not is_reserved(name))
 
 
 def _elsewhere(dataset: str, results: Path) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Optional
 
+from stlora_ext.data.names import check_dataset_name
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.lora.predictor import STLoRAConfig
-from stlora_ext.records.store import refuse_bad_name
 from stlora_ext.registry import Backbone, get_backbone
 from stlora_ext.settings import LENGTHS, TrainingSettings, checked, field_names
 
@@ -166,7 +166,7 @@ def experiment(dataset: str, model: str, *, model_settings: Optional[Mapping[str
     Raises:
         UserError: On an unknown name or a value of another type.
     """
-    refuse_bad_name(dataset)
+    check_dataset_name(dataset)
     backbone = get_backbone(model)
     base = Experiment(dataset, model, backbone.training, protocol="fitted" if backbone.fitted else "joint")
     if model.endswith("+"):

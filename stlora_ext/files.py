@@ -19,6 +19,15 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def not_a_link(path: str, flags: int) -> int:
+    """``opener`` of ``open`` that doesn't follow a link: it could lead to a file of somebody else, and empty it.
+
+    Raises:
+        OSError: If ``path`` is one.
+    """
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it replaces ``path``, on error it goes.
@@ -29,6 +38,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise UserError(f"'{path}' names no file: expected one to write")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)  # it could be a link
     try:
         yield temporary
         with open(temporary, "rb") as file:

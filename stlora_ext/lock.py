@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stlora_ext.errors import UserError
+from stlora_ext.files import not_a_link
 
 LOCK = ".lock"
 
@@ -14,7 +15,9 @@ LOCK = ".lock"
 def is_running(run_dir: Path) -> bool:
     """Whether a process runs the cell of this folder."""
     try:
-        with open(run_dir / LOCK, encoding="utf-8") as file:
+        if (run_dir / LOCK).is_symlink():  # run_cell refuses it
+            return False
+        with open(run_dir / LOCK, encoding="utf-8", opener=not_a_link) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
@@ -30,10 +33,12 @@ def locked(run_dir: Path) -> Iterator[None]:
     """Hold the run's folder against other processes; the lock goes with the process, however it ends.
 
     Raises:
-        UserError: If another process holds it.
+        UserError: If another process holds it, or it is a link.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    with open(run_dir / LOCK, "w", encoding="utf-8") as file:
+    if (run_dir / LOCK).is_symlink():
+        raise UserError(f"{run_dir / LOCK} is a link, which is never followed: delete it")
+    with open(run_dir / LOCK, "w", encoding="utf-8", opener=not_a_link) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -10,11 +12,14 @@ import prepare
 import pytest
 import simulate
 
+from stlora_ext.data.catalog import CATALOG
 from stlora_ext.data.prepared import load_meta, load_split
 from stlora_ext.errors import UserError
+from tests.commands import ROOT, SHARED
 from tests.graphs import load_adjacency
 from tests.raw_files import write_frame
 
+PUBLISHED = SHARED / "data" / "published"
 PY2_PICKLE = Path(__file__).parent / "fixtures" / "adj_mx_py2.pkl"
 PY2_IDS = ["773869", "767541", "767542", "717447"]
 
@@ -64,6 +69,32 @@ def test_metr_la_has_the_windows_of_the_protocol(tmp_path):
     path = write_frame(tmp_path / "metr-la.h5", values, times, [b"%06d" % i for i in range(207)])
     root = run(tmp_path, "METR-LA", "--raw", path)
     assert load_meta(root, "METR-LA").windows == {"train": 23974, "val": 3425, "test": 6850}
+
+
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason=f"the published graphs are not there: {PUBLISHED}")
+@pytest.mark.parametrize(("name", "total"), [("METR-LA", 814.58), ("PEMS-BAY", 1654.75)])
+def test_the_documented_command_prepares_the_official_shape_with_the_graph_as_published(tmp_path, name, total):
+    entry = CATALOG[name]
+    shutil.copy(PUBLISHED / entry.graph, tmp_path)
+    with np.load(SHARED / "data" / "graphs.npz") as graphs:
+        ids, matrix = graphs[f"{name.replace('-', '')}_ids"], graphs[name.replace("-", "")]
+    columns = np.random.default_rng(1).permutation(entry.num_nodes)  # the data's order is another one
+    times = np.datetime64(entry.start) + np.arange(entry.num_steps + 12) * np.timedelta64(5, "m")
+    if name == "PEMS-BAY":  # no row in the hour that daylight saving skips
+        times = times[(times < np.datetime64("2017-03-12T02:00")) | (times >= np.datetime64("2017-03-12T03:00"))]
+    values = np.random.default_rng(0).integers(0, 70, (entry.num_steps, entry.num_nodes), dtype=np.uint8)
+    names = [str(ids[column]) for column in columns]
+    write_frame(tmp_path / entry.raw, values, times[:entry.num_steps], [each.encode() for each in names])
+
+    pages = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+    command = re.search(rf"python datasets/prepare\.py ({name} --raw [^`\n]+)", pages)[1]
+    root = run(tmp_path, *shlex.split(command.replace("PATH", str(tmp_path))))
+
+    meta = load_meta(root, name)
+    assert meta.sensor_ids == names
+    adjacency = load_adjacency(root, meta)
+    assert np.array_equal(adjacency, matrix[np.ix_(columns, columns)])
+    assert adjacency.sum(dtype=np.float64) == pytest.approx(total, abs=0.005)
 
 
 def test_another_shape_is_refused_with_the_expected_one(tmp_path, raw):

@@ -9,6 +9,7 @@ import pandas as pd
 
 from preparation.series import Series, check_ids, to_float32
 from stlora_ext.errors import UserError
+from stlora_ext.spreadsheet import plain_text
 
 
 def read_csv(path: Path, time_format: Optional[str] = None) -> Series:
@@ -24,7 +25,7 @@ def read_csv(path: Path, time_format: Optional[str] = None) -> Series:
     origin = path.name
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            header = [name.strip() for name in next(csv.reader(file), [])]
+            header = [plain_text(name.strip()) for name in next(csv.reader(file), [])]
         if len(header) < 2:
             raise UserError(f"{origin} has the header {header}: expected a time column and at least one sensor, "
                             "separated by commas")

@@ -11,6 +11,7 @@ from preparation.graph import Graph, align, graph_from_edges, graph_from_matrix
 from preparation.safe_pickle import load_adjacency_pickle
 from preparation.series import check_ids
 from stlora_ext.errors import UserError
+from stlora_ext.spreadsheet import plain_text
 
 _DISTANCE = ("cost", "distance", "dist", "length")
 
@@ -97,7 +98,7 @@ def _read_edges(origin: str, header: list[str], rows: list[list[str]], num_nodes
 def _columns_of_ends(ends: list[list[str]], num_nodes: int, sensor_ids: Optional[list[str]],
                      origin: str) -> np.ndarray:
     """Turn sensor names, or else column indices, into columns ``[E, 2]``."""
-    names = [[end.strip() for end in pair] for pair in ends]
+    names = [[plain_text(end.strip()) for end in pair] for pair in ends]
     indices = {str(index): index for index in range(num_nodes)}
     column = {name: index for index, name in enumerate(sensor_ids or ())}
     unknown = next((end for pair in names for end in pair if end not in column), None)

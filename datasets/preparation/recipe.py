@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import re
 from dataclasses import dataclass
 from typing import Optional
 
@@ -11,11 +10,11 @@ import numpy as np
 from preparation.series import in_float32
 from preparation.timeline import check_interval, parse_start
 from stlora_ext.data.catalog import CATALOG
+from stlora_ext.data.names import check_dataset_name
 from stlora_ext.errors import UserError
 
 # the hour that daylight saving skips has no rows in the official file
 _KNOWN_GAPS = {"PEMS-BAY": ("2017-03-12T01:55", "2017-03-12T03:00")}
-_RESERVED = ("preparation", "simulation", "__pycache__")
 
 
 @dataclass(frozen=True)
@@ -47,25 +46,13 @@ class Recipe:
     known: bool = False
 
 
-def check_name(name: str) -> str:
-    """Return ``name`` if a data set can be called so.
-
-    Raises:
-        UserError: If not.
-    """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name in _RESERVED:
-        raise UserError(f"'{name}' cannot name a data set: expected letters, digits, '-', '_' and '.', beginning with "
-                        f"a letter or digit, and none of {', '.join(_RESERVED)}")
-    return name
-
-
 def recipe_for(args: argparse.Namespace) -> Recipe:
     """Return the recipe of a catalog set, or the one that the options describe.
 
     Raises:
         UserError: On an option that contradicts the catalog, or a value out of range.
     """
-    name = check_name(args.name)
+    name = check_dataset_name(args.name)
     entry = CATALOG.get(name)
     if entry is None:
         return Recipe(name, None, None if args.start is None else parse_start(args.start),

@@ -8,7 +8,9 @@ import io
 import pickle
 import pickletools
 import re
+import shlex
 from collections.abc import Callable
+from functools import cache
 from math import prod
 from pathlib import Path
 from typing import Any, Optional
@@ -17,7 +19,10 @@ import numpy as np
 
 from stlora_ext.errors import UserError
 
-_PLAIN_TYPE = re.compile(r"[fiub]\d{1,2}|[SU]\d{1,4}")
+_PLAIN_TYPE = re.compile(r"[fiub]\d{1,2}|[SU]\d{1,3}")
+_EXPECTED = "expected the list [ids, id map, matrix] of strings and a numpy array"
+_ENDS_CHANGED = "its line ends were changed, as by copying it as text; copy or download it again as binary"
+_OPCODES = {opcode.code.encode("latin1"): opcode for opcode in pickletools.opcodes}
 
 
 class _Dtype:
@@ -35,9 +40,9 @@ class _Dtype:
 
 
 class _Array:
-    """Stand-in for ``numpy.ndarray`` while its state is not known."""
+    """Stand-in for ``numpy.ndarray``; None while its state is not known."""
 
-    array: np.ndarray
+    array: Optional[np.ndarray] = None
 
     def __setstate__(self, state: tuple) -> None:
         _, shape, dtype, fortran, raw = state
@@ -62,13 +67,19 @@ class _Name:
 def _build(raw: Any, dtype: Any, shape: Any, order: str = "C") -> np.ndarray:
     if not isinstance(dtype, _Dtype) or not isinstance(raw, (str, bytes, bytearray)):
         raise pickle.UnpicklingError("arrays of Python objects")
-    data = raw.encode("latin1") if isinstance(raw, str) else bytes(raw)
+    data = _encoded(raw) if isinstance(raw, str) else raw
     if len(data) != prod(shape) * dtype.dtype.itemsize:
         raise pickle.UnpicklingError(f"{len(data)} bytes for an array of shape {shape}")
     return np.frombuffer(data, dtype=dtype.dtype).reshape(shape, order=order)
 
 
-def _frombuffer(raw: Any, dtype: Any, shape: Any, order: str) -> _Array:
+@cache
+def _encoded(text: str) -> bytes:
+    """Return the bytes that a text stands for, the same ones each time: a pickle can name one text many times."""
+    return text.encode("latin1")
+
+
+def _frombuffer(raw: Any, dtype: Any, shape: Any, order: str, _: Any = None) -> _Array:
     result = _Array()
     result.array = _build(raw, dtype, shape, order)
     return result
@@ -81,7 +92,7 @@ def _scalar(dtype: Any, raw: Any) -> Any:
 def _latin1(text: Any, encoding: Any) -> bytes:
     if not isinstance(text, str) or encoding != "latin1":
         raise pickle.UnpicklingError(f"text in encoding {encoding!r}")
-    return text.encode("latin1")
+    return _encoded(text)
 
 
 def _refuse(*_: Any) -> None:
@@ -103,18 +114,92 @@ class _Loader(pickle.Unpickler):
         return _ADMITTED[module, name]
 
 
+class _BadLine(pickle.UnpicklingError):
+    """A line that doesn't end where a pickle's line does."""
+
+
 def _check_sizes(program: bytes) -> None:
-    """Refuse a few bytes that would claim gigabytes: a place in the memo is allocated up to its number."""
-    for opcode, argument, _ in pickletools.genops(program):
+    """Refuse a few bytes that would claim gigabytes, before the loader sees them.
+
+    The loader allocates the memo up to a place's number, and a byte array before it reads it. Every opcode is read as
+    far as the loader reads it; what a line holds is the loader's to judge, because pickletools takes ASCII alone.
+    """
+    stream = io.BytesIO(program)
+    for code in iter(lambda: stream.read(1), b"."):
+        opcode = _OPCODES.get(code)
+        if opcode is None:
+            kind = _BadLine if code.isspace() else pickle.UnpicklingError
+            raise kind(f"{code!r} instead of an opcode" if code else "no end")
+        if opcode.arg is None:
+            continue
+        if opcode.arg.n == pickletools.UP_TO_NEWLINE:
+            argument = _line(stream, opcode.name)
+        else:
+            argument = opcode.arg.reader(stream)  # refuses more bytes than there are
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > len(program):
             raise pickle.UnpicklingError(f"the memo place {argument}")
 
 
+def _line(stream: io.BytesIO, opcode: str) -> Optional[int]:
+    """Read the line or lines of an opcode; return the number of a place in the memo."""
+    line = stream.readline()
+    if opcode in ("GLOBAL", "INST"):
+        stream.readline()
+    good = {"PUT": rb"-?\d+\s*", "STRING": rb"(?s)(['\"]).*\1\n"}.get(opcode)
+    if good is not None and not re.fullmatch(good, line):
+        raise _BadLine(repr(line[:40]))
+    return int(line) if opcode == "PUT" else None
+
+
+def _load(program: bytes) -> Any:
+    _check_sizes(program)
+    try:
+        return _Loader(io.BytesIO(program), encoding="latin1").load()
+    finally:
+        _encoded.cache_clear()
+
+
+def _loads(program: bytes) -> bool:
+    try:
+        _load(program)
+    except Exception:  # a damaged pickle can raise anything
+        return False
+    return True
+
+
+def _damage(path: Path, program: bytes, error: Exception) -> str:
+    """Say what is wrong with a pickle that can't be loaded: its line ends, or what the loader said."""
+    if b"\r" in program and _loads(program.replace(b"\r\n", b"\n")):
+        return (f"{path} has CR LF where a pickle has LF: {_ENDS_CHANGED}, or turn them back: "
+                f"sed -i 's/\\r$//' {shlex.quote(str(path))}")
+    if 0 < program.count(b"\n") == program.count(b"\r\n"):
+        return f"{path} has CR LF wherever a pickle has LF: {_ENDS_CHANGED}"
+    if b"\r" in program and _loads(re.sub(rb"\r+\n?", b"\n", program)):
+        return f"{path} has CR where a pickle has LF: {_ENDS_CHANGED}"
+    if isinstance(error, _BadLine):
+        return f"{path} has a line that doesn't end as a pickle's lines do ({error}): it is damaged, or {_ENDS_CHANGED}"
+    return (f"{path} cannot be read as an adjacency pickle (it holds {error}): {_EXPECTED}; nothing in it was run; "
+            "download it again, or save the matrix with np.save and give that")
+
+
+def _names(ids: Any, path: Path) -> Optional[list[str]]:
+    """Return the sensor ids as text; None if that isn't what they are."""
+    if isinstance(ids, _Array) and ids.array is not None and ids.array.ndim == 1:  # others can be large without bytes
+        ids = ids.array.tolist()
+    if not isinstance(ids, list) or not all(isinstance(name, (str, bytes, int)) for name in ids):
+        return None
+    names = [name.decode("latin1") if isinstance(name, bytes) else str(name) for name in ids]
+    broken = next((name for name in names if "\r" in name or "\n" in name), None)
+    if broken is not None:
+        raise UserError(f"{path} names the sensor {broken[:40]!r}: {_ENDS_CHANGED}")
+    return names
+
+
 def load_adjacency_pickle(path: Path) -> tuple[Optional[list[str]], np.ndarray]:
-    """Read ``[ids, id map, matrix]``, as DCRNN's files hold it (Python 2 or 3), or the matrix alone.
+    """Read ``[ids, id map, matrix]``, as DCRNN's files hold it, or the matrix alone.
 
     Args:
-        path: The pickle.
+        path: The pickle, of any protocol from 0 to 5, written by Python 2 or 3.
 
     Returns:
         The sensor ids (None if the file holds the matrix alone) and the matrix ``[N, N]``.
@@ -122,20 +207,19 @@ def load_adjacency_pickle(path: Path) -> tuple[Optional[list[str]], np.ndarray]:
     Raises:
         UserError: If it is damaged, holds something else, or names anything beyond lists, dicts, strings and arrays.
     """
-    expected = "expected the list [ids, id map, matrix] of strings and a numpy array"
     try:
         program = path.read_bytes()
-        _check_sizes(program)
-        content = _Loader(io.BytesIO(program), encoding="latin1").load()
     except FileNotFoundError:
         raise UserError(f"graph file {path} does not exist: check --graph") from None
+    except OSError as error:
+        raise UserError(f"graph file {path} cannot be read ({error.strerror}): check --graph") from None
+    try:
+        content = _load(program)
     except Exception as error:  # a damaged pickle can raise anything
-        raise UserError(f"{path} cannot be read as an adjacency pickle (it holds {error}): {expected}; "
-                        "nothing in it was run") from None
-    if isinstance(content, _Array):
-        return None, content.array
-    if isinstance(content, list) and len(content) == 3 and isinstance(content[2], _Array):
-        ids = content[0].array.tolist() if isinstance(content[0], _Array) else content[0]
-        if isinstance(ids, list) and all(isinstance(name, (str, bytes, int)) for name in ids):
-            return [name.decode("latin1") if isinstance(name, bytes) else str(name) for name in ids], content[2].array
-    raise UserError(f"{path} holds no adjacency: {expected}")
+        raise UserError(_damage(path, program, error)) from None
+    ids, matrix = None, content
+    if isinstance(content, list) and len(content) == 3:
+        ids, matrix = _names(content[0], path), content[2]
+    if isinstance(matrix, _Array) and matrix.array is not None and (ids is not None or matrix is content):
+        return ids, matrix.array
+    raise UserError(f"{path} holds no adjacency: {_EXPECTED}")

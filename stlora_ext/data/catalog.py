@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, Optional
 
+from stlora_ext.data.names import check_dataset_name
 from stlora_ext.errors import UserError, nearest
 
 USUAL_LEN = 12  # input steps, and forecast steps, of the benchmark's windows
@@ -69,6 +70,7 @@ def catalog_entry(name: str) -> CatalogEntry:
     Raises:
         UserError: If there is none, with the nearest name.
     """
+    check_dataset_name(name)
     if name not in CATALOG:
         raise UserError(f"unknown data set '{name}': {nearest(name, CATALOG)}")
     return CATALOG[name]

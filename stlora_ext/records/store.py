@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 from typing import Any, Optional
 
+from stlora_ext.data.names import check_dataset_name
 from stlora_ext.errors import UserError
 from stlora_ext.files import write_json
 from stlora_ext.records.form import first_problem
-from stlora_ext.records.key import RunKey, checked_key, is_name
+from stlora_ext.records.key import RunKey, checked_key
 
 FORMAT = "stlora-run-record-1"
 PUBLISHED = "published"
@@ -25,9 +26,12 @@ def read_record(path: Path) -> dict[str, Any]:
     """Read one record.
 
     Raises:
-        UserError: If it is damaged or no run record.
+        UserError: If it is damaged, no run record, or a link.
         OSError: If it can't be opened.
     """
+    if path.is_symlink():
+        raise UserError(f"record {path} is a link, which is never followed: put the file itself there, or name the "
+                        "folder that holds it with --results DIR")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         if record["format"] != FORMAT:
@@ -42,21 +46,10 @@ def read_record(path: Path) -> dict[str, Any]:
     return record
 
 
-def refuse_bad_name(dataset: Any) -> None:
-    """Refuse what can't be the name of a data set, whose records lie in a folder of that name.
-
-    Raises:
-        UserError: If it isn't one.
-    """
-    if not is_name(dataset) or dataset == PUBLISHED:
-        raise UserError(f"data set {dataset!r}: expected a name such as PEMS08, without slashes, dots in front or "
-                        f"'{PUBLISHED}', which is the folder of published records")
-
-
 def find_record(key: RunKey, results: Path) -> Optional[dict[str, Any]]:
     """Return the record of ``key`` under ``results``; None if that run isn't finished."""
     path = key.record_path(results)
-    return read_whole_record(path) if path.exists() else None
+    return read_whole_record(path) if path.exists() or path.is_symlink() else None
 
 
 def read_records(results: Path, dataset: str) -> list[dict[str, Any]]:
@@ -65,7 +58,7 @@ def read_records(results: Path, dataset: str) -> list[dict[str, Any]]:
     Raises:
         UserError: If one is damaged, or ``dataset`` is no name of a data set.
     """
-    refuse_bad_name(dataset)
+    check_dataset_name(dataset)
     return [read_whole_record(path) for path in sorted((results / dataset).glob("*/*.json"))]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
+from stlora_ext.files import not_a_link
 from stlora_ext.records.provenance import COMMIT_VARIABLE
 from stlora_ext.sweep.cells import Cell
 from stlora_ext.sweep.process import LOG, Job
@@ -120,7 +121,7 @@ def _state(path: Path) -> tuple[int, int, int]:
 def _own_folder():
     """Return a new folder and its lock, once the folders of killed workers are gone."""
     for lock in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/lock"):
-        with suppress(OSError), open(lock, "a", encoding="utf-8") as file:
+        with suppress(OSError), open(lock, "a", encoding="utf-8", opener=not_a_link) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(lock.parent, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 
+from stlora_ext.spreadsheet import safe_cell
 from stlora_ext.tables.figures import FIELDS
 from stlora_ext.tables.layout import Table
 
@@ -14,5 +15,5 @@ def render(tables: Sequence[Table]) -> str:
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
     for table in tables:
-        writer.writerows(table.figures)
+        writer.writerows({name: safe_cell(value) for name, value in figure.items()} for figure in table.figures)
     return text.getvalue()

@@ -110,7 +110,7 @@ ROWS = (
     other("experiments/table.py", "--dataset", "", "--results", "results",
           said=("data set '': expected a name such as PEMS08",)),
     other("experiments/table.py", "--dataset", "published", "--results", "results",
-          said=("data set 'published': expected a name", "the folder of published records")),
+          said=("data set 'published': expected a name", "folders of this project; choose another name")),
     other("experiments/plot.py", "--dataset", "CITY", "--results", "results/published", "--out", "",
           said=("'.' names no file: expected one to write",), process=True),
     Row("sweep.py --results of a link to itself", loop, ("loop", "name the file itself"), "experiments/sweep.py",
