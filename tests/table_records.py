@@ -17,7 +17,8 @@ def record(model="LSTM", seed=0, mae=20.0, config_hash=None, fingerprint="sha256
     return {
         "key": {"dataset": dataset, "model": model, "protocol": protocol, "arm": arm, "config_hash": config_hash,
                 "seed": seed},
-        "status": "finished", "fitted_backbone": fitted, "trained_backbone": backbone and {"key": backbone},
+        "status": "finished", "fitted_backbone": fitted, "weights": "sha256:w",
+        "trained_backbone": {"key": backbone, "weights": "sha256:w"} if protocol == "adapt" or backbone else None,
         "test": {"average": scores, "horizons": [{**scores, "MAE": mae + step} for step in range(1, 13)]},
         "data": {"fingerprint": fingerprint, "interval": interval, "windows": {"test": 9}, "num_nodes": num_nodes,
                  "num_steps": 16992},

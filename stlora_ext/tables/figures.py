@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Optional
 
+from stlora_ext.tables.alike import backbone_unknown, unlike
 from stlora_ext.tables.blocks import Block, Comparison
 from stlora_ext.tables.compare import Printed
 from stlora_ext.tables.rows import METRICS, Row
 
 FIELDS = ("dataset", "fingerprint", "null_val", "protocol", "arm", "model", "config_hash", "num_epochs", "horizon",
           "metric", "mean", "std", "n", "seeds", "deterministic", "base_config_hash", "pairs", "delta", "delta_std",
-          "delta_percent", "delta_percent_std", "ci_low", "ci_high", "p", "p_holm", "p_wilcoxon", "source")
+          "delta_percent", "delta_percent_std", "ci_low", "ci_high", "p", "p_holm", "p_wilcoxon", "unlike", "source")
 
 
 def figures(dataset: str, rows: Sequence[Row], arranged: Sequence[Block], p_values: Sequence[Sequence[Optional[float]]],
@@ -52,4 +53,5 @@ def _own(dataset: str, row: Row, horizon: Optional[int], metric: str) -> dict[st
 def _difference(comparison: Comparison, horizon: Optional[int], metric: str) -> dict[str, Any]:
     delta, percent = (comparison.delta(horizon, metric, share) for share in (False, True))
     return {"base_config_hash": comparison.base.config_hash, "pairs": delta.count, "delta": delta.mean,
-            "delta_std": delta.std, "delta_percent": percent.mean, "delta_percent_std": percent.std}
+            "delta_std": delta.std, "delta_percent": percent.mean, "delta_percent_std": percent.std,
+            "unlike": "; ".join(unlike(comparison) + ["backbone unknown"] * backbone_unknown(comparison))}

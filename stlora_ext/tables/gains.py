@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from stlora_ext.digits import number, places, with_spread
 from stlora_ext.errors import UserError
 from stlora_ext.experiment import PROTOCOLS
+from stlora_ext.tables.alike import mark, notes_on
 from stlora_ext.tables.blocks import Comparison, beyond_control, blocks, corrected, name
 from stlora_ext.tables.paired import holm
 from stlora_ext.tables.rows import Row
@@ -33,7 +34,8 @@ def render_gains(dataset: str, rows: Sequence[Row]) -> str:
 
     def cell(comparison: Comparison | None) -> str:
         text = _difference(comparison)
-        return f"**{text}**" if id(comparison) in clear else text
+        sign = "" if comparison is None else mark(comparison)
+        return (f"**{text}**" if id(comparison) in clear else text) + f" {sign}" * bool(sign)
 
     axes = [(protocol, arm) for protocol in PROTOCOLS for arm in ("plus", "control", "wide")
             if any((each.plus.protocol, each.plus.arm) == (protocol, arm) for each in gains)]
@@ -59,7 +61,8 @@ def render_gains(dataset: str, rows: Sequence[Row]) -> str:
     caption = (f"**{dataset}**, average MAE, paired differences over up to {count} seeds (95 % interval); below 0 the "
                "adapter helps; bold: p < 0.05 after Holm's correction, over the differences from the backbone alone "
                "and over those from the arms without node-level weights")
-    return f"{caption}\n\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    return f"{caption}\n\n{table}" + "".join(f"\n{note}\n" for note in notes_on(gains + beyond))
 
 
 def _called(arm: str) -> str:

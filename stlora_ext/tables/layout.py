@@ -6,6 +6,7 @@ from typing import Any, Literal, Optional
 
 from stlora_ext.digits import number, places, with_spread
 from stlora_ext.horizons import reported_steps, step_title
+from stlora_ext.tables.alike import marked
 from stlora_ext.tables.blocks import Comparison, Line, beyond_control, blocks, corrected
 from stlora_ext.tables.compare import Printed, comparison_lines, why_not
 from stlora_ext.tables.figures import figures
@@ -152,7 +153,8 @@ def _results(title: str, lines: Sequence[Line], columns: Columns) -> Grid:
     best = {key: min((value for value in values if value is not None), default=None) if len(values) > 1 else None
             for key, values in rounded.items()}
     return _grid(title, columns, [
-        (line.label, "all" if line.deterministic else str(line.count),
+        (line.label if isinstance(line.source, Row) else marked(line.label, line.source),
+         "all" if line.deterministic else str(line.count),
          [(_text(line, line.cell(*key)),
            line.kind == "result" and best[key] is not None and _rounded(line.cell(*key)) == best[key]) for key in keys])
         for line in lines])
@@ -184,7 +186,7 @@ def _test(comparison: Comparison, p_holm: Optional[float], with_wilcoxon: bool) 
     interval = "n/a" if test.low is None else f"{test.low:+.{digits}f} to {test.high:+.{digits}f}"
     texts = [number(test.mean, 3, "+"), interval, _p(test.p), _p(p_holm)]
     texts += [_p(test.wilcoxon)] * with_wilcoxon
-    return (Cell(comparison.label, "name"), Cell(str(test.count), "count"), *map(Cell, texts))
+    return (Cell(marked(comparison.label, comparison), "name"), Cell(str(test.count), "count"), *map(Cell, texts))
 
 
 def _p(value: Optional[float]) -> str:

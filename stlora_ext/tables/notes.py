@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
+from stlora_ext.tables.alike import notes_on
 from stlora_ext.tables.blocks import Block, Comparison, adapted_backbone, name
 from stlora_ext.tables.rows import Row, differences
 
@@ -22,6 +23,7 @@ def notes(rows: Sequence[Row], arranged: Sequence[Block], node_level: Sequence[C
         found.append("Node-level weights against none: \"+\" minus the arm that trained alike with nothing of a node's "
                      "own (control: the same adapter; wide: one with as many parameters); Holm's correction over this "
                      "comparison's own tests.")
+    found += notes_on([*(each for block in arranged for each in block.comparisons), *node_level])
     found += _on_pairing(arranged)
     found += _on_epochs(rows)
     adapters = {(name(row), row.records[0]["parameters"]["adapter"], row.records[0]["parameters"]["adapter_percent"])

@@ -1,0 +1,82 @@
+"""Whether the two runs of a pair were computed alike: where they weren't, part of their difference may come from that.
+
+Marks: "‡" where they differ in the arithmetic, the hardware, torch, the threads, --compile or the backbone's weights,
+"§" where their records don't tell whether they share the backbone.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Optional
+
+from stlora_ext.tables.blocks import Comparison, name
+
+UNLIKE, UNKNOWN = "‡", "§"
+_BACKBONE = "the backbone's weights"
+
+
+def unlike(comparison: Comparison) -> list[str]:
+    """Return in what the runs of some pair differ, such as ``hardware CPU, GPU``; the values of all pairs together."""
+    found: dict[str, dict[str, None]] = {}
+    for pair in comparison.pairs:
+        one, other = map(_conditions, pair)
+        for condition in one:
+            if one[condition] != other[condition]:
+                found.setdefault(condition, {}).update(dict.fromkeys((*one[condition], *other[condition])))
+    texts = [f"{condition} {', '.join(sorted(values))}" for condition, values in found.items()]
+    return texts + [_BACKBONE] * any(_same_backbone(comparison, *pair) is False for pair in comparison.pairs)
+
+
+def backbone_unknown(comparison: Comparison) -> bool:
+    """Whether a pair's records don't tell if both runs used one backbone."""
+    return any(_same_backbone(comparison, *pair) is None for pair in comparison.pairs)
+
+
+def mark(comparison: Comparison) -> str:
+    """Return the signs that a comparison bears; "" where its runs were computed alike."""
+    return UNLIKE * bool(unlike(comparison)) + UNKNOWN * backbone_unknown(comparison)
+
+
+def marked(label: str, comparison: Comparison) -> str:
+    """Return ``label`` with the sign of the comparison."""
+    return " ".join(filter(None, (label, mark(comparison))))
+
+
+def notes_on(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return the notes that explain the signs of ``comparisons``; none where none bears one."""
+    unequal: dict[str, list[str]] = {}
+    for each in comparisons:
+        if unlike(each):
+            unequal.setdefault("; ".join(unlike(each)), []).append(_title(each))
+    unknown = [_title(each) for each in comparisons if backbone_unknown(each)]
+    texts = []
+    if unequal:
+        listed = ". ".join(f"{', '.join(titles)}: {text}" for text, titles in unequal.items())
+        texts.append(f"{UNLIKE} The runs of a pair were not computed alike, so part of Δ may come from that. {listed}.")
+    if unknown:
+        texts.append(f"{UNKNOWN} The records don't tell whether both runs of a pair used the same weights of the "
+                     f"backbone: {', '.join(unknown)}.")
+    return texts
+
+
+def _title(comparison: Comparison) -> str:
+    minus = "" if comparison.base.arm == "base" else f" minus {comparison.base.arm}"
+    return f"{name(comparison.plus)} {comparison.plus.protocol}{minus}"
+
+
+def _conditions(record: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    provenance = record["provenance"]
+    processes: Iterable[dict[str, Any]] = provenance.get("processes") or [provenance]
+    values = [{"NUMERICS": each.get("numerics", 0), "hardware": each.get("hardware"),
+               "torch": str((each.get("versions") or {}).get("torch")).partition("+")[0],
+               "threads": each.get("threads"), "--compile": "on" if each.get("compiled") else "off"}
+              for each in processes]
+    return {name: tuple(sorted({str(each[name]) for each in values})) for name in values[0]}
+
+
+def _same_backbone(comparison: Comparison, one: dict[str, Any], other: dict[str, Any]) -> Optional[bool]:
+    """Whether an adapted run and the run it is paired with used one backbone; None where the records don't tell."""
+    if comparison.plus.protocol != "adapt":
+        return True
+    base = comparison.base.arm == "base"
+    first = one.get("weights") if base else (one.get("trained_backbone") or {}).get("weights")
+    second = (other.get("trained_backbone") or {}).get("weights")
+    return None if first is None or second is None else first == second
