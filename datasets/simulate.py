@@ -67,9 +67,9 @@ def check_ranges(args: argparse.Namespace) -> None:
     for option, (least, most) in _RANGES.items():
         value = getattr(args, option)
         if value is not None and value < least:
-            raise UserError(f"{_option(option)} {value}: expected {least} or more")
+            raise UserError(f"--{_dashed(option)} {value}: expected {least} or more")
         if value is not None and value > most:
-            raise UserError(f"{_option(option)} {value}: expected at most {most}")
+            raise UserError(f"--{_dashed(option)} {value}: expected at most {most}")
     if args.heterogeneity is not None and not 0 <= args.heterogeneity <= 1:
         raise UserError(f"--heterogeneity {args.heterogeneity}: expected 0 (one law for all nodes) to 1")
     if args.interval is not None:
@@ -96,8 +96,8 @@ def complete(args: argparse.Namespace) -> argparse.Namespace:
             raise UserError(f"--{option} is missing: '{args.name}' is no named size ({', '.join(SIMULATED)}), give "
                             "--nodes and --days")
         if entry is not None and given is not None and given != own[option]:
-            raise UserError(f"{_option(option)} {given} contradicts {args.name}, for which it is {own[option]}: leave "
-                            "it out, or use another NAME")
+            raise UserError(f"--{_dashed(option)} {given} contradicts {args.name}, for which it is {own[option]}: "
+                            "leave it out, or use another NAME")
         if given is None:
             setattr(args, option, own[option])
     return args
@@ -108,8 +108,8 @@ def _own_values(entry: CatalogEntry) -> dict[str, float]:
             **_DEFAULTS, "heterogeneity": entry.heterogeneity, "interval": entry.interval}
 
 
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -120,7 +120,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.raw_file is not None:
         for option in ("nodes", "interval", "input_len", "output_len", "data"):
             if getattr(args, option) is not None:
-                raise UserError(f"{_option(option)} does not go with --raw-file, whose form is fixed: leave it out")
+                raise UserError(f"--{_dashed(option)} does not go with --raw-file, whose form is fixed: leave it out")
         files = write_raw_file(args.name, args.raw_file, args.days,
                                _DEFAULTS["heterogeneity"] if args.heterogeneity is None else args.heterogeneity,
                                args.seed or 0)

@@ -1,26 +1,32 @@
-"""How many decimals a figure is printed with: below 0.1 as many as show three significant digits."""
+"""How many decimals figures are printed with: enough for three significant digits where they are below 0.1."""
 
 import math
 from typing import Optional
 
 _NOISE = 1e-9  # smaller sizes are what rounding leaves
+_SHARE = 1e-6  # of the largest figure of a cell; what is smaller is equal to 0 as records are compared
 
 
-def places(value: float, spread: Optional[float] = None, least: int = 2) -> int:
-    """Return the decimals of ``value``: ``least``, or below 0.1 in size as many as show three significant digits.
+def places(*values: Optional[float], least: int = 2) -> int:
+    """Return the decimals of figures that are printed together.
+
+    ``least``, or where all are below 0.1 in size as many as show three significant digits of the largest; and enough
+    for the first digit of the smallest, so that nothing but 0 is printed as 0.
 
     Args:
-        value: What is printed.
-        spread: What is printed beside it with the same decimals, such as a standard deviation; there are enough for
-            its first digit, too.
-        least: Decimals of larger values.
+        values: A mean and its spread, or its interval; None doesn't count.
+        least: Decimals of larger figures.
     """
-    found = least
-    if _NOISE < abs(value) < 0.1:
-        found = max(found, 2 - math.floor(math.log10(abs(value))))
-    if spread is not None and spread > _NOISE and round(spread, found) == 0:
-        found = max(found, -math.floor(math.log10(spread)))
-    return found
+    largest = max((abs(value) for value in values if value is not None), default=0.0)
+    sizes = [abs(value) for value in values if value and abs(value) > max(_NOISE, _SHARE * largest)]
+    if not sizes or not math.isfinite(largest):
+        return least
+    found = least if largest >= 0.1 else max(least, 2 - _exponent(largest))
+    return max(found, -_exponent(min(sizes))) if round(min(sizes), found) == 0 else found
+
+
+def _exponent(size: float) -> int:
+    return math.floor(math.log10(size))
 
 
 def number(value: Optional[float], least: int = 2, sign: str = "") -> str:
@@ -30,5 +36,11 @@ def number(value: Optional[float], least: int = 2, sign: str = "") -> str:
 
 def with_spread(value: float, spread: Optional[float], least: int = 2, sign: str = "") -> str:
     """Return "value ± spread", both with the same decimals; a spread of None is "n/a"."""
-    digits = places(value, spread, least)
+    digits = places(value, spread, least=least)
     return f"{value:{sign}.{digits}f} ± " + ("n/a" if spread is None else f"{spread:.{digits}f}")
+
+
+def with_interval(value: float, low: float, high: float, sign: str = "+") -> str:
+    """Return "value (low to high)", all with the same decimals."""
+    digits = places(value, low, high)
+    return f"{value:{sign}.{digits}f} ({low:{sign}.{digits}f} to {high:{sign}.{digits}f})"

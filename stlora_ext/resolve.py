@@ -31,15 +31,13 @@ def settled(exp: Experiment, meta: Meta, data_dir: Path) -> Experiment:
     Raises:
         UserError: If it says other lengths.
     """
-    asked = {name: getattr(exp.training, name) for name in LENGTHS}
-    others = {name: length for name, length in asked.items() if length not in (None, getattr(meta, name))}
-    if others:
-        input_len, output_len = (asked[name] or getattr(meta, name) for name in LENGTHS)
+    input_len, output_len = (getattr(exp.training, name) or getattr(meta, name) for name in LENGTHS)
+    if (input_len, output_len) != (meta.input_len, meta.output_len):
         name = f"{meta.name}-{input_len}-{output_len}"
-        raise UserError(f"{', '.join(f'{key}={length}' for key, length in others.items())}: {meta.name} was prepared "
-                        f"for {meta.input_len} input and {meta.output_len} forecast steps, which its runs take; leave "
-                        f"the lengths out, or make a set with these by "
-                        f"{prepare_again(meta, data_dir, name, input_len, output_len)} and run a config that holds: "
+        command = prepare_again(meta, data_dir, name, input_len, output_len)
+        raise UserError(f"input_len={input_len}, output_len={output_len}: {meta.name} was prepared for "
+                        f"{meta.input_len} and {meta.output_len}, which its runs take; leave the lengths out, or "
+                        f"prepare it again under another name: {command} and run a config that holds: "
                         f"{config_text(name, exp.model)}")
     return exp.with_lengths(meta.input_len, meta.output_len)
 

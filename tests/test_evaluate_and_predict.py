@@ -103,7 +103,7 @@ def test_both_commands_run_as_a_user_runs_them(tmp_path):
     recent().to_csv(tmp_path / "recent.csv")
     record = finished("STGCN+")
     text = succeeded(run("experiments/evaluate.py", record, "--data", data(), "--threads", 1))
-    assert "QUICK/LSTM" not in text and "step 12 " in text and "average" in text
+    assert "QUICK/LSTM" not in text and "60 min " in text and "average" in text
     succeeded(run("experiments/predict.py", record, "--data", data(), "--input", tmp_path / "recent.csv", "--output",
                   tmp_path / "forecast.csv"))
     lines = io.StringIO((tmp_path / "forecast.csv").read_text()).readlines()
@@ -161,7 +161,8 @@ def run_key_of(exp, meta):
 def test_the_repeating_command_names_folders_backbone_and_force_where_they_are_needed():
     record = json.loads(finished("LSTM+", "adapt").read_text())
     command = how_to_repeat(record, quick_meta(), results(), data())
-    assert "-c CONFIG.py" in command and 'CONFIG.py holds: CFG = experiment("QUICK", "LSTM+")' in command
+    assert "-c CONFIG.py" in command and command.endswith(
+        'CONFIG.py holds: from experiments.defaults import experiment; CFG = experiment("QUICK", "LSTM+")')
     assert f"--results {results()} --data {data()} --force" in command and "--train-backbone" in command
     other = json.loads(finished("LSTM", seed=1).read_text())
     record["trained_backbone"]["key"] = other["key"]

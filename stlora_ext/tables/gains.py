@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stlora_ext.digits import number, places, with_spread
+from stlora_ext.digits import number, with_interval, with_spread
 from stlora_ext.errors import UserError
 from stlora_ext.experiment import PROTOCOLS
 from stlora_ext.tables.alike import mark, notes_on
@@ -92,8 +92,7 @@ def _difference(comparison: Comparison | None) -> str:
     test = comparison.test
     if test.low is None:
         return f"{number(test.mean, sign='+')} (one seed)"
-    digits = places(test.mean)
-    return f"{test.mean:+.{digits}f} ({test.low:+.{digits}f} to {test.high:+.{digits}f})"
+    return with_interval(test.mean, test.low, test.high)
 
 
 def _added(comparisons: Sequence[Comparison]) -> str:

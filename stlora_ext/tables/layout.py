@@ -182,9 +182,9 @@ def _tests(title: str, comparisons: Sequence[Comparison], p_holm: Sequence[Optio
 
 def _test(comparison: Comparison, p_holm: Optional[float], with_wilcoxon: bool) -> tuple[Cell, ...]:
     test = comparison.test
-    digits = 3 if test.mean is None else places(test.mean, least=3)
+    digits = places(test.mean, test.low, test.high, least=3)
     interval = "n/a" if test.low is None else f"{test.low:+.{digits}f} to {test.high:+.{digits}f}"
-    texts = [number(test.mean, 3, "+"), interval, _p(test.p), _p(p_holm)]
+    texts = ["n/a" if test.mean is None else f"{test.mean:+.{digits}f}", interval, _p(test.p), _p(p_holm)]
     texts += [_p(test.wilcoxon)] * with_wilcoxon
     return (Cell(marked(comparison.label, comparison), "name"), Cell(str(test.count), "count"), *map(Cell, texts))
 
