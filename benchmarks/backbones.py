@@ -175,15 +175,11 @@ def edges(nodes: int) -> tuple[Any, Any]:
 def training_step(model: Any, inputs: Any, stamps: Any, targets: Any, recorded: bool = False) -> Callable[[], None]:
     """Return a training step of ``model`` on one batch: forward, backward, Adam; ``recorded``: all but Adam as a CUDA
     graph."""
-    import inspect
-
     import torch
 
     from stlora_ext.host.cuda_graphs import RecordedSteps
-    from stlora_ext.lora.model import STLoRA
-    taken = inspect.signature(getattr(model, "backbone", model).forward).parameters
-    sees_times = "inputs_timestamps" in taken or (isinstance(model, STLoRA) and bool(model.config.cycles))
-    times = ["inputs_timestamps"] * sees_times
+    from stlora_ext.lora.model import forward_names
+    times = ["inputs_timestamps"] * ("inputs_timestamps" in forward_names(model))
     batch = {"inputs": inputs, **dict.fromkeys(times, stamps)}
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
 

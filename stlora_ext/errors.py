@@ -6,8 +6,11 @@ from difflib import get_close_matches
 _LONGEST = 300  # characters of one word
 
 
-class UserError(Exception):
-    """A mistake the user can correct. Commands print it as one line and exit with 2."""
+class UserError(ValueError):
+    """A mistake the user can correct. Commands print it as one line and exit with 2.
+
+    A handler of ``ValueError`` catches it too: let it pass first where anything in the ``try`` raises one.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(_shown(word) for word in message.split()))

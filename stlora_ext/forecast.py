@@ -1,7 +1,5 @@
 """Forecasts outside a run: readings in, the next steps out, in original units."""
 
-import inspect
-
 import numpy as np
 import torch
 from torch import nn
@@ -9,7 +7,7 @@ from torch import nn
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.host.scaler import GlobalZScoreScaler, observed
-from stlora_ext.lora.model import STLoRA
+from stlora_ext.lora.model import forward_names
 
 
 def forecast(model: nn.Module, stats: dict[str, torch.Tensor], meta: Meta, values: np.ndarray, stamps: np.ndarray,
@@ -64,9 +62,7 @@ def forecast_windows(model: nn.Module, stats: dict[str, torch.Tensor], meta: Met
     offered = {"inputs_mask": mask, "inputs_timestamps": times[:, :meta.input_len],
                "targets_timestamps": times[:, meta.input_len:], "step": 0, "epoch": None, "train": False,
                "targets": torch.zeros(len(inputs), meta.output_len, meta.num_nodes)}
-    taken = set(inspect.signature(getattr(model, "backbone", model).forward).parameters)
-    if isinstance(model, STLoRA) and model.config.cycles:
-        taken.add("inputs_timestamps")
+    taken = forward_names(model)
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         result = model(scaler.transform(inputs, mask), **{name: offered[name] for name in offered if name in taken})
     scaled = result["prediction"] if isinstance(result, dict) else result

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from stlora_ext.lora.model import STLoRA, parameter_counts
+from stlora_ext.wrapped import unwrapped
 
 CLAIM_PERCENT = 1.0  # the paper: the adapter adds about 1 % of the backbone's parameters
 
@@ -23,14 +24,16 @@ def module_counts(model: nn.Module) -> dict[str, int]:
 
 
 def parameter_report(model: nn.Module) -> dict[str, Any]:
-    """Count a model's parameters, with or without adapter.
+    """Count a model's parameters, with or without adapter, wrapped or not.
 
     Returns:
         dict: What ``parameter_counts`` returns, and ``modules``: for ``backbone`` and, where there is one, ``adapter``,
             the counts by module.
     """
+    model = unwrapped(model)
     parts = {"backbone": model.backbone, "adapter": model.adapter} if isinstance(model, STLoRA) else {"backbone": model}
-    return {**parameter_counts(model), "modules": {part: module_counts(module) for part, module in parts.items()}}
+    return {**parameter_counts(model),
+            "modules": {part: module_counts(unwrapped(module)) for part, module in parts.items()}}
 
 
 def module_lines(modules: dict[str, dict[str, int]]) -> list[str]:

@@ -83,6 +83,8 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
             warnings.filterwarnings("error", "Initializing zero-element tensors")  # a width of 0 learns nothing
             backbone = exp.backbone.arch(model_config(exp, meta, data_dir))
             model = backbone if exp.adapter is None else attach(backbone, adapter_config(exp, meta), meta.num_nodes)
+    except UserError:
+        raise
     except ValueError as error:
         raise UserError(f"{exp.dataset}/{exp.model}: {error}") from None
     except (RuntimeError, TypeError, ArithmeticError, AssertionError, IndexError, UserWarning) as error:

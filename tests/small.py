@@ -77,7 +77,7 @@ def forecast(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         return model(inputs)
     steps = torch.arange(inputs.shape[1]) + 5 * 288 - 6
     stamps = torch.stack([steps % 288 / 288, steps // 288 % 7 / 7], dim=1).expand(len(inputs), -1, 2)
-    return model(inputs, inputs_timestamps=stamps.to(inputs.device))
+    return model(inputs, inputs_timestamps=stamps.to(inputs))
 
 
 def permute_nodes(model: nn.Module, order: torch.Tensor) -> None:

@@ -36,6 +36,8 @@ def read_basicts(folder: Path, channel: Optional[int]) -> Series:
             return _read_058(folder, _read_json(old), channel or 0)
         meta = _read_json(new)
         return _read_ours(folder.resolve()) if "stlora" in meta else _read_110(folder, meta, channel)
+    except UserError:
+        raise
     except (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise UserError(f"{folder} is damaged ({type(error).__name__}: {error}): expected data.dat and desc.json of "
                         "BasicTS 0.5.8, or the splits and meta.json of 1.1.0; make the folder again") from None

@@ -115,15 +115,15 @@ def load_meta(root: Path, name: str) -> Meta:
             input_len=ours["input_len"], output_len=ours["output_len"], windows=ours["windows"],
             sensor_ids=ours["sensor_ids"], has_graph=content["has_graph"], fingerprint=ours["fingerprint"])
         _check(meta)
-        if meta.name != name:
-            raise UserError(f"{path} describes the data set '{meta.name}': give the folder its own name back, or "
-                            f"prepare the raw file again as '{name}'")
-        return meta
     except (ValueError, OverflowError) as error:
         raise UserError(f"{path} is damaged ({error}): {made_again(root, name)}") from None
     except (KeyError, TypeError) as error:
         raise UserError(f"{path} was not written by datasets/prepare.py (no {error}): give the folder to prepare.py "
                         f"as --raw under another name, or {how_to_get(name)}") from None
+    if meta.name != name:
+        raise UserError(f"{path} describes the data set '{meta.name}': give the folder its own name back, or "
+                        f"prepare the raw file again as '{name}'")
+    return meta
 
 
 def _check(meta: Meta) -> None:

@@ -1,19 +1,21 @@
 """Checkpoints that are whole or absent, loaded without running code, damaged ones named."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
+import numpy as np
 import torch
 from torch import nn
 
 from stlora_ext.data.fingerprint import fingerprint
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
+from stlora_ext.wrapped import bare_names
 
-# Prefixes that DDP and torch.compile put before every name.
-_WRAPPERS = ("module.", "_orig_mod.")
+# The bits of types that numpy lacks, by their size in bytes.
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def _are_tensors(value: Any) -> bool:
@@ -27,7 +29,7 @@ _PLAIN = {"model_state_dict": _are_tensors, "config_md5": lambda value: isinstan
 
 
 def weights_fingerprint(state: Mapping[str, torch.Tensor]) -> str:
-    """Return "sha256:..." over names and values; bfloat16, which numpy lacks, by its bits.
+    """Return "sha256:..." over names and values; those of a type that numpy lacks, such as bfloat16, by their bits.
 
     Raises:
         UserError: If a tensor isn't dense.
@@ -35,9 +37,14 @@ def weights_fingerprint(state: Mapping[str, torch.Tensor]) -> str:
     for name, tensor in state.items():
         if tensor.layout != torch.strided:
             raise UserError(f"the weights '{name}' are sparse: expected dense ones")
-    plain = {name: tensor.detach().cpu() for name, tensor in state.items()}
-    return fingerprint({name: (tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
-                        for name, tensor in plain.items()})
+    return fingerprint({name: _array(tensor.detach().cpu()) for name, tensor in state.items()})
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    try:
+        return tensor.numpy()
+    except TypeError:
+        return tensor.view(_BITS[tensor.element_size()]).numpy()
 
 
 def save_checkpoint(content: dict[str, Any], path: Path) -> None:
@@ -87,7 +94,7 @@ def load_checkpoint(path: Path, device: Optional[torch.device] = None,
 
 def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: Path,
                  strict: bool = True) -> tuple[list[str], list[str]]:
-    """Load ``state`` into ``model``, whichever of the two is wrapped by DDP or torch.compile.
+    """Load ``state`` into ``model``, whichever of the two is wrapped by DDP or torch.compile, whole or in part.
 
     Args:
         model: The module to fill.
@@ -101,8 +108,7 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: Path,
     Raises:
         UserError: If names or shapes don't match as asked, naming them.
     """
-    target = {bare: (name, tensor) for bare, (name, tensor) in _bare(model.state_dict()).items()}
-    given = {bare: tensor for bare, (_, tensor) in _bare(state).items()}
+    target, given = _bare_target(model), bare_state(state)
     missing, unexpected = sorted(target.keys() - given.keys()), sorted(given.keys() - target.keys())
     common = sorted(target.keys() & given.keys())
     reshaped = [name for name in common if target[name][1].shape != given[name].shape]
@@ -119,16 +125,40 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: Path,
 
 def bare_state_dict(model: nn.Module) -> dict[str, torch.Tensor]:
     """Return the model's state under the names it has unwrapped."""
-    return {bare: tensor for bare, (_, tensor) in _bare(model.state_dict()).items()}
+    return {bare: tensor for bare, (_, tensor) in _bare_target(model).items()}
 
 
-def _bare(state: dict[str, torch.Tensor]) -> dict[str, tuple[str, torch.Tensor]]:
-    """Return the state by the names without wrappers; a wrapper's prefix is on every name."""
-    names = {name: name for name in state}
-    for prefix in _WRAPPERS * 2:
-        if names and all(bare.startswith(prefix) for bare in names.values()):
-            names = {name: bare.removeprefix(prefix) for name, bare in names.items()}
-    return {bare: (name, state[name]) for name, bare in names.items()}
+def bare_state(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return a state by the names without wrappers, as far as the names alone tell them.
+
+    torch.compile's ``_orig_mod`` is one anywhere; ``module`` is one in front of every name, and of every name of the
+    backbone in the state of a model with adapter.
+    """
+    return {bare: state[name] for name, bare in _by_name(state).items()}
+
+
+def _bare_target(model: nn.Module) -> dict[str, tuple[str, torch.Tensor]]:
+    """Return the model's own names and tensors by the names without wrappers."""
+    state = model.state_dict()
+    names = bare_names(model, state)
+    further = _by_name(names.values())
+    return {further[bare]: (name, state[name]) for name, bare in names.items()}
+
+
+def _by_name(names: Iterable[str]) -> dict[str, str]:
+    """Return the names without what their form shows to be a wrapper's."""
+    bare = {name: ".".join(part for part in name.split(".") if part != "_orig_mod") for name in names}
+    for _ in range(2):
+        bare = _without_front(bare, "module.")
+    inside = [name for name, rest in bare.items() if rest.startswith("backbone.")]
+    if any(rest.startswith("adapter.") for rest in bare.values()):
+        bare |= _without_front({name: bare[name].removeprefix("backbone.") for name in inside}, "module.", "backbone.")
+    return bare
+
+
+def _without_front(names: dict[str, str], front: str, instead: str = "") -> dict[str, str]:
+    every = all(bare.startswith(front) for bare in names.values())
+    return {name: instead + (bare.removeprefix(front) if every else bare) for name, bare in names.items()}
 
 
 def _some(names: list[str]) -> str:

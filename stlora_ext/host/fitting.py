@@ -23,5 +23,7 @@ def fit_model(model: nn.Module, split: SplitTensors, seed: int, run_dir: Path, i
     asked = inspect.signature(model.fit).parameters
     try:
         model.fit(split.scaled, split.mask, **{name: value for name, value in offered.items() if name in asked})
+    except UserError:
+        raise
     except ValueError as error:
         raise UserError(str(error)) from error

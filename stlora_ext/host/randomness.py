@@ -21,23 +21,32 @@ def shuffled(num_windows: int, seed: int, epoch: int) -> torch.Tensor:
 
 
 def rng_state() -> dict[str, Any]:
-    """Return the state of Python's, numpy's and torch's generators in types that a safe load admits."""
+    """Return the state of Python's, numpy's and torch's generators in types that a safe load admits.
+
+    Of the GPUs it is the current one's alone: a run uses one.
+    """
     version, internal, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 (models may draw from it)
     return {
         "python": [version, list(internal), gauss],
         "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else [],
     }
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
-    """Restore what ``rng_state`` returned."""
+    """Restore what ``rng_state`` returned, whichever GPUs are there now; a GPU's state goes to the current one."""
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
+        # Earlier versions saved every visible GPU's state, and only the run's own GPU had drawn.
+        torch.cuda.set_rng_state(max((s.cpu() for s in state["cuda"]), key=_draws))
+
+
+def _draws(state: torch.Tensor) -> int:
+    """How far a GPU's generator has got: its state is the seed and this offset, 8 bytes each."""
+    return int.from_bytes(state[8:].tolist(), "little")

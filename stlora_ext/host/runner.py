@@ -19,11 +19,11 @@ from stlora_ext.data.windows import WindowBatches
 from stlora_ext.errors import UserError
 from stlora_ext.files import write_json
 from stlora_ext.host.checkpoint import load_checkpoint, load_weights
-from stlora_ext.host.checkpointed import CheckpointedRunner
 from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.cuda_graphs import RecordedSteps, refuse_unrecordable
 from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.host.fitting import fit_model
+from stlora_ext.host.forecasting import ForecastingRunner
 from stlora_ext.host.forecasts import forecast_writer
 from stlora_ext.host.logs import close_run_log, open_run_log
 from stlora_ext.host.metrics import MaskedMAE, MetricSums
@@ -33,7 +33,7 @@ from stlora_ext.host.randomness import shuffled
 from stlora_ext.host.splits import place_split
 
 
-class HostRunner(CheckpointedRunner):
+class HostRunner(ForecastingRunner):
     """Trains, validates and tests one model; BasicTS's models and callbacks run in it unchanged, but for
     ``on_compute_loss``, which is triggered in training alone: in evaluation there is no loss to change. With
     ``cuda_graphs`` those that act within the passes of a step are refused.
@@ -236,24 +236,6 @@ class HostRunner(CheckpointedRunner):
                             f"step {self.global_steps} (lr {self.optimizer.param_groups[0]['lr']:g}); "
                             "lower the learning rate (--set lr=...) or look for extreme readings in the data; "
                             "earlier results are untouched")
-
-    def autocast(self) -> torch.autocast:
-        """The precision of forward passes, as a context."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.cfg.bf16)
-
-    def _forecast(self, batch: dict[str, Any], step: int, epoch: Optional[int] = None) -> dict[str, Any]:
-        """Run the model and bring its forecast to the original scale.
-
-        The model sees normalised values only; its ``targets``, if it asks for them, are normalised too.
-        """
-        seen = dict(batch)
-        if "targets" in self.forward_params:
-            seen["targets"] = self.scaler.transform(batch["targets"], batch["targets_mask"])
-        with self.autocast():
-            forward_return = self._forward(self.model, seen, step, epoch)
-        forward_return["prediction"] = self.scaler.inverse_transform(forward_return["prediction"].float())
-        forward_return["targets"] = batch["targets"]
-        return forward_return
 
     # ---- epochs --------------------------------------------------------------------------------------
 

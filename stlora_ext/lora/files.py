@@ -18,8 +18,9 @@ from torch import nn
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
 from stlora_ext.host.checkpoint import bare_state_dict, weights_fingerprint
-from stlora_ext.lora.model import STLoRA, attach
+from stlora_ext.lora.model import STLoRA, attach, widest_type
 from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.wrapped import unwrapped
 
 FORMAT = 1
 _REQUIRED = {"settings": dict, "num_nodes": int, "backbone": str, "backbone_hash": str}
@@ -30,12 +31,12 @@ def backbone_hash(backbone: nn.Module) -> str:
     return weights_fingerprint(bare_state_dict(backbone))
 
 
-def save_adapter(model: STLoRA, path: Path, *, scaler: Optional[dict[str, torch.Tensor]] = None,
+def save_adapter(model: nn.Module, path: Path, *, scaler: Optional[dict[str, torch.Tensor]] = None,
                  data_fingerprint: Optional[str] = None, origin: Optional[dict[str, Any]] = None) -> int:
     """Write the adapter of ``model`` to ``path``, atomically.
 
     Args:
-        model: A model that ``attach`` returned.
+        model: A model that ``attach`` returned; it, its backbone or both may be wrapped, the file is the same.
         path: The file, ``.safetensors``.
         scaler: Statistics of the normalisation, ``{"mean", "std"}``.
         data_fingerprint: Fingerprint of the data set that it was trained on.
@@ -48,14 +49,15 @@ def save_adapter(model: STLoRA, path: Path, *, scaler: Optional[dict[str, torch.
     Raises:
         UserError: If ``model`` carries no adapter.
     """
+    model = unwrapped(model)
     if not isinstance(model, STLoRA):
         raise UserError(f"save_adapter: a {type(model).__name__} carries no adapter; expected what attach() returned")
     described = {
         "format": FORMAT, "settings": asdict(model.config), "num_nodes": model.num_nodes,
-        "backbone": type(model.backbone).__name__, "backbone_hash": backbone_hash(model.backbone),
+        "backbone": type(unwrapped(model.backbone)).__name__, "backbone_hash": backbone_hash(model.backbone),
         "scaler": {name: value.tolist() for name, value in (scaler or {}).items()},
         "data_fingerprint": data_fingerprint, "origin": origin}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.adapter.state_dict().items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in bare_state_dict(model.adapter).items()}
     path = Path(path)
     with atomic_path(path) as temporary:
         # not save_file, which keeps the file from every other user (mode 600)
@@ -94,8 +96,11 @@ def load_adapter(backbone: nn.Module, path: Path, *, num_nodes: Optional[int] = 
                  input_len: Optional[int] = None, output_len: Optional[int] = None) -> STLoRA:
     """Put the adapter of a file on the backbone it was saved with.
 
+    The adapter is on the backbone's device and of the file's floating-point type, which is the backbone's unless the
+    saved adapter had been converted.
+
     Args:
-        backbone: The same architecture with the same weights.
+        backbone: The same architecture with the same weights, wrapped or not.
         path: The file.
         num_nodes: Nodes of the network at hand, if they are to be checked now; else at the first forward.
         input_len: Input steps, likewise.
@@ -115,15 +120,18 @@ def load_adapter(backbone: nn.Module, path: Path, *, num_nodes: Optional[int] = 
         if wanted is not None and wanted != found:
             raise UserError(f"adapter file {path} is for {name}={found}, not {wanted}: train an adapter for this "
                             "network and horizon")
-    if type(backbone).__name__ != described["backbone"]:
-        raise UserError(f"adapter file {path} is for a {described['backbone']}, not a {type(backbone).__name__}: give "
-                        "the backbone that it was trained on")
+    name = type(unwrapped(backbone)).__name__
+    if name != described["backbone"]:
+        raise UserError(f"adapter file {path} is for a {described['backbone']}, not a {name}: give the backbone that "
+                        "it was trained on")
     if backbone_hash(backbone) != described["backbone_hash"]:
         raise UserError(f"adapter file {path} belongs to other weights of {described['backbone']} "
                         f"({described['backbone_hash'][:19]}, these are {backbone_hash(backbone)[:19]}): load the "
                         "checkpoint that it was trained on")
     try:
         model = attach(backbone, config, described["num_nodes"])
+    except UserError:
+        raise
     except (RuntimeError, ValueError) as error:  # a size beyond memory
         raise UserError(f"adapter file {path} is damaged (its settings: {str(error).splitlines()[0][:120]}): save it "
                         "again, or put back a whole copy") from None
@@ -135,5 +143,5 @@ def load_adapter(backbone: nn.Module, path: Path, *, num_nodes: Optional[int] = 
         more = f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""
         raise UserError(f"adapter file {path} does not hold the tensors that its settings need: {', '.join(wrong[:4])}"
                         f"{more}; save it again, or put back a whole copy")
-    model.adapter.load_state_dict(tensors)
+    model.adapter.to(dtype=widest_type(tensors.values())).load_state_dict(tensors)
     return model.eval()

@@ -12,6 +12,7 @@ from torch import nn
 from stlora_ext.errors import UserError
 from stlora_ext.lora.layer import NALL
 from stlora_ext.lora.model import STLoRA
+from stlora_ext.wrapped import unwrapped
 
 
 class MergedNALL(nn.Module):
@@ -33,16 +34,18 @@ def merge(model: STLoRA, *, per_node: bool = False) -> STLoRA:
     """Return a copy of ``model`` whose low-rank weights are merged; ``model`` itself is unchanged.
 
     Args:
-        model: The model.
+        model: The model; of a wrapped one, what is wrapped is copied.
         per_node: Form one full matrix per node, which costs N d_out d_in numbers per layer.
 
     Raises:
         UserError: If A_i differs by node and ``per_node`` is False: then no single matrix is equal to the layer.
     """
+    model = unwrapped(model)
     if model.config.sharing != "none" and not per_node:
         raise UserError(f"merge: with sharing='{model.config.sharing}' every node has a matrix of its own, no single "
                         "one is equal to the layer; merge(model, per_node=True) forms the bank of "
                         f"{model.num_nodes} matrices per layer")
     merged = copy.deepcopy(model)
-    merged.adapter.nalls = nn.ModuleList(MergedNALL(layer) for layer in merged.adapter.nalls)
+    adapter = unwrapped(merged.adapter)
+    adapter.nalls = nn.ModuleList(MergedNALL(layer) for layer in adapter.nalls)
     return merged

@@ -8,9 +8,10 @@ Source: ST-LoRA, arXiv 2404.07919.
 """
 
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import reduce
 from typing import Any, Optional
 
 import torch
@@ -18,6 +19,7 @@ from torch import nn
 
 from stlora_ext.errors import UserError
 from stlora_ext.lora.predictor import Predictor, STLoRAConfig
+from stlora_ext.wrapped import bare_names, unwrapped
 
 
 class STLoRA(nn.Module):
@@ -36,20 +38,43 @@ class STLoRA(nn.Module):
         self.adapter = Predictor(config, num_nodes, seed)
         self.config, self.num_nodes = config, num_nodes
         self.frozen, self.adapter_enabled = False, True
-        self._trainable: list[nn.Parameter] = []
+        self._trainable: dict[str, bool] = {}
 
     @property
     def signature(self) -> inspect.Signature:
-        """The backbone's forward signature."""
-        return inspect.signature(self.backbone.forward)
+        """The backbone's forward signature; of a wrapped backbone, that of what is wrapped."""
+        return inspect.signature(unwrapped(self.backbone).forward)
 
     def freeze_backbone(self) -> None:
-        """Train the adapter alone: the backbone gets no gradient and stays in eval mode whatever ``train()`` says."""
+        """Train the adapter alone: no parameter of the backbone is trainable any more, and it stays in eval mode.
+
+        Whatever ``train()`` says later, the backbone stays in eval mode until ``unfreeze_backbone``. Gradients flow
+        where something asks for them: to inputs that require them, through the backbone, and to those of its
+        parameters that are made trainable again with ``requires_grad_(True)``. Where nothing asks, no graph through the
+        backbone is kept.
+        """
         if not self.frozen:
-            self._trainable = [parameter for parameter in self.backbone.parameters() if parameter.requires_grad]
+            self._trainable = {name: parameter.requires_grad for name, parameter in self._backbone_parameters()}
         self.frozen = True
         self.backbone.requires_grad_(False)
         self.backbone.eval()
+
+    def unfreeze_backbone(self) -> None:
+        """Undo ``freeze_backbone``: what was trainable is so again, and the backbone takes the model's mode.
+
+        It changes nothing if the backbone isn't frozen.
+        """
+        if not self.frozen:
+            return
+        for name, parameter in self._backbone_parameters():
+            parameter.requires_grad_(self._trainable.get(name, parameter.requires_grad))
+        self.frozen = False
+        self.backbone.train(self.training)
+
+    def _backbone_parameters(self) -> list[tuple[str, nn.Parameter]]:
+        """The backbone's parameters by the names they have unwrapped: it may be wrapped while it is frozen."""
+        named = dict(self.backbone.named_parameters())
+        return [(bare, named[name]) for name, bare in bare_names(self.backbone, named).items()]
 
     def train(self, mode: bool = True) -> "STLoRA":
         """Set the mode of the adapter, and of the backbone unless it is frozen."""
@@ -68,7 +93,7 @@ class STLoRA(nn.Module):
             self.adapter_enabled = before
 
     def detach(self, *, merge: bool = False) -> nn.Module:
-        """Give the backbone back, trainable where it was before ``freeze_backbone``.
+        """Give the backbone back, unfrozen.
 
         Args:
             merge: Refused: the correction is added to the forecast, so no weights of the backbone could hold it.
@@ -80,10 +105,7 @@ class STLoRA(nn.Module):
             raise UserError("detach(merge=True): the correction is added to the backbone's forecast and is in none of "
                             "its weights; keep the model, whose own layers stlora_ext.merge can merge, or leave merge "
                             "out")
-        for parameter in self._trainable:
-            parameter.requires_grad_(True)
-        self.frozen = False
-        self.backbone.train(self.training)
+        self.unfreeze_backbone()
         return self.backbone
 
     def forward(self, inputs: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -109,8 +131,7 @@ class STLoRA(nn.Module):
                 kwargs.pop("inputs_timestamps", None)
             elif timestamps is None:
                 timestamps = self.signature.bind(inputs, *args, **kwargs).arguments.get("inputs_timestamps")
-        with torch.no_grad() if self.frozen else nullcontext():
-            result = self.backbone(inputs, *args, **kwargs)
+        result = self.backbone(inputs, *args, **kwargs)
         if not self.adapter_enabled:
             return result
         if isinstance(result, dict):
@@ -127,7 +148,7 @@ class STLoRA(nn.Module):
             timestamps: ``[B, input_len, 2]``, where the settings ask for times.
 
         Returns:
-            torch.Tensor: Corrected forecast ``[B, output_len, N]``.
+            torch.Tensor: Corrected forecast ``[B, output_len, N]``, of the forecast's type.
 
         Raises:
             UserError: As ``forward``.
@@ -139,7 +160,7 @@ class STLoRA(nn.Module):
                             "day and day of week in [0, 1), [batch, input_len, 2]")
         x = {"window": (inputs,), "forecast": (forecast,), "both": (inputs, forecast)}[self.config.x]
         stamps = timestamps[:, -1] if self.config.cycles else None
-        return forecast + self.adapter(torch.cat(x, dim=1), stamps)
+        return (forecast + self.adapter(torch.cat(x, dim=1), stamps)).to(forecast.dtype)
 
     def _check(self, what: str, tensor: torch.Tensor, steps: int) -> None:
         if tensor.dim() != 3 or tensor.shape[1:] != (steps, self.num_nodes):
@@ -151,8 +172,12 @@ class STLoRA(nn.Module):
 def attach(backbone: nn.Module, config: STLoRAConfig, num_nodes: int, *, seed: int = 0) -> STLoRA:
     """Put an ST-LoRA adapter on a backbone.
 
+    The adapter is on the backbone's device and of its floating-point type: that of its parameters, else that of its
+    buffers; of several the widest, so bfloat16 and float32 make float32.
+
     Args:
-        backbone: Module from ``[B, input_len, N]`` to ``[B, output_len, N]``; it isn't copied.
+        backbone: Module from ``[B, input_len, N]`` to ``[B, output_len, N]``; it isn't copied. It may be wrapped, by
+            torch.compile, DataParallel or DistributedDataParallel.
         config: Settings of the adapter.
         num_nodes: N.
         seed: Seed of the adapter's initial values and dropout.
@@ -163,21 +188,52 @@ def attach(backbone: nn.Module, config: STLoRAConfig, num_nodes: int, *, seed: i
     Raises:
         UserError: If the backbone carries an adapter already, or there is no node.
     """
-    if isinstance(backbone, STLoRA):
+    if isinstance(unwrapped(backbone), STLoRA):
         raise UserError("this backbone carries an ST-LoRA adapter already: attach to its .backbone instead")
     if num_nodes < 1:
         raise UserError(f"num_nodes={num_nodes}: expected at least 1")
-    first: Optional[torch.Tensor] = next((t for t in (*backbone.parameters(), *backbone.buffers())), None)
     model = STLoRA(backbone, config, num_nodes, seed)
-    return model if first is None else model.to(first.device)
+    tensors = [*backbone.parameters(), *backbone.buffers()]
+    dtype = widest_type(backbone.parameters()) or widest_type(tensors)
+    computing = [tensor for tensor in tensors if _computes(tensor)] or tensors
+    model.adapter.to(device=computing[0].device if computing else None, dtype=dtype)
+    return model
+
+
+def widest_type(tensors: Iterable[torch.Tensor]) -> Optional[torch.dtype]:
+    """Return the floating-point type that holds the values of all floating-point ``tensors``; None if there are none.
+
+    Types of 8 bits don't count: they store weights, and nothing is computed in them.
+    """
+    types = {tensor.dtype for tensor in tensors if _computes(tensor)}
+    return reduce(torch.promote_types, types) if types else None
+
+
+def _computes(tensor: torch.Tensor) -> bool:
+    return tensor.is_floating_point() and tensor.element_size() > 1
+
+
+def forward_names(model: nn.Module) -> set[str]:
+    """Return the names of what ``model``, with or without adapter and wrapped or not, takes in its forward.
+
+    ``inputs_timestamps`` is among them if the adapter alone takes it.
+    """
+    model = unwrapped(model)
+    if not isinstance(model, STLoRA):
+        return set(inspect.signature(model.forward).parameters)
+    return {*model.signature.parameters, *(["inputs_timestamps"] if model.config.cycles else [])}
 
 
 def parameter_counts(model: nn.Module) -> dict[str, Any]:
     """Count parameters: the backbone's, the adapter's, those trained, and the adapter's share in percent.
 
+    Args:
+        model: A model with or without adapter; it may be wrapped.
+
     Returns:
         dict: ``backbone``, ``adapter``, ``trainable``, ``adapter_percent`` (of the backbone; None where that has none).
     """
+    model = unwrapped(model)
     total = sum(p.numel() for p in model.parameters())
     adapter = sum(p.numel() for p in model.adapter.parameters()) if isinstance(model, STLoRA) else 0
     backbone = total - adapter

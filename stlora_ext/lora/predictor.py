@@ -169,17 +169,18 @@ class Predictor(nn.Module):
         """Correct.
 
         Args:
-            x: ``[B, channels, N]``.
+            x: ``[B, channels, N]``; of another floating-point type than the predictor's, it is converted.
             stamps: Time of day and day of week of the last input step, shares of their cycles ``[B, 2]``; only where
                 the settings ask for them.
 
         Returns:
             torch.Tensor: Correction ``[B, output_len, N]``.
         """
-        h = nn.functional.linear(x.permute(2, 0, 1), self.conv_weight, self.conv_bias)  # [N, B, width]
+        dtype = self.conv_weight.dtype
+        h = nn.functional.linear(x.permute(2, 0, 1).to(dtype), self.conv_weight, self.conv_bias)  # [N, B, width]
         if self.cycles:
             angle = 2 * math.pi * stamps[:, self.cycles[0]:self.cycles[-1] + 1]
-            h = h + nn.functional.linear(torch.cat([angle.sin(), angle.cos()], dim=1), self.time_weight)
+            h = h + nn.functional.linear(torch.cat([angle.sin(), angle.cos()], dim=1).to(dtype), self.time_weight)
         for nall in self.nalls:
             h = h + nall(self.dropout(torch.relu(h)))
         return nn.functional.linear(h, self.output_weight, self.output_bias).permute(1, 2, 0)

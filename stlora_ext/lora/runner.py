@@ -104,12 +104,17 @@ class STLoRARunnerMixin:
                 first += len(forecast)
         batches.per_window[FORECAST] = cached
 
+    @property
+    def teaches(self) -> bool:
+        """Whether a forecast is made to train the backbone: a frozen one forecasts in training as in evaluation."""
+        return super().teaches and not self.model.frozen
+
     def _forward(self, model: torch.nn.Module, data: dict[str, Any], step: int,
                  epoch: Optional[int] = None) -> dict[str, Any]:
-        forecast = data.pop(FORECAST, None)
-        if forecast is None:
+        if FORECAST not in data:
             return super()._forward(model, data, step, epoch)
-        return {**data, "prediction": model.correct(data["inputs"], forecast, data.get("inputs_timestamps"))}
+        forecast = model.correct(data["inputs"], data[FORECAST], data.get("inputs_timestamps"))
+        return {**data, "prediction": forecast}
 
     def _build_optimizer(self) -> torch.optim.Optimizer:
         """Return the configured optimizer over exactly the trainable tensors, the adapter in a group of its own."""

@@ -40,6 +40,8 @@ def read_record(path: Path) -> dict[str, Any]:
         absent = [name for name in _REQUIRED if name not in record]
         if absent:
             raise KeyError(absent[0])
+    except UserError:
+        raise
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"record {path} is damaged ({type(error).__name__}: {error}): delete it and repeat the run, or "
                         "put back a whole copy") from None
