@@ -10,7 +10,7 @@ from stlora_ext.data.fingerprint import refuse_changed_data
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.experiment import Experiment
-from stlora_ext.host.checkpoint import load_checkpoint, load_weights
+from stlora_ext.host.checkpoint import bare_state, load_checkpoint, load_weights
 from stlora_ext.lora.files import load_adapter, read_adapter
 from stlora_ext.lora.model import STLoRA
 from stlora_ext.records.data import refuse_other_data
@@ -94,6 +94,7 @@ def load_adapted(origin: AdapterOrigin, meta: Meta, data_dir: Path,
 
 def _of_backbone(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return the backbone's weights by its own names, from the state of a model with or without adapter."""
+    state = bare_state(state)
     if not any(name.startswith("adapter.") for name in state):
         return state
     return {name.removeprefix("backbone."): tensor for name, tensor in state.items() if name.startswith("backbone.")}

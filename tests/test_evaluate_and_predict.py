@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from experiments import evaluate, predict
 from experiments import run as run_command
@@ -57,6 +58,18 @@ def test_an_adapter_of_a_frozen_backbone_goes_with_that_backbones_own_checkpoint
     alone = shutil.copy(record.with_suffix("") / "adapter.safetensors", tmp_path)
     forecast = predicted(alone, tmp_path, recent(), "--backbone", backbone.with_suffix("") / "model.pt")
     np.testing.assert_allclose(forecast.to_numpy(), runner_forecast(record), rtol=1e-4)
+
+
+@pytest.mark.parametrize("wrap", [
+    lambda name: f"module.{name}", lambda name: name.replace("backbone.", "backbone.module."),
+    lambda name: f"_orig_mod.{name}"], ids=["the model", "the backbone", "compiled"])
+def test_an_adapter_takes_its_backbone_from_the_checkpoint_of_a_wrapped_model(wrap, tmp_path):
+    folder = finished("LSTM+").with_suffix("")
+    checkpoint = torch.load(folder / "model.pt", weights_only=True)
+    checkpoint["model_state_dict"] = {wrap(name): tensor for name, tensor in checkpoint["model_state_dict"].items()}
+    torch.save(checkpoint, tmp_path / "wrapped.pt")
+    forecast = predicted(folder / "adapter.safetensors", tmp_path, recent(), "--backbone", tmp_path / "wrapped.pt")
+    np.testing.assert_allclose(forecast.to_numpy(), runner_forecast(finished("LSTM+")), rtol=1e-4)
 
 
 def test_the_forecast_has_the_times_after_the_input_and_the_order_of_the_data_set(tmp_path):
