@@ -10,7 +10,7 @@ import torch
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.experiment import Experiment
-from stlora_ext.host.checkpoint import load_checkpoint, weights_fingerprint
+from stlora_ext.host.checkpoint import bare_state, load_checkpoint, weights_fingerprint
 from stlora_ext.records.key import RunKey, checked_key
 from stlora_ext.records.store import read_record
 
@@ -50,7 +50,7 @@ def read_backbone(path: Path, exp: Experiment, meta: Meta) -> TrainedBackbone:
             inputs, or of other data.
     """
     content = load_checkpoint(path)
-    state, stats = content.get("model_state_dict"), content.get("scaler_stats")
+    state, stats = bare_state(content.get("model_state_dict") or {}), content.get("scaler_stats")
     expected = "expected the model.pt of a finished base run"
     if not state:
         raise UserError(f"checkpoint {path} holds no model: {expected}")
