@@ -16,8 +16,8 @@ TINY = ("-c", "experiments/TINY/LSTM.py")
 @pytest.fixture
 def run_tiny(tiny_data, tmp_path):
     """Returns the arguments of a short run of LSTM on TINY, with more appended."""
-    return lambda *more: [*TINY, "--seeds", "0", "--epochs", "1", "--data", str(tiny_data), "--results",
-                          str(tmp_path / "results"), *more]
+    return lambda *more: [*TINY, "--seeds", "0", "--epochs", "1", "--results", str(tmp_path / "results"),
+                          *([] if "--data" in more else ["--data", str(tiny_data)]), *more]
 
 
 def records(tmp_path):
