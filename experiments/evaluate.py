@@ -70,20 +70,9 @@ def evaluate(run, meta, data: Path, gpus: Optional[str] = None):
     Raises:
         UserError: If checkpoint or data are damaged or not the run's.
     """
-    from stlora_ext.data.prepared import load_split
-    from stlora_ext.host.launcher import launch_evaluation
-    from stlora_ext.host.runner import HostRunner
-    from stlora_ext.lora.runner import STLoRARunner
-    from stlora_ext.reopen import read_checkpoint
-    from stlora_ext.resolve import build_model, host_config
-
-    read_checkpoint(run, meta, data)
-    load_split(data, meta, "test", memmap=True)
-    build_model(run.exp, meta, data)
+    from stlora_ext.saved_forecasts import evaluate_run
     with tempfile.TemporaryDirectory() as folder:
-        cfg = host_config(run.exp, meta, data, run.key.seed, gpus, Path(folder))
-        return launch_evaluation(cfg, str(run.checkpoint),
-                                 HostRunner if run.exp.adapter is None else STLoRARunner).test_result
+        return evaluate_run(run, meta, data, gpus, Path(folder))
 
 
 if __name__ == "__main__":

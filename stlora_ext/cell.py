@@ -15,6 +15,7 @@ from stlora_ext.experiment import Experiment, configuration
 from stlora_ext.files import atomic_path
 from stlora_ext.host.fitting import PARTIAL
 from stlora_ext.host.launcher import launch_training
+from stlora_ext.host.progress import Outlook
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.files import save_adapter
 from stlora_ext.lora.runner import STLoRARunner
@@ -23,6 +24,7 @@ from stlora_ext.records.key import RunKey
 from stlora_ext.records.provenance import git_commit, provenance
 from stlora_ext.records.store import find_record, write_record
 from stlora_ext.resolve import build_model, host_config
+from stlora_ext.saved_forecasts import drop_forecasts, save_forecasts
 from stlora_ext.trained_backbone import backbone_key, named_backbone, weights_hash
 
 PROGRESS = ("last.pt", "best.pt", PARTIAL)  # what an interrupted run goes on from
@@ -42,6 +44,7 @@ class Place:
             other draws of dropout.
         deterministic: Whether a GPU must use algorithms that repeat to the bit.
         cuda_graphs: Whether a GPU replays recorded training steps.
+        outlook: How long the command takes that this run is a part of; None: the user isn't told.
     """
 
     data: Path
@@ -52,6 +55,7 @@ class Place:
     train_backbone: bool = False
     deterministic: bool = False
     cuda_graphs: bool = False
+    outlook: Optional[Outlook] = None
 
 
 def run_key(exp: Experiment, meta: Meta, seed: Optional[int]) -> RunKey:
@@ -84,6 +88,8 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
         record = None if force else find_record(key, place.results)
         if record is not None:
             _refuse_other_data(record, key.record_path(place.results), meta)
+            if place.save_results:
+                save_forecasts(key.record_path(place.results), meta, place.data, place.gpus)
             return record, True
         exp = _with_backbone(exp, meta, seed, place)
         if force:
@@ -96,7 +102,7 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
             load_split(place.data, meta, split, memmap=True)
         cfg = host_config(exp, meta, place.data, seed, place.gpus, run_dir, place.save_results,
                           place.compiled, place.deterministic, place.cuda_graphs)
-        runner = launch_training(cfg, HostRunner if exp.adapter is None else STLoRARunner)
+        runner = launch_training(cfg, HostRunner if exp.adapter is None else STLoRARunner, place.outlook)
         record = _record(key, exp, meta, seed, runner, commit)
         with atomic_path(run_dir / "model.pt") as temporary:
             shutil.copyfile(runner.best_path, temporary)
@@ -106,6 +112,8 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
                 data_fingerprint=meta.fingerprint,
                 origin={"key": record["key"], "configuration": record["configuration"]})
         write_record(record, place.results)
+        if not place.save_results:
+            drop_forecasts(run_dir)
         drop_progress(run_dir)
     return record, False
 
