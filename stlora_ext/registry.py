@@ -1,8 +1,11 @@
 """The registry of backbones: a name, its architecture, its config and its published training settings."""
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Any
 
 from basicts.configs import BasicTSModelConfig
 from torch import nn
@@ -23,6 +26,7 @@ class Backbone:
         fitted: Fitted once by ``fit(data, mask)`` instead of trained by gradient.
         deterministic: No seed changes the result; one record serves every seed.
         tested_with: Which of ``compile``, ``bf16`` and ``cuda-graphs`` its tests cover; the others are refused.
+        unused: Fields of its config that change nothing where another one has a certain value.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Backbone:
     fitted: bool = False
     deterministic: bool = False
     tested_with: tuple[str, ...] = ()
+    unused: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
 
 
 _BACKBONES: dict[str, Backbone] = {}
@@ -39,13 +44,14 @@ _BACKBONES: dict[str, Backbone] = {}
 
 def register(name: str, arch: type[nn.Module], config: type[BasicTSModelConfig],
              training: TrainingSettings = TrainingSettings(), *,  # noqa: B008 (frozen)
-             fitted: bool = False, deterministic: bool = False, tested_with: tuple[str, ...] = ()) -> Backbone:
+             fitted: bool = False, deterministic: bool = False, tested_with: tuple[str, ...] = (),
+             unused: Mapping[str, tuple[str, Any]] = MappingProxyType({})) -> Backbone:
     """Register a backbone under ``name``; a name taken by another architecture is replaced with a warning."""
     known = _BACKBONES.get(name)
     if known is not None and known.arch is not arch:
         warnings.warn(f"backbone '{name}': {known.arch.__module__}.{known.arch.__name__} is replaced by "
                       f"{arch.__module__}.{arch.__name__}", stacklevel=2)
-    _BACKBONES[name] = Backbone(name, arch, config, training, fitted, deterministic, tested_with)
+    _BACKBONES[name] = Backbone(name, arch, config, training, fitted, deterministic, tested_with, unused)
     return _BACKBONES[name]
 
 

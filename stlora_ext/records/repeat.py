@@ -4,10 +4,12 @@ import ast
 import json
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
 from stlora_ext.experiment import DERIVED, Experiment, configuration
+from stlora_ext.without_effect import without_effect
 
 _OPTIONS = {"num_epochs": "--epochs", "batch_size": "--batch-size"}
 
@@ -46,6 +48,7 @@ def repeat_command(exp: Experiment, config: Experiment, config_path: Path, seed:
     if seed is not None:
         arguments += ["--seeds", str(seed)]
     changed = differences(exp, config)
+    idle = without_effect(replace(exp, backbone_from=backbone_from), config, changed)
     for name, option in _OPTIONS.items():
         if name in changed:
             arguments += [option, str(changed.pop(name))]
@@ -59,7 +62,7 @@ def repeat_command(exp: Experiment, config: Experiment, config_path: Path, seed:
         arguments += ["--train-backbone"] if backbone_from is None else ["--from", backbone_from]
     if exp.arm != config.arm:
         arguments += ["--arm", exp.arm]
-    arguments += ["--compile"] * compiled
+    arguments += ["--as-recorded"] * bool(idle) + ["--compile"] * compiled
     return shlex.join(["python", "experiments/run.py", *arguments, *extra])
 
 
