@@ -57,12 +57,13 @@ def repeat_command(exp: Experiment, config: Experiment, config_path: Path, seed:
         del changed["bf16"]
     if changed:
         arguments += ["--set", *(f"{key}={_literal(value)}" for key, value in changed.items())]
+    arguments += ["--as-recorded"] * bool(idle)
     if exp.protocol == "adapt" and not exp.backbone.fitted:
         arguments += ["--protocol", "adapt"]
         arguments += ["--train-backbone"] if backbone_from is None else ["--from", backbone_from]
     if exp.arm != config.arm:
         arguments += ["--arm", exp.arm]
-    arguments += ["--as-recorded"] * bool(idle) + ["--compile"] * compiled
+    arguments += ["--compile"] * compiled
     return shlex.join(["python", "experiments/run.py", *arguments, *extra])
 
 
