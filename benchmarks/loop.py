@@ -208,7 +208,7 @@ def _over_bare(runner: Any) -> float:
     batches = list(runner.train_data_loader)
     takes_stamps = "inputs_timestamps" in runner.forward_params
     runner.callback_handler.callbacks.clear()
-    runner.progress = Progress("loop", 1, 1)
+    runner.progress = Progress("loop")
 
     def bare() -> None:
         model.train()

@@ -5,19 +5,28 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from experiments.data import ROOT
-from stlora_ext.errors import UserError, nearest
+from experiments.data import DATA, ROOT
+from experiments.nearest_config import instead_of
+from stlora_ext.errors import UserError
 from stlora_ext.experiment import Experiment, config_text, experiment
 
 
-def load_experiment(path: Path) -> Experiment:
+def load_experiment(path: Path, data: Path = DATA) -> Experiment:
     """Run the config file at ``path`` and return its ``CFG``.
+
+    Args:
+        path: The file.
+        data: Folder of the prepared data sets, for the remedy where there is no such file.
 
     Raises:
         UserError: If there is no such file, it fails, or its ``CFG`` is no experiment.
     """
+    if path.is_dir():
+        example = path / "LSTM.py"
+        raise UserError(f"config {path} does not exist; it is a folder, name a file in it such as "
+                        f"{example if example.is_file() else 'experiments/TINY/LSTM.py'}")
     if not path.is_file():
-        raise UserError(f"config {path} does not exist; {_nearest_config(path)}")
+        raise UserError(f"config {path} does not exist; {instead_of(path, data)}")
     cfg = run_file(path, f"config {path}", "CFG = experiment(DATASET, MODEL, ...)").get("CFG")
     if not isinstance(cfg, Experiment):
         raise UserError(f"config {path}: expected CFG = experiment(DATASET, MODEL, ...), found "
@@ -61,9 +70,3 @@ def config_or_default(dataset: str, model: str) -> tuple[Path, Experiment, str]:
         return path, load_experiment(ROOT / path), ""
     return (Path("CONFIG.py"), experiment(dataset, model),
             f" where CONFIG.py holds: {config_text(dataset, model)}")
-
-
-def _nearest_config(path: Path) -> str:
-    root = Path(__file__).resolve().parent
-    configs = {f"experiments/{p.parent.name}/{p.name}" for p in root.glob("*/*.py")}
-    return nearest(str(path), sorted(configs)) if len(path.parts) > 1 else f"expected a file such as {min(configs)}"

@@ -18,13 +18,13 @@ register("VAR", VAR, VARConfig, fitted=True, deterministic=True)
 register("SVR", SVR, SVRConfig, fitted=True)
 register("LSTM", LSTM, LSTMConfig, TrainingSettings(
     lr=1e-3, weight_decay=5e-4, clip_grad_norm=5.0, lr_milestones=(50, 80)),
-    tested_with=("compile", "bf16", "cuda-graphs"))
+    tested_with=("compile", "bf16", "cuda-graphs"), unused={"dropout": ("num_layers", 1)})
 register("STGCN", STGCN, STGCNConfig, TrainingSettings(
     lr=4e-4, weight_decay=3e-4, lr_milestones=(1, 50), batch_size=16),
     tested_with=("compile", "cuda-graphs"))
 register("GWNet", GWNet, GWNetConfig, TrainingSettings(
     lr=2e-3, weight_decay=1e-4, clip_grad_norm=5.0, lr_milestones=(1, 50), batch_size=16),
-    tested_with=("cuda-graphs",))
+    tested_with=("cuda-graphs",), unused={"adaptive_rank": ("adaptive", False)})
 register("AGCRN", AGCRN, AGCRNConfig, TrainingSettings(lr=3e-3),
     tested_with=("compile", "bf16", "cuda-graphs"))
 register("STAE", STAE, STAEConfig, TrainingSettings(

@@ -2,9 +2,11 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from experiments.data import DATA, RESULTS
 from stlora_ext.cli import positive
+from stlora_ext.errors import UserError
 
 
 def add_folders(parser: argparse.ArgumentParser, results_help: str, results: Path = RESULTS) -> None:
@@ -29,3 +31,23 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     """Add ``--gpus`` and ``--threads``."""
     parser.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")
     parser.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
+
+
+def given_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of ``--set``, ``--epochs``, ``--batch-size``, ``--bf16`` and ``--seeds``, by name.
+
+    Raises:
+        UserError: If one isn't key=value, or two of them say different things.
+    """
+    from stlora_ext.settings import parse_assignments
+    settings = parse_assignments(args.assignments)
+    seeds = list(dict.fromkeys(seed for seeds in args.seeds or () for seed in seeds))
+    for name, option, value in (("num_epochs", "--epochs", args.epochs),
+                                ("batch_size", "--batch-size", args.batch_size),
+                                ("bf16", "--bf16", args.bf16 or None), ("seeds", "--seeds", seeds or None)):
+        if value is None:
+            continue
+        other = settings.setdefault(name, value)
+        if (list(other) if isinstance(other, tuple) else other) != value:
+            raise UserError(f"{option} contradicts --set {name}={other}: leave one of them out")
+    return settings

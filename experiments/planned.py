@@ -12,10 +12,11 @@ from experiments.models import MODEL_ORDER
 from stlora_ext.data.names import check_dataset_name
 from stlora_ext.data.prepared import SPLITS, Meta, load_split
 from stlora_ext.errors import UserError, nearest
-from stlora_ext.experiment import config_text
+from stlora_ext.experiment import Experiment, config_text
 from stlora_ext.resolve import build_model, host_config
 from stlora_ext.sweep.cells import Cell
 from stlora_ext.sweep.plan import cells_of, in_order, settings_for, variants
+from stlora_ext.without_effect import Idle, without_effect
 
 ALL = "all"
 
@@ -54,7 +55,7 @@ class Plan:
     Attributes:
         cells: The cells, in order.
         left_out: What a glob matched but can't run, and why.
-        settings: Per setting that some of the models lack, the models that have it.
+        settings: Per setting that some of the models lack or that changes nothing in them, the other models.
     """
 
     cells: list[Cell] = field(default_factory=list)
@@ -75,7 +76,8 @@ def make_plan(request: Request) -> Plan:
     configs = {dataset: _configs(dataset) for dataset in datasets}
     known = list(dict.fromkeys([*MODEL_ORDER, *(name for each in configs.values() for name in each)]))
     models = _chosen("models", request.models, known)
-    asked = {key: [] for key in request.settings if key.startswith(("model.", "adapter."))}
+    asked: dict[str, list[str]] = {key: [] for key in request.settings if key != "seeds"}
+    idle: dict[str, Idle] = {}
     seen: list[str] = []
     for dataset, dataset_named in datasets.items():
         try:
@@ -89,7 +91,7 @@ def make_plan(request: Request) -> Plan:
             if model not in configs[dataset] and not model_named:
                 continue
             try:
-                cells += _cells(dataset, model, meta, request, asked)
+                cells += _cells(dataset, model, meta, request, asked, idle)
                 seen.append(model)
             except UserError as error:
                 if dataset_named and model_named:
@@ -98,6 +100,8 @@ def make_plan(request: Request) -> Plan:
     if not cells:
         raise UserError("nothing of this can run: " + "; ".join(f"{what}: {why}" for what, why in plan.left_out))
     for key, having in asked.items():
+        if not having and key in idle:
+            raise UserError(f"--set {key}: it has no effect, because {idle[key].why}; {idle[key].remedy}")
         if not having:
             raise UserError(f"--set {key}: none of the models has this setting ({', '.join(dict.fromkeys(seen))})")
         if set(having) != set(seen):
@@ -114,8 +118,9 @@ def _chosen(option: str, words: Iterable[str], names: Sequence[str]) -> dict[str
         if not found:
             if option == "datasets" and not set(word) & set("*?["):
                 check_dataset_name(word)
-            own = "" if option == "models" else (f"; data of your own need a config for each model, such as "
-                                                 f'experiments/{word}/LSTM.py: {config_text(word, "LSTM")}')
+            own = "" if option == "models" else ("; data of your own need a config for each model, such as "
+                                                 f"experiments/{word}/LSTM.py, which holds: "
+                                                 + config_text(word, "LSTM"))
             raise UserError(f"--{option} {word}: no such name, {nearest(word, [*names, ALL])}{own}")
         for name in found:
             chosen[name] = chosen.get(name, False) or name == word
@@ -135,13 +140,30 @@ def _dataset(name: str, data: Path) -> Meta:
     return meta
 
 
-def _cells(dataset: str, model: str, meta: Meta, request: Request, asked: dict[str, list[str]]) -> list[Cell]:
-    """Return the cells of one model on one data set, and the base runs that they adapt."""
+def _cells(dataset: str, model: str, meta: Meta, request: Request, asked: dict[str, list[str]],
+           idle: dict[str, Idle]) -> list[Cell]:
+    """Return the cells of one model on one data set, and the base runs that they adapt.
+
+    A setting that would change nothing in a cell isn't given to it. ``asked`` takes in the models that use each
+    setting, ``idle`` why others don't.
+    """
     path = config_path(dataset, model)
-    config = load_experiment(ROOT / path)
+    config = load_experiment(ROOT / path, request.data)
     settings = settings_for(config, request.settings)
-    cells = []
-    for exp in variants(config.override(settings), request.protocols, request.arms):
+    cells: list[Cell] = []
+    useful: set[str] = set()
+
+    def cases(chosen: Mapping[str, Any]) -> list[Experiment]:
+        return variants(config.override(chosen), request.protocols, request.arms)
+    for place, exp in enumerate(cases(settings)):
+        without = without_effect(exp, config, settings)
+        idle.update(without)
+        useful |= settings.keys() - without.keys()
+        if without:
+            used = {key: value for key, value in settings.items() if key not in without}
+            for each in without.values():
+                used.update(each.instead)
+            exp = cases(used)[place]
         host_config(exp, meta, request.data, None, compiled=request.compiled, cuda_graphs=request.cuda_graphs)
         build_model(exp, meta, request.data)
         own = cells_of(exp, config, path, meta, compiled=request.compiled, extra=request.extra)
@@ -149,7 +171,6 @@ def _cells(dataset: str, model: str, meta: Meta, request: Request, asked: dict[s
         if any(cell.needs is not None for cell in own):
             cells += cells_of(exp.with_arm("base"), config, path, meta, compiled=request.compiled,
                               extra=request.extra, added=True)
-    for key in settings:
-        if key in asked:
-            asked[key].append(model)
+    for key in useful & asked.keys():
+        asked[key].append(model)
     return cells

@@ -9,13 +9,14 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
-from experiments.options import add_device, add_folders  # noqa: E402
+from experiments.options import add_device, add_folders, given_settings  # noqa: E402
 from stlora_ext.cli import Parser, command, int_range, positive  # noqa: E402
 from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
 
@@ -48,6 +49,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--save-results", action="store_true", help="keep the test set's forecasts as .npy files")
     p.add_argument("--dry-run", action="store_true", help="print what would run, and stop")
     p.add_argument("--force", action="store_true", help="repeat finished runs")
+    p.add_argument("--as-recorded", action="store_true",
+                   help="take settings that have no effect, too: to repeat a record that holds some")
     p.add_argument("--no-tuning", action="store_true", help="leave malloc and OpenMP settings alone")
     return p
 
@@ -56,27 +59,14 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     set_threads(args.threads)
-    from experiments.config_file import load_experiment
     from experiments.data import open_dataset
     from stlora_ext.cell import Place, run_cell
     from stlora_ext.errors import UserError
     from stlora_ext.host.launcher import use_device
+    from stlora_ext.outlook import command_outlook
     from stlora_ext.resolve import settled
-    from stlora_ext.settings import parse_assignments
 
-    exp = load_experiment(args.config)
-    overrides = parse_assignments(args.assignments)
-    overrides.update({key: value for key, value in (("num_epochs", args.epochs), ("batch_size", args.batch_size))
-                      if value is not None})
-    if args.bf16:
-        overrides["bf16"] = True
-    if args.seeds:
-        overrides["seeds"] = [seed for seeds in args.seeds for seed in seeds]
-    exp = exp.override(overrides)
-    if args.protocol or args.backbone_from is not None:
-        exp = exp.with_protocol(args.protocol or exp.protocol, args.backbone_from)
-    if args.arm:
-        exp = exp.with_arm(args.arm)
+    exp = asked_for(args)
     if args.train_backbone and (exp.protocol != "adapt" or exp.backbone.fitted or exp.backbone_from is not None):
         raise UserError("--train-backbone: only --protocol adapt without --from, and of a trained model, looks for a "
                         "trained backbone; leave it out")
@@ -90,9 +80,29 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.dry_run:
         describe(exp, meta, place)
         return
+    place = replace(place, outlook=command_outlook(exp, meta, place, args.force))
     for seed in exp.cell_seeds:
         record, there = run_cell(exp, meta, seed, place, args.force)
-        report(record, there, args.results)
+        report(record, there, args.results, args.save_results)
+
+
+def asked_for(args: argparse.Namespace):
+    """Return the experiment that a command line asks for.
+
+    Raises:
+        UserError: If config or settings are wrong, contradict one another, or one of the settings changes nothing.
+    """
+    from experiments.config_file import load_experiment
+    from stlora_ext.without_effect import refuse_without_effect
+    config, given = load_experiment(args.config, args.data), given_settings(args)
+    exp = config.override(given)
+    if args.protocol or args.backbone_from is not None:
+        exp = exp.with_protocol(args.protocol or exp.protocol, args.backbone_from)
+    if args.arm:
+        exp = exp.with_arm(args.arm)
+    if not args.as_recorded:
+        refuse_without_effect(exp, config, given)
+    return exp
 
 
 def describe(exp, meta, place) -> None:
@@ -119,8 +129,9 @@ def describe(exp, meta, place) -> None:
         print(f"  record: {_shown(key.record_path(place.results))}" + (" (finished)" if finished else ""))
 
 
-def report(record, there: bool, results: Path) -> None:
-    """Print the figures of one record."""
+def report(record, there: bool, results: Path, saved: bool = False) -> None:
+    """Print the figures of one record, and where its adapter, its forecasts if they were saved and itself are."""
+    from stlora_ext.host.runner import FORECASTS
     from stlora_ext.records.figures import figure_lines
     from stlora_ext.records.key import RunKey
     from stlora_ext.records.remarks import remarks
@@ -134,6 +145,8 @@ def report(record, there: bool, results: Path) -> None:
     if "adapter_bytes" in record:
         path = _shown(results / key.path / "adapter.safetensors")
         print(f"  adapter: {path}, {record['adapter_bytes'] / 1000:.1f} kB")
+    if saved:
+        print(f"  forecasts: {_shown(results / key.path / FORECASTS)}")
     print(f"  record: {_shown(key.record_path(results))}", flush=True)
 
 

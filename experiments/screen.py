@@ -53,7 +53,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     for name in args.only or ():
         if name not in SETTINGS:
             raise UserError(f"--only '{name}': {nearest(name, list(SETTINGS))}")
-    exp = load_experiment(args.config).override({"num_epochs": args.epochs}).with_protocol(
+    exp = load_experiment(args.config, args.data).override({"num_epochs": args.epochs}).with_protocol(
         args.protocol, args.backbone_from)
     use_device(args.gpus)
     meta = open_dataset(exp.dataset, args.data)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
 
 from experiments.engines import add_engines, chosen, refuse_contradictions  # noqa: E402
-from experiments.options import add_folders  # noqa: E402
+from experiments.options import add_folders, given_settings  # noqa: E402
 from stlora_ext.cli import Parser, command, int_range, positive  # noqa: E402
 from stlora_ext.experiment import PROTOCOLS  # noqa: E402
 from stlora_ext.records.key import ARMS  # noqa: E402
@@ -83,17 +83,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 def request(args: argparse.Namespace):
     """Return what ``args`` ask to plan."""
     from experiments.planned import Request
-    from stlora_ext.settings import parse_assignments
-    settings = parse_assignments(args.assignments)
-    settings.update({key: value for key, value in (("num_epochs", args.epochs), ("batch_size", args.batch_size),
-                                                   ("bf16", args.bf16 or None)) if value is not None})
-    if args.seeds:
-        settings["seeds"] = [seed for seeds in args.seeds for seed in seeds]
     extra = [text for option, path in (("results", args.results), ("data", args.data))
              if path.resolve() != parser().get_default(option) for text in (f"--{option}", shown(path))]
     extra += ["--deterministic"] * args.deterministic + ["--cuda-graphs"] * args.cuda_graphs
-    return Request(args.datasets, args.models, args.protocols, args.arms, settings, args.data.resolve(), args.compile,
-                   args.cuda_graphs, extra)
+    return Request(args.datasets, args.models, args.protocols, args.arms, given_settings(args), args.data.resolve(),
+                   args.compile, args.cuda_graphs, extra)
 
 
 def shown(path: Path) -> str:

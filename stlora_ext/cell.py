@@ -14,6 +14,7 @@ from stlora_ext.files import read_json, write_json
 from stlora_ext.host.checkpoint import bare_state_dict, load_checkpoint, save_checkpoint, weights_fingerprint
 from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.launcher import launch_training
+from stlora_ext.host.progress import Outlook
 from stlora_ext.host.progress_files import PROCESSES, check_progress, drop_progress
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.lock import locked
@@ -27,6 +28,7 @@ from stlora_ext.records.provenance import provenance
 from stlora_ext.records.store import find_record, write_record
 from stlora_ext.replacement import REPEAT, complete_replacement, replace_run
 from stlora_ext.resolve import build_model, host_config, settled
+from stlora_ext.saved_forecasts import drop_forecasts, save_forecasts
 from stlora_ext.trained_backbone import named_backbone, read_backbone
 
 
@@ -44,6 +46,7 @@ class Place:
             other draws of dropout.
         deterministic: Whether a GPU must use algorithms that repeat to the bit.
         cuda_graphs: Whether a GPU replays recorded training steps.
+        outlook: How long the command takes that this run is a part of; None: the user isn't told.
     """
 
     data: Path
@@ -54,6 +57,7 @@ class Place:
     train_backbone: bool = False
     deterministic: bool = False
     cuda_graphs: bool = False
+    outlook: Optional[Outlook] = None
 
 
 def run_key(exp: Experiment, meta: Meta, seed: Optional[int]) -> RunKey:
@@ -91,6 +95,8 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
         record = find_record(key, place.results)
         if record is not None and not force:
             _refuse_other_data(record, key, meta, place)
+            if place.save_results:
+                save_forecasts(key.record_path(place.results), meta, place.data, place.gpus)
             return record, True
         exp = _with_backbone(exp, meta, seed, place)
         work = run_dir if record is None else run_dir / REPEAT
@@ -99,7 +105,7 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
                           place.compiled, place.deterministic, place.cuda_graphs)
         cfg.run_key = str(key.path)
         processes = _begin(work, cfg, place, force)
-        runner = launch_training(cfg, HostRunner if exp.adapter is None else STLoRARunner)
+        runner = launch_training(cfg, HostRunner if exp.adapter is None else STLoRARunner, place.outlook)
         record = _record(key, exp, meta, seed, runner, processes)
         if exp.adapter is not None:
             record["adapter_bytes"] = save_adapter(
@@ -108,6 +114,8 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
                 origin={"key": record["key"], "configuration": record["configuration"]})
         save_checkpoint({**load_checkpoint(runner.best_path), "history": runner.history,
                          "record_sha256": part_digests(record)}, work / "model.pt")
+        if not place.save_results:
+            drop_forecasts(work)
         if work == run_dir:
             write_record(record, place.results)
         else:

@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import NoReturn, Optional
+from typing import Any, NoReturn, Optional
 
 from stlora_ext.errors import UserError
 
@@ -14,12 +14,44 @@ _OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED", "can't allocate memory")  # t
 LARGEST = 10 ** 6  # of what is counted: epochs, threads, processes, nodes
 
 
+class _Store(argparse.Action):
+    """argparse's "store" that never drops what was given before: lists grow, another single value is refused."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+                 option_string: Optional[str] = None) -> None:
+        given = parser.given  # type: ignore[attr-defined]
+        if self.dest in given:
+            if self.nargs in ("+", "*"):
+                values = [*given[self.dest], *values]
+            elif values != given[self.dest]:
+                raise argparse.ArgumentError(self, f"it is given twice, as {_shown(given[self.dest])} and "
+                                                   f"{_shown(values)}: leave one of them out")
+        given[self.dest] = values
+        setattr(namespace, self.dest, values)
+
+
+def _shown(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else f"'{value}'"
+
+
 class Parser(argparse.ArgumentParser):
-    """ArgumentParser that takes no abbreviations and answers mistakes in one line."""
+    """ArgumentParser that takes no abbreviations, answers mistakes in one line and drops nothing that is given twice.
+
+    An option that takes several values adds up over the command line; one that takes a single value is refused with
+    two different ones.
+    """
 
     def __init__(self, **kwargs) -> None:
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **kwargs)
+        self.given: dict[str, Any] = {}
+        for name in (None, "store"):
+            self.register("action", name, _Store)
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Parse, remembering what this command line gives."""
+        self.given = {}
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         print(f"error: {message} (see {self.prog} --help)", file=sys.stderr)

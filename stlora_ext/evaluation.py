@@ -12,14 +12,16 @@ from stlora_ext.reopen import FinishedRun, read_checkpoint
 from stlora_ext.resolve import build_model, host_config
 
 
-def evaluate(run: FinishedRun, meta: Meta, data: Path, gpus: Optional[str] = None) -> HostRunner:
-    """Evaluate a run's checkpoint on the test split by the run's own runner; nothing is written.
+def evaluate(run: FinishedRun, meta: Meta, data: Path, gpus: Optional[str] = None,
+             forecasts: Optional[Path] = None) -> HostRunner:
+    """Evaluate a run's checkpoint on the test split by the run's own runner.
 
     Args:
         run: The run; its checkpoint is there.
         meta: Its data set.
         data: Folder of the prepared data sets.
         gpus: Number of the GPU; None or "": CPU.
+        forecasts: Folder that receives the forecasts, ``test_results/*.npy`` in original units; None: none are kept.
 
     Returns:
         HostRunner: Its ``test_result`` holds the scores, its ``model`` the checkpoint's weights.
@@ -30,5 +32,5 @@ def evaluate(run: FinishedRun, meta: Meta, data: Path, gpus: Optional[str] = Non
     read_checkpoint(run, meta)
     build_model(run.exp, meta, data)
     with tempfile.TemporaryDirectory() as folder:
-        cfg = host_config(run.exp, meta, data, run.key.seed, gpus, Path(folder))
+        cfg = host_config(run.exp, meta, data, run.key.seed, gpus, forecasts or Path(folder), forecasts is not None)
         return launch_evaluation(cfg, str(run.checkpoint), HostRunner if run.exp.adapter is None else STLoRARunner)

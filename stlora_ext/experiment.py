@@ -9,6 +9,7 @@ from stlora_ext.errors import UserError, nearest
 from stlora_ext.lora.predictor import STLoRAConfig
 from stlora_ext.registry import Backbone, get_backbone
 from stlora_ext.settings import LENGTHS, TrainingSettings, checked, field_names
+from stlora_ext.without_effect import refuse_without_effect
 
 DEFAULT_SEEDS = (0, 1, 2, 3, 4)
 LARGEST_SEED = 2 ** 32 - 1  # that numpy takes
@@ -53,6 +54,11 @@ class Experiment:
         return get_backbone(self.model)
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """Every setting, as plain values."""
+        return configuration(self)
+
+    @property
     def cell_seeds(self) -> tuple[Optional[int], ...]:
         """The seeds to run; ``(None,)`` where no seed changes the result."""
         return (None,) if self.backbone.deterministic and self.arm == "base" else self.seeds
@@ -94,7 +100,8 @@ class Experiment:
             UserError: If the model carries no adapter.
         """
         if arm == "base":
-            base = replace(self, model=self.model.removesuffix("+"), adapter=None, arm="base", backbone_from=None)
+            base = replace(self, model=self.model.removesuffix("+"), adapter=None, arm="base", backbone_from=None,
+                           training=replace(self.training, adapter_lr=None))
             if self.backbone.fitted:
                 return replace(base, protocol="fitted", training=_without_training(self.training))
             return replace(base, protocol="joint")
@@ -171,8 +178,11 @@ def experiment(dataset: str, model: str, *, model_settings: Optional[Mapping[str
     base = Experiment(dataset, model, backbone.training, protocol="fitted" if backbone.fitted else "joint")
     if model.endswith("+"):
         base = replace(base, adapter=ADAPTER, arm="plus", protocol="adapt" if backbone.fitted else "joint")
-    return base.override({**settings, **{f"model.{key}": value for key, value in (model_settings or {}).items()},
-                          **{f"adapter.{key}": value for key, value in (adapter or {}).items()}})
+    given = {**settings, **{f"model.{key}": value for key, value in (model_settings or {}).items()},
+             **{f"adapter.{key}": value for key, value in (adapter or {}).items()}}
+    exp = base.override(given)
+    refuse_without_effect(exp, base, given)
+    return exp
 
 
 def config_text(dataset: str, model: str) -> str:

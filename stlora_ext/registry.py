@@ -1,9 +1,10 @@
 """The registry of backbones: a name, its architecture, its config and its published training settings."""
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import Any, Optional
 
 from basicts.configs import BasicTSModelConfig
@@ -27,6 +28,7 @@ class Backbone:
         tested_with: Which of ``compile``, ``bf16`` and ``cuda-graphs`` its tests cover; the others are refused.
         of_lengths: Returns the settings of its config that follow from ``input_len`` and ``output_len`` unless they
             are given; None: none do.
+        unused: Fields of its config that change nothing where another one has a certain value.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Backbone:
     deterministic: bool = False
     tested_with: tuple[str, ...] = ()
     of_lengths: Optional[Callable[[int, int], dict[str, Any]]] = None
+    unused: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
 
 
 _BACKBONES: dict[str, Backbone] = {}
@@ -45,13 +48,15 @@ _BACKBONES: dict[str, Backbone] = {}
 def register(name: str, arch: type[nn.Module], config: type[BasicTSModelConfig],
              training: TrainingSettings = TrainingSettings(), *,  # noqa: B008 (frozen)
              fitted: bool = False, deterministic: bool = False, tested_with: tuple[str, ...] = (),
-             of_lengths: Optional[Callable[[int, int], dict[str, Any]]] = None) -> Backbone:
+             of_lengths: Optional[Callable[[int, int], dict[str, Any]]] = None,
+             unused: Mapping[str, tuple[str, Any]] = MappingProxyType({})) -> Backbone:
     """Register a backbone under ``name``; a name taken by another architecture is replaced with a warning."""
     known = _BACKBONES.get(name)
     if known is not None and known.arch is not arch:
         warnings.warn(f"backbone '{name}': {known.arch.__module__}.{known.arch.__name__} is replaced by "
                       f"{arch.__module__}.{arch.__name__}", stacklevel=2)
-    _BACKBONES[name] = Backbone(name, arch, config, training, fitted, deterministic, tested_with, of_lengths)
+    _BACKBONES[name] = Backbone(name, arch, config, training, fitted, deterministic, tested_with, of_lengths,
+                                unused)
     return _BACKBONES[name]
 
 

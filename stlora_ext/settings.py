@@ -97,16 +97,22 @@ def checked(cls: type, values: Mapping[str, Any], prefix: str = "") -> dict[str,
 
 
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:
-    """Parse ``["lr=0.01", "model.dropout=0.2"]`` into a dictionary; values are Python literals or text."""
-    values = {}
+    """Parse ``["lr=0.01", "model.dropout=0.2"]`` into a dictionary; values are Python literals or text.
+
+    Raises:
+        UserError: On anything but key=value, and on a key with two different values.
+    """
+    values: dict[str, Any] = {}
     for assignment in assignments:
-        key, equals, text = assignment.partition("=")
+        key, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals or not key:
             raise UserError(f"--set {assignment}: expected key=value, for example --set lr=0.001")
         try:
-            values[key.strip()] = ast.literal_eval(text.strip())
+            value = ast.literal_eval(text)
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-            values[key.strip()] = text.strip()
+            value = text
+        if values.setdefault(key, value) != value:
+            raise UserError(f"--set {key}: it is given twice, as {values[key]} and {value}; leave one of them out")
     return values
 
 

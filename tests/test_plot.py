@@ -70,7 +70,8 @@ def test_gains_of_several_data_sets_need_runs_that_pair(tmp_path, capsys):
     found = compared("LSTM+", table_rows(read_records(tmp_path / "results", "MINE"), []))
     assert {label: each.test.mean for label, each in found.items()} == pytest.approx(
         {"plus against base": -2.0 - 0.1 / 3, "control against base": -1 / 3, "plus against control": -1.7})
-    line = refusal(plot_command.main, ["--dataset", "MINE", *common, "--gains", "LSTMM+"], capsys)
+    misspelt = ["LSTMM+" if word == "LSTM+" else word for word in common]
+    line = refusal(plot_command.main, ["--dataset", "MINE", *misspelt], capsys)
     assert "no records of LSTMM+ on MINE: did you mean 'LSTM+'" in line
     write([record("LSTM+", arm="plus", dataset="ALONE")], tmp_path / "results")
     line = refusal(plot_command.main, ["--dataset", "MINE", "ALONE", *common], capsys)

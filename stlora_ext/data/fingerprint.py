@@ -36,7 +36,7 @@ def read_fingerprint(root: Path, meta: Meta) -> str:
         state = tuple((str(folder / name), stat.st_size, stat.st_mtime_ns, stat.st_ino)
                       for name in names for stat in [(folder / name).stat()])
     except FileNotFoundError as error:
-        raise UserError(f"{error.filename} is gone: {made_again(root, meta.name)}") from None
+        raise UserError(f"{error.filename} cannot be read ({error.strerror}): {made_again(root, meta.name)}") from None
     if state not in _computed:
         arrays = {}
         for split in SPLITS:

@@ -1,6 +1,7 @@
 """Fitting a model in closed form, by its ``fit(data, mask)``."""
 
 import inspect
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from torch import nn
@@ -11,15 +12,29 @@ from stlora_ext.errors import UserError
 PARTIAL = "fit.partial.npz"
 
 
-def fit_model(model: nn.Module, split: SplitTensors, seed: int, run_dir: Path, identity: str = "") -> None:
-    """Fit ``model`` on a split.
+def fit_model(model: nn.Module, split: SplitTensors, seed: int, run_dir: Path,
+              over: Callable[..., Iterator], identity: str = "") -> None:
+    """Fit ``model`` on a split; a model whose ``fit`` asks for them gets more than data and mask.
 
-    A model whose ``fit`` asks for them gets the seed, a file for partial results, and what identifies these.
+    That is ``seed``; ``partial_path``, a file for partial results, and ``identity``, what identifies them;
+    ``progress(items, total, done, unit)``, which yields the items of a long fit and shows how many of them are done.
+
+    Args:
+        model: The model.
+        split: The training split.
+        seed: The run's seed.
+        run_dir: The run's folder.
+        over: ``Progress.over`` of the run.
+        identity: What identifies the fit.
 
     Raises:
         UserError: If the model refuses, for instance damaged partial results.
     """
-    offered = {"seed": seed, "partial_path": run_dir / PARTIAL, "identity": identity}
+    def progress(items: Iterable, total: int, done: int, unit: str) -> Iterator:
+        return over(items, "fit", total, done, unit)
+
+    offered = {"seed": seed, "partial_path": run_dir / PARTIAL, "identity": identity,
+               "progress": progress}
     asked = inspect.signature(model.fit).parameters
     try:
         model.fit(split.scaled, split.mask, **{name: value for name, value in offered.items() if name in asked})

@@ -9,6 +9,7 @@ from stlora_ext.cli import is_number
 from stlora_ext.errors import UserError
 from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.logs import close_run_log, quiet_host_loggers
+from stlora_ext.host.progress import Outlook
 from stlora_ext.host.runner import HostRunner
 
 
@@ -41,8 +42,14 @@ def use_device(gpus: Optional[str]) -> None:
     torch.cuda.set_device(int(gpus))
 
 
-def launch_training(cfg: ForecastingConfig, runner_class: type[HostRunner] = HostRunner) -> HostRunner:
+def launch_training(cfg: ForecastingConfig, runner_class: type[HostRunner] = HostRunner,
+                    outlook: Optional[Outlook] = None) -> HostRunner:
     """Train and evaluate ``cfg`` in this process and return the runner with its results.
+
+    Args:
+        cfg: The configuration.
+        runner_class: The runner.
+        outlook: Of the command that this run is a part of; the user is told by the first steps how long it takes.
 
     Raises:
         UserError: If ``cfg.deterministic`` is set and the model needs an operation that has no such form.
@@ -53,6 +60,7 @@ def launch_training(cfg: ForecastingConfig, runner_class: type[HostRunner] = Hos
     torch.use_deterministic_algorithms(False)  # BasicTS only ever switches them on
     try:
         runner = runner_class(cfg)
+        runner.progress.outlook = outlook
         runner.train()
     except RuntimeError as error:
         if "deterministic" not in str(error) or not cfg.deterministic:

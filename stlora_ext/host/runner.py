@@ -32,6 +32,7 @@ from stlora_ext.host.progress_files import check_progress, identity_text
 from stlora_ext.host.randomness import shuffled
 from stlora_ext.host.splits import place_split
 
+FORECASTS = "test_results"  # the folder of the test set's forecasts, in the run's
 
 class HostRunner(ForecastingRunner):
     """Trains, validates and tests one model; BasicTS's models and callbacks run in it unchanged, but for
@@ -65,6 +66,7 @@ class HostRunner(ForecastingRunner):
         self.epoch = self.global_steps = 0
         self.best_epoch: Optional[int] = None
         self.recorded: Optional[RecordedSteps] = None
+        self.progress = Progress(self.title)
 
     # ---- what BasicTS's __init__ asks for -------------------------------------------------------------
 
@@ -170,14 +172,16 @@ class HostRunner(ForecastingRunner):
         self.training_unit, self.best_metrics, self.status = "epoch", {}, RunnerStatus.VALIDATING
         split = self._build_batches(BasicTSMode.TRAIN).split
         if not self.best_path.exists():
-            fit_model(self.model, split, self.cfg.seed, self.run_dir, identity_text(self.cfg))
+            fit_model(self.model, split, self.cfg.seed, self.run_dir, partial(self.progress.over, whole=True),
+                      identity_text(self.cfg))
             self._init_validation()
             val = self._evaluate(self.val_data_loader).average()
             self.history = [{"epoch": 1, "val": val, "seconds": time.monotonic() - started}]
             self._save_best(val["MAE"])
 
     def _train_loop(self) -> None:
-        self.progress = Progress(self.title, self.num_epochs, self.start_epoch + 1)
+        self.progress.begin(self.num_epochs, self.start_epoch + 1, self.steps_per_epoch,
+                            self.val_data_loader.num_windows / self.train_data_loader.num_windows / self.val_interval)
         self.global_steps = self.start_epoch * self.steps_per_epoch
         for epoch in range(self.start_epoch + 1, self.num_epochs + 1):
             if self.should_training_stop:
@@ -203,9 +207,10 @@ class HostRunner(ForecastingRunner):
                 self.optimizer.step()
                 self.optimizer.zero_grad()
             windows += len(batch["inputs"])
-            if self.device.type == "cpu":  # elsewhere, reading it would stall the device at every step
+            on_cpu = self.device.type == "cpu"  # elsewhere, reading it would stall the device at every step
+            if on_cpu:
                 self._refuse_divergence(total)
-                self.progress.loss(total.item() / windows)
+            self.progress.step(lambda: total.item() / windows, free=on_cpu)  # noqa: B023 (called at once)
             self.callback_handler.trigger("on_step_end", self, step=self.global_steps)
             if self.should_training_stop:
                 break
@@ -294,7 +299,7 @@ class HostRunner(ForecastingRunner):
         """Sum the errors over ``batches``; NaN in a forecast is an error."""
         self.model.eval()
         sums = MetricSums(batches.output_len, batches.split.scaled.shape[1], self.device)
-        for step, batch in enumerate(batches):
+        for step, batch in enumerate(self.progress.over(batches, str(self.status), len(batches))):
             forward_return = self._forecast(batch, step)
             sums.update(forward_return["prediction"], batch["targets"], batch["targets_mask"])
             if write is not None:
@@ -324,7 +329,7 @@ class HostRunner(ForecastingRunner):
         self._init_test()
         self.callback_handler.trigger("on_test_start", self)
         if self.save_results:
-            with forecast_writer(self.run_dir / "test_results", self.test_data_loader.num_windows) as write:
+            with forecast_writer(self.run_dir / FORECASTS, self.test_data_loader.num_windows) as write:
                 self.test_result = self._evaluate(self.test_data_loader, write).result()
         else:
             self.test_result = self._evaluate(self.test_data_loader).result()

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal, Optional
 
 import torch
-from tqdm import tqdm
 
 from stlora_ext.data.windows import WindowBatches
 from stlora_ext.host.checkpoint import load_checkpoint, load_weights
@@ -75,7 +74,7 @@ class STLoRARunnerMixin:
         super()._init_train()
         if hasattr(self.model.backbone, "fit") and self.start_epoch == 0 and self.cfg.backbone_from is None:
             fit_model(self.model.backbone, self.train_data_loader.split, self.cfg.seed, self.run_dir,
-                      identity_text(self.cfg))
+                      self.progress.over, identity_text(self.cfg))
         # One pass costs less than an epoch, whose every step it saves the backbone.
         self.cached_forecasts = (self.cfg.protocol == "adapt" and self.num_epochs > 1
                                  and _fits(self.train_data_loader))
@@ -96,7 +95,7 @@ class STLoRARunnerMixin:
         self.model.eval()
         with torch.no_grad(), self.model.disable_adapter(), self.autocast():
             first = 0
-            for batch in tqdm(in_order, f"{self.title}: the backbone's forecasts", leave=False, disable=None):
+            for batch in self.progress.over(in_order, "the backbone's forecasts", len(in_order)):
                 forecast = self._forward(self.model, batch, 0)["prediction"]
                 if cached is None:
                     cached = forecast.new_empty(_shape(batches))

@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 from stlora_ext.experiment import DERIVED, Experiment, configuration
 from stlora_ext.settings import LENGTHS
+from stlora_ext.without_effect import without_effect
 
 _OPTIONS = {"num_epochs": "--epochs", "batch_size": "--batch-size"}
 
@@ -55,6 +56,7 @@ def repeat_command(exp: Experiment, config: Experiment, config_path: Path, seed:
     if seed is not None:
         arguments += ["--seeds", str(seed)]
     changed = differences(exp, config, lengths)
+    idle = without_effect(replace(exp, backbone_from=backbone_from), config, changed)
     for name, option in _OPTIONS.items():
         if name in changed:
             arguments += [option, str(changed.pop(name))]
@@ -63,6 +65,7 @@ def repeat_command(exp: Experiment, config: Experiment, config_path: Path, seed:
         del changed["bf16"]
     if changed:
         arguments += ["--set", *(f"{key}={_literal(value)}" for key, value in changed.items())]
+    arguments += ["--as-recorded"] * bool(idle)
     if exp.protocol == "adapt" and not exp.backbone.fitted:
         arguments += ["--protocol", "adapt"]
         arguments += ["--train-backbone"] if backbone_from is None else ["--from", backbone_from]

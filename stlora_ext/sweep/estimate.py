@@ -1,7 +1,7 @@
 """How long cells take, by the finished runs of the same model on the same data set and kind of hardware."""
 
 from collections import defaultdict
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Optional
@@ -31,19 +31,30 @@ class Estimates:
         self._measured[_kind(cell.key.as_dict())].append(seconds)
 
     def of(self, cell: Cell) -> Optional[float]:
-        """Return the seconds that ``cell`` will take; None where no such run has finished.
+        """Return the seconds that the process of ``cell`` will take; None where no such run has finished."""
+        measured = self._measured[_kind(cell.key.as_dict())]
+        if measured:
+            return fmean(measured)
+        recorded = self.recorded(cell)
+        return None if recorded is None else _START + recorded
+
+    def recorded(self, cell: Cell, alike: Callable[[dict[str, Any]], bool] = lambda record: True) -> Optional[float]:
+        """Return the seconds that ``cell`` will be trained, by finished runs of its kind; None where there are none.
 
         Epochs are those that runs of as many epochs at most needed, by early stopping; else all of them.
+
+        Args:
+            cell: The cell.
+            alike: Whether a record of its kind counts.
         """
         kind = _kind(cell.key.as_dict())
-        if self._measured[kind]:
-            return fmean(self._measured[kind])
-        known = [record for record in self._of_dataset(cell.key.dataset) if _kind(record["key"]) == kind]
+        known = [record for record in self._of_dataset(cell.key.dataset) if _kind(record["key"]) == kind
+                 and alike(record)]
         if not known:
             return None
         epochs = [record["training"]["epochs"] for record in known
                   if record["configuration"]["training"]["num_epochs"] == cell.epochs]
-        return _START + median(record["training"]["seconds_per_epoch"] for record in known) * (
+        return median(record["training"]["seconds_per_epoch"] for record in known) * (
             median(epochs) if epochs else cell.epochs)
 
     def left(self, cells: Iterable[Cell], workers: int, spent: float = 0.0) -> Optional[float]:

@@ -1,16 +1,16 @@
 """What a person sees of a sweep: the plan, a line per cell that is over, a bar on a terminal, the failures."""
 
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any, Optional
 
 import setproctitle
 from tqdm import tqdm
 
 from stlora_ext.digits import number
-from stlora_ext.host.progress import duration
+from stlora_ext.host.progress import EVERY, duration
 from stlora_ext.sweep.cells import Cell, title
 from stlora_ext.sweep.engine import Run
 from stlora_ext.sweep.estimate import Estimates
@@ -28,7 +28,7 @@ def plan_lines(cells: Sequence[Cell], results: Path, estimates: Estimates, worke
         workers: The workers in words.
         num_workers: How many they are.
         left_out: What matched but can't run, and why.
-        settings: Per setting that not every model has, the models that have it.
+        settings: Per setting that changes something in some models only, those models.
     """
     lines, unfinished, width = [], [], max((len(cell.title) for cell in cells), default=0)
     for cell in cells:
@@ -43,7 +43,7 @@ def plan_lines(cells: Sequence[Cell], results: Path, estimates: Estimates, worke
                 text += "; added, because its weights are adapted"
         lines.append(f"  {cell.title:{width}}  {text}")
     lines += [f"  left out: {what}: {reason}" for what, reason in left_out]
-    lines += [f"  {key} goes to {', '.join(models)}; the other models have no such setting"
+    lines += [f"  {key} goes to {', '.join(models)}; the other models don't have or don't use it"
               for key, models in settings.items()]
     total = estimates.left(unfinished, num_workers)
     unknown = sum(estimates.of(cell) is None for cell in unfinished)
@@ -56,7 +56,7 @@ def plan_lines(cells: Sequence[Cell], results: Path, estimates: Estimates, worke
 
 
 class Display:
-    """Lines on standard output, and on a terminal a bar.
+    """Lines on standard output; on a terminal a bar, elsewhere a line every 30 s that says what runs.
 
     Args:
         total: Cells in all.
@@ -69,7 +69,7 @@ class Display:
         self.total, self.done, self.here, self.elsewhere = total, finished, 0, 0
         self._estimates, self._places = estimates, places
         self._left: Optional[float] = None
-        self._last = 0.0
+        self._last, self._told = 0.0, monotonic()
         self._remaining: dict[Cell, Optional[Run]] = {}
         self._bar = tqdm(total=total, initial=finished, unit="cell", disable=None, file=sys.stderr, dynamic_ncols=True,
                          bar_format="{n_fmt}/{total_fmt} cells |{bar}| {elapsed}{postfix}")
@@ -99,10 +99,13 @@ class Display:
         """Bring the time left up to date, once a second."""
         jobs, self._places = {job.cell: job for job in running}, max(places, 1)
         self._remaining = {cell: jobs.get(cell) for cell in remaining}
-        if time.monotonic() - self._last >= 1.0:
-            self._last = time.monotonic()
+        if monotonic() - self._last >= 1.0:
+            self._last = monotonic()
             self._bar.set_postfix_str(f"{len(running)} running, left {self._outlook()}")
             setproctitle.setproctitle(f"sweep {self.done}/{self.total}, left {self._outlook()}")
+        if self._bar.disable and monotonic() - self._told >= EVERY:
+            titles = ", ".join(job.cell.title for job in running) or "others wait for other processes"
+            self._print(f"[{self.done}/{self.total}] {len(running)} running: {titles}; left {self._outlook()}")
 
     def close(self) -> None:
         """Take the bar away."""
@@ -118,12 +121,12 @@ class Display:
         spent = 0.0
         for cell, job in self._remaining.items():
             if job is not None:
-                spent += min(time.monotonic() - job.started, self._estimates.of(cell) or 0.0)
+                spent += min(monotonic() - job.started, self._estimates.of(cell) or 0.0)
         left = self._estimates.left(self._remaining, self._places, spent)
         return "unknown" if left is None else duration(left)
 
-    @staticmethod
-    def _print(line: str) -> None:
+    def _print(self, line: str) -> None:
+        self._told = monotonic()
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()
 

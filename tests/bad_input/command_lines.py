@@ -102,7 +102,8 @@ ROWS = (
     prepare("--start", "2020-01-01", said=("--start says 2020-01-01", "leave --start out")),
     prepare("--start", "today", said=("'today' is no time: expected ISO 8601", "such as 2024-01-31T08:05")),
     prepare("--channel", "1", said=("--channel 1: raw.csv has one channel; leave it out",)),
-    prepare("--raw", "nowhere.csv", said=("raw file nowhere.csv does not exist: check --raw",)),
+    Row("--raw nowhere.csv", lambda folder: ["--raw", "nowhere.csv"],
+        ("raw file nowhere.csv does not exist: check --raw",)),
     other("experiments/evaluate.py", "absent.json", said=("absent.json does not exist: expected the record of a "
                                                           "finished run (.json) or its model.pt",), process=True),
     other("experiments/predict.py", "a.safetensors", "--input", "a.csv", said=("required: --output",)),

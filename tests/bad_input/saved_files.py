@@ -147,7 +147,8 @@ ROWS = (
            "run), or with a backbone of your own (register it in experiments/models.py)"),
     record("another size", rewrite(lambda r: r["configuration"]["model"].update(hidden_size=32)),
            "the model expects", "is of another configuration"),
-    record("other data", rewrite(lambda r: r["data"].update(fingerprint="sha256:0")), "is of other data (sha256:0, "),
+    record("other data", rewrite(lambda r: r["data"].update(fingerprint="sha256:0")),
+           "(fingerprint sha256:0, now sha256:"),
     record("a figure that is text", rewrite(lambda r: r["test"]["average"].update(MAE="12")), "'test.average' is {'MAE'"
            ": '12'", "expected MAE, RMSE and MAPE"),
     record("another hash", rewrite(lambda r: r["configuration"]["training"].update(lr=.5)), "its configuration has the "
@@ -176,7 +177,7 @@ ROWS = (
     checkpoint("no scaler", entries(scaler_stats=None), "holds no 'scaler_stats'"),
     checkpoint("a scaler that is a number", entries(scaler_stats=3), "'scaler_stats' is no such thing", WHOLE),
     checkpoint("weights that are a list", entries(model_state_dict=[1]), "'model_state_dict' is no such thing"),
-    checkpoint("other data", entries(data_fingerprint="sha256:1"), "model.pt is of other data"),
+    checkpoint("other data", entries(data_fingerprint="sha256:1"), "model.pt is of other data than"),
     checkpoint("another run", entries(config_md5="0" * 32), "is of another run (configuration 00000000"),
     checkpoint("the base's", lambda path: shutil.copy(checkpoint_of("LSTM")(), path), "is of another run"),
     adapter("cut", halve, "adapter.safetensors is damaged", WHOLE, process=True),

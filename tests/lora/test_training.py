@@ -74,7 +74,7 @@ def test_base_and_plus_of_one_seed_share_initial_weights_and_batches(arm, launch
 
 @pytest.mark.parametrize("model", ["LSTM+", "HA+"])
 def test_the_optimizer_holds_exactly_the_trainable_tensors(model, launch):
-    runner = launch(experiment("TINY", model, num_epochs=1, lr=2e-3, weight_decay=1e-4))
+    runner = launch(experiment("TINY", model).override({"num_epochs": 1, "lr": 2e-3, "weight_decay": 1e-4}))
     held = [id(p) for group in runner.optimizer.param_groups for p in group["params"]]
     assert sorted(held) == sorted(id(p) for p in runner.model.parameters() if p.requires_grad)
     adapter = runner.optimizer.param_groups[-1]

@@ -24,9 +24,9 @@ from tests.commands import ROOT, refusal
 def plan(tiny_data, tmp_path):
     """Returns the plan of a command line on TINY, in one seed unless it names others."""
     def planned(*arguments, datasets=("TINY",)):
-        seeds = [] if "--seeds" in arguments else ["--seeds", "0"]
-        args = sweep_command.parser().parse_args(["--datasets", *datasets, *seeds, "--data", str(tiny_data),
-                                                  "--results", str(tmp_path / "r"), *arguments])
+        usual = {"--seeds": "0", "--data": str(tiny_data), "--results": str(tmp_path / "r")}
+        args = sweep_command.parser().parse_args(["--datasets", *datasets, *arguments, *(
+            word for option, value in usual.items() if option not in arguments for word in (option, value))])
         return make_plan(sweep_command.request(args))
     return planned
 
@@ -134,8 +134,9 @@ def test_a_setting_goes_to_the_models_that_have_it(plan):
     ([], "the following arguments are required: --models"),
 ])
 def test_a_mistake_is_one_line_before_anything_runs(arguments, expected, tiny_data, tmp_path, capsys):
-    line = refusal(sweep_command.main, ["--datasets", "TINY", "--data", tiny_data, "--results", tmp_path / "r",
-                                        *arguments], capsys)
+    datasets = [] if "--datasets" in arguments else ["--datasets", "TINY"]
+    line = refusal(sweep_command.main, [*datasets, "--data", tiny_data, "--results", tmp_path / "r", *arguments],
+                   capsys)
     assert expected in line
     assert not (tmp_path / "r").exists()
 

@@ -1,6 +1,6 @@
 import os
-import sys
 import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Optional
 
@@ -10,7 +10,6 @@ from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVR
 from torch import nn
-from tqdm import tqdm
 
 from ..config.svr_config import SVRConfig
 
@@ -36,8 +35,9 @@ class SVR(nn.Module):
         self.register_buffer("bias", torch.zeros(config.num_nodes, config.output_len))
 
     def fit(self, data: torch.Tensor, mask: torch.Tensor, *, seed: int = 0,
-            partial_path: Optional[Path] = None, identity: str = "") -> None:
-        """Fit all nodes, showing progress; what ``partial_path`` holds of an interrupted fit isn't done again.
+            partial_path: Optional[Path] = None, identity: str = "",
+            progress: Optional[Callable[..., Iterable]] = None) -> None:
+        """Fit all nodes; what ``partial_path`` holds of an interrupted fit isn't done again.
 
         Args:
             data: Normalised readings ``[rows, num_nodes]``, 0 where missing.
@@ -45,6 +45,7 @@ class SVR(nn.Module):
             seed: Seed of the solver.
             partial_path: Where fitted nodes are kept until the last one is done.
             identity: What identifies the fit; nodes that were kept under another one are refused.
+            progress: Called as ``progress(items, total, done, unit)``; yields the items and shows how many are done.
 
         Raises:
             ValueError: If what ``partial_path`` holds is damaged or another fit's.
@@ -55,9 +56,9 @@ class SVR(nn.Module):
         # Processes, not threads: liblinear has one random generator per process.
         workers = Parallel(n_jobs=torch.get_num_threads(), return_as="generator_unordered")
         fitted = workers(delayed(_fit_node)(self.config, node, values[:, node], there[:, node], seed) for node in rest)
-        progress = tqdm(fitted, desc="SVR nodes", total=self.config.num_nodes, initial=len(done), leave=False,
-                        disable=None, file=sys.stderr)
-        for count, (node, coefficients) in enumerate(progress, start=1):
+        if progress is not None:
+            fitted = progress(fitted, self.config.num_nodes, len(done), "node")
+        for count, (node, coefficients) in enumerate(fitted, start=1):
             done[node] = coefficients
             if partial_path is not None and (count % SAVE_EVERY == 0 or count == len(rest)):
                 _write_partial(partial_path, done, identity)
