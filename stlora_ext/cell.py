@@ -1,5 +1,6 @@
 """One cell of the benchmark: an experiment under one seed, from its key to its record."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
@@ -92,14 +93,14 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
     run_dir = place.results / key.path
     with locked(run_dir):
         complete_replacement(run_dir, place.results)
-        record = find_record(key, place.results)
-        if record is not None and not force:
+        record = None if force else find_record(key, place.results)
+        if record is not None:
             _refuse_other_data(record, key, meta, place)
             if place.save_results:
                 save_forecasts(key.record_path(place.results), meta, place.data, place.gpus)
             return record, True
         exp = _with_backbone(exp, meta, seed, place)
-        work = run_dir if record is None else run_dir / REPEAT
+        work = run_dir / REPEAT if os.path.lexists(key.record_path(place.results)) else run_dir
         build_model(exp, meta, place.data)  # what can't be built is refused now, not after hours of training
         cfg = host_config(exp, meta, place.data, seed, place.gpus, work, place.save_results,
                           place.compiled, place.deterministic, place.cuda_graphs)

@@ -84,7 +84,7 @@ def test_a_forced_run_that_is_killed_leaves_the_earlier_record(whole, tmp_path):
     assert broken.finish(tmp_path) == expected
     process = subprocess.Popen([*broken.command(tmp_path), "--force"], cwd=ROOT, stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
-    assert until(process, tmp_path, "last.pt")
+    assert until(process, tmp_path, "repeat/last.pt")
     process.kill()
     process.wait()
     assert outcome(tmp_path) == expected
