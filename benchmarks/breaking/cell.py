@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 ROOT = Path(__file__).resolve().parents[2]
 _LIMIT = 300.0  # seconds; far beyond any of these runs
+_PROGRESS = (" epoch ", " for the whole command: ", ", left ")  # in what a run says of its progress
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Ended:
         Raises:
             Broken: If it ended with another code than ``code``, a traceback, or more than a line.
         """
-        said = [line for line in self.stderr.splitlines() if " epoch " not in line]
+        said = [line for line in self.stderr.splitlines() if not any(each in line for each in _PROGRESS)]
         expect(self.code == code, f"ended with {self.code} instead of {code}: {self.stderr[-300:]}")
         expect(len(said) == 1, f"said more than a line: {self.stderr[-600:]}")
         return said[0]
