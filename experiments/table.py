@@ -18,23 +18,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from experiments.options import add_horizons  # noqa: E402
-from stlora_ext.cli import Parser, command  # noqa: E402
-from stlora_ext.data.names import is_reserved  # noqa: E402
-from stlora_ext.errors import UserError, nearest  # noqa: E402
-from stlora_ext.files import atomic_path  # noqa: E402
-from stlora_ext.records.store import PUBLISHED, read_records  # noqa: E402
-from stlora_ext.tables.benchmark import render_benchmark  # noqa: E402
-from stlora_ext.tables.compare import read_printed  # noqa: E402
-from stlora_ext.tables.documents import update_tables  # noqa: E402
-from stlora_ext.tables.formats import FORMATS  # noqa: E402
-from stlora_ext.tables.gains import render_gains  # noqa: E402
-from stlora_ext.tables.layout import Table, layout  # noqa: E402
-from stlora_ext.tables.rows import Row, by_data, table_rows  # noqa: E402
-from stlora_ext.tables.settings import Settings, by_setting, render_settings  # noqa: E402
+from stlora_ext.data.names import is_reserved
+from stlora_ext.errors import UserError, nearest
+from stlora_ext.files import atomic_path
+from stlora_ext.folders import ROOT
+from stlora_ext.options import add_horizons
+from stlora_ext.runs.store import PUBLISHED, read_records
+from stlora_ext.tables.benchmark import render_benchmark
+from stlora_ext.tables.documents import update_tables
+from stlora_ext.tables.formats import FORMATS
+from stlora_ext.tables.gains import render_gains
+from stlora_ext.tables.published import read_printed
+from stlora_ext.tables.rows import Row, by_data, table_rows
+from stlora_ext.tables.settings import Settings, by_setting, render_settings
+from stlora_ext.tables.table import Table, layout
 
 PRINTED = ROOT / "experiments" / "published"
 
@@ -93,7 +92,7 @@ def data_groups(datasets: Sequence[str], results: Path) -> list[DataGroup]:
     Raises:
         UserError: If there are no records.
     """
-    from experiments.models import MODEL_ORDER
+    from stlora_ext.config.registry import models
     found = []
     for dataset in datasets:
         groups = by_data(dataset_records(dataset, results))
@@ -101,7 +100,7 @@ def data_groups(datasets: Sequence[str], results: Path) -> list[DataGroup]:
             fingerprint, _, null = data.partition(" with ")
             heading = (f"Data {fingerprint[:19]}{f' with {null}' if null else ''} (one of {len(groups)} versions of "
                        f"{dataset}, never mixed)") if len(groups) > 1 else ""
-            found.append(DataGroup(dataset, heading, table_rows(group, MODEL_ORDER)))
+            found.append(DataGroup(dataset, heading, table_rows(group, models())))
     return found
 
 
@@ -118,7 +117,7 @@ def group_table(group: DataGroup, shown: Path, compare: bool = False,
     Raises:
         UserError: If the forecasts have no such step.
     """
-    from experiments.missing import fill_command
+    from stlora_ext.tables.fill import fill_command
     return layout(group.dataset, group.rows, heading=group.heading,
                   fill=lambda cell: fill_command(cell, shown, one_of_several=bool(group.heading)),
                   printed=read_printed(PRINTED, group.dataset) if compare else None, horizons=horizons)

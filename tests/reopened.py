@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import experiments.models  # noqa: F401 (registers the backbones)
-from experiments.data import open_dataset
-from stlora_ext.cell import Place, run_cell
+from stlora_ext.config.experiment import Experiment, experiment
+from stlora_ext.data.available import open_dataset
 from stlora_ext.data.prepared import Meta, load_split
-from stlora_ext.experiment import Experiment, experiment
 from stlora_ext.host.launcher import use_device
-from stlora_ext.records.key import RunKey
+from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.run import Place, run_cell
 from tests.commands import run, succeeded
 from tests.small import SMALL
 

@@ -6,15 +6,14 @@ import shutil
 import pytest
 import torch
 
-import experiments.models  # noqa: F401 (registers the backbones)
-from stlora_ext.cell import Place, run_cell
+from stlora_ext.config.experiment import experiment
+from stlora_ext.config.registry import backbones, get_backbone
 from stlora_ext.data.prepared import load_meta
-from stlora_ext.experiment import experiment
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.lora.model import attach
 from stlora_ext.lora.predictor import STLoRAConfig
-from stlora_ext.registry import backbones, get_backbone
-from stlora_ext.resolve import build_model
+from stlora_ext.runs.build import build_model
+from stlora_ext.runs.run import Place, run_cell
 from tests.host.worlds import Interrupt, Interrupted, run_ours, weights, write_world
 from tests.small import NODES, SMALL, forecast, small_backbone, windows
 

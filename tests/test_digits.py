@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stlora_ext.digits import number, with_interval, with_spread
-from stlora_ext.records.figures import figure_lines
+from stlora_ext.runs.scores import figure_lines
 from stlora_ext.tables.formats import FORMATS
 from stlora_ext.tables.gains import render_gains
 from stlora_ext.tables.rows import table_rows

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from experiments.table import updated
-from stlora_ext import registry
+from stlora_ext.config import registry
 from stlora_ext.errors import UserError
 from stlora_ext.tables.documents import update_tables
 from tests.commands import ROOT, run, succeeded

@@ -8,15 +8,14 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from experiments.models import MODEL_ORDER
-from stlora_ext.cell import Place, run_cell
+from stlora_ext.config.registry import backbones, get_backbone, models
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.host.launcher import launch_training, use_device
 from stlora_ext.host.runner import HostRunner
-from stlora_ext.lora.runner import STLoRARunner
-from stlora_ext.registry import backbones, get_backbone
-from stlora_ext.resolve import host_config
+from stlora_ext.runs.adapter_runner import STLoRARunner
+from stlora_ext.runs.build import host_config
+from stlora_ext.runs.run import Place, run_cell
 from tests.commands import run
 from tests.host.worlds import Interrupt, Interrupted, run_ours, same, weights, write_world
 from tests.reopened import data, finished, quick, quick_meta
@@ -92,7 +91,7 @@ def test_an_epoch_waits_for_the_gpu_at_its_end_alone(model, tmp_path):
     assert runner.waits[1:] == [2, 2]  # whether the loss is finite, and its value; the first epoch sends constants too
 
 
-@pytest.mark.parametrize("model", MODEL_ORDER)
+@pytest.mark.parametrize("model", models())
 def test_a_run_ends_in_a_record_near_the_cpus_and_its_checkpoint_opens_on_the_cpu(model, tmp_path):
     exp = quick(model)
     use_device("0")

@@ -15,7 +15,7 @@ from experiments import table as table_command
 from stlora_ext.errors import UserError
 from stlora_ext.horizons import reported_steps, step_title
 from stlora_ext.plots import horizons as picture
-from stlora_ext.records.figures import figure_lines
+from stlora_ext.runs.scores import figure_lines
 from tests.commands import refusal
 from tests.host.worlds import our_config, write_world
 from tests.properties.profile import steady

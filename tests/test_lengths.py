@@ -7,19 +7,19 @@ import shlex
 
 import pytest
 
-import experiments.models  # noqa: F401 (registers the backbones)
-from experiments import config_file, planned
 from experiments import run as run_command
 from experiments import sweep as sweep_command
 from experiments import table as table_command
-from stlora_ext.cell import Place, run_cell, run_key
+from stlora_ext.config import config_file
+from stlora_ext.config.experiment import experiment
+from stlora_ext.config.registry import models
 from stlora_ext.data.prepared import Meta, load_meta
 from stlora_ext.errors import UserError
-from stlora_ext.experiment import experiment
-from stlora_ext.records.key import RunKey
-from stlora_ext.records.store import read_records
-from stlora_ext.registry import models
-from stlora_ext.reopen import rebuild
+from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.reopen import rebuild
+from stlora_ext.runs.run import Place, run_cell, run_key
+from stlora_ext.runs.store import read_records
+from stlora_ext.sweep import request as planned
 from tests.commands import ROOT, refusal, run, succeeded
 from tests.small import SMALL
 

@@ -9,7 +9,7 @@ import pytest
 
 from experiments import run as run_command
 from experiments import table as table_command
-from stlora_ext.tables.compare import read_printed
+from stlora_ext.tables.published import read_printed
 from tests.commands import SHARED, refusal
 from tests.table_records import record, seeds, write
 

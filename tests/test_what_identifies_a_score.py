@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 import torch
 
-import experiments.models  # noqa: F401 (registers the backbones)
 from experiments import evaluate, predict
 from experiments import run as run_command
-from stlora_ext import cell, numerics, replacement
-from stlora_ext.cell import Place, run_cell, run_key
+from stlora_ext import numerics
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.errors import UserError
 from stlora_ext.files import write_json
 from stlora_ext.host import progress_files
 from stlora_ext.host.runner import HostRunner
-from stlora_ext.lora.runner import STLoRARunner
-from stlora_ext.records import provenance, remarks
-from stlora_ext.records.key import RunKey
+from stlora_ext.runs import provenance, remarks, replacement
+from stlora_ext.runs import run as cell
+from stlora_ext.runs.adapter_runner import STLoRARunner
+from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.run import Place, run_cell, run_key
 from tests.commands import ROOT, refusal
 from tests.otherwise import interrupt_after, prepared_otherwise
 from tests.reopened import data, finished, quick, quick_meta, recent
@@ -199,7 +199,7 @@ def test_an_adaptation_killed_after_any_epoch_ends_as_an_uninterrupted_one(bf16,
 
 def test_forecasts_kept_and_computed_anew_add_in_the_same_precision(own, monkeypatch):
     """Under bfloat16 too: as many windows a batch make the same forecasts, bit for bit."""
-    from stlora_ext.lora import runner as lora_runner
+    from stlora_ext.runs import adapter_runner as lora_runner
     exp = quick("LSTM+", num_epochs=2, bf16=True, batch_size=64, eval_batch_size=64).with_protocol("adapt")
     own = replace(own, train_backbone=True)
     kept, _ = run_cell(exp, quick_meta(), 0, own)

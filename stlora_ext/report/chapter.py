@@ -14,8 +14,8 @@ from stlora_ext.report.page import Chapter, Section
 from stlora_ext.report.prepared import Prepared
 from stlora_ext.report.provenance import provenance
 from stlora_ext.tables.html import fragment, grid_fragment
-from stlora_ext.tables.layout import Table
 from stlora_ext.tables.rows import Row
+from stlora_ext.tables.table import Table
 
 
 @dataclass(frozen=True)

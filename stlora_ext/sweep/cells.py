@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Optional
 
 from stlora_ext.errors import UserError
-from stlora_ext.records.key import RunKey
-from stlora_ext.records.store import find_record
+from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.store import find_record
 
 
 @dataclass(frozen=True)

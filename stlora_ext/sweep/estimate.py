@@ -7,7 +7,7 @@ from statistics import fmean, median
 from typing import Any, Optional
 
 from stlora_ext.errors import UserError
-from stlora_ext.records.store import read_record
+from stlora_ext.runs.store import read_record
 from stlora_ext.sweep.cells import Cell
 
 _START = 5.0  # seconds until a process has loaded torch

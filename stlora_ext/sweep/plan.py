@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-from stlora_ext.cell import run_key
+from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
-from stlora_ext.experiment import Experiment
-from stlora_ext.records.key import RunKey
-from stlora_ext.records.repeat import repeat_command
+from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.rerun import repeat_command
+from stlora_ext.runs.run import run_key
 from stlora_ext.sweep.cells import Cell
 
 

@@ -17,9 +17,9 @@ from typing import Any, Optional
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
 from stlora_ext.host.progress_files import PROGRESS, drop_progress
-from stlora_ext.lock import locked
-from stlora_ext.records.provenance import git_commit
-from stlora_ext.records.store import write_record
+from stlora_ext.runs.lock import locked
+from stlora_ext.runs.provenance import git_commit
+from stlora_ext.runs.store import write_record
 from stlora_ext.sweep.cells import Cell
 from stlora_ext.sweep.process import LOG, shell_command
 from stlora_ext.sweep.ray_worker import Report, Worker

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Optional
 
 from stlora_ext.files import not_a_link
-from stlora_ext.records.provenance import COMMIT_VARIABLE
+from stlora_ext.runs.provenance import COMMIT_VARIABLE
 from stlora_ext.sweep.cells import Cell
 from stlora_ext.sweep.process import LOG, Job
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, Protocol
 
-from stlora_ext.lock import is_running
+from stlora_ext.runs.lock import is_running
 from stlora_ext.sweep.cells import Cell, title
 from stlora_ext.sweep.engine import Engine, Run, stop
 

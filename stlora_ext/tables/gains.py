@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from stlora_ext.config.experiment import PROTOCOLS
 from stlora_ext.digits import number, with_interval, with_spread
 from stlora_ext.errors import UserError
-from stlora_ext.experiment import PROTOCOLS
 from stlora_ext.tables.alike import mark, notes_on
-from stlora_ext.tables.blocks import Comparison, beyond_control, blocks, corrected, name
 from stlora_ext.tables.paired import holm
+from stlora_ext.tables.pairs import Comparison, beyond_control, blocks, corrected, name
 from stlora_ext.tables.rows import Row
 
 _ABSENT = "–"

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from stlora_ext.tables.alike import notes_on
-from stlora_ext.tables.blocks import Block, Comparison, adapted_backbone, name
+from stlora_ext.tables.pairs import Block, Comparison, adapted_backbone, name
 from stlora_ext.tables.rows import Row, differences
 
 

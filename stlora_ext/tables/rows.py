@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from stlora_ext.errors import UserError
-from stlora_ext.records.key import RunKey
+from stlora_ext.runs.key import RunKey
 from stlora_ext.tables.statistics import Spread, spread
 
 METRICS = ("MAE", "RMSE", "MAPE")

@@ -9,10 +9,10 @@ from typing import Any, Optional
 
 from stlora_ext.digits import number, with_spread
 from stlora_ext.errors import UserError
+from stlora_ext.fields import field_names
 from stlora_ext.lora.predictor import STLoRAConfig
-from stlora_ext.records.key import RunKey
-from stlora_ext.settings import field_names
-from stlora_ext.tables.blocks import base_of, pairs
+from stlora_ext.runs.key import RunKey
+from stlora_ext.tables.pairs import base_of, pairs
 from stlora_ext.tables.rows import Row, table_rows
 from stlora_ext.tables.statistics import Spread, spread
 

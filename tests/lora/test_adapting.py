@@ -8,17 +8,16 @@ import pytest
 import torch
 from basicts.runners.callback import BasicTSCallback
 
-import experiments.models  # noqa: F401 (registers the backbones)
 from experiments import run as run_command
-from stlora_ext.cell import Place, run_cell, run_key
+from stlora_ext.config.experiment import experiment
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.errors import UserError
-from stlora_ext.experiment import experiment
-from stlora_ext.host.checkpoint import weights_fingerprint
 from stlora_ext.host.launcher import launch_training
-from stlora_ext.lora import runner as lora_runner
-from stlora_ext.lora.runner import STLoRARunner
-from stlora_ext.resolve import host_config
+from stlora_ext.runs import adapter_runner as lora_runner
+from stlora_ext.runs.adapter_runner import STLoRARunner
+from stlora_ext.runs.build import host_config
+from stlora_ext.runs.run import Place, run_cell, run_key
+from stlora_ext.weights import weights_fingerprint
 from tests.commands import refusal
 from tests.otherwise import interrupt_after, prepared_otherwise
 

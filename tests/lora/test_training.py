@@ -8,16 +8,15 @@ import pytest
 import torch
 from basicts.runners.callback import BasicTSCallback
 
-import experiments.models  # noqa: F401 (registers the backbones)
 from experiments import run as run_command
-from stlora_ext.cell import Place, run_cell
+from stlora_ext.config.experiment import experiment
 from stlora_ext.data.prepared import load_meta
-from stlora_ext.experiment import experiment
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.files import backbone_hash
-from stlora_ext.lora.runner import STLoRARunner
-from stlora_ext.resolve import host_config
+from stlora_ext.runs.adapter_runner import STLoRARunner
+from stlora_ext.runs.build import host_config
+from stlora_ext.runs.run import Place, run_cell
 from tests.commands import ROOT, refusal
 
 FAST = {"num_epochs": 1, "model.hidden_size": 8, "model.end_size": 16}

@@ -10,7 +10,6 @@ from scipy.stats import spearmanr
 
 from stlora_ext.data.prepared import load_split
 from stlora_ext.errors import UserError
-from stlora_ext.reopen import find_run
 from stlora_ext.report.choose import named_nodes, telling_nodes
 from stlora_ext.report.distance import distance_from_average, rank_correlation
 from stlora_ext.report.escape import label, markup, script_json
@@ -18,7 +17,8 @@ from stlora_ext.report.forecasts import Forecasts, last_days, run_forecasts
 from stlora_ext.report.nodes import NodeErrors, node_errors
 from stlora_ext.report.placement import grid, place_by_edges
 from stlora_ext.report.prepared import Prepared
-from stlora_ext.tables.blocks import blocks
+from stlora_ext.runs.reopen import find_run
+from stlora_ext.tables.pairs import blocks
 from stlora_ext.tables.rows import table_rows
 from tests.reopened import WINDOW, data, finished, quick_meta, results, runner_forecast
 from tests.table_records import seeds

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Optional
 
-from stlora_ext.records.key import RunKey
+from stlora_ext.runs.key import RunKey
 from stlora_ext.sweep.cells import Cell
 from stlora_ext.sweep.engine import Local
 from stlora_ext.sweep.schedule import Schedule

@@ -159,5 +159,6 @@ def test_a_cell_that_another_process_finishes_just_before_it_starts_counts_as_th
 
 
 def test_what_the_sweep_reads_in_a_runs_output_is_what_runs_say():
-    assert f'raise UserError(f"{process._TAKEN.removeprefix("error: ")}' in (ROOT / "stlora_ext/lock.py").read_text()
+    lock = (ROOT / "stlora_ext/runs/lock.py").read_text()
+    assert f'raise UserError(f"{process._TAKEN.removeprefix("error: ")}' in lock
     assert process._FOUND in (ROOT / "experiments/run.py").read_text()

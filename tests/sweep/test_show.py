@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from stlora_ext.records.key import RunKey
+from stlora_ext.runs.key import RunKey
 from stlora_ext.sweep import show
 from stlora_ext.sweep.cells import Cell
 from stlora_ext.sweep.estimate import Estimates
