@@ -34,7 +34,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from stlora_ext.host.launcher import use_device
     from stlora_ext.runs.evaluation import evaluate
     from stlora_ext.runs.open_run import open_run
-    from stlora_ext.runs.scores import figure_lines, largest_difference
+    from stlora_ext.runs.scores import largest_difference, score_lines
     from stlora_ext.runs.store import read_whole_record
 
     use_device(args.gpus)
@@ -43,7 +43,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     test = evaluate(run, meta, args.data, args.gpus).test_result
     seed = "" if run.key.seed is None else f" seed {run.key.seed}"
     print(f"{run.key.dataset}/{run.key.model}{seed}: evaluated on {meta.windows['test']:,} test windows")
-    print(*figure_lines(test, meta.interval), sep="\n")
+    print(*score_lines(test, meta.interval), sep="\n")
     apart, place = largest_difference(test, run.record["test"])
     origin = run.record["provenance"]
     print("  the record says the same, to the bit" if place is None else

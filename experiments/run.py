@@ -62,7 +62,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from stlora_ext.errors import UserError
     from stlora_ext.host.launcher import use_device
     from stlora_ext.runs.build import settled
-    from stlora_ext.runs.run import Place, run_cell
+    from stlora_ext.runs.options import RunOptions
+    from stlora_ext.runs.run import train_run
     from stlora_ext.sweep.outlook import command_outlook
 
     exp = asked_for(args)
@@ -74,14 +75,14 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     use_device(args.gpus)
     meta = open_dataset(exp.dataset, args.data)
     exp = settled(exp, meta, args.data)
-    place = Place(args.data, args.results, args.gpus, args.save_results, args.compile, args.train_backbone,
+    place = RunOptions(args.data, args.results, args.gpus, args.save_results, args.compile, args.train_backbone,
                   args.deterministic, args.cuda_graphs)
     if args.dry_run:
         describe(exp, meta, place)
         return
     place = replace(place, outlook=command_outlook(exp, meta, place, args.force))
     for seed in exp.cell_seeds:
-        record, there = run_cell(exp, meta, seed, place, args.force)
+        record, there = train_run(exp, meta, seed, place, args.force)
         report(record, there, args.results, args.save_results)
 
 
@@ -133,12 +134,12 @@ def report(record, there: bool, results: Path, saved: bool = False) -> None:
     from stlora_ext.host.runner import FORECASTS
     from stlora_ext.runs.key import RunKey
     from stlora_ext.runs.remarks import remarks
-    from stlora_ext.runs.scores import figure_lines
+    from stlora_ext.runs.scores import score_lines
     key = RunKey(**record["key"])
     seed = "" if key.seed is None else f" seed {key.seed}"
     print(f"{key.dataset}/{key.model}{seed}: " + ("already finished, not repeated (--force repeats it)" if there else
                                                   "finished"))
-    print(*figure_lines(record["test"], record["data"]["interval"]), sep="\n")
+    print(*score_lines(record["test"], record["data"]["interval"]), sep="\n")
     if there:
         print(*(f"  note: {remark}\n" for remark in remarks(record, results)), sep="", end="")
     if "adapter_bytes" in record:

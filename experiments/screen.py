@@ -46,7 +46,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from stlora_ext.data.available import open_dataset
     from stlora_ext.digits import number
     from stlora_ext.host.launcher import use_device
-    from stlora_ext.runs.run import Place, run_cell
+    from stlora_ext.runs.options import RunOptions
+    from stlora_ext.runs.run import train_run
     from stlora_ext.tables.settings import best_validation, by_setting, render_settings
 
     for name in args.only or ():
@@ -56,13 +57,13 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         args.protocol, args.backbone_from)
     use_device(args.gpus)
     meta = open_dataset(exp.dataset, args.data)
-    place = Place(args.data, args.results, args.gpus, train_backbone=args.train_backbone)
+    place = RunOptions(args.data, args.results, args.gpus, train_backbone=args.train_backbone)
     records = []
     for name in args.only or SETTINGS:
         arm, settings = SETTINGS[name]
         chosen = exp.override({f"adapter.{key}": value for key, value in settings.items()}).with_arm(arm)
         for seed in (seed for seeds in args.seeds for seed in seeds):
-            records.append(run_cell(chosen, meta, seed, place)[0])
+            records.append(train_run(chosen, meta, seed, place)[0])
             print(f"{name}, seed {seed}: validation MAE {number(best_validation(records[-1]), 3)}", flush=True)
     print(render_settings(by_setting(records)))
 

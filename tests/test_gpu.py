@@ -15,7 +15,8 @@ from stlora_ext.host.launcher import launch_training, use_device
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.runs.adapter_runner import STLoRARunner
 from stlora_ext.runs.build import host_config
-from stlora_ext.runs.run import Place, run_cell
+from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.run import train_run
 from tests.commands import run
 from tests.host.worlds import Interrupt, Interrupted, run_ours, same, weights, write_world
 from tests.reopened import data, finished, quick, quick_meta
@@ -96,7 +97,7 @@ def test_a_run_ends_in_a_record_near_the_cpus_and_its_checkpoint_opens_on_the_cp
     exp = quick(model)
     use_device("0")
     seed = None if exp.cell_seeds == (None,) else 0
-    record, _ = run_cell(exp, quick_meta(), seed, Place(data(), tmp_path, gpus="0"))
+    record, _ = train_run(exp, quick_meta(), seed, RunOptions(data(), tmp_path, gpus="0"))
     assert record["provenance"]["hardware"] == torch.cuda.get_device_name(0)
     (path,) = tmp_path.rglob("model.pt")
     assert all(not tensor.is_cuda for tensor in load_checkpoint(path)["model_state_dict"].values())
@@ -135,7 +136,7 @@ def test_recorded_steps_learn_what_the_plain_ones_learn(model, tmp_path):
 def test_recorded_steps_adapt_a_frozen_backbone_as_the_plain_ones(tmp_path):
     exp = quick("LSTM+", num_epochs=4, batch_size=64).with_protocol("adapt")
     use_device("0")
-    plain, replayed = (run_cell(exp, quick_meta(), 0, Place(data(), tmp_path / str(recorded), gpus="0",
+    plain, replayed = (train_run(exp, quick_meta(), 0, RunOptions(data(), tmp_path / str(recorded), gpus="0",
                                                             cuda_graphs=recorded, train_backbone=True,
                                                             deterministic=True))[0]
                        for recorded in (False, True))

@@ -10,8 +10,9 @@ from stlora_ext.config.registry import models
 from stlora_ext.errors import UserError
 from stlora_ext.host.launcher import launch_training, use_device
 from stlora_ext.runs.build import host_config
+from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.provenance import provenance
-from stlora_ext.runs.run import Place, run_cell
+from stlora_ext.runs.run import train_run
 from tests.commands import refusal
 from tests.reopened import data, finished, quick, quick_meta
 
@@ -27,7 +28,7 @@ def without_seconds(value):
 def again(model, results, **place):
     exp = quick(model)
     use_device("")
-    run_cell(exp, quick_meta(), None if exp.cell_seeds == (None,) else 0, Place(data(), results, **place))
+    train_run(exp, quick_meta(), None if exp.cell_seeds == (None,) else 0, RunOptions(data(), results, **place))
     (record,) = results.glob("QUICK/*/*.json")
     return record
 

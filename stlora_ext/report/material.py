@@ -7,8 +7,8 @@ from experiments.table import DataGroup, group_table
 from stlora_ext.errors import UserError
 from stlora_ext.folders import RESULTS
 from stlora_ext.plots.labels import row_labels
-from stlora_ext.report.chapter import Material
-from stlora_ext.report.choose import named_nodes, telling_nodes
+from stlora_ext.report.chapter import ChapterData
+from stlora_ext.report.choose import named_nodes, notable_nodes
 from stlora_ext.report.forecasts import Forecasts, last_days, run_forecasts
 from stlora_ext.report.nodes import node_errors
 from stlora_ext.report.prepared import open_prepared
@@ -20,7 +20,7 @@ from stlora_ext.tables.pairs import blocks
 from stlora_ext.tables.rows import Row
 
 
-def material(group: DataGroup, args: argparse.Namespace) -> Material:
+def material(group: DataGroup, args: argparse.Namespace) -> ChapterData:
     """Gather what the chapter of ``group`` shows.
 
     Args:
@@ -36,12 +36,12 @@ def material(group: DataGroup, args: argparse.Namespace) -> Material:
     chosen = None if args.nodes is None else named_nodes(group.dataset, args.nodes, prepared)
     forecasts = None
     if prepared.meta is not None:
-        nodes = telling_nodes(errors, prepared) if chosen is None else chosen
+        nodes = notable_nodes(errors, prepared) if chosen is None else chosen
         forecasts = Forecasts(last_days(args.data, prepared.meta, args.days), tuple(nodes), tuple(nodes.values()),
                               horizons=args.horizons)
         for row, label in zip(group.rows, row_labels(group.rows), strict=True):
             _add(forecasts, row, label, args)
-    return Material(group.rows, group_table(group, args.results, args.compare, args.horizons), errors, without,
+    return ChapterData(group.rows, group_table(group, args.results, args.compare, args.horizons), errors, without,
                     prepared, forecasts, args.horizons)
 
 

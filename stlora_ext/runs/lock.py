@@ -15,7 +15,7 @@ LOCK = ".lock"
 def is_running(run_dir: Path) -> bool:
     """Whether a process runs the cell of this folder."""
     try:
-        if (run_dir / LOCK).is_symlink():  # run_cell refuses it
+        if (run_dir / LOCK).is_symlink():  # train_run refuses it
             return False
         with open(run_dir / LOCK, encoding="utf-8", opener=not_a_link) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

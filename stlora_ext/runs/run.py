@@ -1,7 +1,7 @@
 """One cell of the benchmark: an experiment under one seed, from its key to its record."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -15,7 +15,6 @@ from stlora_ext.files import read_json, write_json
 from stlora_ext.host.checkpoint import load_checkpoint, save_checkpoint
 from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.launcher import launch_training
-from stlora_ext.host.progress import Outlook
 from stlora_ext.host.progress_files import PROCESSES, check_progress, drop_progress
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.files import backbone_hash, save_adapter
@@ -26,6 +25,7 @@ from stlora_ext.runs.build import build_model, host_config, settled
 from stlora_ext.runs.digest import part_digests
 from stlora_ext.runs.key import RunKey
 from stlora_ext.runs.lock import locked
+from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.provenance import provenance
 from stlora_ext.runs.replacement import REPEAT, complete_replacement, replace_run
 from stlora_ext.runs.same_data import data_part, refuse_other_data
@@ -34,41 +34,13 @@ from stlora_ext.runs.store import find_record, write_record
 from stlora_ext.weights import bare_state_dict, weights_fingerprint
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a run reads and writes, and on what it runs.
-
-    Attributes:
-        data: Folder of the prepared data sets.
-        results: Folder of runs and records.
-        gpus: Number of the GPU; None or "": CPU.
-        save_results: Whether to keep the test set's forecasts.
-        train_backbone: Whether protocol ``adapt`` trains the backbone first where no finished run of it is there.
-        compiled: Whether to run the model through ``torch.compile``; it moves results by rounding alone, and by
-            other draws of dropout.
-        deterministic: Whether a GPU must use algorithms that repeat to the bit.
-        cuda_graphs: Whether a GPU replays recorded training steps.
-        outlook: How long the command takes that this run is a part of; None: the user isn't told.
-    """
-
-    data: Path
-    results: Path
-    gpus: Optional[str] = None
-    save_results: bool = False
-    compiled: bool = False
-    train_backbone: bool = False
-    deterministic: bool = False
-    cuda_graphs: bool = False
-    outlook: Optional[Outlook] = None
-
-
 def run_key(exp: Experiment, meta: Meta, seed: Optional[int]) -> RunKey:
     """Return the key of one run."""
     config_hash = host_config(exp, meta, Path(), seed).md5[:8]
     return RunKey(exp.dataset, exp.model, exp.protocol, exp.arm, config_hash, seed)
 
 
-def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
+def train_run(exp: Experiment, meta: Meta, seed: Optional[int], place: RunOptions,
              force: bool = False) -> tuple[dict[str, Any], bool]:
     """Train and evaluate one cell, or find it finished.
 
@@ -126,7 +98,7 @@ def run_cell(exp: Experiment, meta: Meta, seed: Optional[int], place: Place,
     return record, False
 
 
-def _begin(work: Path, cfg: ForecastingConfig, place: Place, force: bool) -> list[dict[str, Any]]:
+def _begin(work: Path, cfg: ForecastingConfig, place: RunOptions, force: bool) -> list[dict[str, Any]]:
     """Note that this process begins to work on a run, and return every process that has."""
     try:
         epochs = check_progress(work, cfg)
@@ -143,7 +115,7 @@ def _begin(work: Path, cfg: ForecastingConfig, place: Place, force: bool) -> lis
     return processes
 
 
-def _with_backbone(exp: Experiment, meta: Meta, seed: Optional[int], place: Place) -> Experiment:
+def _with_backbone(exp: Experiment, meta: Meta, seed: Optional[int], place: RunOptions) -> Experiment:
     """Name the trained backbone that ``exp`` adapts, training it first where ``place`` says so.
 
     Raises:
@@ -161,11 +133,11 @@ def _with_backbone(exp: Experiment, meta: Meta, seed: Optional[int], place: Plac
         if not place.train_backbone:
             raise UserError(f"--protocol adapt: there is no trained {base.model} of these settings and this seed at "
                             f"{path}; --train-backbone trains it first, --from PATH names another one")
-        run_cell(base, meta, seed, replace(place, save_results=False), force=not path.exists())
+        train_run(base, meta, seed, replace(place, save_results=False), force=not path.exists())
     return replace(exp, backbone_from=str(path))
 
 
-def _refuse_other_data(record: dict[str, Any], key: RunKey, meta: Meta, place: Place) -> None:
+def _refuse_other_data(record: dict[str, Any], key: RunKey, meta: Meta, place: RunOptions) -> None:
     refuse_other_data(record["data"], meta, f"record {key.record_path(place.results)}",
                       "keep them apart with --results DIR, or replace the record with --force")
 

@@ -9,16 +9,17 @@ from stlora_ext.config.experiment import Experiment, configuration
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.host.progress import Outlook
+from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.provenance import hardware
 from stlora_ext.runs.reopen import CHECKPOINT
-from stlora_ext.runs.run import Place, run_key
-from stlora_ext.sweep.cells import Cell
+from stlora_ext.runs.run import run_key
 from stlora_ext.sweep.estimate import Estimates
+from stlora_ext.sweep.job import Job
 
 _SAME_WORK = ("batch_size", "eval_batch_size", "val_interval", "bf16")  # of the training settings
 
 
-def command_outlook(exp: Experiment, meta: Meta, place: Place, force: bool = False) -> Outlook:
+def command_outlook(exp: Experiment, meta: Meta, place: RunOptions, force: bool = False) -> Outlook:
     """Return how long it takes to run an experiment under all its seeds; it is told now if finished runs say it.
 
     Args:
@@ -37,7 +38,7 @@ def command_outlook(exp: Experiment, meta: Meta, place: Place, force: bool = Fal
     return outlook
 
 
-def _runs(exp: Experiment, meta: Meta, place: Place, force: bool) -> list[tuple[Experiment, Optional[int]]]:
+def _runs(exp: Experiment, meta: Meta, place: RunOptions, force: bool) -> list[tuple[Experiment, Optional[int]]]:
     """Return what isn't finished, with the backbones that are trained first."""
     runs = []
     for seed in exp.cell_seeds:
@@ -51,14 +52,15 @@ def _runs(exp: Experiment, meta: Meta, place: Place, force: bool) -> list[tuple[
     return runs
 
 
-def _finished(exp: Experiment, meta: Meta, seed: Optional[int], place: Place) -> bool:
+def _finished(exp: Experiment, meta: Meta, seed: Optional[int], place: RunOptions) -> bool:
     try:
         return run_key(exp, meta, seed).record_path(place.results).exists()
     except UserError:  # no such backbone, which the run itself says
         return False
 
 
-def _recorded(exp: Experiment, seed: Optional[int], meta: Meta, place: Place, estimates: Estimates) -> Optional[float]:
+def _recorded(exp: Experiment, seed: Optional[int], meta: Meta, place: RunOptions,
+              estimates: Estimates) -> Optional[float]:
     """Return the seconds of a run by finished ones that did the same work per epoch; None where there are none."""
     try:
         key = run_key(exp, meta, seed)
@@ -74,4 +76,4 @@ def _recorded(exp: Experiment, seed: Optional[int], meta: Meta, place: Place, es
                 and origin.get("threads") == torch.get_num_threads()
                 and bool(origin.get("compiled")) == place.compiled
                 and bool(origin.get("cuda_graphs")) == place.cuda_graphs)
-    return estimates.recorded(Cell(key, (), meta.fingerprint, exp.training.num_epochs), alike)
+    return estimates.recorded(Job(key, (), meta.fingerprint, exp.training.num_epochs), alike)

@@ -16,7 +16,7 @@ from stlora_ext.data.prepared import SPLITS, Meta, load_split
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.folders import ROOT
 from stlora_ext.runs.build import build_model, host_config
-from stlora_ext.sweep.cells import Cell
+from stlora_ext.sweep.job import Job
 from stlora_ext.sweep.plan import cells_of, in_order, settings_for, variants
 
 ALL = "all"
@@ -59,7 +59,7 @@ class Plan:
         settings: Per setting that some of the models lack or that changes nothing in them, the other models.
     """
 
-    cells: list[Cell] = field(default_factory=list)
+    cells: list[Job] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     settings: dict[str, list[str]] = field(default_factory=dict)
 
@@ -142,7 +142,7 @@ def _dataset(name: str, data: Path) -> Meta:
 
 
 def _cells(dataset: str, model: str, meta: Meta, request: Request, asked: dict[str, list[str]],
-           idle: dict[str, Idle]) -> list[Cell]:
+           idle: dict[str, Idle]) -> list[Job]:
     """Return the cells of one model on one data set, and the base runs that they adapt.
 
     A setting that would change nothing in a cell isn't given to it. ``asked`` takes in the models that use each
@@ -151,7 +151,7 @@ def _cells(dataset: str, model: str, meta: Meta, request: Request, asked: dict[s
     path = config_path(dataset, model)
     config = load_experiment(ROOT / path, request.data)
     settings = settings_for(config, request.settings)
-    cells: list[Cell] = []
+    cells: list[Job] = []
     useful: set[str] = set()
 
     def cases(chosen: Mapping[str, Any]) -> list[Experiment]:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Optional
 
 from stlora_ext.tables.paired import PairedTest, holm, paired_test
 from stlora_ext.tables.rows import Row, score
-from stlora_ext.tables.statistics import Spread, spread
+from stlora_ext.tables.statistics import MeanStd, spread
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Comparison:
         """The records that belong together."""
         return pairs(self.base, self.plus)
 
-    def delta(self, horizon: Optional[int], metric: str, percent: bool = False) -> Spread:
+    def delta(self, horizon: Optional[int], metric: str, percent: bool = False) -> MeanStd:
         """Return the spread of the paired differences, plus minus base, or those in percent of base."""
         return spread(self.differences(horizon, metric, percent))
 
@@ -76,7 +76,7 @@ class Line:
         """Whether no seed changes it."""
         return isinstance(self.source, Row) and self.source.deterministic
 
-    def cell(self, horizon: Optional[int], metric: str) -> Spread:
+    def cell(self, horizon: Optional[int], metric: str) -> MeanStd:
         """Return the figure at a horizon (None: average) of a metric."""
         if isinstance(self.source, Row):
             return self.source.cell(horizon, metric)

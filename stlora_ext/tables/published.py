@@ -16,7 +16,7 @@ FLAG_PERCENT = 5.0  # a mean further than this from the published figure, in per
 
 
 @dataclass(frozen=True)
-class Printed:
+class PublishedScore:
     """What one source prints of one model.
 
     Attributes:
@@ -32,12 +32,12 @@ class Printed:
     figures: Mapping[tuple[Optional[int], str], tuple[float, Optional[float]]]
 
 
-def read_printed(folder: Path, dataset: str) -> list[Printed]:
+def read_printed(folder: Path, dataset: str) -> list[PublishedScore]:
     """Read what the CSV files of ``folder`` print of ``dataset``, of no other; the printed table, poster.csv, first."""
     found = []
     for path in sorted(folder.glob("*.csv"), key=lambda path: (path.stem != "poster", path.name)):
         with open(path, encoding="utf-8", newline="") as file:
-            found += [Printed(row["model"], row["label"], row["source"], dict(_figures(row)))
+            found += [PublishedScore(row["model"], row["label"], row["source"], dict(_figures(row)))
                       for row in csv.DictReader(file) if row["dataset"] == dataset]
     return found
 
@@ -51,7 +51,7 @@ def _figures(row: Mapping[str, str]) -> Iterator[tuple[tuple[Optional[int], str]
                 yield (horizon, metric), (float(row[title]), float(std) if std else None)
 
 
-def why_not(dataset: str, row: Row, printed: Sequence[Printed]) -> Optional[str]:
+def why_not(dataset: str, row: Row, printed: Sequence[PublishedScore]) -> Optional[str]:
     """Return why our figures can't be compared with published ones; None where they can."""
     if not printed:
         return f"No published figures of {dataset} are shipped; those of another data set don't compare with it."
@@ -65,7 +65,7 @@ def why_not(dataset: str, row: Row, printed: Sequence[Printed]) -> Optional[str]
     return None
 
 
-def comparison_lines(arranged: Sequence[Block], printed: Sequence[Printed],
+def comparison_lines(arranged: Sequence[Block], printed: Sequence[PublishedScore],
                      columns: Sequence[tuple[Optional[int], str]]) -> tuple[list[tuple], list[str]]:
     """Return the lines of a comparison, each a label, a count and texts with a bold flag, and its notes.
 
@@ -97,7 +97,7 @@ def comparison_lines(arranged: Sequence[Block], printed: Sequence[Printed],
     return lines, notes + sources(printed)
 
 
-def sources(printed: Sequence[Printed]) -> list[str]:
+def sources(printed: Sequence[PublishedScore]) -> list[str]:
     """Return a note per source."""
     by_label: dict[str, list[str]] = {}
     for each in printed:
@@ -110,7 +110,7 @@ def _mean(row: Row, key: tuple[Optional[int], str]) -> str:
     return number(row.cell(*key).mean)
 
 
-def _printed(each: Printed, key: tuple[Optional[int], str]) -> str:
+def _printed(each: PublishedScore, key: tuple[Optional[int], str]) -> str:
     if key not in each.figures:
         return "n/a"
     mean, std = each.figures[key]
@@ -118,7 +118,7 @@ def _printed(each: Printed, key: tuple[Optional[int], str]) -> str:
     return number(mean, sign=sign) if std is None else f"{with_spread(mean, std, sign=sign)}‡"
 
 
-def _deviation(row: Row, each: Printed, key: tuple[Optional[int], str]) -> Optional[float]:
+def _deviation(row: Row, each: PublishedScore, key: tuple[Optional[int], str]) -> Optional[float]:
     mean = row.cell(*key).mean
     if mean is None or key not in each.figures:
         return None

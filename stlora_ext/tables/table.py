@@ -11,9 +11,9 @@ from stlora_ext.tables.missing import Missing, missing
 from stlora_ext.tables.notes import notes
 from stlora_ext.tables.paired import holm
 from stlora_ext.tables.pairs import Comparison, Line, beyond_control, blocks, corrected
-from stlora_ext.tables.published import Printed, comparison_lines, why_not
+from stlora_ext.tables.published import PublishedScore, comparison_lines, why_not
 from stlora_ext.tables.rows import METRICS, Row
-from stlora_ext.tables.statistics import Spread
+from stlora_ext.tables.statistics import MeanStd
 from stlora_ext.tables.tidy import figures
 
 Columns = Sequence[tuple[Optional[int], str]]
@@ -88,7 +88,7 @@ class Table:
 
 
 def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Optional[Callable[[Missing], str]] = None,
-           printed: Optional[Sequence[Printed]] = None, horizons: Optional[Sequence[int]] = None) -> Table:
+           printed: Optional[Sequence[PublishedScore]] = None, horizons: Optional[Sequence[int]] = None) -> Table:
     """Lay out the rows of one data set and one fingerprint.
 
     Args:
@@ -160,11 +160,11 @@ def _results(title: str, lines: Sequence[Line], columns: Columns) -> Grid:
         for line in lines])
 
 
-def _rounded(value: Spread) -> Optional[float]:
+def _rounded(value: MeanStd) -> Optional[float]:
     return None if value.mean is None else round(value.mean, places(value.mean, value.std))
 
 
-def _text(line: Line, value: Spread) -> str:
+def _text(line: Line, value: MeanStd) -> str:
     if value.mean is None:
         return "n/a"
     if line.deterministic:

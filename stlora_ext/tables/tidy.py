@@ -5,7 +5,7 @@ from typing import Any, Optional
 
 from stlora_ext.tables.alike import backbone_unknown, unlike
 from stlora_ext.tables.pairs import Block, Comparison
-from stlora_ext.tables.published import Printed
+from stlora_ext.tables.published import PublishedScore
 from stlora_ext.tables.rows import METRICS, Row
 
 FIELDS = ("dataset", "fingerprint", "null_val", "protocol", "arm", "model", "config_hash", "num_epochs", "horizon",
@@ -14,7 +14,8 @@ FIELDS = ("dataset", "fingerprint", "null_val", "protocol", "arm", "model", "con
 
 
 def figures(dataset: str, rows: Sequence[Row], arranged: Sequence[Block], p_values: Sequence[Sequence[Optional[float]]],
-            columns: Sequence[tuple[Optional[int], str]], printed: Sequence[Printed]) -> Iterator[dict[str, Any]]:
+            columns: Sequence[tuple[Optional[int], str]],
+          printed: Sequence[PublishedScore]) -> Iterator[dict[str, Any]]:
     """Yield a dictionary of ``FIELDS`` per figure, rows in order; what doesn't apply is left out.
 
     Published figures have ``published`` as protocol, and a source.

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 from stlora_ext.data.prepared import load_split
 from stlora_ext.errors import UserError
-from stlora_ext.report.choose import named_nodes, telling_nodes
+from stlora_ext.report.choose import named_nodes, notable_nodes
 from stlora_ext.report.distance import distance_from_average, rank_correlation
 from stlora_ext.report.escape import label, markup, script_json
 from stlora_ext.report.forecasts import Forecasts, last_days, run_forecasts
@@ -119,9 +119,9 @@ def test_the_telling_nodes_are_the_extremes_and_the_average_one():
     plus = np.ones(5)
     plus[others[0]], plus[others[1]] = 0.2, 1.7
     errors = NodeErrors("x", np.ones(5), plus, 1)
-    assert telling_nodes([errors], prepared) == {
+    assert notable_nodes([errors], prepared) == {
         others[0]: "gains most", others[1]: "loses most", average: "nearest to the average node"}
-    assert telling_nodes([], prepared) == {average: "nearest to the average node"}
+    assert notable_nodes([], prepared) == {average: "nearest to the average node"}
 
 
 def test_a_node_is_named_by_id_before_number():

@@ -153,7 +153,7 @@ def test_a_cell_that_another_process_finishes_just_before_it_starts_counts_as_th
     one = cell(tmp_path, 0)
     late = cell(tmp_path, 0)
     assert sweep(tmp_path, [one])[1] == ["D/M joint base seed 0 here"]
-    job = process.Job(late, [], 1, ROOT, tmp_path)
+    job = process.JobProcess(late, [], 1, ROOT, tmp_path)
     until(lambda: job.poll() is not None)
     assert job.found() and not job.taken() and len(runs(tmp_path)) == 1
 

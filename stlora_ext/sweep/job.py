@@ -10,7 +10,7 @@ from stlora_ext.runs.store import find_record
 
 
 @dataclass(frozen=True)
-class Cell:
+class Job:
     """One run of the sweep.
 
     Attributes:
