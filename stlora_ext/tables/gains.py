@@ -73,10 +73,9 @@ def render_gains(dataset: str, rows: Sequence[Row], short: bool = False) -> str:
         lines.append([label, _epochs(own), _alone(row), *(cell(found.get(axis)) for axis in axes),
                       *(cell(further.get(axis)) for axis in node_level), _added(own)])
     count = max(each.test.count for each in gains)
+    families = ", over the differences from the backbone alone and over those from the arms without node-level weights"
     caption = (f"**{dataset}**, average MAE, paired differences over up to {count} seeds (95 % interval); below 0 the "
-               "adapter helps; bold: p < 0.05 after Holm's correction, over the differences from the backbone alone "
-               "and over those from the arms without node-level weights")
-    caption += "; of a fitted backbone the adapter alone is trained" * short
+               f"adapter helps; bold: p < 0.05 after Holm's correction{'' if short else families}")
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
     remarks = notes_on([each for each in gains + beyond if id(each) in shown])
     return f"{caption}\n\n{table}" + "".join(f"\n{note}\n" for note in remarks)
