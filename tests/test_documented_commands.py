@@ -1,4 +1,4 @@
-"""The commands in README, CONTRIBUTING and docs/: programs are run as they stand, single commands as far as is quick."""
+"""The commands in README, CONTRIBUTING and docs/: programs run as they stand, single commands as far as is quick."""
 
 import importlib
 import json
