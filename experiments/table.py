@@ -7,6 +7,7 @@
     python experiments/table.py --dataset PEMS08-TAIL --format latex > table.tex
     python experiments/table.py --dataset TINY --settings LSTM+         one model's adapter settings side by side
     python experiments/table.py --dataset PEMS08-TAIL --gains           a line per backbone: what its adapter gains
+    python experiments/table.py --dataset CITY --short                  the average MAE alone (also with --gains)
     python experiments/table.py --benchmark results/published/benchmarks/adapter.json
     python experiments/table.py --update README.md                      rewrite the tables marked in a document
 """
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     wanted.add_argument("--update", type=Path, metavar="FILE", help="Markdown document whose marked tables to rewrite")
     wanted.add_argument("--benchmark", type=Path, metavar="JSON", help="figures that a command of benchmarks/ wrote")
     p.add_argument("--gains", action="store_true", help="of --dataset, a line per backbone: what it gains")
+    p.add_argument("--short", action="store_true", help="the average MAE alone; of --gains, '+' and '+' minus control")
     p.add_argument("--settings", metavar="MODEL", help="of --dataset, this model's adapters side by side")
     p.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown; csv: in full precision")
     add_horizons(p)
@@ -55,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def tables(datasets: Sequence[str], results: Path, compare: bool = False, shown: Optional[Path] = None,
-           horizons: Optional[Sequence[int]] = None) -> list[Table]:
+           horizons: Optional[Sequence[int]] = None, short: bool = False) -> list[Table]:
     """Return the tables of ``datasets`` from the records under ``results``, one per version of the data.
 
     Args:
@@ -64,11 +66,12 @@ def tables(datasets: Sequence[str], results: Path, compare: bool = False, shown:
         compare: Add published figures of the same data set.
         shown: That folder as the user wrote it, for the commands that fill missing cells.
         horizons: Steps whose figures are shown; None: the usual ones.
+        short: Show the average MAE alone.
 
     Raises:
         UserError: If there are no records, or a forecast has no such step.
     """
-    return [group_table(group, shown or results, compare, horizons) for group in data_groups(datasets, results)]
+    return [group_table(group, shown or results, compare, horizons, short) for group in data_groups(datasets, results)]
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ def data_groups(datasets: Sequence[str], results: Path) -> list[DataGroup]:
 
 
 def group_table(group: DataGroup, shown: Path, compare: bool = False,
-                horizons: Optional[Sequence[int]] = None) -> Table:
+                horizons: Optional[Sequence[int]] = None, short: bool = False) -> Table:
     """Return the table of a group.
 
     Args:
@@ -113,6 +116,7 @@ def group_table(group: DataGroup, shown: Path, compare: bool = False,
         shown: Folder of the records as the user wrote it, for the commands that fill missing cells.
         compare: Add published figures of the same data set.
         horizons: Steps whose figures are shown; None: the usual ones.
+        short: Show the average MAE alone.
 
     Raises:
         UserError: If the forecasts have no such step.
@@ -120,7 +124,8 @@ def group_table(group: DataGroup, shown: Path, compare: bool = False,
     from stlora_ext.tables.fill import fill_command
     return layout(group.dataset, group.rows, heading=group.heading,
                   fill=lambda cell: fill_command(cell, shown, one_of_several=bool(group.heading)),
-                  printed=read_printed(PRINTED, group.dataset) if compare else None, horizons=horizons)
+                  printed=read_printed(PRINTED, group.dataset) if compare else None, horizons=horizons,
+                  short=short)
 
 
 def dataset_records(dataset: str, results: Path) -> list[dict[str, Any]]:
@@ -218,21 +223,25 @@ def printed(args: argparse.Namespace, root: Path) -> str:
             raise UserError(f"--settings {args.settings}: name the data set with --dataset NAME")
         return render_settings(settings_of(args.settings, args.dataset, results))
     if args.gains:
-        _refuse_unused(args)
+        _refuse_unused(args, short=False)
         if args.dataset is None:
             raise UserError("--gains: name the data set with --dataset NAME")
-        return "\n".join(f"{group.heading}\n\n" * bool(group.heading) + render_gains(group.dataset, group.rows)
+        return "\n".join(f"{group.heading}\n\n" * bool(group.heading) +
+                         render_gains(group.dataset, group.rows, args.short)
                          for group in data_groups([args.dataset], results))
+    if args.short and (args.compare or args.horizons is not None):
+        raise UserError("--short shows the average MAE alone: leave out --compare and --horizons")
     datasets = recorded_datasets(results) if args.dataset is None else [args.dataset]
-    found = tables(datasets, results, args.compare, args.results, args.horizons)
+    found = tables(datasets, results, args.compare, args.results, args.horizons, args.short)
     if args.format == "csv":
         for title, fill in (missing for table in found for missing in table.missing):
             print(f"missing: {title}: {fill}", file=sys.stderr)
     return FORMATS[args.format](found)
 
 
-def _refuse_unused(args: argparse.Namespace, settings: bool = False) -> None:
+def _refuse_unused(args: argparse.Namespace, settings: bool = False, short: bool = True) -> None:
     unused = ["--compare"] * args.compare + ["--horizons"] * (args.horizons is not None)
+    unused += ["--short"] * (args.short and short)
     unused += [f"--format {args.format}"] * (args.format != "markdown")
     unused += [f"--settings {args.settings}"] * (settings and args.settings is not None)
     unused += ["--gains"] * (args.gains and (settings or args.settings is not None))

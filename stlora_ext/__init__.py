@@ -11,7 +11,10 @@ __version__ = "0.1.0"
 
 _PUBLIC = {"STLoRAConfig": "stlora_ext.lora.predictor", "STLoRA": "stlora_ext.lora.model",
            "attach": "stlora_ext.lora.model", "merge": "stlora_ext.lora.merge",
-           "save_adapter": "stlora_ext.lora.files", "load_adapter": "stlora_ext.lora.files"}
+           "save_adapter": "stlora_ext.lora.files", "load_adapter": "stlora_ext.lora.files",
+           "register": "stlora_ext.registry", "TrainingSettings": "stlora_ext.settings",  # these need BasicTS
+           "STLoRARunner": "stlora_ext.lora.runner", "STLoRAForecastingConfig": "stlora_ext.lora.runner",
+           "launch_training": "stlora_ext.host.launcher"}
 __all__ = list(_PUBLIC)
 
 

@@ -44,6 +44,26 @@ def test_two_versions_of_the_data_are_two_tables(tmp_path, capsys):
     assert {(r["fingerprint"], r["n"]) for r in rows} == {("sha256:0", "1"), ("sha256:1", "1")}
 
 
+def test_the_short_table_is_the_average_mae_alone(tmp_path, capsys):
+    text = printed(capsys, "--dataset", "TINY", "--short", "--results", write(lstm("TINY"), tmp_path))
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert rows == ["| Model | Seeds | average MAE |", "| --- | --- | ---: |", "| LSTM | 3 | 21.00 ± 1.00 |",
+                    "| LSTM+ | 2 | **19.75 ± 1.06** |", "| Δ LSTM+ | 2 | -0.75 ± 0.35 |"]
+    assert "Missing" not in text
+
+
+def test_short_gains_show_each_backbone_under_its_own_protocol(tmp_path, capsys):
+    runs = [*lstm("TINY"), *seeds([19.4, 20.7], model="LSTM+", arm="control", dataset="TINY"),
+            record("HA", None, protocol="fitted", fitted=True, dataset="TINY", mae=30.0),
+            *seeds([25.0, 25.2], model="HA+", arm="plus", protocol="adapt", fitted=True, dataset="TINY")]
+    text = printed(capsys, "--dataset", "TINY", "--gains", "--short", "--results", write(runs, tmp_path))
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    assert rows[0] == ["Model", "Epochs at most", "MAE alone", '"+"', '"+" minus control', '"+" adds, %']
+    found = {row[0]: row[3:5] for row in rows[2:]}
+    assert found["HA (fitted)"][0].strip("*").startswith("-4.90") and found["HA (fitted)"][1] == "–"
+    assert found["LSTM"][0].startswith("-0.75") and found["LSTM"][1].startswith("-0.30")
+
+
 @pytest.mark.parametrize("form", ["markdown", "latex", "csv", "html"])
 def test_a_copy_of_the_records_in_another_order_makes_the_same_bytes(tmp_path, capsys, form):
     records = [*lstm("TINY"), record("HA", None, protocol="fitted", fitted=True, dataset="TINY")]
@@ -173,6 +193,8 @@ def test_what_it_refuses(tmp_path, capsys):
     assert f"published ones: --results {tmp_path / 'published'}" in line("--results", tmp_path)
     assert "invalid choice: 'xml'" in line("--format", "xml")
     assert "--settings LSTM+: name the data set" in line("--settings", "LSTM+", "--results", tmp_path)
+    assert "--short: only for the tables of data sets" in line("--benchmark", "x.json", "--short")
+    assert "--short shows the average MAE alone" in line("--dataset", "TINY", "--short", "--compare")
     assert "--compare: only for the tables of data sets" in line("--benchmark", "x.json", "--compare")
     assert "--format html: only" in line("--update", "README.md", "--format", "html")
     assert "--settings LSTM+: only" in line("--update", "README.md", "--settings", "LSTM+")

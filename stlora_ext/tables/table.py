@@ -8,7 +8,7 @@ from stlora_ext.digits import number, places, with_spread
 from stlora_ext.horizons import reported_steps, step_title
 from stlora_ext.tables.alike import marked
 from stlora_ext.tables.missing import Missing, missing
-from stlora_ext.tables.notes import notes
+from stlora_ext.tables.notes import notes, short_notes
 from stlora_ext.tables.paired import holm
 from stlora_ext.tables.pairs import Comparison, Line, beyond_control, blocks, corrected
 from stlora_ext.tables.published import PublishedScore, comparison_lines, why_not
@@ -88,7 +88,12 @@ class Table:
 
 
 def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Optional[Callable[[Missing], str]] = None,
+<<<<<<< HEAD:stlora_ext/tables/table.py
            printed: Optional[Sequence[PublishedScore]] = None, horizons: Optional[Sequence[int]] = None) -> Table:
+=======
+           printed: Optional[Sequence[Printed]] = None, horizons: Optional[Sequence[int]] = None,
+           short: bool = False) -> Table:
+>>>>>>> wt-f:stlora_ext/tables/layout.py
     """Lay out the rows of one data set and one fingerprint.
 
     Args:
@@ -98,13 +103,14 @@ def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Option
         fill: Returns the command that fills a missing cell; None: missing cells aren't listed.
         printed: Published figures of the same data set to compare with; None: no comparison.
         horizons: Steps whose figures are shown; None: the usual ones.
+        short: Show the average MAE alone, without tests and missing cells.
 
     Raises:
         UserError: If the forecasts have no such step.
     """
     first = rows[0].records[0]
     data = first["data"]
-    columns: list[tuple[Optional[int], str]] = [
+    columns: list[tuple[Optional[int], str]] = [] if short else [
         (step, step_title(step, data["interval"]))
         for step in reported_steps(len(first["test"]["horizons"]), horizons, dataset)]
     columns.append((None, "average"))
@@ -113,14 +119,15 @@ def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Option
     grids = []
     for block, p_holm in zip(arranged, p_values, strict=True):
         title = block.title if len(arranged) > 1 else ""
-        grids.append(_results(title, block.lines, columns))
-        if block.comparisons:
+        lines = [line for line in block.lines if not (short and line.kind == "percent")]
+        grids.append(_results(title, lines, columns, METRICS[:1] if short else METRICS))
+        if block.comparisons and not short:
             grids.append(_tests(f"{title}{': ' * bool(title)}average MAE, \"+\" minus base", block.comparisons, p_holm))
-    node_level = beyond_control(rows)
+    node_level = [] if short else beyond_control(rows)
     if node_level:
         grids.append(_tests("average MAE, node-level weights against none", node_level,
                             holm([each.test.p for each in node_level])))
-    remarks = notes(rows, arranged, node_level)
+    remarks = short_notes(rows, arranged) if short else notes(rows, arranged, node_level)
     if printed is not None:
         refusal = why_not(dataset, rows[0], printed)
         if refusal is not None:
@@ -130,24 +137,25 @@ def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Option
             lines, more = comparison_lines(arranged, printed, columns)
             grids.append(_grid("against published figures", columns, lines))
             remarks += more
-    lacking = [] if fill is None else [(each.title, fill(each)) for each in missing(arranged)]
+    lacking = [] if fill is None or short else [(each.title, fill(each)) for each in missing(arranged)]
     caption = (f"test set, {data['windows']['test']:,} windows, {data['num_nodes']} nodes; mean ± standard deviation "
                "over seeds")
     return Table(dataset, heading, caption, tuple(grids), tuple(remarks), tuple(lacking),
                  tuple(figures(dataset, rows, arranged, p_values, columns, printed or ())))
 
 
-def _grid(title: str, columns: Columns, lines: Sequence[tuple[str, str, Sequence[tuple[str, bool]]]]) -> Grid:
+def _grid(title: str, columns: Columns, lines: Sequence[tuple[str, str, Sequence[tuple[str, bool]]]],
+          metrics: Sequence[str] = METRICS) -> Grid:
     """Return a grid of a name, a count and a figure for each horizon and metric."""
     heads = [Column("Model", kind="name"), Column("Seeds", kind="count")]
-    heads += [Column(f"{metric}{' %' * (metric == 'MAPE')}", group) for _, group in columns for metric in METRICS]
+    heads += [Column(f"{metric}{' %' * (metric == 'MAPE')}", group) for _, group in columns for metric in metrics]
     return Grid(title, tuple(heads), tuple(
         (Cell(label, "name"), Cell(count, "count"), *(Cell(text, "figure", bold) for text, bold in texts))
         for label, count, texts in lines))
 
 
-def _results(title: str, lines: Sequence[Line], columns: Columns) -> Grid:
-    keys = [(horizon, metric) for horizon, _ in columns for metric in METRICS]
+def _results(title: str, lines: Sequence[Line], columns: Columns, metrics: Sequence[str]) -> Grid:
+    keys = [(horizon, metric) for horizon, _ in columns for metric in metrics]
     rounded = {key: [_rounded(line.cell(*key)) for line in lines if line.kind == "result"] for key in keys}
     # One row alone is no best one. What prints alike is equally good.
     best = {key: min((value for value in values if value is not None), default=None) if len(values) > 1 else None
@@ -157,7 +165,7 @@ def _results(title: str, lines: Sequence[Line], columns: Columns) -> Grid:
          "all" if line.deterministic else str(line.count),
          [(_text(line, line.cell(*key)),
            line.kind == "result" and best[key] is not None and _rounded(line.cell(*key)) == best[key]) for key in keys])
-        for line in lines])
+        for line in lines], metrics)
 
 
 def _rounded(value: MeanStd) -> Optional[float]:
