@@ -46,8 +46,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     elif len(args.dataset) > 1:
         raise UserError(f"--dataset {' '.join(args.dataset)}: expected one data set; several go with --gains MODEL")
     elif args.settings is not None:
-        from experiments.table import settings_of
         from stlora_ext.plots.settings import plot_settings
+        from stlora_ext.tables.groups import settings_of
         plot_settings(args.dataset[0], settings_of(args.settings, args.dataset[0], args.results), args.out)
     else:
         _draw_horizons(args, args.dataset[0])
@@ -64,8 +64,8 @@ def _draw_horizons(args: argparse.Namespace, dataset: str) -> None:
 
 
 def _rows(dataset: str, results: Path) -> list[Any]:
-    from experiments.table import dataset_records
     from stlora_ext.config.registry import models
+    from stlora_ext.tables.groups import dataset_records
     from stlora_ext.tables.rows import by_data, table_rows
     groups = by_data(dataset_records(dataset, results))
     if len(groups) > 1:

@@ -45,12 +45,12 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     set_threads(args.threads)
-    from experiments.table import data_groups, recorded_datasets
     from stlora_ext.horizons import reported_steps
     from stlora_ext.plots.series import num_steps
     from stlora_ext.report.chapter import chapter
     from stlora_ext.report.material import material
     from stlora_ext.report.page import page
+    from stlora_ext.tables.groups import data_groups, recorded_datasets
 
     if args.out.is_dir():
         raise UserError(f"--out {args.out} is a folder: name the page, such as {args.out / 'report.html'}")

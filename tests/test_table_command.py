@@ -9,6 +9,7 @@ import pytest
 
 from experiments import run as run_command
 from experiments import table as table_command
+from stlora_ext.tables import groups
 from stlora_ext.tables.published import read_printed
 from tests.commands import SHARED, refusal
 from tests.table_records import record, seeds, write
@@ -169,7 +170,7 @@ def test_the_shipped_figures_are_those_of_the_sources():
     if not all((SHARED / "reference" / name).exists() for _, name in sources):
         pytest.skip(f"{SHARED / 'reference'} is absent")
     names = ("PEMS03", "PEMS04", "PEMS07", "PEMS08", "METR-LA", "PEMS-BAY")
-    shipped = {name: read_printed(table_command.PRINTED, name) for name in names}
+    shipped = {name: read_printed(groups.PRINTED, name) for name in names}
     count = 0
     for poster, name in sources:
         with open(SHARED / "reference" / name, encoding="utf-8", newline="") as file:

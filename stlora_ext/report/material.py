@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from experiments.table import DataGroup, group_table
 from stlora_ext.errors import UserError
 from stlora_ext.folders import RESULTS
 from stlora_ext.plots.labels import row_labels
@@ -16,6 +15,7 @@ from stlora_ext.runs.key import RunKey
 from stlora_ext.runs.open_run import how_to_repeat
 from stlora_ext.runs.reopen import FinishedRun, find_run
 from stlora_ext.runs.store import PUBLISHED
+from stlora_ext.tables.groups import DataGroup, group_table
 from stlora_ext.tables.pairs import blocks
 from stlora_ext.tables.rows import Row
 

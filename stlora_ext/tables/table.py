@@ -88,12 +88,8 @@ class Table:
 
 
 def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Optional[Callable[[Missing], str]] = None,
-<<<<<<< HEAD:stlora_ext/tables/table.py
-           printed: Optional[Sequence[PublishedScore]] = None, horizons: Optional[Sequence[int]] = None) -> Table:
-=======
-           printed: Optional[Sequence[Printed]] = None, horizons: Optional[Sequence[int]] = None,
+           printed: Optional[Sequence[PublishedScore]] = None, horizons: Optional[Sequence[int]] = None,
            short: bool = False) -> Table:
->>>>>>> wt-f:stlora_ext/tables/layout.py
     """Lay out the rows of one data set and one fingerprint.
 
     Args:
