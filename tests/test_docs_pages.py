@@ -16,7 +16,7 @@ from tests.commands import ROOT, SHARED
 TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 DIFFERENCES = (ROOT / "docs" / "differences.md").read_text(encoding="utf-8")
 POSTER = SHARED / "reference" / "poster_table.csv"
-FOLDERS = (".ci", "baselines", "datasets", "experiments", "stlora_ext")
+FOLDERS = ("baselines", "datasets", "experiments", "stlora_ext")
 REFUSALS = (("UserError", "argparse.ArgumentTypeError"), ("ValueError",))  # of the project, of baselines/
 QUOTATIONS = re.findall(r"^- `(.+)`$", TROUBLESHOOTING, re.MULTILINE)
 HOLE = "\0"  # what a message fills in
