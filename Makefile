@@ -6,15 +6,33 @@
 PYTHON ?= python3
 ifdef HERE
   RUN := $(PYTHON)
-  INSTALL := $(PYTHON) .ci/install.py --here
+  ENV := $(shell $(PYTHON) -c 'import sys; print(sys.prefix)')
+  TORCH := $(shell $(PYTHON) -c 'from importlib.metadata import version; torch = version("torch"); \
+    print(torch if tuple(map(int, torch.split(".")[:2])) >= (2, 11) else "")' 2> /dev/null)
 else
   RUN := .venv/bin/python
-  INSTALL := $(PYTHON) .ci/install.py
+  ENV := .venv
 endif
+STAMP := $(ENV)/.stlora-$(shell pwd | cksum | cut -d ' ' -f 1)# of this clone: the project is installed from it
+PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
 
 .PHONY: env demo test lint
-env:
-	@$(INSTALL)
+env: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt requirements-host.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "error: Python " + \
+	  sys.version.split()[0] + "; expected 3.11 or newer: make env PYTHON=python3.11")'
+ifndef HERE
+	@[ -x .venv/bin/pip ] || { echo "[env] making .venv with $$($(PYTHON) --version)"; $(PYTHON) -m venv .venv; }
+endif
+	@sed 's/^torch==.*/$(if $(TORCH),torch==$(TORCH),&)/' constraints.txt > $@.constraints
+	@echo "[env] $(if $(TORCH),keeping torch $(TORCH),installing $$(grep ^torch== constraints.txt), which can take minutes)"
+	@$(PIP) -c $@.constraints torch
+	@echo "[env] installing the other packages, with the versions of constraints.txt, and this project, editable"
+	@$(PIP) -c $@.constraints -e '.[benchmark,dev]'
+	@echo "[env] installing BasicTS and easy-torch without their pins (requirements-host.txt)"
+	@$(PIP) --no-deps -r requirements-host.txt
+	@touch $@
 
 DEMO := --seeds 0 1 --epochs 6 --set model.hidden_size=32 model.end_size=128 --results results/demo
 demo: env

@@ -7,10 +7,10 @@ import types
 import pytest
 import torch
 
+from experiments.table import updated
 from stlora_ext.config import registry
 from stlora_ext.errors import UserError
 from stlora_ext.tables.documents import update_tables
-from stlora_ext.tables.groups import updated
 from tests.commands import ROOT, run, succeeded
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))

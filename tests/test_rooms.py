@@ -9,7 +9,8 @@ import pytest
 from tests.commands import ROOT
 
 GROUND = ""  # the small modules at the root of the package
-ROOMS = (GROUND, "lora", "data", "preparation", "simulation", "config", "host", "runs", "sweep", "tables", "plots", "report")
+ROOMS = (GROUND, "lora", "data", "preparation", "simulation", "config", "host", "runs", "sweep", "tables", "plots",
+         "report")
 
 
 def room(module: str) -> str:

@@ -223,7 +223,7 @@ def connect(address: str, root: Path) -> Any:
         UserError: If Ray isn't installed, or no such cluster answers.
     """
     if importlib.util.find_spec("ray") is None:
-        raise UserError("--ray: the package ray is not installed; pip install -r requirements-ray.txt")
+        raise UserError("--ray: the package ray is not installed; pip install -c constraints.txt ray")
     import ray
     remedy = "start one with 'ray start --head', name a running one, or leave --ray out"
     host, _, port = address.removeprefix("ray://").rpartition(":")

@@ -145,7 +145,7 @@ def test_a_sweep_on_a_cluster_without_ray_says_what_to_install(tiny_data, tmp_pa
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     line = refusal(sweep_command.main, ["--datasets", "TINY", "--models", "HA", "--data", tiny_data, "--results",
                                         tmp_path / "r", "--ray", "auto"], capsys)
-    assert line == "--ray: the package ray is not installed; pip install -r requirements-ray.txt"
+    assert line == "--ray: the package ray is not installed; pip install -c constraints.txt ray"
 
 
 def test_a_damaged_data_set_is_refused_before_anything_runs(tiny_data, tmp_path, capsys):

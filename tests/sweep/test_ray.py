@@ -22,7 +22,7 @@ from stlora_ext.sweep.request import make_plan
 from tests.commands import ROOT, refused, run, succeeded
 from tests.sweep.stubs import cell, until
 
-ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt")
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -c constraints.txt ray")
 from ray.cluster_utils import Cluster  # noqa: E402
 
 from stlora_ext.sweep import ray_engine  # noqa: E402
