@@ -1,7 +1,6 @@
 """Modules inside wrappers: torch.compile's, DataParallel's and DistributedDataParallel's."""
 
 from collections.abc import Iterable
-from typing import Optional
 
 from torch import nn
 
@@ -28,7 +27,7 @@ def bare_names(module: nn.Module, names: Iterable[str]) -> dict[str, str]:
     return {name: _without(name, inserted) for name in names} if inserted else {name: name for name in names}
 
 
-def _wrapped_child(module: nn.Module) -> Optional[str]:
+def _wrapped_child(module: nn.Module) -> str | None:
     """Return the name under which a wrapper holds what it wraps; None if ``module`` is no wrapper."""
     if "_orig_mod" in dict(module.named_children()):  # of torch.compile, whose class is private
         return "_orig_mod"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Optional
+from typing import Any, Literal
 
 from stlora_ext.config.registry import Backbone, get_backbone
 from stlora_ext.config.training import LENGTHS, TrainingSettings
@@ -43,10 +43,10 @@ class Experiment:
     model: str
     training: TrainingSettings
     model_settings: Mapping[str, Any] = field(default_factory=dict)
-    adapter: Optional[STLoRAConfig] = None
+    adapter: STLoRAConfig | None = None
     arm: Literal["base", "plus", "control", "wide"] = "base"
     protocol: Literal["fitted", "joint", "adapt"] = "joint"
-    backbone_from: Optional[str] = None
+    backbone_from: str | None = None
     seeds: tuple[int, ...] = DEFAULT_SEEDS
 
     @property
@@ -60,7 +60,7 @@ class Experiment:
         return configuration(self)
 
     @property
-    def cell_seeds(self) -> tuple[Optional[int], ...]:
+    def cell_seeds(self) -> tuple[int | None, ...]:
         """The seeds to run; ``(None,)`` where no seed changes the result."""
         return (None,) if self.backbone.deterministic and self.arm == "base" else self.seeds
 
@@ -111,7 +111,7 @@ class Experiment:
                             f"experiments/{self.dataset}/{self.model}_LoRA.py")
         return replace(self, arm=arm)
 
-    def with_protocol(self, protocol: str, backbone_from: Optional[str] = None) -> "Experiment":
+    def with_protocol(self, protocol: str, backbone_from: str | None = None) -> "Experiment":
         """Return the experiment under another protocol.
 
         Raises:
@@ -160,8 +160,8 @@ def _without_training(training: TrainingSettings) -> TrainingSettings:
     return TrainingSettings(**{name: getattr(training, name) for name in kept})
 
 
-def experiment(dataset: str, model: str, *, model_settings: Optional[Mapping[str, Any]] = None,
-               adapter: Optional[Mapping[str, Any]] = None, **settings: Any) -> Experiment:
+def experiment(dataset: str, model: str, *, model_settings: Mapping[str, Any] | None = None,
+               adapter: Mapping[str, Any] | None = None, **settings: Any) -> Experiment:
     """Describe an experiment; a config file holds one, named ``CFG``.
 
     Args:

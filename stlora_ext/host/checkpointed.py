@@ -2,7 +2,7 @@
 
 import inspect
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from basicts.runners import BasicTSRunner
 
@@ -69,7 +69,7 @@ class CheckpointedRunner(BasicTSRunner):
         set_rng_state(checkpoint["rng"])
         self.logger.info("resumed after epoch %d", self.start_epoch)
 
-    def _load_model(self, ckpt_path: Optional[str] = None, strict: bool = True) -> None:
+    def _load_model(self, ckpt_path: str | None = None, strict: bool = True) -> None:
         """Load the weights of another run; what doesn't match is an error, or, unless strict, is told."""
         path = Path(ckpt_path or self.best_path)
         missing, unexpected = load_weights(self.model, load_checkpoint(path, self.device)["model_state_dict"], path,

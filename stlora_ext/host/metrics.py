@@ -1,7 +1,7 @@
 """MAE, RMSE and MAPE of a whole data set, from sums that are accumulated exactly."""
 
 import math
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from torch import nn
@@ -71,7 +71,7 @@ class MetricSums:
         """Return whether every forecast so far was a number (of a size whose square is one too)."""
         return bool(torch.isfinite(self._sums["squared"]).all())
 
-    def average(self) -> dict[str, Optional[float]]:
+    def average(self) -> dict[str, float | None]:
         """Return MAE, RMSE and MAPE (percent) pooled over all steps and nodes."""
         return _scores({name: total.sum() for name, total in self._sums.items()})
 
@@ -98,7 +98,7 @@ def _numbers(mask: torch.Tensor) -> torch.Tensor:
     return mask.view(torch.uint8)
 
 
-def _scores(sums: dict[str, torch.Tensor]) -> dict[str, Optional[float]]:
+def _scores(sums: dict[str, torch.Tensor]) -> dict[str, float | None]:
     count, relative_count = sums["count"].item(), sums["relative_count"].item()
     return {"MAE": sums["absolute"].item() / count if count else None,
             "RMSE": math.sqrt(sums["squared"].item() / count) if count else None,

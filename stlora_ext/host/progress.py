@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from time import monotonic
-from typing import Optional
 
 import setproctitle
 from tqdm import tqdm
@@ -51,7 +50,7 @@ class Progress:
 
     def __init__(self, title: str) -> None:
         self.title = title
-        self.outlook: Optional[Outlook] = None  # the whole command's
+        self.outlook: Outlook | None = None  # the whole command's
         self._made = self._told = monotonic()
         self._after = ""  # of the last epoch, for the bar
         self.begin(1, 1, 1)
@@ -129,7 +128,7 @@ class Progress:
         elif free:
             self.bar.set_postfix_str(f"loss {number(loss(), 3)}{self._after}", refresh=False)
 
-    def epoch_done(self, epoch: int, loss: float, val_mae: Optional[float], best: Optional[float],
+    def epoch_done(self, epoch: int, loss: float, val_mae: float | None, best: float | None,
                    seconds: float) -> None:
         """Print the line of a finished epoch."""
         self._done, self._step = epoch - self.first_epoch + 1, 0

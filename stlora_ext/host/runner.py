@@ -6,7 +6,7 @@ import time
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import setproctitle
 import torch
@@ -63,10 +63,10 @@ class HostRunner(ForecastingRunner):
         self.loss = MaskedMAE()
         self.logger = open_run_log(self.run_dir)
         self.history: list[dict[str, Any]] = []
-        self.test_result: Optional[dict[str, Any]] = None
+        self.test_result: dict[str, Any] | None = None
         self.epoch = self.global_steps = 0
-        self.best_epoch: Optional[int] = None
-        self.recorded: Optional[RecordedSteps] = None
+        self.best_epoch: int | None = None
+        self.recorded: RecordedSteps | None = None
         self.progress = Progress(self.title)
 
     # ---- what BasicTS's __init__ asks for -------------------------------------------------------------
@@ -273,7 +273,7 @@ class HostRunner(ForecastingRunner):
                                  self.best_metrics.get(f"val/{self.target_metric}"), entry["seconds"])
 
     @torch.no_grad()
-    def validate(self, train_step: Optional[int] = None, train_epoch: Optional[int] = None) -> None:
+    def validate(self, train_step: int | None = None, train_epoch: int | None = None) -> None:
         """Measure the validation split and keep the weights if they are the best so far."""
         self.on_validate_start()
         self.callback_handler.trigger("on_validate_start", self)
@@ -317,7 +317,7 @@ class HostRunner(ForecastingRunner):
         return sums
 
     @torch.no_grad()
-    def eval(self, ckpt_path: Optional[Path] = None) -> None:
+    def eval(self, ckpt_path: Path | None = None) -> None:
         """Evaluate a checkpoint (default: ``best.pt``) on the test split; needs no training data."""
         path = Path(ckpt_path or self.best_path)
         checkpoint = load_checkpoint(path, self.device, ("model_state_dict", "scaler_stats", "epoch", "history"))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import reduce
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from torch import nn
@@ -139,7 +139,7 @@ class STLoRA(nn.Module):
         return self.correct(inputs, result, timestamps)
 
     def correct(self, inputs: torch.Tensor, forecast: torch.Tensor,
-                timestamps: Optional[torch.Tensor] = None) -> torch.Tensor:
+                timestamps: torch.Tensor | None = None) -> torch.Tensor:
         """Add the correction to a forecast that the backbone has made of ``inputs``.
 
         Args:
@@ -200,7 +200,7 @@ def attach(backbone: nn.Module, config: STLoRAConfig, num_nodes: int, *, seed: i
     return model
 
 
-def widest_type(tensors: Iterable[torch.Tensor]) -> Optional[torch.dtype]:
+def widest_type(tensors: Iterable[torch.Tensor]) -> torch.dtype | None:
     """Return the floating-point type that holds the values of all floating-point ``tensors``; None if there are none.
 
     Types of 8 bits don't count: they store weights, and nothing is computed in them.

@@ -12,7 +12,7 @@ Source: ST-LoRA, arXiv 2404.07919, the node-specific predictor.
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Literal, Optional
+from typing import Literal
 
 import torch
 from torch import nn
@@ -52,7 +52,7 @@ class STLoRAConfig:
     output_len: int = 12
     sharing: Literal["node", "embedding", "vector", "none"] = "embedding"
     rank: int = 2
-    alpha: Optional[float] = None
+    alpha: float | None = None
     rank_stabilised: bool = False
     num_embeddings: int = 8
     layers: int = 2
@@ -165,7 +165,7 @@ class Predictor(nn.Module):
         self.output_weight = nn.Parameter(torch.zeros(config.output_len, config.width))
         self.output_bias = nn.Parameter(torch.zeros(config.output_len))
 
-    def forward(self, x: torch.Tensor, stamps: Optional[torch.Tensor] = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, stamps: torch.Tensor | None = None) -> torch.Tensor:
         """Correct.
 
         Args:

@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
@@ -95,7 +94,7 @@ def _place(series: Series, recipe: Recipe, origin: str) -> None:
         series.notes.append(f"begins at {here}, {recipe.name} at {stated}")
 
 
-def set_missing(series: Series, stated: Optional[float], origin: str) -> None:
+def set_missing(series: Series, stated: float | None, origin: str) -> None:
     """Settle what means missing, write it that way, and refuse infinite and huge readings.
 
     Args:
@@ -130,7 +129,7 @@ def set_missing(series: Series, stated: Optional[float], origin: str) -> None:
             block[np.isnan(block)] = series.null_val
 
 
-def set_ids(series: Series, ids_file: Optional[Path], origin: str) -> None:
+def set_ids(series: Series, ids_file: Path | None, origin: str) -> None:
     """Name the columns: from ``--ids``, the file or its graph; the writer falls back to their indices.
 
     Raises:

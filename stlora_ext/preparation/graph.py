@@ -1,7 +1,6 @@
 """A road graph as a list of directed edges."""
 
 from dataclasses import dataclass, field, replace
-from typing import Optional
 
 import numpy as np
 
@@ -27,9 +26,9 @@ class Graph:
     source: np.ndarray
     target: np.ndarray
     weight: np.ndarray
-    distance: Optional[np.ndarray] = None
-    position: Optional[np.ndarray] = None
-    sensor_ids: Optional[list[str]] = None
+    distance: np.ndarray | None = None
+    position: np.ndarray | None = None
+    sensor_ids: list[str] | None = None
     notes: tuple[str, ...] = field(default=())
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -44,7 +43,7 @@ class Graph:
 
 
 def graph_from_edges(num_nodes: int, source: np.ndarray, target: np.ndarray, weight: np.ndarray,
-                     distance: Optional[np.ndarray], origin: str, **fields) -> Graph:
+                     distance: np.ndarray | None, origin: str, **fields) -> Graph:
     """Sort edges, drop those of weight zero, keep the last of repeated ones, and check the numbers.
 
     Args:
@@ -81,7 +80,7 @@ def graph_from_edges(num_nodes: int, source: np.ndarray, target: np.ndarray, wei
                  notes=tuple(notes), **fields)
 
 
-def graph_from_matrix(matrix: np.ndarray, num_nodes: int, origin: str, distance: Optional[np.ndarray] = None,
+def graph_from_matrix(matrix: np.ndarray, num_nodes: int, origin: str, distance: np.ndarray | None = None,
                       **fields) -> Graph:
     """Read the edges of a matrix ``[N, N]``, entry [source, target].
 
@@ -97,7 +96,7 @@ def graph_from_matrix(matrix: np.ndarray, num_nodes: int, origin: str, distance:
                             None if distance is None else distance[source, target], origin, **fields)
 
 
-def align(graph: Graph, sensor_ids: Optional[list[str]], origin: str) -> Graph:
+def align(graph: Graph, sensor_ids: list[str] | None, origin: str) -> Graph:
     """Bring a graph that names its nodes into the order of the columns.
 
     Raises:

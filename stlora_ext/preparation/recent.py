@@ -1,7 +1,6 @@
 """The last readings of a network from a CSV table, in the order of a data set's sensors."""
 
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from stlora_ext.preparation.timeline import calendar, show
 _NAMED = 3  # sensors that a message lists
 
 
-def read_recent(path: Path, meta: Meta, time_format: Optional[str] = None) -> tuple[np.ndarray, np.ndarray]:
+def read_recent(path: Path, meta: Meta, time_format: str | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Read the last ``input_len`` rows of a table with a time column and a column per sensor, in any order.
 
     Args:

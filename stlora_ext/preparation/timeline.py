@@ -1,7 +1,6 @@
 """The time axis: order, interval, gaps, and the calendar features of every row."""
 
 from datetime import datetime
-from typing import Optional
 
 import numpy as np
 
@@ -70,7 +69,7 @@ def infer_interval(times: np.ndarray) -> int:
     return check_interval(step // _MINUTE)
 
 
-def close_gaps(series: Series, interval: int, fill: bool, known: Optional[tuple[str, str]] = None) -> Series:
+def close_gaps(series: Series, interval: int, fill: bool, known: tuple[str, str] | None = None) -> Series:
     """Return a series without gaps in time.
 
     Args:

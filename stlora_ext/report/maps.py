@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Optional
 
 import numpy as np
 import plotly.graph_objects as go
@@ -98,7 +97,7 @@ def distance_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepa
         (Choice("Compare", tuple(each.label for each in errors)),), tuple(changes))
 
 
-def _correlation(found: Optional[tuple[float, float, int]]) -> str:
+def _correlation(found: tuple[float, float, int] | None) -> str:
     if found is None:
         return "ρ n/a: fewer than three nodes, or all alike"
     rho, p, count = found

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def node_errors(arranged: Sequence[Block]) -> tuple[list[NodeErrors], list[str]]
     return found, without
 
 
-def _means(comparison: Comparison) -> Optional[tuple[np.ndarray, np.ndarray]]:
+def _means(comparison: Comparison) -> tuple[np.ndarray, np.ndarray] | None:
     columns = [[_errors(record) for record in side] for side in zip(*comparison.pairs, strict=True)]
     if any(errors is None for side in columns for errors in side):
         return None
@@ -58,7 +58,7 @@ def _means(comparison: Comparison) -> Optional[tuple[np.ndarray, np.ndarray]]:
     return base, plus
 
 
-def _errors(record: dict[str, Any]) -> Optional[np.ndarray]:
+def _errors(record: dict[str, Any]) -> np.ndarray | None:
     values = record["test"].get("nodes", {}).get("MAE")
     if values is None or len(values) != record["data"]["num_nodes"]:
         return None

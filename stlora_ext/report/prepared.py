@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -45,7 +45,7 @@ class Prepared:
 
     num_nodes: int
     folder: Path
-    meta: Optional[Meta]
+    meta: Meta | None
     absent: str = ""
 
     @property
@@ -54,7 +54,7 @@ class Prepared:
         return self.meta.sensor_ids if self.meta else [str(node) for node in range(self.num_nodes)]
 
     @cached_property
-    def distances(self) -> Optional[np.ndarray]:
+    def distances(self) -> np.ndarray | None:
         """Each node's distance from the average node ``[N]``; None without data."""
         if self.meta is None:
             return None

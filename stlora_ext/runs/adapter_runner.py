@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Optional
+from typing import Any, Literal
 
 import torch
 
@@ -31,12 +31,12 @@ class STLoRAForecastingConfig(ForecastingConfig):
     num_nodes: int = field(default=None, metadata={"help": "Number of sensors."})
     protocol: Literal["joint", "adapt"] = field(default="joint", metadata={"help": "Backbone and adapter together from "
                                                                                    "scratch, or the adapter alone."})
-    adapter_lr: Optional[float] = field(default=None, metadata={"help": "Learning rate of the adapter; None: the "
+    adapter_lr: float | None = field(default=None, metadata={"help": "Learning rate of the adapter; None: the "
                                                                         "backbone's, 1e-3 where that is frozen."})
-    backbone_from: Optional[str] = field(default=None, metadata={"help": "Checkpoint of the trained backbone, for "
+    backbone_from: str | None = field(default=None, metadata={"help": "Checkpoint of the trained backbone, for "
                                                                          "protocol adapt."})
-    backbone_weights: Optional[str] = field(default=None, metadata={"help": "Hash of that backbone's weights."})
-    backbone_hash: Optional[str] = field(default=None, metadata={"help": "What identifies that backbone: the hash of "
+    backbone_weights: str | None = field(default=None, metadata={"help": "Hash of that backbone's weights."})
+    backbone_hash: str | None = field(default=None, metadata={"help": "What identifies that backbone: the hash of "
                                                                          "its run's configuration, or of its weights."})
 
     def _get_md5(self, serialized: dict) -> str:
@@ -90,7 +90,7 @@ class STLoRARunnerMixin:
         done = self.start_epoch == self.num_epochs or self.should_training_stop
         if not self.cached_forecasts or done or not _fits(batches):
             return
-        cached: Optional[torch.Tensor] = None
+        cached: torch.Tensor | None = None
         in_order = WindowBatches(batches.split, batches.input_len, batches.output_len, self.cfg.val_batch_size,
                                  device=self.device)
         self.model.eval()
@@ -110,7 +110,7 @@ class STLoRARunnerMixin:
         return super().teaches and not self.model.frozen
 
     def _forward(self, model: torch.nn.Module, data: dict[str, Any], step: int,
-                 epoch: Optional[int] = None) -> dict[str, Any]:
+                 epoch: int | None = None) -> dict[str, Any]:
         if FORECAST not in data:
             return super()._forward(model, data, step, epoch)
         forecast = model.correct(data["inputs"], data[FORECAST], data.get("inputs_timestamps"))

@@ -3,7 +3,7 @@
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from basicts.runners.callback import EarlyStopping, GradientClipping
 from torch import nn
@@ -108,8 +108,8 @@ def _check_graph(exp: Experiment, meta: Meta, path: Path) -> None:
         raise UserError(f"the graph {path} cannot be read ({error}): prepare the data set again") from None
 
 
-def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int], gpus: Optional[str] = None,
-                run_dir: Optional[Path] = None, save_results: bool = False,
+def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: int | None, gpus: str | None = None,
+                run_dir: Path | None = None, save_results: bool = False,
                 compiled: bool = False, deterministic: bool = False, cuda_graphs: bool = False) -> ForecastingConfig:
     """Build the host's configuration of one run.
 
@@ -158,7 +158,7 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]
         **settings)
 
 
-def _backbone(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]) -> dict[str, Optional[str]]:
+def _backbone(exp: Experiment, meta: Meta, data_dir: Path, seed: int | None) -> dict[str, str | None]:
     """Return what the configuration says of the trained backbone that is adapted."""
     if exp.protocol != "adapt" or exp.backbone.fitted:
         return {}
@@ -170,7 +170,7 @@ def _backbone(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]) 
             "backbone_hash": backbone_identity(backbone, exp, seed)}
 
 
-def _title(exp: Experiment, seed: Optional[int]) -> str:
+def _title(exp: Experiment, seed: int | None) -> str:
     marks = [mark for mark, default in ((exp.arm, ("base", "plus")), (exp.protocol, ("joint", "fitted")))
              if mark not in default]
     return " ".join([f"{exp.dataset}/{exp.model}", *marks, *([] if seed is None else [f"seed {seed}"])])

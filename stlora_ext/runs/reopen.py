@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from torch import nn
@@ -42,7 +42,7 @@ class FinishedRun:
     record: dict[str, Any]
     key: RunKey
     exp: Experiment
-    checkpoint: Optional[Path]
+    checkpoint: Path | None
     places: tuple[Path, ...]
 
 

@@ -2,7 +2,6 @@
 
 import csv
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
@@ -19,7 +18,7 @@ _COPIES = {1: 3, 3: 15}  # of the flow as float32, by channels: what is held whi
 _FIRST_ID = 313344  # PEMS03 names sensors by their station number
 
 
-def write_raw_file(name: str, path: Path, days: Optional[int], heterogeneity: float, seed: int) -> list[Path]:
+def write_raw_file(name: str, path: Path, days: int | None, heterogeneity: float, seed: int) -> list[Path]:
     """Write ``data [T, N, C]`` float64 as .npz and the road distances beside it.
 
     Args:

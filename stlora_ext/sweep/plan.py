@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
@@ -32,7 +32,7 @@ def settings_for(config: Experiment, settings: Mapping[str, Any]) -> dict[str, A
     return has
 
 
-def variants(exp: Experiment, protocols: Optional[Sequence[str]], arms: Sequence[str]) -> list[Experiment]:
+def variants(exp: Experiment, protocols: Sequence[str] | None, arms: Sequence[str]) -> list[Experiment]:
     """Return the experiments of one config, settings applied: one without adapter, or every arm under every protocol.
 
     Args:

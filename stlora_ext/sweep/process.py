@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
 
 from stlora_ext.sweep.job import Job
 
@@ -50,7 +49,7 @@ class JobProcess:
                 [sys.executable, *cell.arguments, *extra], cwd=root, env={**os.environ, **limits}, process_group=0,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, preexec_fn=_bound_to(os.getpid()))
 
-    def poll(self) -> Optional[int]:
+    def poll(self) -> int | None:
         """Return the exit code, negative for a signal; None while it runs."""
         return self.process.poll()
 

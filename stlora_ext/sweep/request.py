@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.config import registry
 from stlora_ext.config.config_file import config_path, load_experiment
@@ -40,7 +40,7 @@ class Request:
 
     datasets: Sequence[str]
     models: Sequence[str]
-    protocols: Optional[Sequence[str]]
+    protocols: Sequence[str] | None
     arms: Sequence[str]
     settings: Mapping[str, Any]
     data: Path

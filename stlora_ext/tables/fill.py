@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Optional
 
 from stlora_ext.config.config_file import config_or_default
 from stlora_ext.config.training import LENGTHS
@@ -58,7 +57,7 @@ def _without_base(cell: Missing) -> str:
     return f"no command is known (the backbone's run is {RunKey(**key).path}: put its record here)"
 
 
-def _backbone(cell: Missing, results: Path) -> Optional[str]:
+def _backbone(cell: Missing, results: Path) -> str | None:
     """Return what ``--from`` has to name; None where the base of the same settings and seed is what was adapted."""
     keys = [adapted_backbone(record) for record in cell.like.records]
     if cell.base is not None and None not in keys and _same_training(cell):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.config.registry import models
 from stlora_ext.data.names import is_reserved
@@ -19,8 +19,8 @@ from stlora_ext.tables.table import Table, layout
 PRINTED = ROOT / "experiments" / "published"
 
 
-def tables(datasets: Sequence[str], results: Path, compare: bool = False, shown: Optional[Path] = None,
-           horizons: Optional[Sequence[int]] = None, short: bool = False) -> list[Table]:
+def tables(datasets: Sequence[str], results: Path, compare: bool = False, shown: Path | None = None,
+           horizons: Sequence[int] | None = None, short: bool = False) -> list[Table]:
     """Return the tables of ``datasets`` from the records under ``results``, one per version of the data.
 
     Args:
@@ -70,7 +70,7 @@ def data_groups(datasets: Sequence[str], results: Path) -> list[DataGroup]:
 
 
 def group_table(group: DataGroup, shown: Path, compare: bool = False,
-                horizons: Optional[Sequence[int]] = None, short: bool = False) -> Table:
+                horizons: Sequence[int] | None = None, short: bool = False) -> Table:
     """Return the table of a group.
 
     Args:

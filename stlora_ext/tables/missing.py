@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 from stlora_ext.tables.pairs import Block, adapted_backbone, base_of
 from stlora_ext.tables.rows import Row
@@ -26,7 +25,7 @@ class Missing:
     arm: str
     seeds: tuple[int, ...]
     like: Row
-    base: Optional[Row] = None
+    base: Row | None = None
 
     @property
     def title(self) -> str:

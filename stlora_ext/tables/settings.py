@@ -5,7 +5,7 @@ Protocols are never mixed, nor are settings whose backbones were trained in diff
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.digits import number, with_spread
 from stlora_ext.errors import UserError
@@ -51,16 +51,16 @@ class Settings:
 
     model: str
     protocol: str
-    base: Optional[Row]
+    base: Row | None
     settings: tuple[Setting, ...]
 
     @property
-    def base_val(self) -> Optional[MeanStd]:
+    def base_val(self) -> MeanStd | None:
         """Best validation MAE of the backbone alone."""
         return None if self.base is None else spread([best_validation(record) for record in self.base.records])
 
 
-def by_setting(records: Iterable[dict[str, Any]], model: Optional[str] = None) -> list[Settings]:
+def by_setting(records: Iterable[dict[str, Any]], model: str | None = None) -> list[Settings]:
     """Return the settings of the runs with adapter among ``records`` of one data set.
 
     Args:
@@ -69,7 +69,7 @@ def by_setting(records: Iterable[dict[str, Any]], model: Optional[str] = None) -
     """
     rows = table_rows(records, ())
     bases = [row for row in rows if row.arm == "base"]
-    groups: dict[tuple[str, str, str], tuple[Optional[Row], list[Setting]]] = {}
+    groups: dict[tuple[str, str, str], tuple[Row | None, list[Setting]]] = {}
     for row in rows:
         if row.arm == "base" or (model is not None and row.model != model):
             continue
@@ -84,7 +84,7 @@ def by_setting(records: Iterable[dict[str, Any]], model: Optional[str] = None) -
             for (name, protocol, _), (base, found) in sorted(groups.items(), key=lambda item: item[0])]
 
 
-def _used(base: Optional[Row], settings: Sequence[Setting]) -> Optional[Row]:
+def _used(base: Row | None, settings: Sequence[Setting]) -> Row | None:
     """Return the runs of ``base`` that have the seed of a setting's run."""
     if base is None:
         return None

@@ -3,7 +3,6 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 
 @dataclass(frozen=True)
@@ -16,12 +15,12 @@ class MeanStd:
         count: Runs.
     """
 
-    mean: Optional[float]
-    std: Optional[float]
+    mean: float | None
+    std: float | None
     count: int
 
 
-def spread(values: Sequence[Optional[float]], deterministic: bool = False) -> MeanStd:
+def spread(values: Sequence[float | None], deterministic: bool = False) -> MeanStd:
     """Return mean and std of ``values``, one per run."""
     if any(value is None for value in values):
         return MeanStd(None, None, len(values))
