@@ -1,16 +1,18 @@
 """Modules inside wrappers: torch.compile's, DataParallel's and DistributedDataParallel's."""
 
 from collections.abc import Iterable
+from typing import TypeVar, cast
 
 from torch import nn
 
+Wrapped = TypeVar("Wrapped", bound=nn.Module)
 _PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 
-def unwrapped(module: nn.Module) -> nn.Module:
+def unwrapped(module: Wrapped) -> Wrapped:
     """Return the module that the wrappers around ``module`` call, or ``module`` itself if it is no wrapper."""
     while (child := _wrapped_child(module)) is not None:
-        module = module.get_submodule(child)
+        module = cast(Wrapped, module.get_submodule(child))
     return module
 
 

@@ -22,6 +22,10 @@ ADAPTER = STLoRAConfig(time_of_day=True, day_of_week=True, activation="relu")
 DERIVED = ("num_nodes", "num_features", "input_len", "output_len", "steps_per_day", "num_time_in_day", "graph_path")
 
 
+ArmName = Literal["base", "plus", "control", "wide"]
+ProtocolName = Literal["fitted", "joint", "adapt"]
+
+
 @dataclass(frozen=True)
 class Experiment:
     """What one config file says.
@@ -44,8 +48,8 @@ class Experiment:
     training: TrainingSettings
     model_settings: Mapping[str, Any] = field(default_factory=dict)
     adapter: STLoRAConfig | None = None
-    arm: Literal["base", "plus", "control", "wide"] = "base"
-    protocol: Literal["fitted", "joint", "adapt"] = "joint"
+    arm: ArmName = "base"
+    protocol: ProtocolName = "joint"
     backbone_from: str | None = None
     seeds: tuple[int, ...] = DEFAULT_SEEDS
 
@@ -94,7 +98,7 @@ class Experiment:
             self, seeds=checked_seeds(values.get("seeds", self.seeds)), adapter=adapter, training=training,
             model_settings={**self.model_settings, **checked(self.backbone.config, groups["model"], "model.")})
 
-    def with_arm(self, arm: str) -> "Experiment":
+    def with_arm(self, arm: ArmName) -> "Experiment":
         """Return the experiment in another arm; ``base`` drops the adapter.
 
         Raises:
@@ -111,7 +115,7 @@ class Experiment:
                             f"experiments/{self.dataset}/{self.model}_LoRA.py")
         return replace(self, arm=arm)
 
-    def with_protocol(self, protocol: str, backbone_from: str | None = None) -> "Experiment":
+    def with_protocol(self, protocol: ProtocolName, backbone_from: str | None = None) -> "Experiment":
         """Return the experiment under another protocol.
 
         Raises:
@@ -133,10 +137,11 @@ class Experiment:
     def with_lengths(self, input_len: int, output_len: int) -> "Experiment":
         """Return the experiment with the lengths of a window, and what follows from them, filled in."""
         follow = {} if self.backbone.of_lengths is None else self.backbone.of_lengths(input_len, output_len)
-        lengths = {"input_len": input_len, "output_len": output_len}
-        return replace(
-            self, training=replace(self.training, **lengths), model_settings={**follow, **self.model_settings},
-            adapter=None if self.adapter is None else replace(self.adapter, **lengths))
+        training = replace(self.training, input_len=input_len, output_len=output_len)
+        adapter = self.adapter
+        if adapter is not None:
+            adapter = replace(adapter, input_len=input_len, output_len=output_len)
+        return replace(self, training=training, model_settings={**follow, **self.model_settings}, adapter=adapter)
 
     def _model_fields(self) -> list[str]:
         return [name for name in field_names(self.backbone.config) if name not in DERIVED]

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import BackwardCFunction, FunctionCtx, once_differentiable
 
 METRICS = ("MAE", "RMSE", "MAPE")
 ZERO_TOLERANCE = 5e-5  # MAPE skips targets nearer to zero than this
@@ -34,8 +34,8 @@ class _MaskedMAE(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        error, count = ctx.saved_tensors
+    def backward(ctx: BackwardCFunction, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        error, count = ctx.saved_tensors  # type: ignore[misc]  # torch types them as one
         return error.sign().mul_(gradient / count), None, None
 
 

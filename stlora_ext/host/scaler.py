@@ -29,6 +29,8 @@ class GlobalZScoreScaler(BasicTSScaler):
         stats: ``{"mean", "std"}`` of an earlier fit.
     """
 
+    stats: dict[str, torch.Tensor]
+
     def __init__(self, norm_each_channel: bool, rescale: bool, null_val: float = float("nan"),
                  stats: dict | None = None) -> None:
         super().__init__(norm_each_channel, rescale, stats or {})

@@ -155,11 +155,13 @@ class STLoRA(nn.Module):
         """
         self._check("input", inputs, self.config.input_len)
         self._check("forecast", forecast, self.config.output_len)
-        if self.config.cycles and timestamps is None:
-            raise UserError("the adapter takes the time of day or the day of the week: give inputs_timestamps, time of "
-                            "day and day of week in [0, 1), [batch, input_len, 2]")
+        stamps = None
+        if self.config.cycles:
+            if timestamps is None:
+                raise UserError("the adapter takes the time of day or the day of the week: give inputs_timestamps, "
+                                "time of day and day of week in [0, 1), [batch, input_len, 2]")
+            stamps = timestamps[:, -1]
         x = {"window": (inputs,), "forecast": (forecast,), "both": (inputs, forecast)}[self.config.x]
-        stamps = timestamps[:, -1] if self.config.cycles else None
         return (forecast + self.adapter(torch.cat(x, dim=1), stamps)).to(forecast.dtype)
 
     def _check(self, what: str, tensor: torch.Tensor, steps: int) -> None:

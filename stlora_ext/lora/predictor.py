@@ -122,8 +122,8 @@ class NodeDropout(nn.Module):
 
     def __init__(self, p: float, seed: int) -> None:
         super().__init__()
-        self.p = p
-        self._seed, self._generators = seed, {}
+        self.p, self._seed = p, seed
+        self._generators: dict[torch.device, torch.Generator] = {}
 
     def reseed(self, seed: int) -> None:
         """Start the generator anew, on whichever device it is used next."""
@@ -179,6 +179,7 @@ class Predictor(nn.Module):
         dtype = self.conv_weight.dtype
         h = nn.functional.linear(x.permute(2, 0, 1).to(dtype), self.conv_weight, self.conv_bias)  # [N, B, width]
         if self.cycles:
+            assert stamps is not None
             angle = 2 * math.pi * stamps[:, self.cycles[0]:self.cycles[-1] + 1]
             h = h + nn.functional.linear(torch.cat([angle.sin(), angle.cos()], dim=1).to(dtype), self.time_weight)
         for nall in self.nalls:

@@ -50,6 +50,9 @@ def plot_horizons(dataset: str, rows: Sequence[Row], metric: str, path: Path,
         axes.set_xlim(1, last)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if beside else {}))
+    if beside:
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    else:
+        axes.legend(frameon=False)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})

@@ -97,7 +97,7 @@ def _read_ours(folder: Path) -> Series:
     series = Series(to_float32(values, folder.name), interval=meta.interval,
                     null_val=_null_val({"null_val": meta.null_val}, "null_val"), sensor_ids=meta.sensor_ids)
     _set_calendar(series, stamps[:, 0], stamps[:, 1])
-    series.times = series.times + (np.datetime64(meta.start, "us") - series.times[0])
+    series.times = series.known_times + (np.datetime64(meta.start, "us") - series.known_times[0])
     series.nominal = False
     series.notes.clear()
     return series

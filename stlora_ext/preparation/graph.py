@@ -62,8 +62,10 @@ def graph_from_edges(num_nodes: int, source: np.ndarray, target: np.ndarray, wei
         weight = np.asarray(weight, dtype=np.float32)
         distance = None if distance is None else np.asarray(distance, dtype=np.float32)
     for what, numbers in (("weight", weight), ("distance", distance)):
-        bad = None if numbers is None else np.flatnonzero(~(np.isfinite(numbers) & (numbers >= 0)))
-        if bad is not None and len(bad):
+        if numbers is None:
+            continue
+        bad = np.flatnonzero(~(np.isfinite(numbers) & (numbers >= 0)))
+        if len(bad):
             raise UserError(f"{origin}: the {what} of edge {source[bad[0]]} -> {target[bad[0]]} is {numbers[bad[0]]}: "
                             "expected a finite number that is not negative")
     notes = list(fields.pop("notes", ()))

@@ -3,6 +3,7 @@
 import argparse
 import math
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class Recipe:
 
     name: str
     shape: tuple[int, int] | None
-    start: np.datetime64 | None
+    start: "np.datetime64[datetime] | None"
     interval: int | None
     channel: int | None
     null_val: float | None

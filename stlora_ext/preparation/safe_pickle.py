@@ -64,7 +64,7 @@ class _Name:
         raise pickle.UnpicklingError("a change of a constructor")
 
 
-def _build(raw: Any, dtype: Any, shape: Any, order: str = "C") -> np.ndarray:
+def _build(raw: Any, dtype: Any, shape: Any, order: Any = "C") -> np.ndarray:
     if not isinstance(dtype, _Dtype) or not isinstance(raw, (str, bytes, bytearray)):
         raise pickle.UnpicklingError("arrays of Python objects")
     data = _encoded(raw) if isinstance(raw, str) else raw
@@ -79,7 +79,7 @@ def _encoded(text: str) -> bytes:
     return text.encode("latin1")
 
 
-def _frombuffer(raw: Any, dtype: Any, shape: Any, order: str, _: Any = None) -> _Array:
+def _frombuffer(raw: Any, dtype: Any, shape: Any, order: Any, _: Any = None) -> _Array:
     result = _Array()
     result.array = _build(raw, dtype, shape, order)
     return result
@@ -136,7 +136,7 @@ def _check_sizes(program: bytes) -> None:
             argument = _line(stream, opcode.name)
         else:
             argument = opcode.arg.reader(stream)  # refuses more bytes than there are
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > len(program):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and (argument is None or argument > len(program)):
             raise pickle.UnpicklingError(f"the memo place {argument}")
 
 

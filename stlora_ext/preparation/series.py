@@ -32,6 +32,12 @@ class Series:
     nominal: bool = False
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def known_times(self) -> np.ndarray:
+        """``times``, where the file says them or they have been set."""
+        assert self.times is not None
+        return self.times
+
 
 def to_float32(values: np.ndarray, origin: str) -> np.ndarray:
     """Cast readings to C-contiguous, writeable float32, copying only where needed.

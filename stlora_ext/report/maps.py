@@ -76,7 +76,9 @@ def _summary(each: NodeErrors, ids: Sequence[str]) -> tuple[Cell, ...]:
 
 def distance_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepared: Prepared) -> Figure:
     """Draw each node's gain, base minus "+", against its distance from the average node; the data set is there."""
-    distances, ids = prepared.distances, [label(each) for each in prepared.ids]
+    distances = prepared.distances
+    assert distances is not None
+    ids = [label(each) for each in prepared.ids]
     traces, changes = [], []
     for place, each in enumerate(errors):
         traces.append(go.Scatter(

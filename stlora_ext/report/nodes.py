@@ -51,10 +51,11 @@ def node_errors(arranged: Sequence[Block]) -> tuple[list[NodeErrors], list[str]]
 
 
 def _means(comparison: Comparison) -> tuple[np.ndarray, np.ndarray] | None:
-    columns = [[_errors(record) for record in side] for side in zip(*comparison.pairs, strict=True)]
-    if any(errors is None for side in columns for errors in side):
+    sides = [[errors for record in side if (errors := _errors(record)) is not None]
+             for side in zip(*comparison.pairs, strict=True)]
+    if any(len(side) < len(comparison.pairs) for side in sides):
         return None
-    base, plus = (np.mean(side, axis=0) for side in columns)
+    base, plus = (np.mean(side, axis=0) for side in sides)
     return base, plus
 
 

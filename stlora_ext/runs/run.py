@@ -146,6 +146,7 @@ def _trained_backbone(exp: Experiment, meta: Meta, seed: int | None, runner: Hos
     """Return what a record says of the backbone that was adapted: its run, its weights, the data that they saw."""
     if exp.protocol != "adapt":
         return None
+    assert isinstance(runner, STLoRARunner)
     weights, path = backbone_hash(runner.model.backbone), named_backbone(exp, seed)
     if path is None:  # fitted by the run itself
         return {"key": None, "weights": weights, "fingerprint": meta.fingerprint}

@@ -32,9 +32,10 @@ def command_outlook(exp: Experiment, meta: Meta, place: RunOptions, force: bool 
     outlook = Outlook(len(runs), told=not runs)
     device = torch.device("cuda", int(place.gpus)) if place.gpus else torch.device("cpu")
     estimates = Estimates(place.results, {hardware(device)})
-    each = [_recorded(run, seed, meta, place, estimates) for run, seed in runs]
-    if each and None not in each:
-        outlook.tell(sum(each), ", by finished runs of this kind")
+    seconds = [_recorded(run, seed, meta, place, estimates) for run, seed in runs]
+    known = [each for each in seconds if each is not None]
+    if known and len(known) == len(seconds):
+        outlook.tell(sum(known), ", by finished runs of this kind")
     return outlook
 
 

@@ -74,7 +74,7 @@ class JobProcess:
     def reason(self) -> str:
         """Say in a line why it failed."""
         code, lines = self.poll(), [line for line in self.output() if line.strip()]
-        if code < 0:
+        if code is not None and code < 0:
             hint = " (the system does so when memory runs out)" if -code == signal.SIGKILL else ""
             return f"killed by {signal.Signals(-code).name}{hint}"
         errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]

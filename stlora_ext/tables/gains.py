@@ -73,9 +73,9 @@ def render_gains(dataset: str, rows: Sequence[Row], short: bool = False) -> str:
         lines.append([label, _epochs(own), _alone(row), *(cell(found.get(axis)) for axis in axes),
                       *(cell(further.get(axis)) for axis in node_level), _added(own)])
     count = max(each.test.count for each in gains)
-    families = ", over the differences from the backbone alone and over those from the arms without node-level weights"
+    over = ", over the differences from the backbone alone and over those from the arms without node-level weights"
     caption = (f"**{dataset}**, average MAE, paired differences over up to {count} seeds (95 % interval); below 0 the "
-               f"adapter helps; bold: p < 0.05 after Holm's correction{'' if short else families}")
+               f"adapter helps; bold: p < 0.05 after Holm's correction{'' if short else over}")
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
     remarks = notes_on([each for each in gains + beyond if id(each) in shown])
     return f"{caption}\n\n{table}" + "".join(f"\n{note}\n" for note in remarks)
@@ -107,10 +107,10 @@ def _alone(row: Row) -> str:
 
 def _difference(comparison: Comparison | None) -> str:
     """Return the mean difference, with its interval where there are pairs enough."""
-    if comparison is None or comparison.test.mean is None:
+    test = None if comparison is None else comparison.test
+    if test is None or test.mean is None:
         return _ABSENT
-    test = comparison.test
-    if test.low is None:
+    if test.low is None or test.high is None:
         return f"{number(test.mean, sign='+')} (one seed)"
     return with_interval(test.mean, test.low, test.high)
 

@@ -112,10 +112,11 @@ def settings_of(model: str, dataset: str, results: Path) -> list[Settings]:
         UserError: If there are none, or the records are of several versions of the data.
     """
     groups = by_data(dataset_records(dataset, results))
-    if len(groups) > 1:
+    first, *others = groups.values()
+    if others:
         raise UserError(f"the records under {results} are of {len(groups)} versions of {dataset}; keep them apart with "
                         "--results DIR")
-    found = by_setting(*groups.values(), model)
+    found = by_setting(first, model)
     if not found:
         raise UserError(f"no records of {model} on {dataset} under {results}: name a model with '+' that ran, or give "
                         "the folder of experiments/screen.py as --results")

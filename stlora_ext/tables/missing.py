@@ -54,7 +54,7 @@ def missing(arranged: Sequence[Block]) -> list[Missing]:
             for row in own:
                 found += _unpaired(base, row)
         found += [Missing(row.model.removesuffix("+"), "fitted" if row.records[0].get("fitted_backbone") else "joint",
-                          "base", tuple(row.seeds), row)
+                          "base", tuple(s for s in row.seeds if s is not None), row)
                   for row, owner in zip(adapted, owners, strict=True) if owner is None]
     return [each for place, each in enumerate(found) if each not in found[:place]]
 

@@ -61,10 +61,10 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     Args:
         p_values: The family's; None where there is no test, which doesn't count.
     """
-    order = sorted((i for i, p in enumerate(p_values) if p is not None), key=lambda i: p_values[i])
+    order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
     corrected: list[float | None] = [None] * len(p_values)
     largest = 0.0
-    for place, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - place) * p_values[i]))
+    for place, (p, i) in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - place) * p))
         corrected[i] = largest
     return corrected

@@ -40,15 +40,18 @@ class Comparison:
     def test(self) -> PairedTest:
         """The test of the average MAE."""
         values = self.differences(None, "MAE")
-        return PairedTest(len(values)) if None in values else paired_test(values)
+        known = [value for value in values if value is not None]
+        return paired_test(known) if len(known) == len(values) else PairedTest(len(values))
 
     def differences(self, horizon: int | None, metric: str, percent: bool = False) -> list[float | None]:
         """Return the paired differences, plus minus base, or those in percent of base; None where a figure lacks."""
-        values = []
+        values: list[float | None] = []
         for record, other in self.pairs:
             before, after = score(record, horizon, metric), score(other, horizon, metric)
-            known = before is not None and after is not None and (before or not percent)
-            values.append((after - before) * (100 / before if percent else 1) if known else None)
+            if before is None or after is None or (percent and not before):
+                values.append(None)
+            else:
+                values.append((after - before) * (100 / before if percent else 1))
         return values
 
 
@@ -107,15 +110,16 @@ class Block:
     @property
     def rows(self) -> list[Row]:
         """The rows behind the lines."""
-        return [line.source for line in self.lines if line.kind == "result"]
+        return [line.source for line in self.lines if isinstance(line.source, Row)]
 
 
 def blocks(rows: Sequence[Row]) -> list[Block]:
     """Arrange the rows of one data set into blocks; without a "+" there is one, of the bases."""
     bases = [row for row in rows if row.arm == "base"]
     adapted = [row for row in rows if row.arm != "base"]
-    axes = sorted({(block_protocol(row), row.arm) for row in adapted},
-                  key=lambda axis: (axis[0] != "joint", ("plus", "control", "wide").index(axis[1])))
+    axes: list[tuple[str, str | None]] = sorted(
+        {(block_protocol(row), row.arm) for row in adapted},
+        key=lambda axis: (axis[0] != "joint", ("plus", "control", "wide").index(axis[1])))
     return [_block(*axis, bases, [row for row in adapted if (block_protocol(row), row.arm) == axis])
             for axis in axes or [("joint", None)]]
 

@@ -73,7 +73,7 @@ def comparison_lines(arranged: Sequence[Block], printed: Sequence[PublishedScore
     compared with them.
     """
     keys = [(horizon, metric) for horizon, _ in columns for metric in METRICS]
-    ours = {line.label: line.source for block in arranged for line in block.lines if line.kind == "result"
+    ours = {line.label: line.source for block in arranged for line in block.lines if isinstance(line.source, Row)
             and (line.source.arm == "base" or (line.source.protocol, line.source.arm) == ("joint", "plus"))}
     lines, flagged = [], []
     for model in dict.fromkeys(each.model for each in printed):

@@ -113,8 +113,9 @@ def render_settings(groups: Sequence[Settings]) -> str:
 def _table(group: Settings) -> str:
     lines = [f"**{group.model}, {group.protocol}**", "", "| Adapter | Parameters | Seeds | Validation MAE | Test MAE |",
              "| --- | ---: | ---: | ---: | ---: |"]
-    if group.base is not None:
-        lines.append(f"| none: the backbone alone | 0 | {len(group.base.records)} | {_figure(group.base_val)} | "
+    base_val = group.base_val
+    if group.base is not None and base_val is not None:
+        lines.append(f"| none: the backbone alone | 0 | {len(group.base.records)} | {_figure(base_val)} | "
                      f"{_figure(group.base.cell(None, 'MAE'))} |")
     lines += [f"| {each.label} | {each.added:,} | {len(each.row.records)} | {_figure(each.val)} | "
               f"{_figure(each.test)} |" for each in group.settings]
@@ -132,4 +133,6 @@ def _label(row: Row) -> str:
 
 
 def _figure(value: MeanStd) -> str:
-    return number(value.mean, 3) if value.std is None else with_spread(value.mean, value.std, 3)
+    if value.mean is None or value.std is None:
+        return number(value.mean, 3)
+    return with_spread(value.mean, value.std, 3)

@@ -22,8 +22,9 @@ class MeanStd:
 
 def spread(values: Sequence[float | None], deterministic: bool = False) -> MeanStd:
     """Return mean and std of ``values``, one per run."""
-    if any(value is None for value in values):
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
         return MeanStd(None, None, len(values))
     if deterministic:
-        return MeanStd(values[0], 0.0, len(values))
-    return MeanStd(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
+        return MeanStd(known[0], 0.0, len(known))
+    return MeanStd(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None, len(known))

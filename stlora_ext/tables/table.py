@@ -130,8 +130,8 @@ def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Callab
             remarks.append(refusal)
             printed = None
         else:
-            lines, more = comparison_lines(arranged, printed, columns)
-            grids.append(_grid("against published figures", columns, lines))
+            beside, more = comparison_lines(arranged, printed, columns)
+            grids.append(_grid("against published figures", columns, beside))
             remarks += more
     lacking = [] if fill is None or short else [(each.title, fill(each)) for each in missing(arranged)]
     caption = (f"test set, {data['windows']['test']:,} windows, {data['num_nodes']} nodes; mean ± standard deviation "
