@@ -13,6 +13,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from entry import Parser, command
 
@@ -20,6 +21,12 @@ from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
 from stlora_ext.options import add_folders
 from stlora_ext.threads import apply_tuning
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from stlora_ext.data.prepared import Meta
 
 
 def parser() -> argparse.ArgumentParser:
@@ -70,7 +77,7 @@ def _refuse_its_own_files(args: argparse.Namespace) -> None:
         raise UserError(f"--output {args.output} ends like a checkpoint, an adapter or a record: name a .csv")
 
 
-def _open(args: argparse.Namespace):
+def _open(args: argparse.Namespace) -> "tuple[nn.Module, dict[str, torch.Tensor], Meta, bool]":
     """Return the model in eval mode, its scaler's statistics, its data set, and whether it ran under bfloat16."""
     if args.path.suffix == ".safetensors":
         from stlora_ext.data.available import open_dataset

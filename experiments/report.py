@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from entry import Parser, command
 
@@ -20,6 +21,9 @@ from stlora_ext.errors import UserError, nearest
 from stlora_ext.files import atomic_path
 from stlora_ext.options import add_folders, add_horizons
 from stlora_ext.threads import apply_tuning, set_threads
+
+if TYPE_CHECKING:
+    from stlora_ext.tables.groups import DataGroup
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"report: {args.out}, {args.out.stat().st_size / 1e6:.1f} MB")
 
 
-def only_models(groups, models: Sequence[str] | None):
+def only_models(groups: list["DataGroup"], models: Sequence[str] | None) -> list["DataGroup"]:
     """Return the groups with the rows of ``models`` alone; groups without any go.
 
     Raises:
@@ -90,7 +94,7 @@ def only_models(groups, models: Sequence[str] | None):
     return [group for group in chosen if group.rows]
 
 
-def _records(group) -> int:
+def _records(group: "DataGroup") -> int:
     return sum(len(row.records) for row in group.rows)
 
 

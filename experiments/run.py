@@ -11,12 +11,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from entry import Parser, command
 
 from stlora_ext.cli import int_range, positive
 from stlora_ext.options import add_device, add_folders, given_settings
 from stlora_ext.threads import apply_tuning, set_threads
+
+if TYPE_CHECKING:
+    from stlora_ext.config.experiment import Experiment
+    from stlora_ext.data.prepared import Meta
+    from stlora_ext.runs.options import RunOptions
 
 
 def parser() -> argparse.ArgumentParser:
@@ -85,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         report(record, there, args.results, args.save_results)
 
 
-def asked_for(args: argparse.Namespace):
+def asked_for(args: argparse.Namespace) -> "Experiment":
     """Return the experiment that a command line asks for.
 
     Raises:
@@ -104,7 +110,7 @@ def asked_for(args: argparse.Namespace):
     return exp
 
 
-def describe(exp, meta, place) -> None:
+def describe(exp: "Experiment", meta: "Meta", place: "RunOptions") -> None:
     """Print the resolved configuration, the parameters, the windows and where results would go."""
     from stlora_ext.config.experiment import configuration
     from stlora_ext.lora.parameters import module_lines, parameter_report
@@ -128,7 +134,7 @@ def describe(exp, meta, place) -> None:
         print(f"  record: {_shown(key.record_path(place.results))}" + (" (finished)" if finished else ""))
 
 
-def report(record, there: bool, results: Path, saved: bool = False) -> None:
+def report(record: dict[str, Any], there: bool, results: Path, saved: bool = False) -> None:
     """Print the figures of one record, and where its adapter, its forecasts if they were saved and itself are."""
     from stlora_ext.host.runner import FORECASTS
     from stlora_ext.runs.key import RunKey

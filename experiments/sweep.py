@@ -11,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from entry import Parser, command
 
@@ -20,6 +21,9 @@ from stlora_ext.folders import ROOT
 from stlora_ext.options import add_folders, given_settings
 from stlora_ext.runs.key import ARMS
 from stlora_ext.sweep.engines import add_engines, chosen, refuse_contradictions
+
+if TYPE_CHECKING:
+    from stlora_ext.sweep.request import Request
 
 
 def parser() -> argparse.ArgumentParser:
@@ -79,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-def request(args: argparse.Namespace):
+def request(args: argparse.Namespace) -> "Request":
     """Return what ``args`` ask to plan."""
     from stlora_ext.sweep.request import Request
     extra = [text for option, path in (("results", args.results), ("data", args.data))

@@ -14,12 +14,16 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from entry import Parser, command
 
 from stlora_ext.errors import UserError
 from stlora_ext.options import add_device, add_folders
 from stlora_ext.threads import apply_tuning, set_threads
+
+if TYPE_CHECKING:
+    from stlora_ext.runs.verify import Verdict
 
 _RECORD = re.compile(r"(fitted|joint|adapt)-(base|plus|control|wide)-[0-9a-f]{8}-(seed\d+|all-seeds)\.json")
 
@@ -76,7 +80,7 @@ def records(paths: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
-def confirm(path: Path, args: argparse.Namespace):
+def confirm(path: Path, args: argparse.Namespace) -> "Verdict":
     """Compute the run of a record again and compare.
 
     Raises:

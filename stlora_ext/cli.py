@@ -41,14 +41,14 @@ class Parser(argparse.ArgumentParser):
     two different ones.
     """
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **kwargs)
         self.given: dict[str, Any] = {}
         for name in (None, "store"):
             self.register("action", name, _Store)
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse, remembering what this command line gives."""
         self.given = {}
         return super().parse_known_args(args, namespace)

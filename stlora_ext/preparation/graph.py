@@ -1,6 +1,7 @@
 """A road graph as a list of directed edges."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class Graph:
 
 
 def graph_from_edges(num_nodes: int, source: np.ndarray, target: np.ndarray, weight: np.ndarray,
-                     distance: np.ndarray | None, origin: str, **fields) -> Graph:
+                     distance: np.ndarray | None, origin: str, **fields: Any) -> Graph:
     """Sort edges, drop those of weight zero, keep the last of repeated ones, and check the numbers.
 
     Args:
@@ -83,7 +84,7 @@ def graph_from_edges(num_nodes: int, source: np.ndarray, target: np.ndarray, wei
 
 
 def graph_from_matrix(matrix: np.ndarray, num_nodes: int, origin: str, distance: np.ndarray | None = None,
-                      **fields) -> Graph:
+                      **fields: Any) -> Graph:
     """Read the edges of a matrix ``[N, N]``, entry [source, target].
 
     Raises:

@@ -1,5 +1,6 @@
 """The last readings of a network from a CSV table, in the order of a data set's sensors."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def _check_rows(rows: int, meta: Meta, origin: str) -> None:
                         f"{meta.interval} minutes apart, below a header")
 
 
-def _check_sensors(given, meta: Meta, origin: str) -> None:
+def _check_sensors(given: Collection[str], meta: Meta, origin: str) -> None:
     lacking = [name for name in meta.sensor_ids if name not in given]
     unknown = sorted(set(given) - set(meta.sensor_ids))
     if lacking or unknown:

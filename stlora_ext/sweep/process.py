@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stlora_ext.sweep.job import Job
@@ -93,7 +93,7 @@ class JobProcess:
             os.killpg(self.process.pid, number)
 
 
-def _bound_to(parent: int):
+def _bound_to(parent: int) -> Callable[[], None]:
     """Return what a child does before it becomes the command: die when ``parent`` dies, and mind Ctrl-C."""
     def bind() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background shell ignores it, and children inherit that

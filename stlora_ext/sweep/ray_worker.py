@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from stlora_ext.files import not_a_link
 from stlora_ext.runs.provenance import COMMIT_VARIABLE
@@ -117,7 +118,7 @@ def _state(path: Path) -> tuple[int, int, int]:
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
-def _own_folder():
+def _own_folder() -> tuple[Path, IO[str]]:
     """Return a new folder and its lock, once the folders of killed workers are gone."""
     for lock in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/lock"):
         with suppress(OSError), open(lock, "a", encoding="utf-8", opener=not_a_link) as file:

@@ -1,6 +1,6 @@
 """Tables in LaTeX, with the packages booktabs and, for wide ones, graphicx."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from stlora_ext.tables.table import Cell, Column, Grid, Table
@@ -53,7 +53,7 @@ def _groups(columns: Sequence[Column]) -> list[str]:
     return [_line(cells), " ".join(rules)]
 
 
-def _line(cells) -> str:
+def _line(cells: Iterable[str]) -> str:
     return " & ".join(cells) + " \\\\"
 
 
