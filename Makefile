@@ -39,7 +39,7 @@ demo: env
 	$(RUN) experiments/run.py -c experiments/CITY/HA.py --results results/demo
 	$(RUN) experiments/run.py -c experiments/CITY/LSTM.py $(DEMO)
 	$(RUN) experiments/run.py -c experiments/CITY/LSTM_LoRA.py $(DEMO)
-	$(RUN) experiments/table.py --dataset CITY --results results/demo
+	$(RUN) experiments/table.py --dataset CITY --short --results results/demo
 	$(RUN) experiments/plot.py --dataset CITY --results results/demo --models LSTM LSTM+ --out results/demo/CITY.png
 	$(RUN) experiments/report.py --dataset CITY --results results/demo --out results/demo/report.html
 

@@ -19,12 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from benchmarks.figures import add_options, in_turn, keep, timed  # noqa: E402
-from stlora_ext.cli import Parser, command, positive  # noqa: E402
-from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+from benchmarks.figures import add_options, in_turn, keep, timed
+from stlora_ext.cli import positive
+from stlora_ext.threads import apply_tuning, set_threads
 
 SIZES = (170, 883, 8600)
 BATCH = 64
@@ -50,8 +49,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     set_threads(args.threads)
+    from stlora_ext.fields import checked, parse_assignments
     from stlora_ext.lora.predictor import STLoRAConfig
-    from stlora_ext.settings import checked, parse_assignments
     config = STLoRAConfig(**checked(STLoRAConfig, parse_assignments(args.assignments), "adapter."))
     if args.worker is not None:
         print(json.dumps(alone(config, args.worker, args.steps)))
@@ -103,7 +102,6 @@ def on_top(config: Any, name: str, steps: int) -> dict[str, Any]:
     """Measure a backbone's training step at 170 nodes without and with the adapter, in alternation."""
     import torch
 
-    import experiments.models  # noqa: F401 (registers the backbones)
     from benchmarks.backbones import CEILINGS, DEFAULT_BATCH, build, training_step
     from stlora_ext.lora.model import attach
     batch = CEILINGS.get(name, (DEFAULT_BATCH,))[0]

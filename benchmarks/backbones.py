@@ -21,13 +21,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from benchmarks.figures import add_options, in_turn, square_gflops, square_product, timed  # noqa: E402
-from stlora_ext.cli import Parser, command, positive  # noqa: E402
-from stlora_ext.errors import UserError  # noqa: E402
-from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+from benchmarks.figures import add_options, in_turn, square_gflops, square_product, timed
+from stlora_ext.cli import positive
+from stlora_ext.errors import UserError
+from stlora_ext.threads import apply_tuning, set_threads
 
 GROWTH = (50, 170, 307, 883)
 CEILINGS = {"AGCRN": (64, 195), "STGCN": (64, 44), "GWNet": (64, 230), "D2STGNN": (64, 352), "STAE": (16, 344)}
@@ -62,10 +61,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         for nodes in args.nodes:
             print(json.dumps(measure(args.worker, nodes, args)), flush=True)
         return
-    import experiments.models  # noqa: F401 (registers the backbones)
+    from stlora_ext.config.registry import backbones, get_backbone
     from stlora_ext.files import write_json
-    from stlora_ext.records.provenance import git_commit
-    from stlora_ext.registry import backbones, get_backbone
+    from stlora_ext.runs.provenance import git_commit
     trained = [name for name in backbones() if not get_backbone(name).fitted]
     names = args.models or trained
     for name in names:
@@ -114,10 +112,9 @@ def measure(name: str, nodes: int, args: argparse.Namespace) -> dict[str, Any]:
     """Measure one backbone at one size, in this process."""
     import torch
 
-    import experiments.models  # noqa: F401 (registers the backbones)
     from benchmarks.flops import count_flops
     from stlora_ext.host.launcher import use_device
-    from stlora_ext.records.provenance import provenance
+    from stlora_ext.runs.provenance import provenance
 
     use_device(args.gpus)
     device = torch.device("cuda", int(args.gpus)) if args.gpus else torch.device("cpu")
@@ -154,9 +151,9 @@ def build(name: str, nodes: int, folder: Path) -> Any:
     """Build a model on a sparse ring-like graph of ``nodes``; ``folder`` receives the graph."""
     import numpy as np
 
+    from stlora_ext.config.experiment import experiment
     from stlora_ext.data.prepared import Meta
-    from stlora_ext.experiment import experiment
-    from stlora_ext.resolve import build_model
+    from stlora_ext.runs.build import build_model
     source, target = edges(nodes)
     (folder / "BENCHMARK").mkdir(exist_ok=True)
     np.savez(folder / "BENCHMARK" / "graph.npz", num_nodes=nodes, source=source, target=target,

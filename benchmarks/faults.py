@@ -18,13 +18,12 @@ from pathlib import Path
 from signal import SIGINT, SIGTERM
 from typing import Any, Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from benchmarks.breaking import faults  # noqa: E402
-from benchmarks.breaking.cell import Broken, Cell, cells  # noqa: E402
-from benchmarks.figures import keep  # noqa: E402
-from stlora_ext.cli import Parser, command, positive  # noqa: E402
+from benchmarks.breaking import faults
+from benchmarks.breaking.cell import Broken, Cell, cells
+from benchmarks.figures import keep
+from stlora_ext.cli import positive
 
 COLUMNS = [["fault", "Fault", "{}"], ["cells", "Runs", "{}"], ["tries", "Tries", "{}"],
            ["passed", "Ended like the run that nothing happened to", "{}"]]
@@ -47,7 +46,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parser().parse_args(argv)
     from tqdm import tqdm
 
-    from experiments.data import open_dataset
+    from stlora_ext.data.available import open_dataset
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         open_dataset("TINY", folder / "data")

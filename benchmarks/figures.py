@@ -58,7 +58,7 @@ def keep(columns: list[list[str]], rows: list[dict[str, Any]], out: Optional[Pat
     import torch
 
     from stlora_ext.files import write_json
-    from stlora_ext.records.provenance import git_commit, provenance
+    from stlora_ext.runs.provenance import git_commit, provenance
     from stlora_ext.tables.benchmark import render_benchmark
     machine = provenance(torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder:

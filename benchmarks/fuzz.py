@@ -24,11 +24,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from stlora_ext.cli import Parser, command, positive  # noqa: E402
-from stlora_ext.errors import UserError, nearest  # noqa: E402
+from stlora_ext.cli import positive
+from stlora_ext.errors import UserError, nearest
+from stlora_ext.folders import ROOT
 
 FORMATS = ("raw.npy", "raw.npz", "raw.csv", "raw.h5", "ids.txt", "edges.csv", "matrix.csv", "graph.npy", "graphs.npz",
            "graph.pkl", "edges.npz", "OLD/desc.json", "OLD/data.dat", "STOCK/meta.json", "STOCK/train_timestamps.npy",

@@ -3,7 +3,6 @@
 import json
 import pickle
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,24 +12,20 @@ import h5py
 import numpy as np
 import torch
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [str(folder) for folder in (ROOT, ROOT / "datasets") if str(folder) not in sys.path]
-
-import prepare  # noqa: E402
-
-import experiments.models  # noqa: E402, F401 (registers the backbones)
-from experiments import table  # noqa: E402
-from experiments.recent import read_recent  # noqa: E402
-from stlora_ext.adapted import load_adapted, read_origin  # noqa: E402
-from stlora_ext.data.prepared import SPLITS, load_meta, load_split  # noqa: E402
-from stlora_ext.experiment import configuration, experiment  # noqa: E402
-from stlora_ext.host.checkpoint import save_checkpoint  # noqa: E402
-from stlora_ext.lora.files import save_adapter  # noqa: E402
-from stlora_ext.records.key import RunKey  # noqa: E402
-from stlora_ext.records.store import read_whole_record  # noqa: E402
-from stlora_ext.reopen import FinishedRun, find_run, load_run  # noqa: E402
-from stlora_ext.resolve import build_model  # noqa: E402
-from stlora_ext.tables.benchmark import render_benchmark  # noqa: E402
+import prepare
+from experiments import table
+from stlora_ext.config.experiment import configuration, experiment
+from stlora_ext.data.prepared import SPLITS, load_meta, load_split
+from stlora_ext.folders import ROOT
+from stlora_ext.host.checkpoint import save_checkpoint
+from stlora_ext.lora.files import save_adapter
+from stlora_ext.preparation.recent import read_recent
+from stlora_ext.runs.adapter_origin import load_adapted, read_origin
+from stlora_ext.runs.build import build_model
+from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.reopen import FinishedRun, find_run, load_run
+from stlora_ext.runs.store import read_whole_record
+from stlora_ext.tables.benchmark import render_benchmark
 
 STEPS, NAMES = 60, ["north", "bridge", "south"]
 TIMES = np.datetime64("2024-03-04T06:00") + np.arange(STEPS) * np.timedelta64(15, "m")

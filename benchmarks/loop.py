@@ -23,13 +23,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from benchmarks.figures import add_options, keep  # noqa: E402
-from stlora_ext.cli import Parser, command, positive  # noqa: E402
-from stlora_ext.errors import UserError, nearest  # noqa: E402
-from stlora_ext.tuning import TUNED_ENVIRONMENT, apply_tuning, set_threads  # noqa: E402
+from benchmarks.figures import add_options, keep
+from stlora_ext.cli import positive
+from stlora_ext.errors import UserError, nearest
+from stlora_ext.folders import ROOT
+from stlora_ext.threads import TUNED_ENVIRONMENT, apply_tuning, set_threads
 
 MODELS = ("NLinear", "STID", "LSTM", "torch.nn.LSTM")
 LOOPS = ("stock", "stock, tuned", "ours")

@@ -6,17 +6,14 @@
 
 import argparse
 import statistics
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from benchmarks.figures import add_options, in_turn, keep  # noqa: E402
-from stlora_ext.cli import Parser, command, positive  # noqa: E402
-from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+from benchmarks.figures import add_options, in_turn, keep
+from stlora_ext.cli import positive
+from stlora_ext.threads import apply_tuning, set_threads
 
 COLUMNS = [["operation", "Operation", "{}"], ["torch_ms", "PyTorch, ms", "{:.1f}"], ["ours_ms", "Ours, ms", "{:.1f}"],
            ["ratio", "PyTorch / ours", "{:.2f}"]]

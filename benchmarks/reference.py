@@ -10,20 +10,18 @@ Adam, as in benchmarks/backbones.py. None of these files is part of this reposit
 
 import argparse
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from benchmarks.backbones import CEILINGS, DEFAULT_BATCH, build, edges, training_step  # noqa: E402
-from benchmarks.figures import add_options, in_turn, keep, square_gflops, square_product  # noqa: E402
-from stlora_ext.cli import Parser, command, positive  # noqa: E402
-from stlora_ext.errors import UserError  # noqa: E402
-from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+from benchmarks.backbones import CEILINGS, DEFAULT_BATCH, build, edges, training_step
+from benchmarks.figures import add_options, in_turn, keep, square_gflops, square_product
+from stlora_ext.cli import positive
+from stlora_ext.errors import UserError
+from stlora_ext.threads import apply_tuning, set_threads
 
 COLUMNS = [["model", "Model", "{}"], ["nodes", "Nodes", "{}"], ["batch", "Batch", "{}"], ["c", "c, GFLOP/s", "{:.0f}"],
            ["theirs", "Theirs, s", "{:.2f}"], ["ours", "Ours, s", "{:.2f}"],
@@ -46,7 +44,6 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     set_threads(args.threads)
-    import experiments.models  # noqa: F401 (registers the backbones)
     builders = [(name, builder_of(file)) for name, file in map(split, args.pairs)]
     rows = [measure(name, builder, args) for name, builder in builders]
     keep(COLUMNS, rows, args.out)
@@ -58,7 +55,7 @@ def split(pair: str) -> tuple[str, Path]:
     Raises:
         UserError: If it isn't one, or the backbone isn't trained.
     """
-    from stlora_ext.registry import get_backbone
+    from stlora_ext.config.registry import get_backbone
     name, sign, file = pair.partition("=")
     if not sign or not file:
         raise UserError(f"{pair}: expected NAME=FILE, such as STGCN=theirs/stgcn.py")
@@ -73,7 +70,7 @@ def builder_of(file: Path) -> Callable[[int, Any], Any]:
     Raises:
         UserError: If there is none.
     """
-    from experiments.config_file import run_file
+    from stlora_ext.config.config_file import run_file
     if not file.is_file():
         raise UserError(f"{file} does not exist: expected a Python file with build(num_nodes, adjacency)")
     builder = run_file(file, str(file), "build(num_nodes, adjacency)").get("build")

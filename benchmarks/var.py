@@ -8,18 +8,15 @@ The series has 40 common causes, missing readings, two equal sensors and a const
 
 import argparse
 import resource
-import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from benchmarks.figures import add_options  # noqa: E402
-from stlora_ext.cli import Parser, command, positive  # noqa: E402
-from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+from benchmarks.figures import add_options
+from stlora_ext.cli import positive
+from stlora_ext.threads import apply_tuning, set_threads
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,7 +36,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
     from baselines.VAR import VAR, VARConfig
     from stlora_ext.files import write_json
-    from stlora_ext.records.provenance import git_commit, provenance
+    from stlora_ext.runs.provenance import git_commit, provenance
 
     generator = torch.Generator().manual_seed(0)
     causes = torch.randn(args.rows, 40, generator=generator).cumsum(dim=0)

@@ -9,28 +9,25 @@ that BasicTS 0.5.8 or 1.1.0 prepared. Graph: .csv (from,to[,weight][,cost], or a
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from entry import Parser, command
 
-from preparation.arrays import read_npy, read_npz
-from preparation.assemble import check_shape, set_ids, set_missing, set_times
-from preparation.basicts_folder import graph_beside, read_basicts
-from preparation.csv_table import read_csv
-from preparation.graph import align
-from preparation.graph_files import read_graph
-from preparation.hdf5 import read_hdf5
-from preparation.recipe import recipe_for
-from preparation.series import Series
-from preparation.summary import report
-from preparation.writer import build, write
-
-from stlora_ext.cli import Parser, command
 from stlora_ext.data.catalog import USUAL_LEN
 from stlora_ext.errors import UserError
+from stlora_ext.preparation.arrays import read_npy, read_npz
+from stlora_ext.preparation.assemble import check_shape, set_ids, set_missing, set_times
+from stlora_ext.preparation.basicts_folder import graph_beside, read_basicts
+from stlora_ext.preparation.csv_table import read_csv
+from stlora_ext.preparation.graph import align
+from stlora_ext.preparation.graph_files import read_graph
+from stlora_ext.preparation.hdf5 import read_hdf5
+from stlora_ext.preparation.recipe import recipe_for
+from stlora_ext.preparation.series import Series
+from stlora_ext.preparation.summary import report
+from stlora_ext.preparation.writer import build, write
 
 DATASETS = Path(__file__).resolve().parent
 

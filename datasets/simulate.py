@@ -10,26 +10,24 @@ At --heterogeneity 0 every node follows one law, so no node-specific correction 
 
 import argparse
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
-from preparation.series import Series
-from preparation.summary import report
-from preparation.timeline import check_interval, regular_times
-from preparation.writer import build, write
-from simulation.memory import check_memory
-from simulation.raw_file import write_raw_file
-from simulation.traffic import simulate
 
-from stlora_ext.cli import Parser, command
+from entry import Parser, command
+
 from stlora_ext.data.catalog import CATALOG, SIMULATED, USUAL_LEN, CatalogEntry
 from stlora_ext.data.names import check_dataset_name
 from stlora_ext.errors import UserError
+from stlora_ext.preparation.series import Series
+from stlora_ext.preparation.summary import report
+from stlora_ext.preparation.timeline import check_interval, regular_times
+from stlora_ext.preparation.writer import build, write
+from stlora_ext.simulation.memory import check_memory
+from stlora_ext.simulation.raw_file import write_raw_file
+from stlora_ext.simulation.traffic import simulate
 
 DATASETS = Path(__file__).resolve().parent
 _MONDAY = "2024-01-01"

@@ -1,6 +1,5 @@
 """What config files import: ``CFG = experiment(DATASET, MODEL, key=value, ...)``."""
 
-import experiments.models  # noqa: F401 (registers the backbones)
-from stlora_ext.experiment import experiment
+from stlora_ext.config.experiment import experiment
 
 __all__ = ["experiment"]

@@ -7,17 +7,14 @@ Nothing is written.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from experiments.options import add_device, add_folders  # noqa: E402
-from stlora_ext.cli import Parser, command  # noqa: E402
-from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+from stlora_ext.options import add_device, add_folders
+from stlora_ext.threads import apply_tuning, set_threads
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,12 +31,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     set_threads(args.threads)
-    import experiments.models  # noqa: F401 (registers the backbones)
-    from experiments.reopened import open_run
-    from stlora_ext.evaluation import evaluate
     from stlora_ext.host.launcher import use_device
-    from stlora_ext.records.figures import figure_lines, largest_difference
-    from stlora_ext.records.store import read_whole_record
+    from stlora_ext.runs.evaluation import evaluate
+    from stlora_ext.runs.open_run import open_run
+    from stlora_ext.runs.scores import largest_difference, score_lines
+    from stlora_ext.runs.store import read_whole_record
 
     use_device(args.gpus)
     run, meta = open_run(args.path, args.results, args.data)
@@ -47,7 +43,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     test = evaluate(run, meta, args.data, args.gpus).test_result
     seed = "" if run.key.seed is None else f" seed {run.key.seed}"
     print(f"{run.key.dataset}/{run.key.model}{seed}: evaluated on {meta.windows['test']:,} test windows")
-    print(*figure_lines(test, meta.interval), sep="\n")
+    print(*score_lines(test, meta.interval), sep="\n")
     apart, place = largest_difference(test, run.record["test"])
     origin = run.record["provenance"]
     print("  the record says the same, to the bit" if place is None else

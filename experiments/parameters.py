@@ -14,14 +14,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from stlora_ext.cli import Parser, command  # noqa: E402
-from stlora_ext.data.catalog import USUAL_LEN, catalog_entry  # noqa: E402
-from stlora_ext.errors import UserError, nearest  # noqa: E402
-from stlora_ext.spreadsheet import safe_cell  # noqa: E402
-from stlora_ext.tuning import apply_tuning  # noqa: E402
+from stlora_ext.data.catalog import USUAL_LEN, catalog_entry
+from stlora_ext.errors import UserError, nearest
+from stlora_ext.folders import ROOT
+from stlora_ext.spreadsheet import safe_cell
+from stlora_ext.threads import apply_tuning
 
 BENCHMARKS = ("PEMS03", "PEMS04", "PEMS07", "PEMS08", "METR-LA", "PEMS-BAY")
 COLUMNS = ("data set", "nodes", "model", "backbone", "adapter", "trainable", "adapter %", "above 1 %")
@@ -54,8 +53,7 @@ def _trained(patterns: Sequence[str]) -> list[str]:
     Raises:
         UserError: If a pattern matches none.
     """
-    import experiments.models  # noqa: F401 (registers the backbones)
-    from stlora_ext.registry import backbones, get_backbone
+    from stlora_ext.config.registry import backbones, get_backbone
     trained = [name for name in backbones() if not get_backbone(name).fitted]
     for pattern in patterns:
         if pattern in backbones() and pattern not in trained:
@@ -70,10 +68,10 @@ def _reports(entries: Sequence[Any], names: Sequence[str]) -> Iterator[dict[str,
     """Yield the parameter report of every model with adapter, built as its config says, on a ring for a graph."""
     import numpy as np
 
-    from experiments.config_file import load_experiment
+    from stlora_ext.config.config_file import load_experiment
     from stlora_ext.data.prepared import Meta
-    from stlora_ext.parameters import parameter_report
-    from stlora_ext.resolve import build_model
+    from stlora_ext.lora.parameters import parameter_report
+    from stlora_ext.runs.build import build_model
 
     with tempfile.TemporaryDirectory() as folder:
         for entry in entries:
@@ -90,7 +88,7 @@ def _reports(entries: Sequence[Any], names: Sequence[str]) -> Iterator[dict[str,
 
 
 def _above(report: dict[str, Any]) -> bool:
-    from stlora_ext.parameters import CLAIM_PERCENT
+    from stlora_ext.lora.parameters import CLAIM_PERCENT
     return report["adapter_percent"] > CLAIM_PERCENT
 
 
@@ -101,7 +99,7 @@ def _row(report: dict[str, Any], number: str) -> list[str]:
 
 
 def _print_markdown(reports: list[dict[str, Any]], modules: bool) -> None:
-    from stlora_ext.parameters import module_lines
+    from stlora_ext.lora.parameters import module_lines
     print(f"| {' | '.join(COLUMNS)} |")
     print("| --- | ---: | --- | ---: | ---: | ---: | ---: | --- |")
     for report in reports:

@@ -6,17 +6,15 @@
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from experiments.options import add_horizons  # noqa: E402
-from stlora_ext.cli import Parser, command  # noqa: E402
-from stlora_ext.errors import UserError  # noqa: E402
+from stlora_ext.errors import UserError
+from stlora_ext.folders import ROOT
+from stlora_ext.options import add_horizons
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,8 +46,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     elif len(args.dataset) > 1:
         raise UserError(f"--dataset {' '.join(args.dataset)}: expected one data set; several go with --gains MODEL")
     elif args.settings is not None:
-        from experiments.table import settings_of
         from stlora_ext.plots.settings import plot_settings
+        from stlora_ext.tables.groups import settings_of
         plot_settings(args.dataset[0], settings_of(args.settings, args.dataset[0], args.results), args.out)
     else:
         _draw_horizons(args, args.dataset[0])
@@ -66,14 +64,14 @@ def _draw_horizons(args: argparse.Namespace, dataset: str) -> None:
 
 
 def _rows(dataset: str, results: Path) -> list[Any]:
-    from experiments.models import MODEL_ORDER
-    from experiments.table import dataset_records
+    from stlora_ext.config.registry import models
+    from stlora_ext.tables.groups import dataset_records
     from stlora_ext.tables.rows import by_data, table_rows
     groups = by_data(dataset_records(dataset, results))
     if len(groups) > 1:
         raise UserError(f"the records under {results} are of {len(groups)} versions of {dataset}; keep them "
                         "apart with --results DIR")
-    return table_rows(*groups.values(), MODEL_ORDER)
+    return table_rows(*groups.values(), models())
 
 
 if __name__ == "__main__":

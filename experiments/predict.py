@@ -11,19 +11,16 @@ calculate, such as =A1, is written with ' in front, and read so too.
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from experiments.options import add_folders  # noqa: E402
-from stlora_ext.cli import Parser, command  # noqa: E402
-from stlora_ext.errors import UserError  # noqa: E402
-from stlora_ext.files import atomic_path  # noqa: E402
-from stlora_ext.tuning import apply_tuning  # noqa: E402
+from stlora_ext.errors import UserError
+from stlora_ext.files import atomic_path
+from stlora_ext.options import add_folders
+from stlora_ext.threads import apply_tuning
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,9 +43,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parser().parse_args(argv)
     import pandas as pd
 
-    import experiments.models  # noqa: F401 (registers the backbones)
-    from experiments.recent import read_recent, stamps
-    from stlora_ext.forecast import forecast
+    from stlora_ext.preparation.recent import read_recent, stamps
+    from stlora_ext.runs.forecast import forecast
     from stlora_ext.spreadsheet import safe_cell
 
     if args.output.is_dir():
@@ -78,8 +74,8 @@ def _refuse_its_own_files(args: argparse.Namespace) -> None:
 def _open(args: argparse.Namespace):
     """Return the model in eval mode, its scaler's statistics, its data set, and whether it ran under bfloat16."""
     if args.path.suffix == ".safetensors":
-        from experiments.data import open_dataset
-        from stlora_ext.adapted import load_adapted, read_origin
+        from stlora_ext.data.available import open_dataset
+        from stlora_ext.runs.adapter_origin import load_adapted, read_origin
         origin = read_origin(args.path)
         meta = open_dataset(origin.exp.dataset, args.data)
         model, stats = load_adapted(origin, meta, args.data, args.backbone)
@@ -87,8 +83,8 @@ def _open(args: argparse.Namespace):
     if args.backbone is not None:
         raise UserError(f"--backbone {args.backbone}: only an adapter file (.safetensors) needs one, {args.path.name} "
                         "holds the whole model; leave it out")
-    from experiments.reopened import open_run
-    from stlora_ext.reopen import load_run
+    from stlora_ext.runs.open_run import open_run
+    from stlora_ext.runs.reopen import load_run
     run, meta = open_run(args.path, args.results, args.data)
     return *load_run(run, meta, args.data), meta, run.exp.training.bf16
 

@@ -7,21 +7,19 @@ that is published already with other scores is replaced with --force alone.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from experiments.options import add_device, add_folders  # noqa: E402
-from stlora_ext.cli import Parser, command  # noqa: E402
-from stlora_ext.errors import UserError  # noqa: E402
-from stlora_ext.records.key import RunKey  # noqa: E402
-from stlora_ext.records.store import PUBLISHED, find_record, read_records, write_record  # noqa: E402
-from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+from stlora_ext.errors import UserError
+from stlora_ext.folders import ROOT
+from stlora_ext.options import add_device, add_folders
+from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.store import PUBLISHED, find_record, read_records, write_record
+from stlora_ext.threads import apply_tuning, set_threads
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,7 +46,6 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     keys = [RunKey(**record["key"]) for record in records]
     if not args.force:
         _refuse_other_scores(records, args.to)
-    import experiments.models  # noqa: F401 (registers the backbones)
     from experiments.verify import confirm
     from stlora_ext.host.launcher import use_device
     use_device(args.gpus)

@@ -9,20 +9,18 @@ is said in its place on the page, with the command that makes it.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from experiments.options import add_folders, add_horizons  # noqa: E402
-from stlora_ext.cli import Parser, command, positive  # noqa: E402
-from stlora_ext.errors import UserError, nearest  # noqa: E402
-from stlora_ext.files import atomic_path  # noqa: E402
-from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+from stlora_ext.cli import positive
+from stlora_ext.errors import UserError, nearest
+from stlora_ext.files import atomic_path
+from stlora_ext.options import add_folders, add_horizons
+from stlora_ext.threads import apply_tuning, set_threads
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,12 +45,12 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     set_threads(args.threads)
-    from experiments.reported import material
-    from experiments.table import data_groups, recorded_datasets
     from stlora_ext.horizons import reported_steps
     from stlora_ext.plots.series import num_steps
     from stlora_ext.report.chapter import chapter
+    from stlora_ext.report.material import material
     from stlora_ext.report.page import page
+    from stlora_ext.tables.groups import data_groups, recorded_datasets
 
     if args.out.is_dir():
         raise UserError(f"--out {args.out} is a folder: name the page, such as {args.out / 'report.html'}")

@@ -13,12 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from experiments.options import add_device, add_folders, given_settings  # noqa: E402
-from stlora_ext.cli import Parser, command, int_range, positive  # noqa: E402
-from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+from stlora_ext.cli import int_range, positive
+from stlora_ext.options import add_device, add_folders, given_settings
+from stlora_ext.threads import apply_tuning, set_threads
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,12 +58,13 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     set_threads(args.threads)
-    from experiments.data import open_dataset
-    from stlora_ext.cell import Place, run_cell
+    from stlora_ext.data.available import open_dataset
     from stlora_ext.errors import UserError
     from stlora_ext.host.launcher import use_device
-    from stlora_ext.outlook import command_outlook
-    from stlora_ext.resolve import settled
+    from stlora_ext.runs.build import settled
+    from stlora_ext.runs.options import RunOptions
+    from stlora_ext.runs.run import train_run
+    from stlora_ext.sweep.outlook import command_outlook
 
     exp = asked_for(args)
     if args.train_backbone and (exp.protocol != "adapt" or exp.backbone.fitted or exp.backbone_from is not None):
@@ -75,14 +75,14 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     use_device(args.gpus)
     meta = open_dataset(exp.dataset, args.data)
     exp = settled(exp, meta, args.data)
-    place = Place(args.data, args.results, args.gpus, args.save_results, args.compile, args.train_backbone,
+    place = RunOptions(args.data, args.results, args.gpus, args.save_results, args.compile, args.train_backbone,
                   args.deterministic, args.cuda_graphs)
     if args.dry_run:
         describe(exp, meta, place)
         return
     place = replace(place, outlook=command_outlook(exp, meta, place, args.force))
     for seed in exp.cell_seeds:
-        record, there = run_cell(exp, meta, seed, place, args.force)
+        record, there = train_run(exp, meta, seed, place, args.force)
         report(record, there, args.results, args.save_results)
 
 
@@ -92,8 +92,8 @@ def asked_for(args: argparse.Namespace):
     Raises:
         UserError: If config or settings are wrong, contradict one another, or one of the settings changes nothing.
     """
-    from experiments.config_file import load_experiment
-    from stlora_ext.without_effect import refuse_without_effect
+    from stlora_ext.config.config_file import load_experiment
+    from stlora_ext.config.without_effect import refuse_without_effect
     config, given = load_experiment(args.config, args.data), given_settings(args)
     exp = config.override(given)
     if args.protocol or args.backbone_from is not None:
@@ -107,10 +107,10 @@ def asked_for(args: argparse.Namespace):
 
 def describe(exp, meta, place) -> None:
     """Print the resolved configuration, the parameters, the windows and where results would go."""
-    from stlora_ext.cell import run_key
-    from stlora_ext.experiment import configuration
-    from stlora_ext.parameters import module_lines, parameter_report
-    from stlora_ext.resolve import build_model, host_config
+    from stlora_ext.config.experiment import configuration
+    from stlora_ext.lora.parameters import module_lines, parameter_report
+    from stlora_ext.runs.build import build_model, host_config
+    from stlora_ext.runs.run import run_key
     print(f"{exp.dataset} / {exp.model}, protocol {exp.protocol}, arm {exp.arm}, on "
           + (f"GPU {place.gpus}" if place.gpus else "CPU"))
     for group, values in configuration(exp).items():
@@ -132,14 +132,14 @@ def describe(exp, meta, place) -> None:
 def report(record, there: bool, results: Path, saved: bool = False) -> None:
     """Print the figures of one record, and where its adapter, its forecasts if they were saved and itself are."""
     from stlora_ext.host.runner import FORECASTS
-    from stlora_ext.records.figures import figure_lines
-    from stlora_ext.records.key import RunKey
-    from stlora_ext.records.remarks import remarks
+    from stlora_ext.runs.key import RunKey
+    from stlora_ext.runs.remarks import remarks
+    from stlora_ext.runs.scores import score_lines
     key = RunKey(**record["key"])
     seed = "" if key.seed is None else f" seed {key.seed}"
     print(f"{key.dataset}/{key.model}{seed}: " + ("already finished, not repeated (--force repeats it)" if there else
                                                   "finished"))
-    print(*figure_lines(record["test"], record["data"]["interval"]), sep="\n")
+    print(*score_lines(record["test"], record["data"]["interval"]), sep="\n")
     if there:
         print(*(f"  note: {remark}\n" for remark in remarks(record, results)), sep="", end="")
     if "adapter_bytes" in record:

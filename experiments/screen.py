@@ -9,18 +9,17 @@ Finished runs aren't repeated. The records go to results/screening, apart from t
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from experiments.options import add_device, add_folders  # noqa: E402
-from stlora_ext.cli import Parser, command, int_range, positive  # noqa: E402
-from stlora_ext.errors import UserError, nearest  # noqa: E402
-from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+from stlora_ext.cli import int_range, positive
+from stlora_ext.errors import UserError, nearest
+from stlora_ext.folders import ROOT
+from stlora_ext.options import add_device, add_folders
+from stlora_ext.threads import apply_tuning, set_threads
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,12 +41,13 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     set_threads(args.threads)
-    from experiments.config_file import load_experiment
-    from experiments.data import open_dataset
     from experiments.screening import SETTINGS
-    from stlora_ext.cell import Place, run_cell
+    from stlora_ext.config.config_file import load_experiment
+    from stlora_ext.data.available import open_dataset
     from stlora_ext.digits import number
     from stlora_ext.host.launcher import use_device
+    from stlora_ext.runs.options import RunOptions
+    from stlora_ext.runs.run import train_run
     from stlora_ext.tables.settings import best_validation, by_setting, render_settings
 
     for name in args.only or ():
@@ -57,13 +57,13 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         args.protocol, args.backbone_from)
     use_device(args.gpus)
     meta = open_dataset(exp.dataset, args.data)
-    place = Place(args.data, args.results, args.gpus, train_backbone=args.train_backbone)
+    place = RunOptions(args.data, args.results, args.gpus, train_backbone=args.train_backbone)
     records = []
     for name in args.only or SETTINGS:
         arm, settings = SETTINGS[name]
         chosen = exp.override({f"adapter.{key}": value for key, value in settings.items()}).with_arm(arm)
         for seed in (seed for seeds in args.seeds for seed in seeds):
-            records.append(run_cell(chosen, meta, seed, place)[0])
+            records.append(train_run(chosen, meta, seed, place)[0])
             print(f"{name}, seed {seed}: validation MAE {number(best_validation(records[-1]), 3)}", flush=True)
     print(render_settings(by_setting(records)))
 

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from experiments.engines import add_engines, chosen, refuse_contradictions  # noqa: E402
-from experiments.options import add_folders, given_settings  # noqa: E402
-from stlora_ext.cli import Parser, command, int_range, positive  # noqa: E402
-from stlora_ext.experiment import PROTOCOLS  # noqa: E402
-from stlora_ext.records.key import ARMS  # noqa: E402
+from stlora_ext.cli import int_range, positive
+from stlora_ext.config.experiment import PROTOCOLS
+from stlora_ext.folders import ROOT
+from stlora_ext.options import add_folders, given_settings
+from stlora_ext.runs.key import ARMS
+from stlora_ext.sweep.engines import add_engines, chosen, refuse_contradictions
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,9 +52,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     refuse_contradictions(args)
-    from experiments.planned import make_plan
     from stlora_ext.sweep.estimate import Estimates
     from stlora_ext.sweep.plan import without_idle
+    from stlora_ext.sweep.request import make_plan
     from stlora_ext.sweep.schedule import Schedule
     from stlora_ext.sweep.show import Display, failure_lines, plan_lines
 
@@ -82,7 +82,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 def request(args: argparse.Namespace):
     """Return what ``args`` ask to plan."""
-    from experiments.planned import Request
+    from stlora_ext.sweep.request import Request
     extra = [text for option, path in (("results", args.results), ("data", args.data))
              if path.resolve() != parser().get_default(option) for text in (f"--{option}", shown(path))]
     extra += ["--deterministic"] * args.deterministic + ["--cuda-graphs"] * args.cuda_graphs

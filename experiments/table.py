@@ -7,6 +7,7 @@
     python experiments/table.py --dataset PEMS08-TAIL --format latex > table.tex
     python experiments/table.py --dataset TINY --settings LSTM+         one model's adapter settings side by side
     python experiments/table.py --dataset PEMS08-TAIL --gains           a line per backbone: what its adapter gains
+    python experiments/table.py --dataset CITY --short                  the average MAE alone (also with --gains)
     python experiments/table.py --benchmark results/published/benchmarks/adapter.json
     python experiments/table.py --update README.md                      rewrite the tables marked in a document
 """
@@ -14,29 +15,21 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from experiments.options import add_horizons  # noqa: E402
-from stlora_ext.cli import Parser, command  # noqa: E402
-from stlora_ext.data.names import is_reserved  # noqa: E402
-from stlora_ext.errors import UserError, nearest  # noqa: E402
-from stlora_ext.files import atomic_path  # noqa: E402
-from stlora_ext.records.store import PUBLISHED, read_records  # noqa: E402
-from stlora_ext.tables.benchmark import render_benchmark  # noqa: E402
-from stlora_ext.tables.compare import read_printed  # noqa: E402
-from stlora_ext.tables.documents import update_tables  # noqa: E402
-from stlora_ext.tables.formats import FORMATS  # noqa: E402
-from stlora_ext.tables.gains import render_gains  # noqa: E402
-from stlora_ext.tables.layout import Table, layout  # noqa: E402
-from stlora_ext.tables.rows import Row, by_data, table_rows  # noqa: E402
-from stlora_ext.tables.settings import Settings, by_setting, render_settings  # noqa: E402
-
-PRINTED = ROOT / "experiments" / "published"
+from stlora_ext.errors import UserError
+from stlora_ext.files import atomic_path
+from stlora_ext.folders import ROOT
+from stlora_ext.options import add_horizons
+from stlora_ext.tables.benchmark import render_benchmark
+from stlora_ext.tables.documents import update_tables
+from stlora_ext.tables.formats import FORMATS
+from stlora_ext.tables.gains import render_gains
+from stlora_ext.tables.groups import data_groups, recorded_datasets, settings_of, tables
+from stlora_ext.tables.settings import render_settings
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,142 +40,13 @@ def parser() -> argparse.ArgumentParser:
     wanted.add_argument("--update", type=Path, metavar="FILE", help="Markdown document whose marked tables to rewrite")
     wanted.add_argument("--benchmark", type=Path, metavar="JSON", help="figures that a command of benchmarks/ wrote")
     p.add_argument("--gains", action="store_true", help="of --dataset, a line per backbone: what it gains")
+    p.add_argument("--short", action="store_true", help="the average MAE alone; of --gains, '+' and '+' minus control")
     p.add_argument("--settings", metavar="MODEL", help="of --dataset, this model's adapters side by side")
     p.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown; csv: in full precision")
     add_horizons(p)
     p.add_argument("--compare", action="store_true", help="add published figures of the same data set")
     p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="folder of the records")
     return p
-
-
-def tables(datasets: Sequence[str], results: Path, compare: bool = False, shown: Optional[Path] = None,
-           horizons: Optional[Sequence[int]] = None) -> list[Table]:
-    """Return the tables of ``datasets`` from the records under ``results``, one per version of the data.
-
-    Args:
-        datasets: Names of data sets.
-        results: Folder of the records.
-        compare: Add published figures of the same data set.
-        shown: That folder as the user wrote it, for the commands that fill missing cells.
-        horizons: Steps whose figures are shown; None: the usual ones.
-
-    Raises:
-        UserError: If there are no records, or a forecast has no such step.
-    """
-    return [group_table(group, shown or results, compare, horizons) for group in data_groups(datasets, results)]
-
-
-@dataclass(frozen=True)
-class DataGroup:
-    """The records of one version of a data set.
-
-    Attributes:
-        dataset: Its name.
-        heading: Which version, where there are several; else empty.
-        rows: The records, in rows.
-    """
-
-    dataset: str
-    heading: str
-    rows: list[Row]
-
-
-def data_groups(datasets: Sequence[str], results: Path) -> list[DataGroup]:
-    """Return the records of ``datasets`` under ``results``, one group per version of the data.
-
-    Raises:
-        UserError: If there are no records.
-    """
-    from experiments.models import MODEL_ORDER
-    found = []
-    for dataset in datasets:
-        groups = by_data(dataset_records(dataset, results))
-        for data, group in sorted(groups.items()):
-            fingerprint, _, null = data.partition(" with ")
-            heading = (f"Data {fingerprint[:19]}{f' with {null}' if null else ''} (one of {len(groups)} versions of "
-                       f"{dataset}, never mixed)") if len(groups) > 1 else ""
-            found.append(DataGroup(dataset, heading, table_rows(group, MODEL_ORDER)))
-    return found
-
-
-def group_table(group: DataGroup, shown: Path, compare: bool = False,
-                horizons: Optional[Sequence[int]] = None) -> Table:
-    """Return the table of a group.
-
-    Args:
-        group: The group.
-        shown: Folder of the records as the user wrote it, for the commands that fill missing cells.
-        compare: Add published figures of the same data set.
-        horizons: Steps whose figures are shown; None: the usual ones.
-
-    Raises:
-        UserError: If the forecasts have no such step.
-    """
-    from experiments.missing import fill_command
-    return layout(group.dataset, group.rows, heading=group.heading,
-                  fill=lambda cell: fill_command(cell, shown, one_of_several=bool(group.heading)),
-                  printed=read_printed(PRINTED, group.dataset) if compare else None, horizons=horizons)
-
-
-def dataset_records(dataset: str, results: Path) -> list[dict[str, Any]]:
-    """Return all records of ``dataset`` under ``results``.
-
-    Raises:
-        UserError: If there are none, saying where there are.
-    """
-    records = read_records(results, dataset)
-    if not records:
-        raise UserError(f"no records of '{dataset}' under {results}; {_elsewhere(dataset, results)}")
-    others = sorted({record["key"]["dataset"] for record in records} - {dataset})
-    if others:
-        raise UserError(f"{results / dataset} holds records of {', '.join(others)}: move them to the folder of their "
-                        "data set")
-    return records
-
-
-def settings_of(model: str, dataset: str, results: Path) -> list[Settings]:
-    """Return the adapter settings that ran with ``model`` on one version of ``dataset``.
-
-    Raises:
-        UserError: If there are none, or the records are of several versions of the data.
-    """
-    groups = by_data(dataset_records(dataset, results))
-    if len(groups) > 1:
-        raise UserError(f"the records under {results} are of {len(groups)} versions of {dataset}; keep them apart with "
-                        "--results DIR")
-    found = by_setting(*groups.values(), model)
-    if not found:
-        raise UserError(f"no records of {model} on {dataset} under {results}: name a model with '+' that ran, or give "
-                        "the folder of experiments/screen.py as --results")
-    return found
-
-
-def recorded_datasets(results: Path) -> list[str]:
-    """Return the names of the data sets that have records under ``results``.
-
-    Raises:
-        UserError: If there are none.
-    """
-    found = _with_records(results)
-    if not found:
-        published = f"; published ones: --results {results / PUBLISHED}" if (results / PUBLISHED).is_dir() else ""
-        raise UserError(f"no records under {results}{published}: run python experiments/run.py -c "
-                        "experiments/TINY/LSTM.py first, or name another folder with --results DIR")
-    return found
-
-
-def _with_records(results: Path) -> list[str]:
-    found = {path.parents[1].name for path in results.glob("*/*/*-*-*-*seed*.json")}
-    return sorted(name for name in found if not is_reserved(name))
-
-
-def _elsewhere(dataset: str, results: Path) -> str:
-    if (results / PUBLISHED / dataset).is_dir():
-        return f"published ones: --results {results / PUBLISHED}"
-    found = _with_records(results)
-    if found and dataset not in found:
-        return nearest(dataset, found)
-    return f"run one first: python experiments/run.py -c experiments/{dataset}/LSTM.py"
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -219,21 +83,25 @@ def printed(args: argparse.Namespace, root: Path) -> str:
             raise UserError(f"--settings {args.settings}: name the data set with --dataset NAME")
         return render_settings(settings_of(args.settings, args.dataset, results))
     if args.gains:
-        _refuse_unused(args)
+        _refuse_unused(args, short=False)
         if args.dataset is None:
             raise UserError("--gains: name the data set with --dataset NAME")
-        return "\n".join(f"{group.heading}\n\n" * bool(group.heading) + render_gains(group.dataset, group.rows)
+        return "\n".join(f"{group.heading}\n\n" * bool(group.heading) +
+                         render_gains(group.dataset, group.rows, args.short)
                          for group in data_groups([args.dataset], results))
+    if args.short and (args.compare or args.horizons is not None):
+        raise UserError("--short shows the average MAE alone: leave out --compare and --horizons")
     datasets = recorded_datasets(results) if args.dataset is None else [args.dataset]
-    found = tables(datasets, results, args.compare, args.results, args.horizons)
+    found = tables(datasets, results, args.compare, args.results, args.horizons, args.short)
     if args.format == "csv":
         for title, fill in (missing for table in found for missing in table.missing):
             print(f"missing: {title}: {fill}", file=sys.stderr)
     return FORMATS[args.format](found)
 
 
-def _refuse_unused(args: argparse.Namespace, settings: bool = False) -> None:
+def _refuse_unused(args: argparse.Namespace, settings: bool = False, short: bool = True) -> None:
     unused = ["--compare"] * args.compare + ["--horizons"] * (args.horizons is not None)
+    unused += ["--short"] * (args.short and short)
     unused += [f"--format {args.format}"] * (args.format != "markdown")
     unused += [f"--settings {args.settings}"] * (settings and args.settings is not None)
     unused += ["--gains"] * (args.gains and (settings or args.settings is not None))

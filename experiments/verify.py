@@ -16,13 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+from entry import Parser, command
 
-from experiments.options import add_device, add_folders  # noqa: E402
-from stlora_ext.cli import Parser, command  # noqa: E402
-from stlora_ext.errors import UserError  # noqa: E402
-from stlora_ext.tuning import apply_tuning, set_threads  # noqa: E402
+from stlora_ext.errors import UserError
+from stlora_ext.options import add_device, add_folders
+from stlora_ext.threads import apply_tuning, set_threads
 
 _RECORD = re.compile(r"(fitted|joint|adapt)-(base|plus|control|wide)-[0-9a-f]{8}-(seed\d+|all-seeds)\.json")
 
@@ -41,7 +39,6 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     set_threads(args.threads)
-    import experiments.models  # noqa: F401 (registers the backbones)
     from stlora_ext.host.launcher import use_device
 
     use_device(args.gpus)
@@ -86,8 +83,8 @@ def confirm(path: Path, args: argparse.Namespace):
     Raises:
         UserError: If data, configuration or checkpoint aren't the record's, or are damaged or absent.
     """
-    from experiments.reopened import open_run
-    from stlora_ext.records.confirm import verify
+    from stlora_ext.runs.open_run import open_run
+    from stlora_ext.runs.verify import verify
 
     run, meta = open_run(path, args.results, args.data)
     return verify(run, meta, args.data, args.gpus)

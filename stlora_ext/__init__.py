@@ -11,12 +11,17 @@ __version__ = "0.1.0"
 
 _PUBLIC = {"STLoRAConfig": "stlora_ext.lora.predictor", "STLoRA": "stlora_ext.lora.model",
            "attach": "stlora_ext.lora.model", "merge": "stlora_ext.lora.merge",
-           "save_adapter": "stlora_ext.lora.files", "load_adapter": "stlora_ext.lora.files"}
+           "save_adapter": "stlora_ext.lora.files", "load_adapter": "stlora_ext.lora.files",
+           # these need BasicTS
+           "register": "stlora_ext.config.registry", "TrainingSettings": "stlora_ext.config.training",
+           "experiment": "stlora_ext.config.experiment", "STLoRARunner": "stlora_ext.runs.adapter_runner",
+           "STLoRAForecastingConfig": "stlora_ext.runs.adapter_runner",
+           "launch_training": "stlora_ext.host.launcher"}
 __all__ = list(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:
-    # On demand: the process's settings (tuning.py) must be in force before torch loads.
+    # On demand: the process's settings (threads.py) must be in force before torch loads.
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'stlora_ext' has no attribute '{name}'")

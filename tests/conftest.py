@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stlora_ext.tuning import apply_tuning
+from stlora_ext.threads import apply_tuning
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of the commands that tests run, too: results are the same to the bit at one count
 apply_tuning()  # before any test imports torch

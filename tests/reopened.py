@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import experiments.models  # noqa: F401 (registers the backbones)
-from experiments.data import open_dataset
-from stlora_ext.cell import Place, run_cell
+from stlora_ext.config.experiment import Experiment, experiment
+from stlora_ext.data.available import open_dataset
 from stlora_ext.data.prepared import Meta, load_split
-from stlora_ext.experiment import Experiment, experiment
 from stlora_ext.host.launcher import use_device
-from stlora_ext.records.key import RunKey
+from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.run import train_run
 from tests.commands import run, succeeded
 from tests.small import SMALL
 
@@ -56,8 +56,8 @@ def finished(model: str, protocol: str = "", arm: str = "", seed: int = 0, times
     exp = exp.with_protocol(protocol) if protocol else exp
     exp = exp.with_arm(arm) if arm else exp
     use_device("")
-    record, _ = run_cell(exp, quick_meta(), None if exp.cell_seeds == (None,) else seed,
-                         Place(data(), results(), save_results=True, train_backbone=True))
+    record, _ = train_run(exp, quick_meta(), None if exp.cell_seeds == (None,) else seed,
+                         RunOptions(data(), results(), save_results=True, train_backbone=True))
     return RunKey(**record["key"]).record_path(results())
 
 

@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-import experiments.models  # noqa: F401 (registers the backbones)
+from stlora_ext.config.experiment import Experiment, experiment
 from stlora_ext.data.prepared import Meta
-from stlora_ext.experiment import Experiment, experiment
 from stlora_ext.lora.model import STLoRA
-from stlora_ext.resolve import build_model
+from stlora_ext.runs.build import build_model
 
 NODES = 11
 SMALL = {

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from stlora_ext.records.store import write_record
-from stlora_ext.tables.layout import Table, layout
+from stlora_ext.runs.store import write_record
 from stlora_ext.tables.markdown import render as render_markdown
 from stlora_ext.tables.rows import table_rows
+from stlora_ext.tables.table import Table, layout
 
 
 def record(model="LSTM", seed=0, mae=20.0, config_hash=None, fingerprint="sha256:1", interval=5, lr=0.001,

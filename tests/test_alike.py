@@ -3,8 +3,8 @@
 import pytest
 
 from stlora_ext.tables.alike import mark
-from stlora_ext.tables.blocks import beyond_control, blocks
 from stlora_ext.tables.gains import render_gains
+from stlora_ext.tables.pairs import beyond_control, blocks
 from stlora_ext.tables.rows import table_rows
 from tests.table_records import markdown, record
 

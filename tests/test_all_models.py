@@ -5,14 +5,13 @@ import math
 import pytest
 from basicts.runners.callback import BasicTSCallback
 
-import experiments.models  # noqa: F401 (registers the backbones)
+from stlora_ext.config.experiment import experiment
+from stlora_ext.config.registry import models
 from stlora_ext.data.prepared import load_meta
-from stlora_ext.experiment import experiment
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.host.runner import HostRunner
-from stlora_ext.lora.runner import STLoRARunner
-from stlora_ext.registry import models
-from stlora_ext.resolve import host_config
+from stlora_ext.runs.adapter_runner import STLoRARunner
+from stlora_ext.runs.build import host_config
 from tests.small import SMALL
 
 

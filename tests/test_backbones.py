@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from stlora_ext.config.registry import backbones, get_backbone, models, register
 from stlora_ext.errors import UserError
-from stlora_ext.registry import backbones, get_backbone, models, register
-from stlora_ext.resolve import build_model
+from stlora_ext.runs.build import build_model
 from tests.small import NODES, data_folder, forecast, meta, permute_nodes, small_experiment, windows
 from tests.small import small_backbone as build
 

@@ -9,9 +9,9 @@ from baselines.SVR import SVR, SVRConfig
 from baselines.SVR.arch import svr_arch
 from baselines.VAR import VAR, VARConfig
 from experiments import run as run_command
-from stlora_ext.cell import run_key
+from stlora_ext.config.experiment import experiment
 from stlora_ext.data.prepared import load_meta
-from stlora_ext.experiment import experiment
+from stlora_ext.runs.run import run_key
 from tests.commands import refusal
 
 NODES = 4

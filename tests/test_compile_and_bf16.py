@@ -6,15 +6,15 @@ import shutil
 import pytest
 import torch
 
-import experiments.models  # noqa: F401 (registers the backbones)
-from stlora_ext.cell import Place, run_cell
+from stlora_ext.config.experiment import experiment
+from stlora_ext.config.registry import backbones, get_backbone
 from stlora_ext.data.prepared import load_meta
-from stlora_ext.experiment import experiment
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.lora.model import attach
 from stlora_ext.lora.predictor import STLoRAConfig
-from stlora_ext.registry import backbones, get_backbone
-from stlora_ext.resolve import build_model
+from stlora_ext.runs.build import build_model
+from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.run import train_run
 from tests.host.worlds import Interrupt, Interrupted, run_ours, weights, write_world
 from tests.small import NODES, SMALL, forecast, small_backbone, windows
 
@@ -76,7 +76,7 @@ def test_a_compiled_run_has_the_plain_runs_key_and_says_so(tiny_data, tmp_path):
     # One batch per split: a batch of another size is compiled anew.
     exp = experiment("TINY", "LSTM+", model_settings=SMALL["LSTM"], num_epochs=1, batch_size=5000, eval_batch_size=5000)
     meta = load_meta(tiny_data, "TINY")
-    records = [run_cell(exp, meta, 0, Place(tiny_data, tmp_path / str(compiled), compiled=compiled))[0]
+    records = [train_run(exp, meta, 0, RunOptions(tiny_data, tmp_path / str(compiled), compiled=compiled))[0]
                for compiled in (False, True)]
     assert records[0]["key"] == records[1]["key"]
     assert [record["provenance"]["compiled"] for record in records] == [False, True]
@@ -107,8 +107,8 @@ def test_linear_layers_by_onednn_leave_autocast_alone():
 
 def test_bfloat16_gives_results_of_their_own(tiny_data, tmp_path):
     meta = load_meta(tiny_data, "TINY")
-    place = Place(tiny_data, tmp_path)
-    exact, rounded = (run_cell(experiment("TINY", "LSTM", model_settings=SMALL["LSTM"], num_epochs=1, bf16=bf16), meta,
+    place = RunOptions(tiny_data, tmp_path)
+    exact, rounded = (train_run(experiment("TINY", "LSTM", model_settings=SMALL["LSTM"], num_epochs=1, bf16=bf16), meta,
                                0, place)[0] for bf16 in (False, True))
     assert exact["key"]["config_hash"] != rounded["key"]["config_hash"]
     assert rounded["configuration"]["training"]["bf16"]

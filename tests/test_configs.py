@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.config_file import load_experiment
+from stlora_ext.config.config_file import load_experiment
+from stlora_ext.config.registry import backbones
 from stlora_ext.data.catalog import CATALOG
 from stlora_ext.data.prepared import Meta, split_windows
-from stlora_ext.registry import backbones
-from stlora_ext.resolve import build_model
+from stlora_ext.runs.build import build_model
 from tests.commands import ROOT
 
 CONFIGS = sorted((ROOT / "experiments").glob("*/*.py"))

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-import prepare
 import pytest
-import simulate
 
+import prepare
+import simulate
 from experiments import evaluate, parameters, plot, predict, publish, report, run, screen, sweep, table
 from stlora_ext.data.catalog import CATALOG
 from stlora_ext.data.names import RESERVED, check_dataset_name
@@ -51,7 +51,7 @@ def test_a_reserved_name_is_refused_by_every_command_alike(what, name, tmp_path,
 
 
 def test_a_sweep_over_all_leaves_a_reserved_name_out(tmp_path, monkeypatch, tiny_data, capsys):
-    from experiments import planned
+    from stlora_ext.sweep import request as planned
     (tmp_path / "experiments" / "demo").mkdir(parents=True)
     (tmp_path / "experiments" / "TINY").mkdir()
     for name in ("demo", "TINY"):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stlora_ext.digits import number, with_interval, with_spread
-from stlora_ext.records.figures import figure_lines
+from stlora_ext.runs.scores import score_lines
 from stlora_ext.tables.formats import FORMATS
 from stlora_ext.tables.gains import render_gains
 from stlora_ext.tables.rows import table_rows
@@ -97,5 +97,5 @@ def test_a_deterministic_model_keeps_its_marked_deviation():
 
 
 def test_the_lines_of_a_run_with_small_scores_say_how_large_they_are():
-    lines = figure_lines(small()[0]["test"], 5)
+    lines = score_lines(small()[0]["test"], 5)
     assert lines[-1].split() == ["average", "MAE", "0.00312", "RMSE", "0.00624", "MAPE", "0.00156"]

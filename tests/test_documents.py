@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from experiments.table import updated
-from stlora_ext import registry
+from stlora_ext.config import registry
 from stlora_ext.errors import UserError
 from stlora_ext.tables.documents import update_tables
 from tests.commands import ROOT, run, succeeded
 
-TEXTS = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+TEXTS = {path: path.read_text(encoding="utf-8") for path in PAGES}
 DOCUMENTS = [path for path, text in TEXTS.items() if "<!-- table: " in text]
 CODE = [pytest.param(path.name, code, id=f"{path.name}-{number}") for path, text in TEXTS.items()
         for number, code in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL))]

@@ -12,10 +12,10 @@ import torch
 
 from experiments import evaluate, predict
 from experiments import run as run_command
-from experiments.reopened import how_to_repeat
+from stlora_ext.config.experiment import configuration
+from stlora_ext.config.registry import models
 from stlora_ext.data.prepared import missing
-from stlora_ext.experiment import configuration
-from stlora_ext.registry import models
+from stlora_ext.runs.open_run import how_to_repeat
 from tests.commands import run, succeeded
 from tests.reopened import data, finished, quick_meta, recent, results, runner_forecast
 
@@ -142,8 +142,8 @@ def test_the_command_that_repeats_a_run_has_its_key(arguments, tiny_data, tmp_pa
         run_command.main([*options, "--dry-run", "--data", str(tiny_data), "--results", str(tmp_path)])
         return next(line for line in capsys.readouterr().out.splitlines() if "record:" in line)
 
-    from experiments.config_file import load_experiment
-    from experiments.data import open_dataset
+    from stlora_ext.config.config_file import load_experiment
+    from stlora_ext.data.available import open_dataset
     args = run_command.parser().parse_args(["-c", f"experiments/TINY/{arguments[0]}", *arguments[1:]])
     wanted = dry_run(["-c", f"experiments/TINY/{arguments[0]}", *arguments[1:], "--seeds", "3"])
     exp, meta = resolved(load_experiment(args.config), args), open_dataset("TINY", tiny_data)
@@ -157,7 +157,7 @@ def test_the_command_that_repeats_a_run_has_its_key(arguments, tiny_data, tmp_pa
 
 
 def resolved(exp, args):
-    from stlora_ext.settings import parse_assignments
+    from stlora_ext.fields import parse_assignments
     values = parse_assignments(args.assignments)
     values |= {name: value for name, value in (("num_epochs", args.epochs), ("batch_size", args.batch_size))
                if value is not None} | ({"bf16": True} if args.bf16 else {})
@@ -167,7 +167,7 @@ def resolved(exp, args):
 
 
 def run_key_of(exp, meta):
-    from stlora_ext.cell import run_key
+    from stlora_ext.runs.run import run_key
     return run_key(exp, meta, None if exp.cell_seeds == (None,) else 3).as_dict()
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from experiments import run as run_command
 from experiments import sweep as sweep_command
-from experiments.options import given_settings
 from stlora_ext.cli import Parser
 from stlora_ext.errors import UserError
+from stlora_ext.options import given_settings
 from tests.commands import ROOT, refusal
 
 COMMANDS = sorted(path.relative_to(ROOT) for folder in ("experiments", "datasets", "benchmarks")
@@ -50,7 +50,7 @@ def given(action: argparse.Action, word: str) -> list[str]:
 def test_every_option_of_every_command_adds_up_or_is_refused(command, capsys):
     p = parser(command)
     options = [action for action in p._actions if action.option_strings and action.nargs != 0]
-    assert options
+    assert options or command.name == "models.py"  # which has none
     for action in options:
         others = [word for each in p._actions if each.required and each is not action
                   for word in given(each, words(each)[0])]

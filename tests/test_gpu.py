@@ -8,15 +8,15 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from experiments.models import MODEL_ORDER
-from stlora_ext.cell import Place, run_cell
+from stlora_ext.config.registry import backbones, get_backbone, models
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.host.launcher import launch_training, use_device
 from stlora_ext.host.runner import HostRunner
-from stlora_ext.lora.runner import STLoRARunner
-from stlora_ext.registry import backbones, get_backbone
-from stlora_ext.resolve import host_config
+from stlora_ext.runs.adapter_runner import STLoRARunner
+from stlora_ext.runs.build import host_config
+from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.run import train_run
 from tests.commands import run
 from tests.host.worlds import Interrupt, Interrupted, run_ours, same, weights, write_world
 from tests.reopened import data, finished, quick, quick_meta
@@ -92,12 +92,12 @@ def test_an_epoch_waits_for_the_gpu_at_its_end_alone(model, tmp_path):
     assert runner.waits[1:] == [2, 2]  # whether the loss is finite, and its value; the first epoch sends constants too
 
 
-@pytest.mark.parametrize("model", MODEL_ORDER)
+@pytest.mark.parametrize("model", models())
 def test_a_run_ends_in_a_record_near_the_cpus_and_its_checkpoint_opens_on_the_cpu(model, tmp_path):
     exp = quick(model)
     use_device("0")
     seed = None if exp.cell_seeds == (None,) else 0
-    record, _ = run_cell(exp, quick_meta(), seed, Place(data(), tmp_path, gpus="0"))
+    record, _ = train_run(exp, quick_meta(), seed, RunOptions(data(), tmp_path, gpus="0"))
     assert record["provenance"]["hardware"] == torch.cuda.get_device_name(0)
     (path,) = tmp_path.rglob("model.pt")
     assert all(not tensor.is_cuda for tensor in load_checkpoint(path)["model_state_dict"].values())
@@ -136,7 +136,7 @@ def test_recorded_steps_learn_what_the_plain_ones_learn(model, tmp_path):
 def test_recorded_steps_adapt_a_frozen_backbone_as_the_plain_ones(tmp_path):
     exp = quick("LSTM+", num_epochs=4, batch_size=64).with_protocol("adapt")
     use_device("0")
-    plain, replayed = (run_cell(exp, quick_meta(), 0, Place(data(), tmp_path / str(recorded), gpus="0",
+    plain, replayed = (train_run(exp, quick_meta(), 0, RunOptions(data(), tmp_path / str(recorded), gpus="0",
                                                             cuda_graphs=recorded, train_backbone=True,
                                                             deterministic=True))[0]
                        for recorded in (False, True))

@@ -15,7 +15,7 @@ from experiments import table as table_command
 from stlora_ext.errors import UserError
 from stlora_ext.horizons import reported_steps, step_title
 from stlora_ext.plots import horizons as picture
-from stlora_ext.records.figures import figure_lines
+from stlora_ext.runs.scores import score_lines
 from tests.commands import refusal
 from tests.host.worlds import our_config, write_world
 from tests.properties.profile import steady
@@ -127,7 +127,7 @@ def test_published_figures_do_not_compare_with_forecasts_of_other_lengths(tmp_pa
 
 
 def test_the_lines_of_a_run_have_the_titles_of_its_table():
-    lines = figure_lines(record()["test"] | {"horizons": [record()["test"]["average"]] * 7}, 360)
+    lines = score_lines(record()["test"] | {"horizons": [record()["test"]["average"]] * 7}, 360)
     assert [line.split(" MAE")[0].strip() for line in lines] == ["12 h", "24 h", "42 h", "average"]
     assert len({line.index("MAE") for line in lines}) == 1
 

@@ -7,19 +7,20 @@ import shlex
 
 import pytest
 
-import experiments.models  # noqa: F401 (registers the backbones)
-from experiments import config_file, planned
 from experiments import run as run_command
 from experiments import sweep as sweep_command
 from experiments import table as table_command
-from stlora_ext.cell import Place, run_cell, run_key
+from stlora_ext.config import config_file
+from stlora_ext.config.experiment import experiment
+from stlora_ext.config.registry import models
 from stlora_ext.data.prepared import Meta, load_meta
 from stlora_ext.errors import UserError
-from stlora_ext.experiment import experiment
-from stlora_ext.records.key import RunKey
-from stlora_ext.records.store import read_records
-from stlora_ext.registry import models
-from stlora_ext.reopen import rebuild
+from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.reopen import rebuild
+from stlora_ext.runs.run import run_key, train_run
+from stlora_ext.runs.store import read_records
+from stlora_ext.sweep import request as planned
 from tests.commands import ROOT, refusal, run, succeeded
 from tests.small import SMALL
 
@@ -66,14 +67,14 @@ def test_every_model_trains_with_the_lengths_of_its_data_set_or_is_refused_by_na
     folder, name = data(*lengths)
     backbone = model.removesuffix("+")
     exp = experiment(name, model, model_settings=NARROW.get(backbone, {}), num_epochs=1)
-    meta, place = load_meta(folder, name), Place(folder, tmp_path)
+    meta, place = load_meta(folder, name), RunOptions(folder, tmp_path)
     if lengths[0] < TOO_SHORT.get(backbone, 0):
         with pytest.raises(UserError, match=f"{backbone}: .*set model") as refused:
-            run_cell(exp, meta, 0, place)
+            train_run(exp, meta, 0, place)
         assert not list(tmp_path.rglob("*.pt")), "before training"
         setting, value = re.search(r"set (model\.\w+)=(\d+)", str(refused.value)).groups()
         exp = exp.override({setting: int(value)})
-    record, _ = run_cell(exp, meta, 0, place)
+    record, _ = train_run(exp, meta, 0, place)
     assert len(record["test"]["horizons"]) == lengths[1]
     assert all(math.isfinite(scores["MAE"]) for scores in record["test"]["horizons"])
     said = record["configuration"]
@@ -174,9 +175,9 @@ def test_the_commands_of_missing_cells_fill_them_for_every_length(lengths, model
     folder, name = data(*lengths)
     if configs:
         own_root(name, model, f"{model}+")
-    place = Place(folder, tmp_path / "results")
+    place = RunOptions(folder, tmp_path / "results")
     exp = experiment(name, model, model_settings=NARROW.get(model, {}), num_epochs=1)
-    run_cell(exp, load_meta(folder, name), exp.cell_seeds[0], place)
+    train_run(exp, load_meta(folder, name), exp.cell_seeds[0], place)
     commands, _ = missing(capsys, name, place.results)
     assert "_len" not in commands[0] and "gap" not in commands[0]
     follow(commands[0], folder, tmp_path)
@@ -188,12 +189,12 @@ def test_two_lengths_of_one_name_are_two_tables_though_their_arrays_are_the_same
     """12 -> 24 and 24 -> 12 cut the same rows: one fingerprint, and still no cell holds both."""
     made = ["datasets/simulate.py", "MINE", "--nodes", "5", "--days", "2", "--interval", "10", "--force", "--data"]
     own_root("MINE", "HA+")
-    fingerprints, place = set(), Place(tmp_path / "data", tmp_path / "results")
+    fingerprints, place = set(), RunOptions(tmp_path / "data", tmp_path / "results")
     for lengths in ((12, 24), (24, 12)):
         succeeded(run(*made, place.data, "--input-len", lengths[0], "--output-len", lengths[1]))
         meta = load_meta(place.data, "MINE")
         fingerprints.add(meta.fingerprint)
-        run_cell(experiment("MINE", "HA"), meta, None, place)
+        train_run(experiment("MINE", "HA"), meta, None, place)
     assert len(fingerprints) == 1
     commands, text = missing(capsys, "MINE", place.results)
     assert text.count("(one of 2 versions of MINE, never mixed)") == 2

@@ -8,7 +8,7 @@ from experiments import evaluate, predict, publish, report, table, verify
 from experiments import run as run_command
 from stlora_ext.errors import UserError
 from stlora_ext.files import write_json
-from stlora_ext.lock import is_running, locked
+from stlora_ext.runs.lock import is_running, locked
 from stlora_ext.sweep import ray_worker
 from tests.commands import ROOT, refusal
 

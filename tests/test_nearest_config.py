@@ -6,10 +6,10 @@ import shutil
 
 import pytest
 
-from experiments import nearest_config
 from experiments import run as run_command
 from experiments import sweep as sweep_command
-from stlora_ext.experiment import config_text
+from stlora_ext.config import nearest_config
+from stlora_ext.config.experiment import config_text
 from tests.commands import ROOT, refusal
 
 

@@ -42,5 +42,5 @@ def test_runs_of_other_work_do_not(other, run_tiny):
 
 def test_backbones_that_are_trained_first_count_as_runs(run_tiny):
     adapt = ["--protocol", "adapt", "--train-backbone", "--epochs", "1"]
-    assert whole(run_tiny(*adapt, "--seeds", "0-1")) == ["4 runs x 1 epochs at most (timed over 1 step)"]
+    assert whole(run_tiny(*adapt, "--seeds", "0-1")) == ["4 runs x 1 epoch at most (timed over 1 step)"]
     assert whole(run_tiny(*adapt, "--seeds", "1-2")) == ["2 runs, by finished runs of this kind"]

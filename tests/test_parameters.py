@@ -6,9 +6,9 @@ import io
 import pytest
 
 from experiments import parameters
-from stlora_ext.parameters import module_counts, parameter_report
-from stlora_ext.registry import backbones, models
-from stlora_ext.resolve import build_model
+from stlora_ext.config.registry import backbones, models
+from stlora_ext.lora.parameters import module_counts, parameter_report
+from stlora_ext.runs.build import build_model
 from tests.small import NODES, data_folder, meta, small_experiment
 
 

@@ -15,8 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-import experiments.models  # noqa: F401 (registers the backbones)
-from stlora_ext.registry import backbones, get_backbone
+from stlora_ext.config.registry import backbones, get_backbone
 from tests.commands import SHARED
 
 PARITY = Path(os.environ.get("STLORA_PARITY_DIR", SHARED / "reference" / "parity"))

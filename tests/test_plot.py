@@ -9,9 +9,9 @@ from experiments import run as run_command
 from stlora_ext.plots.gains import compared
 from stlora_ext.plots.horizons import STYLES
 from stlora_ext.plots.series import style
-from stlora_ext.records.key import ARMS
-from stlora_ext.records.store import read_records
 from stlora_ext.report.curves import DASHES
+from stlora_ext.runs.key import ARMS
+from stlora_ext.runs.store import read_records
 from stlora_ext.tables.rows import table_rows
 from tests.commands import refusal
 from tests.table_records import record, seeds, write

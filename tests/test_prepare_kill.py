@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-import prepare
 import pytest
 
+import prepare
 from stlora_ext.data.prepared import load_meta, load_split
 from stlora_ext.errors import UserError
 
@@ -21,7 +21,7 @@ SCRIPT = Path(__file__).resolve().parents[1] / "datasets" / "prepare.py"
 DIES_AT = """
 import os, signal, sys
 sys.path[:0] = {paths!r}
-import prepare, preparation.writer as writer, stlora_ext.files as files
+import prepare, stlora_ext.preparation.writer as writer, stlora_ext.files as files
 left = {moment}
 def counted(call):
     def wrapped(*args, **kwargs):

@@ -8,10 +8,10 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import prepare
 import pytest
-import simulate
 
+import prepare
+import simulate
 from stlora_ext.data.catalog import CATALOG
 from stlora_ext.data.prepared import load_meta, load_split
 from stlora_ext.errors import UserError

@@ -4,11 +4,11 @@ import json
 import pickle
 
 import numpy as np
-import prepare
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import prepare
 from stlora_ext.data.prepared import load_meta, load_split, split_rows, split_windows
 from stlora_ext.errors import UserError
 from tests.graphs import load_adjacency

@@ -4,9 +4,9 @@ import csv
 from pathlib import Path
 
 import numpy as np
-import prepare
 import pytest
 
+import prepare
 from stlora_ext.data.prepared import load_meta, load_split
 from tests.graphs import load_adjacency
 

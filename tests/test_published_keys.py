@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-import experiments.models  # noqa: F401 (registers the backbones)
 from stlora_ext.data.prepared import Meta
-from stlora_ext.records.key import RunKey
-from stlora_ext.records.store import read_whole_record
-from stlora_ext.reopen import rebuild
-from stlora_ext.resolve import host_config
-from stlora_ext.trained_backbone import recorded_identity
+from stlora_ext.runs.backbone import recorded_identity
+from stlora_ext.runs.build import host_config
+from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.reopen import rebuild
+from stlora_ext.runs.store import read_whole_record
 from tests.commands import ROOT
 
 PUBLISHED = ROOT / "results" / "published"

@@ -13,10 +13,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from preparation.hdf5 import read_hdf5
-from preparation.safe_pickle import load_adjacency_pickle
 
 from stlora_ext.errors import UserError
+from stlora_ext.preparation.hdf5 import read_hdf5
+from stlora_ext.preparation.safe_pickle import load_adjacency_pickle
 from tests.commands import SHARED
 from tests.pickles import numpy1_pickle, python2_pickle
 

@@ -10,8 +10,8 @@ import torch
 from experiments import evaluate, predict
 from stlora_ext import load_adapter, save_adapter
 from stlora_ext.errors import UserError
-from stlora_ext.forecast import forecast
-from stlora_ext.reopen import find_run, load_run
+from stlora_ext.runs.forecast import forecast
+from stlora_ext.runs.reopen import find_run, load_run
 from tests.commands import refusal, run, succeeded
 from tests.reopened import data, finished, quick_meta, recent, results
 

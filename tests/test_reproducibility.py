@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from experiments import run as run_command
-from experiments.models import MODEL_ORDER
-from stlora_ext.cell import Place, run_cell
+from stlora_ext.config.registry import models
 from stlora_ext.errors import UserError
 from stlora_ext.host.launcher import launch_training, use_device
-from stlora_ext.records.provenance import provenance
-from stlora_ext.resolve import host_config
+from stlora_ext.runs.build import host_config
+from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.provenance import provenance
+from stlora_ext.runs.run import train_run
 from tests.commands import refusal
 from tests.reopened import data, finished, quick, quick_meta
 
@@ -27,12 +28,12 @@ def without_seconds(value):
 def again(model, results, **place):
     exp = quick(model)
     use_device("")
-    run_cell(exp, quick_meta(), None if exp.cell_seeds == (None,) else 0, Place(data(), results, **place))
+    train_run(exp, quick_meta(), None if exp.cell_seeds == (None,) else 0, RunOptions(data(), results, **place))
     (record,) = results.glob("QUICK/*/*.json")
     return record
 
 
-@pytest.mark.parametrize("model", MODEL_ORDER)
+@pytest.mark.parametrize("model", models())
 def test_a_repeated_run_gives_the_same_record_and_weights_to_the_bit(model, tmp_path):
     paths = finished(model), again(model, tmp_path)
     first, second = (without_seconds(json.loads(path.read_text())) for path in paths)
@@ -43,7 +44,7 @@ def test_a_repeated_run_gives_the_same_record_and_weights_to_the_bit(model, tmp_
     assert all(one[name].numpy().tobytes() == other[name].numpy().tobytes() for name in one)
 
 
-@pytest.mark.parametrize("model", [model for model in MODEL_ORDER if model not in ("HA", "VAR", "SVR")])
+@pytest.mark.parametrize("model", [model for model in models() if model not in ("HA", "VAR", "SVR")])
 def test_deterministic_trains_every_model_and_shares_its_key_with_a_run_without(model, tmp_path):
     usual = finished(model)
     record = again(model, tmp_path, deterministic=True)

@@ -8,9 +8,9 @@ from experiments import plot as plot_command
 from experiments import screen as screen_command
 from experiments import table as table_command
 from experiments.screening import SETTINGS
+from stlora_ext.fields import checked
 from stlora_ext.lora.predictor import STLoRAConfig
-from stlora_ext.records.store import read_records
-from stlora_ext.settings import checked
+from stlora_ext.runs.store import read_records
 from stlora_ext.tables.settings import best_validation, by_setting
 from tests.commands import refusal
 

@@ -4,15 +4,15 @@ import shutil
 from types import SimpleNamespace
 
 import numpy as np
-import prepare
 import pytest
-import simulate
-from simulation.law import draw_law, weekly_demand
-from simulation.network import make_network
-from simulation.traffic import simulate as make
 
+import prepare
+import simulate
 from stlora_ext.data.prepared import load_meta, load_split
 from stlora_ext.errors import UserError
+from stlora_ext.simulation.law import draw_law, weekly_demand
+from stlora_ext.simulation.network import make_network
+from stlora_ext.simulation.traffic import simulate as make
 from tests import commands
 from tests.graphs import load_adjacency
 

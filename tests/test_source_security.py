@@ -16,8 +16,8 @@ READS_ARRAYS = ("np.load", "numpy.load", "np.lib.format.read_array")
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "pickle.load", "pickle.loads", "pickle.Unpickler",
                    "joblib.load", "marshal.loads", "os.system", "runpy.run_path"}
 PLACES = {  # what stands alone in one file, and why
-    ("datasets/preparation/safe_pickle.py", "pickle.Unpickler"),  # a subclass whose find_class admits a list of names
-    ("experiments/config_file.py", "runpy.run_path"),  # a config is Python that the user runs
+    ("stlora_ext/preparation/safe_pickle.py", "pickle.Unpickler"),  # a subclass whose find_class admits a list of names
+    ("stlora_ext/config/config_file.py", "runpy.run_path"),  # a config is Python that the user runs
     ("benchmarks/breaking/full_disk.py", "runpy.run_path"),  # of the command line, a command of the project's
 }
 
@@ -75,8 +75,8 @@ def test_hdf5_is_read_by_type_and_only_where_numbers_are():
     """Only one source opens HDF5 files of users, and it refuses all types but numbers and fixed strings."""
     readers = {str(path.relative_to(ROOT)) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")
                if any(name == "h5py.File" for name, _ in used(ast.parse(path.read_text(encoding="utf-8"))))}
-    assert readers == {"datasets/preparation/hdf5.py", "benchmarks/fuzz_formats.py"}  # the latter writes
-    assert 'kind not in "fiuS"' in Path(ROOT, "datasets/preparation/hdf5.py").read_text(encoding="utf-8")
+    assert readers == {"stlora_ext/preparation/hdf5.py", "benchmarks/fuzz_formats.py"}  # the latter writes
+    assert 'kind not in "fiuS"' in Path(ROOT, "stlora_ext/preparation/hdf5.py").read_text(encoding="utf-8")
 
 
 def test_the_readme_says_that_a_config_is_a_program():

@@ -8,9 +8,9 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from preparation.csv_table import read_csv
 
 from experiments import predict, table
+from stlora_ext.preparation.csv_table import read_csv
 from stlora_ext.spreadsheet import plain_text, safe_cell
 from tests.commands import run, succeeded
 from tests.reopened import data, finished, recent

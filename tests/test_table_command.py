@@ -9,7 +9,8 @@ import pytest
 
 from experiments import run as run_command
 from experiments import table as table_command
-from stlora_ext.tables.compare import read_printed
+from stlora_ext.tables import groups
+from stlora_ext.tables.published import read_printed
 from tests.commands import SHARED, refusal
 from tests.table_records import record, seeds, write
 
@@ -42,6 +43,26 @@ def test_two_versions_of_the_data_are_two_tables(tmp_path, capsys):
     assert "20.00 ± n/a" in text and "29.00 ± n/a" in text and "24.50" not in text
     rows = list(csv.DictReader(io.StringIO(printed(capsys, "--results", results, "--format", "csv"))))
     assert {(r["fingerprint"], r["n"]) for r in rows} == {("sha256:0", "1"), ("sha256:1", "1")}
+
+
+def test_the_short_table_is_the_average_mae_alone(tmp_path, capsys):
+    text = printed(capsys, "--dataset", "TINY", "--short", "--results", write(lstm("TINY"), tmp_path))
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert rows == ["| Model | Seeds | average MAE |", "| --- | --- | ---: |", "| LSTM | 3 | 21.00 ± 1.00 |",
+                    "| LSTM+ | 2 | **19.75 ± 1.06** |", "| Δ LSTM+ | 2 | -0.75 ± 0.35 |"]
+    assert "Missing" not in text
+
+
+def test_short_gains_show_each_backbone_under_its_own_protocol(tmp_path, capsys):
+    runs = [*lstm("TINY"), *seeds([19.4, 20.7], model="LSTM+", arm="control", dataset="TINY"),
+            record("HA", None, protocol="fitted", fitted=True, dataset="TINY", mae=30.0),
+            *seeds([25.0, 25.2], model="HA+", arm="plus", protocol="adapt", fitted=True, dataset="TINY")]
+    text = printed(capsys, "--dataset", "TINY", "--gains", "--short", "--results", write(runs, tmp_path))
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    assert rows[0] == ["Model", "Epochs at most", "MAE alone", '"+"', '"+" minus control', '"+" adds, %']
+    found = {row[0]: row[3:5] for row in rows[2:]}
+    assert found["HA (fitted)"][0].strip("*").startswith("-4.90") and found["HA (fitted)"][1] == "–"
+    assert found["LSTM"][0].startswith("-0.75") and found["LSTM"][1].startswith("-0.30")
 
 
 @pytest.mark.parametrize("form", ["markdown", "latex", "csv", "html"])
@@ -149,7 +170,7 @@ def test_the_shipped_figures_are_those_of_the_sources():
     if not all((SHARED / "reference" / name).exists() for _, name in sources):
         pytest.skip(f"{SHARED / 'reference'} is absent")
     names = ("PEMS03", "PEMS04", "PEMS07", "PEMS08", "METR-LA", "PEMS-BAY")
-    shipped = {name: read_printed(table_command.PRINTED, name) for name in names}
+    shipped = {name: read_printed(groups.PRINTED, name) for name in names}
     count = 0
     for poster, name in sources:
         with open(SHARED / "reference" / name, encoding="utf-8", newline="") as file:
@@ -173,6 +194,8 @@ def test_what_it_refuses(tmp_path, capsys):
     assert f"published ones: --results {tmp_path / 'published'}" in line("--results", tmp_path)
     assert "invalid choice: 'xml'" in line("--format", "xml")
     assert "--settings LSTM+: name the data set" in line("--settings", "LSTM+", "--results", tmp_path)
+    assert "--short: only for the tables of data sets" in line("--benchmark", "x.json", "--short")
+    assert "--short shows the average MAE alone" in line("--dataset", "TINY", "--short", "--compare")
     assert "--compare: only for the tables of data sets" in line("--benchmark", "x.json", "--compare")
     assert "--format html: only" in line("--update", "README.md", "--format", "html")
     assert "--settings LSTM+: only" in line("--update", "README.md", "--settings", "LSTM+")

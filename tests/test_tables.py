@@ -7,9 +7,9 @@ import statistics
 import pytest
 
 from stlora_ext.errors import UserError
-from stlora_ext.tables.blocks import blocks, corrected
 from stlora_ext.tables.gains import render_gains
 from stlora_ext.tables.missing import missing
+from stlora_ext.tables.pairs import blocks, corrected
 from stlora_ext.tables.rows import by_data, table_rows
 from tests.table_records import markdown, record, seeds
 

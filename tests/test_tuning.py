@@ -10,7 +10,7 @@ from tests.commands import ROOT
 
 CODE = """
 import resource, sys
-from stlora_ext.tuning import apply_tuning
+from stlora_ext.threads import apply_tuning
 applied = apply_tuning({enabled})
 import os, torch
 torch.set_num_threads(1)

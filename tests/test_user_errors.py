@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from preparation.basicts_folder import read_basicts
 from safetensors.torch import save_file
 
 from stlora_ext import load_adapter, save_adapter
@@ -16,8 +15,9 @@ from stlora_ext.data.prepared import load_meta
 from stlora_ext.errors import UserError
 from stlora_ext.host.fitting import fit_model
 from stlora_ext.lora.files import read_adapter
-from stlora_ext.records.store import FORMAT, read_record
-from stlora_ext.resolve import build_model
+from stlora_ext.preparation.basicts_folder import read_basicts
+from stlora_ext.runs.build import build_model
+from stlora_ext.runs.store import FORMAT, read_record
 from tests.commands import ROOT
 from tests.lora.worlds import backbone, trained
 from tests.small import data_folder, meta, small_experiment
@@ -138,14 +138,14 @@ def test_no_handler_of_value_errors_catches_a_user_error_unawares():
 
 EXAMPLES = """
 import json
-from stlora_ext.records.store import read_record
+from stlora_ext.runs.store import read_record
 def helper():
     return read_record(0)
 try: raise UserError('x')
 except ValueError: pass  # wraps
 try: read_record(p)
 except (OSError, ValueError) as e: raise UserError(f'{e}')  # wraps
-try: stlora_ext.records.store.read_record(p)
+try: stlora_ext.runs.store.read_record(p)
 except Exception: pass  # wraps
 try: helper()
 except ValueError: pass  # wraps
@@ -216,7 +216,7 @@ def test_a_refusal_of_a_model_reaches_the_user_as_it_is(monkeypatch):
     def refuse(*_) -> None:
         raise UserError("the reason")
 
-    monkeypatch.setattr("stlora_ext.resolve.attach", refuse)
+    monkeypatch.setattr("stlora_ext.runs.build.attach", refuse)
     assert message(lambda: build_model(small_experiment("LSTM+"), meta(), data_folder(11))) == "the reason"
 
 
@@ -231,5 +231,5 @@ def test_a_refusal_of_a_fit_reaches_the_user_as_it_is():
         scaled = mask = torch.zeros(1, 1)
 
     with pytest.raises(UserError) as error:
-        fit_model(Refusing(), Split(), 0, Path())
+        fit_model(Refusing(), Split(), 0, Path(), iter)
     assert error.value is refusal and error.value.__cause__ is None

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from experiments import verify
-from stlora_ext.records.confirm import first_difference
+from stlora_ext.runs.verify import first_difference
 from tests.commands import refusal, run, succeeded
 from tests.reopened import data, finished, results
 
@@ -44,13 +44,14 @@ def test_the_record_of_a_finished_run_is_confirmed(model, protocol, arm, capsys)
 
 
 def test_a_run_from_a_named_backbone_of_another_seed_is_confirmed(capsys):
-    from experiments.data import open_dataset
-    from stlora_ext.cell import Place, run_cell
-    from stlora_ext.records.key import RunKey
+    from stlora_ext.data.available import open_dataset
+    from stlora_ext.runs.key import RunKey
+    from stlora_ext.runs.options import RunOptions
+    from stlora_ext.runs.run import train_run
     from tests.reopened import quick
     backbone = finished("LSTM").with_suffix("") / "model.pt"
-    place = Place(data(), results())
-    record, _ = run_cell(quick("LSTM+").with_protocol("adapt", str(backbone)), open_dataset("QUICK", data()), 1, place)
+    place = RunOptions(data(), results())
+    record, _ = train_run(quick("LSTM+").with_protocol("adapt", str(backbone)), open_dataset("QUICK", data()), 1, place)
     path = RunKey(**record["key"]).record_path(results())
     verify.main([str(path), "--data", str(data())])
     assert f"{path}: confirmed (" in capsys.readouterr().out

@@ -12,19 +12,20 @@ import numpy as np
 import pytest
 import torch
 
-import experiments.models  # noqa: F401 (registers the backbones)
 from experiments import evaluate, predict
 from experiments import run as run_command
-from stlora_ext import cell, numerics, replacement
-from stlora_ext.cell import Place, run_cell, run_key
+from stlora_ext import numerics
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.errors import UserError
 from stlora_ext.files import write_json
 from stlora_ext.host import progress_files
 from stlora_ext.host.runner import HostRunner
-from stlora_ext.lora.runner import STLoRARunner
-from stlora_ext.records import provenance, remarks
-from stlora_ext.records.key import RunKey
+from stlora_ext.runs import provenance, remarks, replacement
+from stlora_ext.runs import run as cell
+from stlora_ext.runs.adapter_runner import STLoRARunner
+from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.run import run_key, train_run
 from tests.commands import ROOT, refusal
 from tests.otherwise import interrupt_after, prepared_otherwise
 from tests.reopened import data, finished, quick, quick_meta, recent
@@ -34,7 +35,7 @@ from tests.reopened import data, finished, quick, quick_meta, recent
 def own(tmp_path):
     """A copy of the data set QUICK, and a results folder without runs."""
     shutil.copytree(data(), tmp_path / "data")
-    return Place(tmp_path / "data", tmp_path / "results")
+    return RunOptions(tmp_path / "data", tmp_path / "results")
 
 
 def changed(path):
@@ -54,7 +55,7 @@ def changed(path):
 def test_no_command_uses_data_that_are_not_those_prepared(file, own, tmp_path, capsys):
     changed(own.data / "QUICK" / file)
     with pytest.raises(UserError, match="are not those that were prepared"):
-        run_cell(quick("LSTM"), load_meta(own.data, "QUICK"), 0, own)
+        train_run(quick("LSTM"), load_meta(own.data, "QUICK"), 0, own)
     recent().to_csv(tmp_path / "recent.csv")
     for main, more in ((evaluate.main, []),
                        (predict.main, ["--input", tmp_path / "recent.csv", "--output", tmp_path / "f.csv"])):
@@ -64,18 +65,18 @@ def test_no_command_uses_data_that_are_not_those_prepared(file, own, tmp_path, c
 
 def test_a_finished_run_of_changed_data_is_not_called_finished(own):
     meta = load_meta(own.data, "QUICK")
-    run_cell(quick("HA"), meta, None, own)
+    train_run(quick("HA"), meta, None, own)
     changed(own.data / "QUICK" / "test_data.npy")
     with pytest.raises(UserError, match="are not those that were prepared"):
-        run_cell(quick("HA"), meta, None, own)
+        train_run(quick("HA"), meta, None, own)
 
 
 @pytest.mark.parametrize("change", [{"interval": 10, "steps_per_day": 144}, {"start": "2020-02-02"}])
 def test_another_clock_under_the_same_arrays_is_other_data(change, own):
     meta = quick_meta()
-    run_cell(quick("HA"), meta, None, own)
+    train_run(quick("HA"), meta, None, own)
     with pytest.raises(UserError, match=f"is of other data than QUICK holds now .{list(change)[0][:4]}"):
-        run_cell(quick("HA"), replace(meta, **change), None, own)
+        train_run(quick("HA"), replace(meta, **change), None, own)
 
 
 # ---- progress files --------------------------------------------------------------------------------------
@@ -84,7 +85,7 @@ def test_another_clock_under_the_same_arrays_is_other_data(change, own):
 def interrupted(monkeypatch, runner_class, exp, place, seed=0, epochs=1, **kwargs):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(runner_class, "_save_model", interrupt_after(runner_class._save_model, epochs))
-        run_cell(exp, load_meta(place.data, exp.dataset), seed, place, **kwargs)
+        train_run(exp, load_meta(place.data, exp.dataset), seed, place, **kwargs)
     return place.results / run_key(exp, load_meta(place.data, exp.dataset), seed).path
 
 
@@ -94,8 +95,8 @@ def test_progress_of_another_seed_is_refused(own, monkeypatch):
     other = own.results / run_key(exp, quick_meta(), 1).path
     shutil.copytree(folder, other)
     with pytest.raises(UserError, match="last.pt is of another run .*seed0, this is .*seed1"):
-        run_cell(exp, quick_meta(), 1, own)
-    record, _ = run_cell(exp, quick_meta(), 1, own, force=True)  # the remedy
+        train_run(exp, quick_meta(), 1, own)
+    record, _ = train_run(exp, quick_meta(), 1, own, force=True)  # the remedy
     assert [p["after_epoch"] for p in record["provenance"]["processes"]] == [0]
 
 
@@ -106,14 +107,14 @@ def test_the_partial_fit_of_other_data_is_refused_and_force_drops_it(own, monkey
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(svr_arch, "SAVE_EVERY", 2)
         patch.setattr(svr_arch, "_write_partial", interrupt_after(svr_arch._write_partial))
-        run_cell(exp, meta, 0, own)
+        train_run(exp, meta, 0, own)
     assert (folder / "fit.partial.npz").exists()
     prepared_otherwise(own.data, "QUICK")
     other = load_meta(own.data, "QUICK")
     with pytest.raises(UserError, match="fit.partial.npz was made on other data .*anew with --force"):
-        run_cell(exp, other, 0, own)
-    record, _ = run_cell(exp, other, 0, own, force=True)
-    fresh, _ = run_cell(exp, other, 0, replace(own, results=own.results / "fresh"))
+        train_run(exp, other, 0, own)
+    record, _ = train_run(exp, other, 0, own, force=True)
+    fresh, _ = train_run(exp, other, 0, replace(own, results=own.results / "fresh"))
     assert record["test"] == fresh["test"] and not (folder / "fit.partial.npz").exists()
 
 
@@ -123,9 +124,9 @@ def test_a_partial_fit_goes_on_and_the_record_names_both_processes(own, monkeypa
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(svr_arch, "SAVE_EVERY", 2)
         patch.setattr(svr_arch, "_write_partial", interrupt_after(svr_arch._write_partial))
-        run_cell(exp, meta, 0, own)
-    record, _ = run_cell(exp, meta, 0, own)
-    whole, _ = run_cell(exp, meta, 0, replace(own, results=own.results / "whole"))
+        train_run(exp, meta, 0, own)
+    record, _ = train_run(exp, meta, 0, own)
+    whole, _ = train_run(exp, meta, 0, replace(own, results=own.results / "whole"))
     assert record["test"] == whole["test"] and len(record["provenance"]["processes"]) == 2
 
 
@@ -160,8 +161,8 @@ def test_a_run_begun_by_another_arithmetic_is_not_mixed_with_this_one(own, monke
     with monkeypatch.context() as patch:
         another_version(patch)
         with pytest.raises(UserError, match="was begun by a version whose arithmetic differs"):
-            run_cell(exp, quick_meta(), 0, own)
-        record, _ = run_cell(exp, quick_meta(), 0, own, force=True)
+            train_run(exp, quick_meta(), 0, own)
+        record, _ = train_run(exp, quick_meta(), 0, own, force=True)
         assert record["provenance"]["numerics"] == numerics.NUMERICS
         assert len(record["provenance"]["processes"]) == 1
 
@@ -172,8 +173,8 @@ def test_a_resumed_run_names_every_process_and_ends_as_an_uninterrupted_one(mode
     runner = STLoRARunner if exp.adapter else HostRunner
     interrupted(monkeypatch, runner, exp, own, epochs=1)
     interrupted(monkeypatch, runner, exp, own, epochs=2)
-    record, _ = run_cell(exp, quick_meta(), 0, own)
-    whole, _ = run_cell(exp, quick_meta(), 0, replace(own, results=own.results / "whole"))
+    record, _ = train_run(exp, quick_meta(), 0, own)
+    whole, _ = train_run(exp, quick_meta(), 0, replace(own, results=own.results / "whole"))
     assert [process["after_epoch"] for process in record["provenance"]["processes"]] == [0, 1, 3]
     assert all(process["threads"] == 1 and process["numerics"] == numerics.NUMERICS and process["hardware"]
                for process in record["provenance"]["processes"])
@@ -188,24 +189,24 @@ def test_a_resumed_run_names_every_process_and_ends_as_an_uninterrupted_one(mode
 def test_an_adaptation_killed_after_any_epoch_ends_as_an_uninterrupted_one(bf16, epochs, own, monkeypatch):
     exp = quick("LSTM+", num_epochs=3, bf16=bf16).with_protocol("adapt")
     own = replace(own, train_backbone=True)
-    run_cell(exp.with_arm("base"), quick_meta(), 0, own)
-    whole, _ = run_cell(exp, quick_meta(), 0, own)
+    train_run(exp.with_arm("base"), quick_meta(), 0, own)
+    whole, _ = train_run(exp, quick_meta(), 0, own)
     shutil.rmtree(own.results / "QUICK" / "LSTM+")
     interrupted(monkeypatch, STLoRARunner, exp, own, epochs=epochs)
-    record, _ = run_cell(exp, quick_meta(), 0, own)
+    record, _ = train_run(exp, quick_meta(), 0, own)
     assert record["training"]["cached_forecasts"] is whole["training"]["cached_forecasts"] is True
     assert record["test"] == whole["test"] and record["weights"] == whole["weights"]
 
 
 def test_forecasts_kept_and_computed_anew_add_in_the_same_precision(own, monkeypatch):
     """Under bfloat16 too: as many windows a batch make the same forecasts, bit for bit."""
-    from stlora_ext.lora import runner as lora_runner
+    from stlora_ext.runs import adapter_runner as lora_runner
     exp = quick("LSTM+", num_epochs=2, bf16=True, batch_size=64, eval_batch_size=64).with_protocol("adapt")
     own = replace(own, train_backbone=True)
-    kept, _ = run_cell(exp, quick_meta(), 0, own)
+    kept, _ = train_run(exp, quick_meta(), 0, own)
     shutil.rmtree(own.results / "QUICK" / "LSTM+")
     monkeypatch.setattr(lora_runner, "CACHE_LIMIT", 0)
-    anew, _ = run_cell(exp, quick_meta(), 0, own)
+    anew, _ = train_run(exp, quick_meta(), 0, own)
     assert kept["training"]["cached_forecasts"] and not anew["training"]["cached_forecasts"]
     for one, other in zip(kept["training"]["history"], anew["training"]["history"], strict=True):
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-4)
@@ -225,7 +226,7 @@ def test_every_record_holds_the_hash_of_its_weights_and_an_adapted_one_that_of_i
 
 def test_run_says_that_the_backbone_of_a_finished_run_was_repeated(own, capsys):
     exp = quick("LSTM+").with_protocol("adapt")
-    record, _ = run_cell(exp, quick_meta(), 0, replace(own, train_backbone=True))
+    record, _ = train_run(exp, quick_meta(), 0, replace(own, train_backbone=True))
     run_command.report(record, True, own.results)
     assert "repeated since" not in capsys.readouterr().out
     base = RunKey(**record["trained_backbone"]["key"]).record_path(own.results)
@@ -245,11 +246,11 @@ def files(folder):
 
 def test_force_leaves_nothing_of_the_old_run(own):
     exp = quick("LSTM+", num_epochs=2)
-    run_cell(exp, quick_meta(), 0, replace(own, save_results=True))
+    train_run(exp, quick_meta(), 0, replace(own, save_results=True))
     folder = own.results / run_key(exp, quick_meta(), 0).path
     (folder / "of the old run.txt").touch()
-    run_cell(exp, quick_meta(), 0, own, force=True)
-    run_cell(exp, quick_meta(), 0, replace(own, results=own.results / "fresh"))
+    train_run(exp, quick_meta(), 0, own, force=True)
+    train_run(exp, quick_meta(), 0, replace(own, results=own.results / "fresh"))
     fresh = own.results / "fresh" / run_key(exp, quick_meta(), 0).path
     assert files(folder).keys() == files(fresh).keys()
     assert len(list((folder / "tensorboard").iterdir())) == len(list((fresh / "tensorboard").iterdir()))
@@ -258,16 +259,16 @@ def test_force_leaves_nothing_of_the_old_run(own):
 
 def test_an_interrupted_force_keeps_the_old_run_and_goes_on_where_it_was(own, monkeypatch, capsys):
     exp = quick("LSTM", num_epochs=3)
-    record, _ = run_cell(exp, quick_meta(), 0, own)
+    record, _ = train_run(exp, quick_meta(), 0, own)
     folder = own.results / run_key(exp, quick_meta(), 0).path
     before = files(folder)
     interrupted(monkeypatch, HostRunner, exp, own, epochs=2, force=True)
     assert {name: content for name, content in files(folder).items() if not name.startswith("repeat")} == before
-    there, finished_before = run_cell(exp, quick_meta(), 0, own)
+    there, finished_before = train_run(exp, quick_meta(), 0, own)
     assert finished_before and there["test"] == record["test"]
     run_command.report(there, True, own.results)
     assert "a repetition of it was interrupted: --force goes on with that" in capsys.readouterr().out
-    repeated, _ = run_cell(exp, quick_meta(), 0, own, force=True)
+    repeated, _ = train_run(exp, quick_meta(), 0, own, force=True)
     assert [process["after_epoch"] for process in repeated["provenance"]["processes"]] == [0, 2]
     assert repeated["test"] == record["test"] and repeated["weights"] == record["weights"]
     assert files(folder).keys() == before.keys()
@@ -276,7 +277,7 @@ def test_an_interrupted_force_keeps_the_old_run_and_goes_on_where_it_was(own, mo
 @pytest.mark.parametrize("steps", range(12))
 def test_a_replacement_killed_at_any_step_is_completed_by_the_next_call(steps, own, monkeypatch):
     exp = quick("LSTM+", num_epochs=2)
-    run_cell(exp, quick_meta(), 0, own)
+    train_run(exp, quick_meta(), 0, own)
     calls = []
 
     def dying(function):
@@ -297,12 +298,12 @@ def test_a_replacement_killed_at_any_step_is_completed_by_the_next_call(steps, o
         patch.setattr(replacement, "os", Dying)
         patch.setattr(replacement, "shutil", DyingTrees)
         try:
-            new, _ = run_cell(exp, quick_meta(), 0, own, force=True)
+            new, _ = train_run(exp, quick_meta(), 0, own, force=True)
         except KeyboardInterrupt:
             pass
         else:
             pytest.skip(f"a replacement has no {steps + 1} steps")
-    record, was_finished = run_cell(exp, quick_meta(), 0, own)
+    record, was_finished = train_run(exp, quick_meta(), 0, own)
     folder = own.results / run_key(exp, quick_meta(), 0).path
     assert was_finished and not list(folder.glob("repeat*"))
     model = torch.load(folder / "model.pt", weights_only=True)

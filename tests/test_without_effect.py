@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from experiments import planned
 from experiments import run as run_command
 from experiments import sweep as sweep_command
-from experiments.config_file import config_or_default, load_experiment
-from experiments.planned import make_plan
+from stlora_ext.config.config_file import config_or_default, load_experiment
+from stlora_ext.config.experiment import experiment
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.errors import UserError
-from stlora_ext.experiment import experiment
-from stlora_ext.records.key import RunKey
-from stlora_ext.records.repeat import repeat_command
-from stlora_ext.reopen import rebuild
-from stlora_ext.resolve import host_config
+from stlora_ext.runs.build import host_config
+from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.reopen import rebuild
+from stlora_ext.runs.rerun import repeat_command
+from stlora_ext.sweep import request as planned
+from stlora_ext.sweep.request import make_plan
 from tests.commands import ROOT, refusal
 
 # Arguments of run.py, and which of the settings has no effect.

@@ -1,27 +1,14 @@
-"""What identifies the data behind a result: a digest of the arrays and the graph, computed from what is read."""
+"""The fingerprint of a prepared data set, computed from what is read."""
 
-import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
 
 from stlora_ext.data.plain_arrays import load_npz
 from stlora_ext.data.prepared import SPLITS, Meta, load_split, made_again
 from stlora_ext.errors import UserError
+from stlora_ext.fingerprint import fingerprint
 
 GRAPH = "graph.npz"
 _computed: dict[tuple, str] = {}  # by the files' states, so that a process reads them once
-
-
-def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
-    """Return "sha256:..." over the names, types, shapes and bytes of ``arrays``, in order of names."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
-        digest.update(array.reshape(-1).view(np.uint8))
-    return f"sha256:{digest.hexdigest()}"
 
 
 def read_fingerprint(root: Path, meta: Meta) -> str:

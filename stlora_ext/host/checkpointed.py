@@ -7,9 +7,10 @@ from typing import Any, Optional
 from basicts.runners import BasicTSRunner
 
 from stlora_ext.errors import UserError
-from stlora_ext.host.checkpoint import bare_state_dict, load_checkpoint, load_weights, save_checkpoint
+from stlora_ext.host.checkpoint import load_checkpoint, save_checkpoint
 from stlora_ext.host.progress_files import BEST, LAST, identity
 from stlora_ext.host.randomness import rng_state, set_rng_state
+from stlora_ext.weights import bare_state_dict, load_weights
 
 
 class CheckpointedRunner(BasicTSRunner):

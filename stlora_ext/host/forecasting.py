@@ -15,7 +15,7 @@ class ForecastingRunner(CheckpointedRunner):
     """Calls the model with what its forward names, as BasicTS does, except for what is unknown when it forecasts.
 
     Outside training its ``targets`` are zeros, where BasicTS hands uninitialised memory, and it gets no
-    ``targets_mask``: ``stlora_ext.forecast`` gives it the same.
+    ``targets_mask``: ``stlora_ext.runs.forecast`` gives it the same.
     """
 
     def __init__(self, cfg: ForecastingConfig) -> None:

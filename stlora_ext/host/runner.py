@@ -18,7 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from stlora_ext.data.windows import WindowBatches
 from stlora_ext.errors import UserError
 from stlora_ext.files import write_json
-from stlora_ext.host.checkpoint import load_checkpoint, load_weights
+from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.cuda_graphs import RecordedSteps, refuse_unrecordable
 from stlora_ext.host.curriculum import HorizonCurriculum
@@ -31,6 +31,7 @@ from stlora_ext.host.progress import Progress
 from stlora_ext.host.progress_files import check_progress, identity_text
 from stlora_ext.host.randomness import shuffled
 from stlora_ext.host.splits import place_split
+from stlora_ext.weights import load_weights
 
 FORECASTS = "test_results"  # the folder of the test set's forecasts, in the run's
 

@@ -17,9 +17,9 @@ from torch import nn
 
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
-from stlora_ext.host.checkpoint import bare_state_dict, weights_fingerprint
 from stlora_ext.lora.model import STLoRA, attach, widest_type
 from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.weights import bare_state_dict, weights_fingerprint
 from stlora_ext.wrapped import unwrapped
 
 FORMAT = 1

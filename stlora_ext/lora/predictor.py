@@ -18,8 +18,8 @@ import torch
 from torch import nn
 
 from stlora_ext.errors import UserError, nearest
+from stlora_ext.fields import checked
 from stlora_ext.lora.layer import NALL, SHARINGS
-from stlora_ext.settings import checked
 
 INPUTS = ("window", "forecast", "both")
 ACTIVATIONS = ("identity", "relu")

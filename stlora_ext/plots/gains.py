@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from stlora_ext.data.catalog import CATALOG
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.files import atomic_path
-from stlora_ext.tables.blocks import Comparison, beyond_control, blocks
 from stlora_ext.tables.paired import paired_test
+from stlora_ext.tables.pairs import Comparison, beyond_control, blocks
 from stlora_ext.tables.rows import Row
 
 _SPACING = 0.16  # between the comparisons of one data set

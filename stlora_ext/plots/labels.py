@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stlora_ext.tables.blocks import name
+from stlora_ext.tables.pairs import name
 from stlora_ext.tables.rows import Row
 
 

@@ -14,12 +14,12 @@ from stlora_ext.report.page import Chapter, Section
 from stlora_ext.report.prepared import Prepared
 from stlora_ext.report.provenance import provenance
 from stlora_ext.tables.html import fragment, grid_fragment
-from stlora_ext.tables.layout import Table
 from stlora_ext.tables.rows import Row
+from stlora_ext.tables.table import Table
 
 
 @dataclass(frozen=True)
-class Material:
+class ChapterData:
     """What a chapter is made of.
 
     Attributes:
@@ -41,7 +41,7 @@ class Material:
     horizons: Optional[Sequence[int]] = None
 
 
-def chapter(number: int, material: Material) -> Chapter:
+def chapter(number: int, material: ChapterData) -> Chapter:
     """Return the chapter of one data set; ``number`` sets its anchors apart from the others'."""
     dataset, name = material.table.dataset, f"data-{number}"
     version = material.table.heading.partition(" (")[0]
@@ -68,7 +68,7 @@ def absent(text: str) -> str:
     return f'<p class="absent">{markup(text)}</p>'
 
 
-def _nodes(name: str, dataset: str, material: Material) -> str:
+def _nodes(name: str, dataset: str, material: ChapterData) -> str:
     if not material.errors:
         return _no_comparison(material)
     figure = map_figure(name, dataset, material.errors, material.prepared)
@@ -76,14 +76,14 @@ def _nodes(name: str, dataset: str, material: Material) -> str:
     return "\n".join([figure.html(), grid_fragment(grid), *_absent_data(material), *_without(material)])
 
 
-def _distance(name: str, dataset: str, material: Material) -> str:
+def _distance(name: str, dataset: str, material: ChapterData) -> str:
     if not material.errors:
         return _no_comparison(material)
     lines = _absent_data(material) or [distance_figure(name, dataset, material.errors, material.prepared).html()]
     return "\n".join([*lines, *_without(material)])
 
 
-def _forecasts(name: str, dataset: str, material: Material) -> str:
+def _forecasts(name: str, dataset: str, material: ChapterData) -> str:
     found = material.forecasts
     if found is None:
         return "\n".join(_absent_data(material))
@@ -96,20 +96,20 @@ def _forecasts(name: str, dataset: str, material: Material) -> str:
     return "\n".join(lines)
 
 
-def _no_comparison(material: Material) -> str:
+def _no_comparison(material: ChapterData) -> str:
     return "\n".join(_without(material)) or absent(
         "There is no “+” with a base of the same settings and seeds here; the tables say what is missing and the "
         "command that fills it.")
 
 
-def _without(material: Material) -> list[str]:
+def _without(material: ChapterData) -> list[str]:
     if not material.without:
         return []
     return [absent(f"Records without the errors of single nodes: {', '.join(material.without)}. Repeat these runs with "
                    "python experiments/run.py ... --force.")]
 
 
-def _absent_data(material: Material) -> list[str]:
+def _absent_data(material: ChapterData) -> list[str]:
     if material.prepared.meta is not None:
         return []
     return [absent(f"This needs the prepared data set: {material.prepared.absent}")]

@@ -29,7 +29,7 @@ def named_nodes(dataset: str, names: Sequence[str], prepared: Prepared) -> dict[
     return found
 
 
-def telling_nodes(errors: Sequence[NodeErrors], prepared: Prepared) -> dict[int, str]:
+def notable_nodes(errors: Sequence[NodeErrors], prepared: Prepared) -> dict[int, str]:
     """Return the node with the largest gain, the one with the largest loss, and the most average one, and why.
 
     Gain and loss are those of the first comparison, which the reader sees first.

@@ -11,21 +11,21 @@ import numpy as np
 import plotly.graph_objects as go
 
 from stlora_ext.data.prepared import Meta, load_split, missing
-from stlora_ext.forecast import forecast_windows
 from stlora_ext.horizons import reported_steps, step_title
 from stlora_ext.plots.labels import row_labels
 from stlora_ext.plots.series import palette, style
-from stlora_ext.reopen import FinishedRun, load_run
 from stlora_ext.report.curves import DASHES
 from stlora_ext.report.escape import label
 from stlora_ext.report.figure import Choice, Figure
+from stlora_ext.runs.forecast import forecast_windows
+from stlora_ext.runs.reopen import FinishedRun, load_run
 from stlora_ext.tables.rows import Row
 
 _BATCH = 64
 
 
 @dataclass(frozen=True)
-class Stretch:
+class TestSlice:
     """The last windows of the test split.
 
     Attributes:
@@ -66,7 +66,7 @@ class Forecasts:
         horizons: Steps to show; None: the usual ones.
     """
 
-    stretch: Stretch
+    stretch: TestSlice
     nodes: tuple[int, ...]
     why: tuple[str, ...]
     rows: list[Row] = field(default_factory=list)
@@ -80,14 +80,14 @@ class Forecasts:
         return reported_steps(self.stretch.meta.output_len, self.horizons, self.stretch.meta.name)
 
 
-def last_days(folder: Path, meta: Meta, days: int) -> Stretch:
+def last_days(folder: Path, meta: Meta, days: int) -> TestSlice:
     """Return the windows of the test split's last ``days``, or all where there are fewer."""
     values, stamps = load_split(folder, meta, "test")
     windows = min(days * meta.steps_per_day, meta.windows["test"])
     first = meta.windows["test"] - windows
     row = meta.windows["train"] + meta.windows["val"] + first
     start = datetime.fromisoformat(meta.start) + timedelta(minutes=row * meta.interval)
-    return Stretch(meta, values[first:], stamps[first:], start)
+    return TestSlice(meta, values[first:], stamps[first:], start)
 
 
 def run_forecasts(run: FinishedRun, forecasts: Forecasts, folder: Path) -> np.ndarray:

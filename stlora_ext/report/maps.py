@@ -13,7 +13,7 @@ from stlora_ext.report.escape import label
 from stlora_ext.report.figure import Choice, Figure
 from stlora_ext.report.nodes import NodeErrors
 from stlora_ext.report.prepared import Prepared
-from stlora_ext.tables.layout import Cell, Column, Grid
+from stlora_ext.tables.table import Cell, Column, Grid
 
 _MOST_EDGES = 5000
 _SCALE = [[0.0, "#1b5faa"], [0.25, "#7fb1dc"], [0.5, "#f1efe9"], [0.75, "#ee9b7a"], [1.0, "#b3261e"]]

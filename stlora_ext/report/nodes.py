@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from stlora_ext.tables.blocks import Block, Comparison
+from stlora_ext.tables.pairs import Block, Comparison
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import numpy as np
 
 from stlora_ext.data.prepared import Meta, load_meta, load_split
 from stlora_ext.errors import UserError
-from stlora_ext.records.data import refuse_other_data
-from stlora_ext.reopen import OTHER_DATA_REMEDY
 from stlora_ext.report.distance import distance_from_average
 from stlora_ext.report.placement import grid, place_by_edges
+from stlora_ext.runs.reopen import OTHER_DATA_REMEDY
+from stlora_ext.runs.same_data import refuse_other_data
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from stlora_ext.plots.labels import row_labels
-from stlora_ext.records.key import RunKey
 from stlora_ext.report.costs import hardware
 from stlora_ext.report.escape import markup
-from stlora_ext.tables.blocks import adapted_backbone
+from stlora_ext.runs.key import RunKey
 from stlora_ext.tables.html import grid_fragment
-from stlora_ext.tables.layout import Cell, Column, Grid
+from stlora_ext.tables.pairs import adapted_backbone
 from stlora_ext.tables.rows import Row
+from stlora_ext.tables.table import Cell, Column, Grid
 
 
 def provenance(rows: Sequence[Row]) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Optional, Protocol
 
-from stlora_ext.sweep.cells import Cell
-from stlora_ext.sweep.process import Job, shell_command
+from stlora_ext.sweep.job import Job
+from stlora_ext.sweep.process import JobProcess, shell_command
 
 _GRACE = 10.0  # seconds that an interrupted run has to end by itself
 
@@ -14,7 +14,7 @@ _GRACE = 10.0  # seconds that an interrupted run has to end by itself
 class Run(Protocol):
     """A running cell: when it began, the command that repeats it, and where its output goes."""
 
-    cell: Cell
+    cell: Job
     command: str
     log: Path
     started: float
@@ -47,10 +47,10 @@ class Engine(Protocol):
     def places(self) -> int:
         """Return how many cells can run at once; it may change with the time."""
 
-    def start(self, cell: Cell) -> Optional[Run]:
+    def start(self, cell: Job) -> Optional[Run]:
         """Start ``cell``, in one of the places that must be free; None where another process has just taken it."""
 
-    def command(self, cell: Cell) -> str:
+    def command(self, cell: Job) -> str:
         """Return the command that runs ``cell`` alone, as a user gives it."""
 
     def close(self) -> None:
@@ -69,20 +69,20 @@ class Local:
 
     def __init__(self, workers: Sequence[Sequence[str]], threads: int, root: Path, results: Path) -> None:
         self._workers, self._threads, self._root, self._results = workers, threads, root, results
-        self._jobs: dict[int, Job] = {}  # the last of each worker
+        self._jobs: dict[int, JobProcess] = {}  # the last of each worker
 
     def places(self) -> int:
         """Return the number of workers."""
         return len(self._workers)
 
-    def start(self, cell: Cell) -> Job:
+    def start(self, cell: Job) -> JobProcess:
         """Start ``cell`` on the first idle worker."""
         worker = next(each for each in range(self.places())
                       if each not in self._jobs or self._jobs[each].poll() is not None)
-        self._jobs[worker] = Job(cell, self._workers[worker], self._threads, self._root, self._results)
+        self._jobs[worker] = JobProcess(cell, self._workers[worker], self._threads, self._root, self._results)
         return self._jobs[worker]
 
-    def command(self, cell: Cell) -> str:
+    def command(self, cell: Job) -> str:
         """Return the command that runs ``cell`` alone, as a user gives it."""
         return shell_command(cell, self._workers[0])
 

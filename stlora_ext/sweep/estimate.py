@@ -7,8 +7,8 @@ from statistics import fmean, median
 from typing import Any, Optional
 
 from stlora_ext.errors import UserError
-from stlora_ext.records.store import read_record
-from stlora_ext.sweep.cells import Cell
+from stlora_ext.runs.store import read_record
+from stlora_ext.sweep.job import Job
 
 _START = 5.0  # seconds until a process has loaded torch
 
@@ -26,11 +26,11 @@ class Estimates:
         self._records: dict[str, list[dict[str, Any]]] = {}
         self._measured: dict[tuple[str, ...], list[float]] = defaultdict(list)
 
-    def measured(self, cell: Cell, seconds: float) -> None:
+    def measured(self, cell: Job, seconds: float) -> None:
         """Remember how long a cell of this sweep took, from its process's start to its end."""
         self._measured[_kind(cell.key.as_dict())].append(seconds)
 
-    def of(self, cell: Cell) -> Optional[float]:
+    def of(self, cell: Job) -> Optional[float]:
         """Return the seconds that the process of ``cell`` will take; None where no such run has finished."""
         measured = self._measured[_kind(cell.key.as_dict())]
         if measured:
@@ -38,7 +38,7 @@ class Estimates:
         recorded = self.recorded(cell)
         return None if recorded is None else _START + recorded
 
-    def recorded(self, cell: Cell, alike: Callable[[dict[str, Any]], bool] = lambda record: True) -> Optional[float]:
+    def recorded(self, cell: Job, alike: Callable[[dict[str, Any]], bool] = lambda record: True) -> Optional[float]:
         """Return the seconds that ``cell`` will be trained, by finished runs of its kind; None where there are none.
 
         Epochs are those that runs of as many epochs at most needed, by early stopping; else all of them.
@@ -57,7 +57,7 @@ class Estimates:
         return median(record["training"]["seconds_per_epoch"] for record in known) * (
             median(epochs) if epochs else cell.epochs)
 
-    def left(self, cells: Iterable[Cell], workers: int, spent: float = 0.0) -> Optional[float]:
+    def left(self, cells: Iterable[Job], workers: int, spent: float = 0.0) -> Optional[float]:
         """Return the seconds until ``cells`` are done; a cell without an estimate counts as the mean of the others.
 
         Args:

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-from stlora_ext.cell import run_key
+from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
-from stlora_ext.experiment import Experiment
-from stlora_ext.records.key import RunKey
-from stlora_ext.records.repeat import repeat_command
-from stlora_ext.sweep.cells import Cell
+from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.rerun import repeat_command
+from stlora_ext.runs.run import run_key
+from stlora_ext.sweep.job import Job
 
 
 def settings_for(config: Experiment, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def variants(exp: Experiment, protocols: Optional[Sequence[str]], arms: Sequence
 
 
 def cells_of(exp: Experiment, config: Experiment, config_path: Path, meta: Meta, *, compiled: bool = False,
-             extra: Sequence[str] = (), added: bool = False) -> list[Cell]:
+             extra: Sequence[str] = (), added: bool = False) -> list[Job]:
     """Return the cells of an experiment, one for each of its seeds.
 
     Args:
@@ -70,24 +70,24 @@ def cells_of(exp: Experiment, config: Experiment, config_path: Path, meta: Meta,
     for seed in exp.cell_seeds:
         command = repeat_command(exp, config, config_path, seed, backbone_from=exp.backbone_from, compiled=compiled,
                                  extra=extra)
-        cells.append(Cell(run_key(exp, meta, seed), tuple(shlex.split(command)[1:]), meta.fingerprint,
+        cells.append(Job(run_key(exp, meta, seed), tuple(shlex.split(command)[1:]), meta.fingerprint,
                           exp.training.num_epochs,
                           run_key(exp.with_arm("base"), meta, seed) if adapts else None, added))
     return cells
 
 
-def without_idle(cells: Sequence[Cell], results: Path) -> list[Cell]:
+def without_idle(cells: Sequence[Job], results: Path) -> list[Job]:
     """Return ``cells`` without added ones whose weights no unfinished cell adapts any more."""
     adapted = {cell.needs for cell in cells if cell.needs is not None and cell.record(results) is None}
     return [cell for cell in cells if not cell.added or cell.key in adapted]
 
 
-def in_order(cells: Iterable[Cell]) -> list[Cell]:
+def in_order(cells: Iterable[Job]) -> list[Job]:
     """Return each cell once, as it is run: data set by data set, seed by seed, what others need first.
 
     So a sweep that is stopped early leaves whole tables of fewer seeds.
     """
-    unique: dict[RunKey, Cell] = {}
+    unique: dict[RunKey, Job] = {}
     for cell in cells:
         if cell.key not in unique or unique[cell.key].added:
             unique[cell.key] = cell

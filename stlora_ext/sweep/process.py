@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from stlora_ext.sweep.cells import Cell
+from stlora_ext.sweep.job import Job
 
 LOG = "sweep.log"
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -20,12 +20,12 @@ _TAKEN = "error: another process is running "  # what run.py says
 _FOUND = "already finished, not repeated"
 
 
-def shell_command(cell: Cell, extra: Sequence[str]) -> str:
+def shell_command(cell: Job, extra: Sequence[str]) -> str:
     """Return the command that runs ``cell`` alone, as a user gives it."""
     return shlex.join(["python", *cell.arguments, *extra])
 
 
-class Job:
+class JobProcess:
     """A running cell.
 
     Args:
@@ -36,7 +36,7 @@ class Job:
         results: Folder of runs and records.
     """
 
-    def __init__(self, cell: Cell, extra: Sequence[str], threads: int, root: Path, results: Path) -> None:
+    def __init__(self, cell: Job, extra: Sequence[str], threads: int, root: Path, results: Path) -> None:
         self.cell, self.log = cell, results / cell.key.path / LOG
         self.command = shell_command(cell, extra)
         self.started = time.monotonic()

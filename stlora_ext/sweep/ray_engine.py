@@ -17,10 +17,10 @@ from typing import Any, Optional
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
 from stlora_ext.host.progress_files import PROGRESS, drop_progress
-from stlora_ext.lock import locked
-from stlora_ext.records.provenance import git_commit
-from stlora_ext.records.store import write_record
-from stlora_ext.sweep.cells import Cell
+from stlora_ext.runs.lock import locked
+from stlora_ext.runs.provenance import git_commit
+from stlora_ext.runs.store import write_record
+from stlora_ext.sweep.job import Job
 from stlora_ext.sweep.process import LOG, shell_command
 from stlora_ext.sweep.ray_worker import Report, Worker
 
@@ -54,7 +54,7 @@ class RayEngine:
         self._extra = [*(["--gpus", "0"] if gpus else []), "--threads", str(threads)]  # Ray shows a cell its own GPU
         self._commit = git_commit(root)
         self._datasets: dict[str, Any] = {}
-        self._losses: Counter[Cell] = Counter()
+        self._losses: Counter[Job] = Counter()
         self._looked, self._places = float("-inf"), 0
         if not self.places():
             self.close()
@@ -71,7 +71,7 @@ class RayEngine:
             self._looked = time.monotonic()
         return self._places
 
-    def start(self, cell: Cell) -> Optional["RayRun"]:
+    def start(self, cell: Job) -> Optional["RayRun"]:
         """Ask the cluster for ``cell``; None where another process has just taken or finished it."""
         with ExitStack() as held:
             try:
@@ -86,7 +86,7 @@ class RayEngine:
             return RayRun(self._ray, cell, actor, first, self.command(cell), self._results, self._losses,
                           held.pop_all())
 
-    def command(self, cell: Cell) -> str:
+    def command(self, cell: Job) -> str:
         """Return the command that runs ``cell`` alone, here."""
         return shell_command(cell, self._extra)
 
@@ -110,7 +110,7 @@ class RayEngine:
                                                   if path.is_file()})
         return self._datasets[name]
 
-    def _files(self, cell: Cell) -> dict[str, bytes]:
+    def _files(self, cell: Job) -> dict[str, bytes]:
         """Return what is there of the cell's run, and of the base run whose weights it adapts."""
         run = self._results / cell.key.path
         paths = [path for path in run.rglob("*") if path.name != LOG and not path.name.startswith(".")]
@@ -123,7 +123,7 @@ class RayEngine:
 class RayRun:
     """A cell on the cluster, seen from the driver, which holds the lock of its folder."""
 
-    def __init__(self, ray: Any, cell: Cell, actor: Any, first: Any, command: str, results: Path,
+    def __init__(self, ray: Any, cell: Job, actor: Any, first: Any, command: str, results: Path,
                  losses: Counter, held: ExitStack) -> None:
         self.cell, self.command, self.log = cell, command, results / cell.key.path / LOG
         self.started = time.monotonic()

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Optional
 
 from stlora_ext.files import not_a_link
-from stlora_ext.records.provenance import COMMIT_VARIABLE
-from stlora_ext.sweep.cells import Cell
-from stlora_ext.sweep.process import LOG, Job
+from stlora_ext.runs.provenance import COMMIT_VARIABLE
+from stlora_ext.sweep.job import Job
+from stlora_ext.sweep.process import LOG, JobProcess
 
 _PREFIX = "stlora-cell-"
 _TEXT = (".json", ".log")  # files that may name folders
@@ -45,7 +45,7 @@ class Worker:
     worker that was killed, when the next one begins.
     """
 
-    def start(self, cell: Cell, extra: Sequence[str], threads: int, files: Mapping[str, bytes],
+    def start(self, cell: Job, extra: Sequence[str], threads: int, files: Mapping[str, bytes],
               data: Mapping[str, bytes], driver_results: Path, driver_data: Path, commit: Optional[str]) -> Report:
         """Start the process.
 
@@ -70,7 +70,7 @@ class Worker:
         self._run, self._record = self._results / cell.key.path, cell.key.record_path(self._results)
         self._sent = {path: _state(path) for path in self._files()}
         self._printed = 0
-        self._job = Job(cell, [*extra, "--results", str(self._results), "--data", str(dataset.parent)], threads,
+        self._job = JobProcess(cell, [*extra, "--results", str(self._results), "--data", str(dataset.parent)], threads,
                         Path.cwd(), self._results)
         return self.report()
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, Protocol
 
-from stlora_ext.lock import is_running
-from stlora_ext.sweep.cells import Cell, title
+from stlora_ext.runs.lock import is_running
 from stlora_ext.sweep.engine import Engine, Run, stop
+from stlora_ext.sweep.job import Job, title
 
 _TICK = 0.1  # seconds between looks at the processes
 LOOK_AGAIN = 2.0  # seconds between looks at a cell that another process runs
@@ -21,7 +21,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Failure:
     """A cell that didn't end well: why, the command that repeats it, and its output (None: it wasn't started)."""
 
-    cell: Cell
+    cell: Job
     reason: str
     command: str
     log: Optional[Path]
@@ -30,19 +30,19 @@ class Failure:
 class Watcher(Protocol):
     """Who is told what happens to the cells."""
 
-    def finished(self, cell: Cell, record: dict[str, Any], seconds: Optional[float]) -> None:
+    def finished(self, cell: Job, record: dict[str, Any], seconds: Optional[float]) -> None:
         """``cell`` is finished; ``seconds`` is None where another process did it."""
 
     def failed(self, failure: Failure) -> None:
         """A cell failed."""
 
-    def waiting(self, cell: Cell) -> None:
+    def waiting(self, cell: Job) -> None:
         """Another process runs ``cell``."""
 
-    def lost(self, cell: Cell, reason: str) -> None:
+    def lost(self, cell: Job, reason: str) -> None:
         """The machine that ran ``cell`` was lost; the cell goes on elsewhere."""
 
-    def tick(self, remaining: Sequence[Cell], running: Sequence[Run], places: int) -> None:
+    def tick(self, remaining: Sequence[Job], running: Sequence[Run], places: int) -> None:
         """Some time has passed; ``remaining`` holds the running cells too, ``places`` is how many can run at once."""
 
 
@@ -56,11 +56,11 @@ class Schedule:
         watcher: Who is told what happens.
     """
 
-    def __init__(self, cells: Sequence[Cell], engine: Engine, results: Path, watcher: Watcher) -> None:
+    def __init__(self, cells: Sequence[Job], engine: Engine, results: Path, watcher: Watcher) -> None:
         self._engine, self._results, self._watcher = engine, results, watcher
         self._pending = list(cells)
         self._jobs: list[Run] = []
-        self._again: dict[Cell, float] = {}  # of cells that another process runs: when to look again
+        self._again: dict[Job, float] = {}  # of cells that another process runs: when to look again
         self._failures: list[Failure] = []
         self._stopped = False
 
@@ -121,7 +121,7 @@ class Schedule:
             self._again.pop(cell, None)
             self._jobs.append(job)
 
-    def _next(self) -> Optional[Cell]:
+    def _next(self) -> Optional[Job]:
         """Return the first cell that can start now; those done by others meanwhile, and those that can't be, go."""
         unfinished = {cell.key for cell in self._pending} | {job.cell.key for job in self._jobs}
         for cell in list(self._pending):
@@ -143,7 +143,7 @@ class Schedule:
                 return cell
         return None
 
-    def _wait_for(self, cell: Cell) -> None:
+    def _wait_for(self, cell: Job) -> None:
         if cell not in self._again:
             self._watcher.waiting(cell)
         self._again[cell] = time.monotonic() + LOOK_AGAIN

@@ -11,13 +11,13 @@ from tqdm import tqdm
 
 from stlora_ext.digits import number
 from stlora_ext.host.progress import EVERY, duration
-from stlora_ext.sweep.cells import Cell, title
 from stlora_ext.sweep.engine import Run
 from stlora_ext.sweep.estimate import Estimates
+from stlora_ext.sweep.job import Job, title
 from stlora_ext.sweep.schedule import Failure
 
 
-def plan_lines(cells: Sequence[Cell], results: Path, estimates: Estimates, workers: str, num_workers: int,
+def plan_lines(cells: Sequence[Job], results: Path, estimates: Estimates, workers: str, num_workers: int,
                left_out: Iterable[tuple[str, str]], settings: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the plan: a line per cell with its state and how long it will take, what is left out, and in all.
 
@@ -70,11 +70,11 @@ class Display:
         self._estimates, self._places = estimates, places
         self._left: Optional[float] = None
         self._last, self._told = 0.0, monotonic()
-        self._remaining: dict[Cell, Optional[Run]] = {}
+        self._remaining: dict[Job, Optional[Run]] = {}
         self._bar = tqdm(total=total, initial=finished, unit="cell", disable=None, file=sys.stderr, dynamic_ncols=True,
                          bar_format="{n_fmt}/{total_fmt} cells |{bar}| {elapsed}{postfix}")
 
-    def finished(self, cell: Cell, record: dict[str, Any], seconds: Optional[float]) -> None:
+    def finished(self, cell: Job, record: dict[str, Any], seconds: Optional[float]) -> None:
         """Print the line of a finished cell."""
         self.here, self.elsewhere = self.here + (seconds is not None), self.elsewhere + (seconds is None)
         if seconds is not None:
@@ -87,15 +87,15 @@ class Display:
         """Print the line of a failed cell."""
         self._over(failure.cell, f"FAILED, {failure.reason}")
 
-    def waiting(self, cell: Cell) -> None:
+    def waiting(self, cell: Job) -> None:
         """Print that another process runs a cell."""
         self._print(f"{cell.title}: another process is at it; this sweep looks again")
 
-    def lost(self, cell: Cell, reason: str) -> None:
+    def lost(self, cell: Job, reason: str) -> None:
         """Print that a cell goes on elsewhere."""
         self._print(f"{cell.title}: {reason}; it goes on from its last checkpoint elsewhere")
 
-    def tick(self, remaining: Sequence[Cell], running: Sequence[Run], places: int) -> None:
+    def tick(self, remaining: Sequence[Job], running: Sequence[Run], places: int) -> None:
         """Bring the time left up to date, once a second."""
         jobs, self._places = {job.cell: job for job in running}, max(places, 1)
         self._remaining = {cell: jobs.get(cell) for cell in remaining}
@@ -111,7 +111,7 @@ class Display:
         """Take the bar away."""
         self._bar.close()
 
-    def _over(self, cell: Cell, text: str) -> None:
+    def _over(self, cell: Job, text: str) -> None:
         self.done += 1
         self._remaining.pop(cell, None)
         self._bar.update()

@@ -7,7 +7,7 @@ Marks: "‡" where they differ in the arithmetic, the hardware, torch, the threa
 from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
-from stlora_ext.tables.blocks import Comparison, name
+from stlora_ext.tables.pairs import Comparison, name
 
 UNLIKE, UNKNOWN = "‡", "§"
 _BACKBONE = "the backbone's weights"

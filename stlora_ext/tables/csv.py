@@ -5,8 +5,8 @@ import io
 from collections.abc import Sequence
 
 from stlora_ext.spreadsheet import safe_cell
-from stlora_ext.tables.figures import FIELDS
-from stlora_ext.tables.layout import Table
+from stlora_ext.tables.table import Table
+from stlora_ext.tables.tidy import FIELDS
 
 
 def render(tables: Sequence[Table]) -> str:

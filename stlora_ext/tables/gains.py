@@ -2,29 +2,35 @@
 
 from collections.abc import Sequence
 
+from stlora_ext.config.experiment import PROTOCOLS
 from stlora_ext.digits import number, with_interval, with_spread
 from stlora_ext.errors import UserError
-from stlora_ext.experiment import PROTOCOLS
 from stlora_ext.tables.alike import mark, notes_on
-from stlora_ext.tables.blocks import Comparison, beyond_control, blocks, corrected, name
 from stlora_ext.tables.paired import holm
+from stlora_ext.tables.pairs import Comparison, beyond_control, blocks, corrected, name
 from stlora_ext.tables.rows import Row
 
 _ABSENT = "–"
 _SIGNIFICANT = 0.05
 
 
-def render_gains(dataset: str, rows: Sequence[Row]) -> str:
+def render_gains(dataset: str, rows: Sequence[Row], short: bool = False) -> str:
     """Return a Markdown table of the rows of one data set, a line per backbone.
 
     Its columns are what ran: "+", control and wide arm minus the backbone under each protocol, then "+" minus control
     and wide arm, which is what node-level weights give.
+
+    Args:
+        dataset: Its name.
+        rows: The rows.
+        short: Show "+" and "+" minus control alone: trained jointly, or on a fitted backbone alone.
 
     Raises:
         UserError: If nothing can be compared, or one backbone's adapter ran with several settings.
     """
     arranged, beyond = blocks(rows), beyond_control(rows)
     gains = [comparison for block in arranged for comparison in block.comparisons]
+    # Holm's correction is over all comparisons of the data set, whichever are shown.
     if not gains:
         raise UserError(f"--gains: no records of {dataset} hold a model with '+' and the same model without it, of the "
                         "same settings and seeds; leave --gains out to see what there is")
@@ -32,7 +38,10 @@ def render_gains(dataset: str, rows: Sequence[Row]) -> str:
     clear = {id(each) for each, p in zip(gains + beyond, sum(families, []), strict=True)
              if p is not None and p < _SIGNIFICANT}
 
+    shown: set[int] = set()
+
     def cell(comparison: Comparison | None) -> str:
+        shown.add(id(comparison))
         text = _difference(comparison)
         sign = "" if comparison is None else mark(comparison)
         return (f"**{text}**" if id(comparison) in clear else text) + f" {sign}" * bool(sign)
@@ -41,8 +50,10 @@ def render_gains(dataset: str, rows: Sequence[Row]) -> str:
             if any((each.plus.protocol, each.plus.arm) == (protocol, arm) for each in gains)]
     node_level = [(protocol, arm) for protocol in PROTOCOLS for arm in ("control", "wide")
                   if any((each.plus.protocol, each.base.arm) == (protocol, arm) for each in beyond)]
-    heads = ["Model", "Epochs at most", "MAE alone", *(f"{_called(arm)}, {protocol}" for protocol, arm in axes),
-             *(f'"+" minus {arm}, {protocol}' for protocol, arm in node_level), '"+" adds, %']
+    if short:
+        axes, node_level = [("", "plus")], [("", "control")]
+    heads = ["Model", "Epochs at most", "MAE alone", *(_under(_called(arm), protocol) for protocol, arm in axes),
+             *(_under(f'"+" minus {arm}', protocol) for protocol, arm in node_level), '"+" adds, %']
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
     bases = list({id(each.base): each.base for each in gains}.values())
     names = [name(base) for base in bases]
@@ -54,15 +65,24 @@ def render_gains(dataset: str, rows: Sequence[Row]) -> str:
                             "them side by side")
         further = {(each.plus.protocol, each.base.arm): each for each in beyond
                    if any(each.plus is other.plus for other in own)}
+        if short:  # each under its own protocol
+            chosen = "adapt" if row.protocol == "fitted" else "joint"
+            found, further = ({("", arm): each for (protocol, arm), each in some.items() if protocol == chosen}
+                              for some in (found, further))
         label += f" [{row.config_hash}]" if names.count(label) > 1 else ""
         lines.append([label, _epochs(own), _alone(row), *(cell(found.get(axis)) for axis in axes),
                       *(cell(further.get(axis)) for axis in node_level), _added(own)])
     count = max(each.test.count for each in gains)
+    families = ", over the differences from the backbone alone and over those from the arms without node-level weights"
     caption = (f"**{dataset}**, average MAE, paired differences over up to {count} seeds (95 % interval); below 0 the "
-               "adapter helps; bold: p < 0.05 after Holm's correction, over the differences from the backbone alone "
-               "and over those from the arms without node-level weights")
+               f"adapter helps; bold: p < 0.05 after Holm's correction{'' if short else families}")
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-    return f"{caption}\n\n{table}" + "".join(f"\n{note}\n" for note in notes_on(gains + beyond))
+    remarks = notes_on([each for each in gains + beyond if id(each) in shown])
+    return f"{caption}\n\n{table}" + "".join(f"\n{note}\n" for note in remarks)
+
+
+def _under(head: str, protocol: str) -> str:
+    return f"{head}, {protocol}" if protocol else head
 
 
 def _called(arm: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 
-from stlora_ext.tables.layout import Cell, Grid, Table
+from stlora_ext.tables.table import Cell, Grid, Table
 
 _HEAD = """<!DOCTYPE html>
 <html lang="en">

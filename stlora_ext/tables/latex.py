@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from stlora_ext.tables.layout import Cell, Column, Grid, Table
+from stlora_ext.tables.table import Cell, Column, Grid, Table
 
 _ESCAPED = str.maketrans({
     **{character: f"\\{character}" for character in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stlora_ext.tables.layout import Cell, Column, Grid, Table
+from stlora_ext.tables.table import Cell, Column, Grid, Table
 
 _ESCAPED = str.maketrans({"\\": "\\\\", "|": "\\|", "<": "&lt;", "*": "\\*", "`": "\\`", "\n": " ", "\r": " "})
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from stlora_ext.tables.blocks import Block, adapted_backbone, base_of
+from stlora_ext.tables.pairs import Block, adapted_backbone, base_of
 from stlora_ext.tables.rows import Row
 
 

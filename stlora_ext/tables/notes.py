@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from stlora_ext.tables.alike import notes_on
-from stlora_ext.tables.blocks import Block, Comparison, adapted_backbone, name
+from stlora_ext.tables.pairs import Block, Comparison, adapted_backbone, name
 from stlora_ext.tables.rows import Row, differences
 
 
@@ -20,8 +20,8 @@ def notes(rows: Sequence[Row], arranged: Sequence[Block], node_level: Sequence[C
         found.append("± n/a: one run has no standard deviation.")
     found += _on_differences(arranged)
     if node_level:
-        found.append("Node-level weights against none: \"+\" minus the arm that trained alike with nothing of a node's "
-                     "own (control: the same adapter; wide: one with as many parameters); Holm's correction over this "
+        found.append("Node-level weights against none: \"+\" minus the arm that trained alike without per-node weights "
+                     "(control: the same adapter; wide: one with as many parameters); Holm's correction over this "
                      "comparison's own tests.")
     found += notes_on([*(each for block in arranged for each in block.comparisons), *node_level])
     found += _on_pairing(arranged)
@@ -38,6 +38,13 @@ def notes(rows: Sequence[Row], arranged: Sequence[Block], node_level: Sequence[C
     for (label, _), group in same_name.items():
         found += _on_configurations(label, group)
     return found
+
+
+def short_notes(rows: Sequence[Row], arranged: Sequence[Block]) -> list[str]:
+    """Return what a table of the average MAE alone can't do without."""
+    comparisons = [each for block in arranged for each in block.comparisons]
+    found = ["† deterministic: no seed changes it."] if any(row.deterministic for row in rows) else []
+    return found + _on_differences(arranged)[:1] + notes_on(comparisons) + _on_pairing(arranged)
 
 
 def _on_differences(arranged: Sequence[Block]) -> list[str]:

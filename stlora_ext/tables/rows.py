@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from stlora_ext.errors import UserError
-from stlora_ext.records.key import RunKey
-from stlora_ext.tables.statistics import Spread, spread
+from stlora_ext.runs.key import RunKey
+from stlora_ext.tables.statistics import MeanStd, spread
 
 METRICS = ("MAE", "RMSE", "MAPE")
 
@@ -40,7 +40,7 @@ class Row:
         """The seeds that ran."""
         return tuple(record["key"]["seed"] for record in self.records)
 
-    def cell(self, horizon: Optional[int], metric: str) -> Spread:
+    def cell(self, horizon: Optional[int], metric: str) -> MeanStd:
         """Return a figure at ``horizon`` steps, or on average (None)."""
         return spread([score(record, horizon, metric) for record in self.records], self.deterministic)
 

@@ -9,12 +9,12 @@ from typing import Any, Optional
 
 from stlora_ext.digits import number, with_spread
 from stlora_ext.errors import UserError
+from stlora_ext.fields import field_names
 from stlora_ext.lora.predictor import STLoRAConfig
-from stlora_ext.records.key import RunKey
-from stlora_ext.settings import field_names
-from stlora_ext.tables.blocks import base_of, pairs
+from stlora_ext.runs.key import RunKey
+from stlora_ext.tables.pairs import base_of, pairs
 from stlora_ext.tables.rows import Row, table_rows
-from stlora_ext.tables.statistics import Spread, spread
+from stlora_ext.tables.statistics import MeanStd, spread
 
 _NOT_SHOWN = ("input_len", "output_len", "sharing")
 
@@ -34,8 +34,8 @@ class Setting:
     row: Row
     label: str
     added: int
-    val: Spread
-    test: Spread
+    val: MeanStd
+    test: MeanStd
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Settings:
     settings: tuple[Setting, ...]
 
     @property
-    def base_val(self) -> Optional[Spread]:
+    def base_val(self) -> Optional[MeanStd]:
         """Best validation MAE of the backbone alone."""
         return None if self.base is None else spread([best_validation(record) for record in self.base.records])
 
@@ -131,5 +131,5 @@ def _label(row: Row) -> str:
     return ", ".join([first, *(name if value is True else f"{name} {value}" for name, value in differing.items())])
 
 
-def _figure(value: Spread) -> str:
+def _figure(value: MeanStd) -> str:
     return number(value.mean, 3) if value.std is None else with_spread(value.mean, value.std, 3)

@@ -7,7 +7,7 @@ from typing import Optional
 
 
 @dataclass(frozen=True)
-class Spread:
+class MeanStd:
     """Mean and sample standard deviation of a figure over runs.
 
     Attributes:
@@ -21,10 +21,10 @@ class Spread:
     count: int
 
 
-def spread(values: Sequence[Optional[float]], deterministic: bool = False) -> Spread:
+def spread(values: Sequence[Optional[float]], deterministic: bool = False) -> MeanStd:
     """Return mean and std of ``values``, one per run."""
     if any(value is None for value in values):
-        return Spread(None, None, len(values))
+        return MeanStd(None, None, len(values))
     if deterministic:
-        return Spread(values[0], 0.0, len(values))
-    return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
+        return MeanStd(values[0], 0.0, len(values))
+    return MeanStd(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))

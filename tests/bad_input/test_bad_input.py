@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import prepare
 import pytest
 
+import prepare
 from experiments import evaluate, parameters, predict, run, table, verify
 from tests import commands
 from tests.bad_input import arrays, command_lines, configs, graphs, saved_files, tables

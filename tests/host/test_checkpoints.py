@@ -13,8 +13,9 @@ from basicts.runners.callback import EarlyStopping
 from torch import nn
 
 from stlora_ext.errors import UserError
-from stlora_ext.host.checkpoint import bare_state_dict, load_checkpoint, load_weights, save_checkpoint
+from stlora_ext.host.checkpoint import load_checkpoint, save_checkpoint
 from stlora_ext.host.launcher import launch_evaluation
+from stlora_ext.weights import bare_state_dict, load_weights
 
 from .killing import MOMENTS, NUM_EPOCHS
 from .worlds import Adapted, Linear, LinearConfig, Watch, our_config, run_ours, run_stock, same, weights

@@ -9,12 +9,12 @@ from torch import nn
 
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
-from stlora_ext.forecast import forecast_windows
 from stlora_ext.host.launcher import launch_training
-from stlora_ext.lora import runner as lora_runner
 from stlora_ext.lora.model import attach
 from stlora_ext.lora.predictor import STLoRAConfig
-from stlora_ext.lora.runner import STLoRAForecastingConfig, STLoRARunner
+from stlora_ext.runs import adapter_runner as lora_runner
+from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig, STLoRARunner
+from stlora_ext.runs.forecast import forecast_windows
 
 from .worlds import INPUT_LEN, NUM_NODES, OUTPUT_LEN, LinearConfig, readings, run_ours, scores, settings, windows
 

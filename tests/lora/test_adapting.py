@@ -8,17 +8,17 @@ import pytest
 import torch
 from basicts.runners.callback import BasicTSCallback
 
-import experiments.models  # noqa: F401 (registers the backbones)
 from experiments import run as run_command
-from stlora_ext.cell import Place, run_cell, run_key
+from stlora_ext.config.experiment import experiment
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.errors import UserError
-from stlora_ext.experiment import experiment
-from stlora_ext.host.checkpoint import weights_fingerprint
 from stlora_ext.host.launcher import launch_training
-from stlora_ext.lora import runner as lora_runner
-from stlora_ext.lora.runner import STLoRARunner
-from stlora_ext.resolve import host_config
+from stlora_ext.runs import adapter_runner as lora_runner
+from stlora_ext.runs.adapter_runner import STLoRARunner
+from stlora_ext.runs.build import host_config
+from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.run import run_key, train_run
+from stlora_ext.weights import weights_fingerprint
 from tests.commands import refusal
 from tests.otherwise import interrupt_after, prepared_otherwise
 
@@ -32,8 +32,8 @@ def trained(tiny_data, tmp_path_factory):
     exp = experiment("TINY", "LSTM+").override(FAST).with_protocol("adapt")
     meta = load_meta(tiny_data, "TINY")
     for seed in (0, 1):
-        run_cell(exp.with_arm("base"), meta, seed, Place(tiny_data, results))
-    return exp, meta, Place(tiny_data, results)
+        train_run(exp.with_arm("base"), meta, seed, RunOptions(tiny_data, results))
+    return exp, meta, RunOptions(tiny_data, results)
 
 
 def launch(trained, folder, *callbacks, **settings):
@@ -86,7 +86,7 @@ def test_an_interrupted_adaptation_ends_like_an_uninterrupted_one(trained, tmp_p
 
 def test_every_seed_adapts_the_backbone_of_its_seed_under_one_configuration(trained):
     exp, meta, place = trained
-    records = [run_cell(exp, meta, seed, place)[0] for seed in (0, 1)]
+    records = [train_run(exp, meta, seed, place)[0] for seed in (0, 1)]
     assert len({record["key"]["config_hash"] for record in records}) == 1
     for seed, record in enumerate(records):
         assert record["trained_backbone"]["key"] == run_key(exp.with_arm("base"), meta, seed).as_dict()
@@ -127,7 +127,7 @@ def test_the_base_run_of_another_preparation_is_not_adapted(trained, other_prepa
     exp, _, place = trained
     shutil.copytree(place.results, tmp_path / "r", ignore=shutil.ignore_patterns("LSTM+"))
     with pytest.raises(UserError, match=r"record .*TINY/LSTM/.* is of other data than TINY holds now \(fingerprint"):
-        run_cell(exp, load_meta(other_preparation, "TINY"), 0,
+        train_run(exp, load_meta(other_preparation, "TINY"), 0,
                  replace(place, data=other_preparation, results=tmp_path / "r"))
 
 
@@ -140,9 +140,9 @@ def test_a_backbone_named_by_path_of_another_preparation_is_not_adapted(trained,
     if with_record:
         shutil.copy(key.record_path(place.results), tmp_path / "elsewhere")
     named = replace(exp, backbone_from=str(path))
-    elsewhere = Place(other_preparation, tmp_path / "results")
+    elsewhere = RunOptions(other_preparation, tmp_path / "results")
     with pytest.raises(UserError, match="the backbone .* was trained on other data .*--train-backbone without --from"):
-        run_cell(named, load_meta(other_preparation, "TINY"), 0, elsewhere)
+        train_run(named, load_meta(other_preparation, "TINY"), 0, elsewhere)
 
 
 def test_an_adaptation_does_not_go_on_upon_a_repeated_backbone(trained, tmp_path, monkeypatch):
@@ -154,14 +154,14 @@ def test_an_adaptation_does_not_go_on_upon_a_repeated_backbone(trained, tmp_path
     path = place.results / base.path / "model.pt"
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(STLoRARunner, "_save_model", interrupt_after(STLoRARunner._save_model))
-        run_cell(exp, meta, 0, place)
+        train_run(exp, meta, 0, place)
     content = torch.load(path, weights_only=True)
     name, tensor = next(iter(content["model_state_dict"].items()))
     content["model_state_dict"][name] = tensor * 1.5
     torch.save(content, path)
     with pytest.raises(UserError, match="last.pt was begun upon other weights of the backbone.*anew with --force"):
-        run_cell(exp, meta, 0, place)
-    record, _ = run_cell(exp, meta, 0, place, force=True)  # the remedy
+        train_run(exp, meta, 0, place)
+    record, _ = train_run(exp, meta, 0, place, force=True)  # the remedy
     state = content["model_state_dict"]
     assert record["trained_backbone"]["weights"] == weights_fingerprint(state)
     trained_now = torch.load(place.results / key.path / "model.pt", weights_only=True)["model_state_dict"]

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from stlora_ext import attach
+from stlora_ext.config.registry import backbones
 from stlora_ext.lora.model import STLoRA, parameter_counts
-from stlora_ext.registry import backbones
 from tests.lora.worlds import NODES, backbone, forecast, plain, trained, windows
 
 every_backbone = pytest.mark.parametrize("name", backbones())

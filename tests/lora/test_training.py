@@ -8,16 +8,16 @@ import pytest
 import torch
 from basicts.runners.callback import BasicTSCallback
 
-import experiments.models  # noqa: F401 (registers the backbones)
 from experiments import run as run_command
-from stlora_ext.cell import Place, run_cell
+from stlora_ext.config.experiment import experiment
 from stlora_ext.data.prepared import load_meta
-from stlora_ext.experiment import experiment
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.files import backbone_hash
-from stlora_ext.lora.runner import STLoRARunner
-from stlora_ext.resolve import host_config
+from stlora_ext.runs.adapter_runner import STLoRARunner
+from stlora_ext.runs.build import host_config
+from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.run import train_run
 from tests.commands import ROOT, refusal
 
 FAST = {"num_epochs": 1, "model.hidden_size": 8, "model.end_size": 16}
@@ -124,9 +124,9 @@ def test_an_interrupted_run_with_adapter_ends_like_an_uninterrupted_one(launch):
 
 
 def test_the_arms_have_their_own_keys_and_the_control_fewer_parameters(tiny_data, tmp_path):
-    meta, place = load_meta(tiny_data, "TINY"), Place(tiny_data, tmp_path)
+    meta, place = load_meta(tiny_data, "TINY"), RunOptions(tiny_data, tmp_path)
     exp = replace(experiment("TINY", "LSTM+").override(FAST), seeds=(0,))
-    records = {arm: run_cell(exp.with_arm(arm), meta, 0, place)[0] for arm in ("base", "plus", "control", "wide")}
+    records = {arm: train_run(exp.with_arm(arm), meta, 0, place)[0] for arm in ("base", "plus", "control", "wide")}
     keys = {arm: (record["key"]["model"], record["key"]["protocol"], record["key"]["arm"])
             for arm, record in records.items()}
     assert keys == {"base": ("LSTM", "joint", "base"), **{arm: ("LSTM+", "joint", arm)

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from stlora_ext import STLoRAConfig, attach, load_adapter, merge, save_adapter
-from stlora_ext.host.checkpoint import weights_fingerprint
+from stlora_ext.config.registry import backbones
 from stlora_ext.lora.layer import SHARINGS
 from stlora_ext.lora.model import STLoRA
-from stlora_ext.registry import backbones
+from stlora_ext.weights import weights_fingerprint
 from tests.lora.worlds import NODES, backbone, forecast, plain, windows
 
 TYPES = (torch.float64, torch.bfloat16, torch.float16)

@@ -9,11 +9,11 @@ from torch import nn
 from stlora_ext import attach, load_adapter, merge, save_adapter
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
-from stlora_ext.forecast import forecast_windows
-from stlora_ext.host.checkpoint import bare_state, bare_state_dict, load_weights
 from stlora_ext.lora.files import backbone_hash, read_adapter
 from stlora_ext.lora.model import STLoRA, forward_names
-from stlora_ext.parameters import parameter_report
+from stlora_ext.lora.parameters import parameter_report
+from stlora_ext.runs.forecast import forecast_windows
+from stlora_ext.weights import bare_state, bare_state_dict, load_weights
 from stlora_ext.wrapped import unwrapped
 from tests.lora.worlds import NODES, backbone, plain, trained, windows
 

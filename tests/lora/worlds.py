@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import torch
 
+from stlora_ext.config.registry import backbones
 from stlora_ext.lora.layer import SHARINGS
 from stlora_ext.lora.model import STLoRA, attach
 from stlora_ext.lora.predictor import STLoRAConfig
-from stlora_ext.registry import backbones
 from tests.small import NODES, forecast, permute_nodes, windows
 from tests.small import small_backbone as backbone
 

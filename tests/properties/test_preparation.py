@@ -4,12 +4,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import prepare
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stlora_ext.data.fingerprint import fingerprint
+import prepare
 from stlora_ext.data.prepared import SPLITS, load_meta, load_split
+from stlora_ext.fingerprint import fingerprint
 from tests.properties.profile import steady
 
 SERIES = st.fixed_dictionaries({

@@ -10,15 +10,15 @@ from scipy.stats import spearmanr
 
 from stlora_ext.data.prepared import load_split
 from stlora_ext.errors import UserError
-from stlora_ext.reopen import find_run
-from stlora_ext.report.choose import named_nodes, telling_nodes
+from stlora_ext.report.choose import named_nodes, notable_nodes
 from stlora_ext.report.distance import distance_from_average, rank_correlation
 from stlora_ext.report.escape import label, markup, script_json
 from stlora_ext.report.forecasts import Forecasts, last_days, run_forecasts
 from stlora_ext.report.nodes import NodeErrors, node_errors
 from stlora_ext.report.placement import grid, place_by_edges
 from stlora_ext.report.prepared import Prepared
-from stlora_ext.tables.blocks import blocks
+from stlora_ext.runs.reopen import find_run
+from stlora_ext.tables.pairs import blocks
 from stlora_ext.tables.rows import table_rows
 from tests.reopened import WINDOW, data, finished, quick_meta, results, runner_forecast
 from tests.table_records import seeds
@@ -119,9 +119,9 @@ def test_the_telling_nodes_are_the_extremes_and_the_average_one():
     plus = np.ones(5)
     plus[others[0]], plus[others[1]] = 0.2, 1.7
     errors = NodeErrors("x", np.ones(5), plus, 1)
-    assert telling_nodes([errors], prepared) == {
+    assert notable_nodes([errors], prepared) == {
         others[0]: "gains most", others[1]: "loses most", average: "nearest to the average node"}
-    assert telling_nodes([], prepared) == {average: "nearest to the average node"}
+    assert notable_nodes([], prepared) == {average: "nearest to the average node"}
 
 
 def test_a_node_is_named_by_id_before_number():

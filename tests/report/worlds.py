@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from experiments import report as report_command
-from stlora_ext.records.store import read_record, write_record
+from stlora_ext.runs.store import read_record, write_record
 from tests.reopened import data, finished, results
 
 IMAGE = "<img src=x onerror=alert(1)>"

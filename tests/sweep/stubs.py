@@ -11,19 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Optional
 
-from stlora_ext.records.key import RunKey
-from stlora_ext.sweep.cells import Cell
+from stlora_ext.runs.key import RunKey
 from stlora_ext.sweep.engine import Local
+from stlora_ext.sweep.job import Job
 from stlora_ext.sweep.schedule import Schedule
 from tests.commands import ROOT
 
 
-def cell(results: Path, seed: int, seconds: float = 0.0, code: int = 0, needs: Optional[Cell] = None) -> Cell:
+def cell(results: Path, seed: int, seconds: float = 0.0, code: int = 0, needs: Optional[Job] = None) -> Job:
     """A cell whose process sleeps for ``seconds`` and ends with ``code``."""
     key = RunKey("D", "M" if needs is None else "M+", "joint" if needs is None else "adapt",
                  "base" if needs is None else "plus", "0" * 8, seed)
     arguments = ("tests/sweep/stub_cell.py", str(results), json.dumps(key.as_dict()), str(seconds), str(code))
-    return Cell(key, arguments, "sha256:0", 1, None if needs is None else needs.key)
+    return Job(key, arguments, "sha256:0", 1, None if needs is None else needs.key)
 
 
 class Log:
@@ -52,7 +52,7 @@ class Log:
         print(line, flush=True)
 
 
-def sweep(results: Path, cells: list[Cell], jobs: int = 2):
+def sweep(results: Path, cells: list[Job], jobs: int = 2):
     """Run ``cells``; return the failures and what the watcher was told."""
     log = Log()
     waiting = [each for each in cells if each.record(results) is None]

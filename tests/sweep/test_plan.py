@@ -5,18 +5,18 @@ import shutil
 
 import pytest
 
-from experiments import engines
 from experiments import run as run_command
 from experiments import sweep as sweep_command
-from experiments.config_file import load_experiment
-from experiments.data import open_dataset
-from experiments.planned import make_plan
-from stlora_ext.cell import run_key
-from stlora_ext.records.key import RunKey
-from stlora_ext.settings import parse_assignments
-from stlora_ext.sweep.cells import Cell
+from stlora_ext.config.config_file import load_experiment
+from stlora_ext.data.available import open_dataset
+from stlora_ext.fields import parse_assignments
+from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.run import run_key
+from stlora_ext.sweep import engines
 from stlora_ext.sweep.estimate import Estimates
+from stlora_ext.sweep.job import Job
 from stlora_ext.sweep.plan import without_idle
+from stlora_ext.sweep.request import make_plan
 from tests.commands import ROOT, refusal
 
 
@@ -197,7 +197,7 @@ def write(key, results, fingerprint="sha256:0", **changed):
 
 
 def cell(seed=0, model="M", epochs=10, protocol="joint"):
-    return Cell(RunKey("D", model, protocol, "base", "0" * 8, seed), (), "sha256:0", epochs)
+    return Job(RunKey("D", model, protocol, "base", "0" * 8, seed), (), "sha256:0", epochs)
 
 
 def test_an_estimate_is_from_finished_runs_of_the_same_model_data_and_hardware(tmp_path):

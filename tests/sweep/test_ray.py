@@ -16,9 +16,9 @@ import pytest
 import torch
 
 from experiments import sweep as sweep_command
-from experiments.planned import make_plan
 from stlora_ext.errors import UserError
-from stlora_ext.records.provenance import git_commit
+from stlora_ext.runs.provenance import git_commit
+from stlora_ext.sweep.request import make_plan
 from tests.commands import ROOT, refused, run, succeeded
 from tests.sweep.stubs import cell, until
 

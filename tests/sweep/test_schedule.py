@@ -153,11 +153,12 @@ def test_a_cell_that_another_process_finishes_just_before_it_starts_counts_as_th
     one = cell(tmp_path, 0)
     late = cell(tmp_path, 0)
     assert sweep(tmp_path, [one])[1] == ["D/M joint base seed 0 here"]
-    job = process.Job(late, [], 1, ROOT, tmp_path)
+    job = process.JobProcess(late, [], 1, ROOT, tmp_path)
     until(lambda: job.poll() is not None)
     assert job.found() and not job.taken() and len(runs(tmp_path)) == 1
 
 
 def test_what_the_sweep_reads_in_a_runs_output_is_what_runs_say():
-    assert f'raise UserError(f"{process._TAKEN.removeprefix("error: ")}' in (ROOT / "stlora_ext/lock.py").read_text()
+    lock = (ROOT / "stlora_ext/runs/lock.py").read_text()
+    assert f'raise UserError(f"{process._TAKEN.removeprefix("error: ")}' in lock
     assert process._FOUND in (ROOT / "experiments/run.py").read_text()

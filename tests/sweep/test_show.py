@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from stlora_ext.records.key import RunKey
+from stlora_ext.runs.key import RunKey
 from stlora_ext.sweep import show
-from stlora_ext.sweep.cells import Cell
 from stlora_ext.sweep.estimate import Estimates
+from stlora_ext.sweep.job import Job
 
-CELLS = [Cell(RunKey("D", "M", "joint", "base", "0" * 8, seed), (), "sha256:0", 10) for seed in range(3)]
+CELLS = [Job(RunKey("D", "M", "joint", "base", "0" * 8, seed), (), "sha256:0", 10) for seed in range(3)]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from experiments import sweep as sweep_command
-from experiments.planned import make_plan
+from stlora_ext.sweep.request import make_plan
 from tests.commands import ROOT, run, succeeded
 
 ARGUMENTS = ("--datasets", "TINY", "--models", "HA", "LSTM", "LSTM+", "--protocols", "adapt", "--seeds", "0-1",

@@ -1,0 +1,72 @@
+"""Reading a config file: a Python file that the user runs, holding one ``CFG = experiment(...)``."""
+
+import runpy
+import traceback
+from pathlib import Path
+from typing import Any
+
+from stlora_ext.config.experiment import Experiment, config_text, experiment
+from stlora_ext.config.nearest_config import instead_of
+from stlora_ext.errors import UserError
+from stlora_ext.folders import DATA, ROOT
+
+
+def load_experiment(path: Path, data: Path = DATA) -> Experiment:
+    """Run the config file at ``path`` and return its ``CFG``.
+
+    Args:
+        path: The file.
+        data: Folder of the prepared data sets, for the remedy where there is no such file.
+
+    Raises:
+        UserError: If there is no such file, it fails, or its ``CFG`` is no experiment.
+    """
+    if path.is_dir():
+        example = path / "LSTM.py"
+        raise UserError(f"config {path} does not exist; it is a folder, name a file in it such as "
+                        f"{example if example.is_file() else 'experiments/TINY/LSTM.py'}")
+    if not path.is_file():
+        raise UserError(f"config {path} does not exist; {instead_of(path, data)}")
+    cfg = run_file(path, f"config {path}", "CFG = experiment(DATASET, MODEL, ...)").get("CFG")
+    if not isinstance(cfg, Experiment):
+        raise UserError(f"config {path}: expected CFG = experiment(DATASET, MODEL, ...), found "
+                        f"{'no CFG' if cfg is None else type(cfg).__name__}")
+    return cfg
+
+
+def run_file(path: Path, called: str, expected: str) -> dict[str, Any]:
+    """Run a user's Python file and return its globals; messages say what it is ``called`` and is ``expected`` to hold.
+
+    Raises:
+        UserError: If it fails or ends the process.
+    """
+    try:
+        if b"\0" in path.read_bytes():  # a ValueError or a SyntaxError, by the version of Python
+            raise SyntaxError("source code cannot contain null bytes")
+        return runpy.run_path(str(path))
+    except UserError as error:
+        raise UserError(f"{called}: {error}") from None
+    except SystemExit as error:
+        raise UserError(f"{called} ended by itself (exit code {error.code}): expected {expected}") from None
+    except Exception as error:  # whatever the file raises is the user's to mend
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
+        raise UserError(f"{called}, line {line}: {type(error).__name__}: {error}") from None
+
+
+def config_path(dataset: str, model: str) -> Path:
+    """Return where the config of a model on a data set belongs, relative to the repository's root."""
+    return Path("experiments", dataset, f"{model.removesuffix('+')}{'_LoRA' * model.endswith('+')}.py")
+
+
+def config_or_default(dataset: str, model: str) -> tuple[Path, Experiment, str]:
+    """Return a model's config file for ``run.py -c``, and what it says.
+
+    Returns:
+        tuple: The path, the experiment, and "", or where there is no such file, what to write into one.
+    """
+    path = config_path(dataset, model)
+    if (ROOT / path).is_file():
+        return path, load_experiment(ROOT / path), ""
+    return (Path("CONFIG.py"), experiment(dataset, model),
+            f" where CONFIG.py holds: {config_text(dataset, model)}")

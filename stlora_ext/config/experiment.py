@@ -1,0 +1,201 @@
+"""One experiment: a data set, a model and how it is trained."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Optional
+
+from stlora_ext.config.registry import Backbone, get_backbone
+from stlora_ext.config.training import LENGTHS, TrainingSettings
+from stlora_ext.config.without_effect import refuse_without_effect
+from stlora_ext.data.names import check_dataset_name
+from stlora_ext.errors import UserError, nearest
+from stlora_ext.fields import checked, field_names
+from stlora_ext.lora.predictor import STLoRAConfig
+
+DEFAULT_SEEDS = (0, 1, 2, 3, 4)
+LARGEST_SEED = 2 ** 32 - 1  # that numpy takes
+PROTOCOLS = ("joint", "adapt")
+# The benchmark's adapter: the best validation error among the settings that add at most 1 % to AGCRN at 170 nodes
+# (docs/adapter_settings.md). STLoRAConfig itself takes no times, which a module attached by hand may not be given.
+ADAPTER = STLoRAConfig(time_of_day=True, day_of_week=True, activation="relu")
+# Fields of a model's config that follow from the data and the window, not from the user, in our names and BasicTS's.
+DERIVED = ("num_nodes", "num_features", "input_len", "output_len", "steps_per_day", "num_time_in_day", "graph_path")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What one config file says.
+
+    Attributes:
+        dataset: Name of the data set.
+        model: Name of the model, with "+" where it carries an adapter.
+        training: How it is trained.
+        model_settings: Fields of the backbone's config that differ from its defaults.
+        adapter: Settings of the adapter; None without one.
+        arm: ``base`` without adapter; ``plus``, ``control`` or ``wide`` with one.
+        protocol: ``joint``, ``adapt``, or ``fitted`` for a fitted backbone without adapter.
+        backbone_from: For ``adapt``, the checkpoint of the trained backbone, ``{seed}`` standing for the run's seed;
+            None: the one that the base arm's run of the same seed and settings has written.
+        seeds: Seeds that run unless others are asked for.
+    """
+
+    dataset: str
+    model: str
+    training: TrainingSettings
+    model_settings: Mapping[str, Any] = field(default_factory=dict)
+    adapter: Optional[STLoRAConfig] = None
+    arm: Literal["base", "plus", "control", "wide"] = "base"
+    protocol: Literal["fitted", "joint", "adapt"] = "joint"
+    backbone_from: Optional[str] = None
+    seeds: tuple[int, ...] = DEFAULT_SEEDS
+
+    @property
+    def backbone(self) -> Backbone:
+        """The registered backbone."""
+        return get_backbone(self.model)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every setting, as plain values."""
+        return configuration(self)
+
+    @property
+    def cell_seeds(self) -> tuple[Optional[int], ...]:
+        """The seeds to run; ``(None,)`` where no seed changes the result."""
+        return (None,) if self.backbone.deterministic and self.arm == "base" else self.seeds
+
+    def override(self, values: Mapping[str, Any]) -> "Experiment":
+        """Return the experiment with settings replaced.
+
+        Args:
+            values: Fields of ``TrainingSettings``; ``model.X``, field X of the backbone's config; ``adapter.X``,
+                field X of ``STLoRAConfig``; ``seeds``.
+
+        Raises:
+            UserError: On an unknown key, with the nearest one, or a value of another type.
+        """
+        groups: dict[str, dict[str, Any]] = {"": {}, "model": {}, "adapter": {}}
+        rest = {key: value for key, value in values.items() if key != "seeds"}
+        known = [*field_names(TrainingSettings), "seeds", *(f"model.{name}" for name in self._model_fields())]
+        if self.adapter is not None:
+            known += [f"adapter.{name}" for name in field_names(STLoRAConfig) if name not in DERIVED]
+        for key, value in rest.items():
+            if key not in known:
+                raise UserError(f"unknown key '{key}': {nearest(key, known)}")
+            group, _, name = key.rpartition(".")
+            groups[group][name] = value
+        adapter = self.adapter
+        if adapter is not None:
+            adapter = replace(adapter, **checked(STLoRAConfig, groups["adapter"], "adapter."))
+        training = replace(self.training, **checked(TrainingSettings, groups[""]))
+        if self.protocol == "fitted":
+            training = _without_training(training)
+        return replace(
+            self, seeds=checked_seeds(values.get("seeds", self.seeds)), adapter=adapter, training=training,
+            model_settings={**self.model_settings, **checked(self.backbone.config, groups["model"], "model.")})
+
+    def with_arm(self, arm: str) -> "Experiment":
+        """Return the experiment in another arm; ``base`` drops the adapter.
+
+        Raises:
+            UserError: If the model carries no adapter.
+        """
+        if arm == "base":
+            base = replace(self, model=self.model.removesuffix("+"), adapter=None, arm="base", backbone_from=None,
+                           training=replace(self.training, adapter_lr=None))
+            if self.backbone.fitted:
+                return replace(base, protocol="fitted", training=_without_training(self.training))
+            return replace(base, protocol="joint")
+        if self.adapter is None:
+            raise UserError(f"--arm {arm}: {self.model} carries no adapter; give the config of {self.model}+, "
+                            f"experiments/{self.dataset}/{self.model}_LoRA.py")
+        return replace(self, arm=arm)
+
+    def with_protocol(self, protocol: str, backbone_from: Optional[str] = None) -> "Experiment":
+        """Return the experiment under another protocol.
+
+        Raises:
+            UserError: If the model can't be trained by it, or a trained backbone is named where none is needed.
+        """
+        if self.adapter is None:
+            raise UserError(f"--protocol {protocol}: {self.model} carries no adapter to train; give the config of "
+                            f"{self.model.removesuffix('+')}+")
+        if protocol == "joint" and self.backbone.fitted:
+            raise UserError(f"--protocol joint: {self.backbone.name} is fitted, not trained; its adapter is trained "
+                            "with --protocol adapt")
+        if backbone_from is not None and self.backbone.fitted:
+            raise UserError(f"--from {backbone_from}: {self.backbone.name} is fitted to the data of the run itself; "
+                            "leave --from out")
+        if backbone_from is not None and protocol == "joint":
+            raise UserError(f"--from {backbone_from}: only --protocol adapt starts from a trained backbone")
+        return replace(self, protocol=protocol, backbone_from=backbone_from)
+
+    def with_lengths(self, input_len: int, output_len: int) -> "Experiment":
+        """Return the experiment with the lengths of a window, and what follows from them, filled in."""
+        follow = {} if self.backbone.of_lengths is None else self.backbone.of_lengths(input_len, output_len)
+        lengths = {"input_len": input_len, "output_len": output_len}
+        return replace(
+            self, training=replace(self.training, **lengths), model_settings={**follow, **self.model_settings},
+            adapter=None if self.adapter is None else replace(self.adapter, **lengths))
+
+    def _model_fields(self) -> list[str]:
+        return [name for name in field_names(self.backbone.config) if name not in DERIVED]
+
+
+def checked_seeds(seeds: Any) -> tuple[int, ...]:
+    """Return ``seeds`` as a tuple.
+
+    Raises:
+        UserError: If they aren't whole numbers that a generator takes, at least one.
+    """
+    if not isinstance(seeds, (list, tuple, range)) or not seeds \
+            or not all(type(seed) is int and 0 <= seed <= LARGEST_SEED for seed in seeds):
+        raise UserError(f"seeds={seeds!r}: expected whole numbers from 0 to {LARGEST_SEED}, such as [0, 1, 2]")
+    return tuple(seeds)
+
+
+def _without_training(training: TrainingSettings) -> TrainingSettings:
+    # What a fitted model ignores must not set its runs apart.
+    kept = (*LENGTHS, "eval_batch_size", "bf16")
+    return TrainingSettings(**{name: getattr(training, name) for name in kept})
+
+
+def experiment(dataset: str, model: str, *, model_settings: Optional[Mapping[str, Any]] = None,
+               adapter: Optional[Mapping[str, Any]] = None, **settings: Any) -> Experiment:
+    """Describe an experiment; a config file holds one, named ``CFG``.
+
+    Args:
+        dataset: Name of the data set, a folder under ``datasets/``.
+        model: Registered name of the backbone; "NAME+" with an adapter.
+        model_settings: Fields of the backbone's config that differ from the published settings.
+        adapter: Fields of ``STLoRAConfig`` that differ from ``ADAPTER``; for "NAME+" only.
+        **settings: Fields of ``TrainingSettings`` that differ from the published settings; ``seeds``.
+
+    Raises:
+        UserError: On an unknown name or a value of another type.
+    """
+    check_dataset_name(dataset)
+    backbone = get_backbone(model)
+    base = Experiment(dataset, model, backbone.training, protocol="fitted" if backbone.fitted else "joint")
+    if model.endswith("+"):
+        base = replace(base, adapter=ADAPTER, arm="plus", protocol="adapt" if backbone.fitted else "joint")
+    given = {**settings, **{f"model.{key}": value for key, value in (model_settings or {}).items()},
+             **{f"adapter.{key}": value for key, value in (adapter or {}).items()}}
+    exp = base.override(given)
+    refuse_without_effect(exp, base, given)
+    return exp
+
+
+def config_text(dataset: str, model: str) -> str:
+    """Return what a config file holds that sets nothing, on one line."""
+    return f'from experiments.defaults import experiment; CFG = experiment("{dataset}", "{model}")'
+
+
+def configuration(exp: Experiment) -> dict[str, Any]:
+    """Return what a record keeps of the experiment, which has its lengths: every setting, as plain values."""
+    config = exp.backbone.config
+    defaults = {name: getattr(config, name, None) for name in field_names(config) if name not in DERIVED}
+    settings = {"training": asdict(exp.training), "model": {**defaults, **exp.model_settings}}
+    if exp.adapter is not None:
+        settings["adapter"] = asdict(exp.adapter)
+    return settings

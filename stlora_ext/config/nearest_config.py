@@ -1,0 +1,72 @@
+"""What to give instead of a config file that isn't there: a file that is, or the line of Python that makes it one."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Optional
+
+from stlora_ext.config.experiment import config_text
+from stlora_ext.folders import ROOT
+
+_CONFIGS = ROOT / "experiments"
+
+
+def instead_of(path: Path, data: Path) -> str:
+    """Say what to do about a config that isn't there, naming only files that exist.
+
+    Args:
+        path: The file, as the user wrote it.
+        data: Folder of the prepared data sets; one that is there may need a config first.
+    """
+    from stlora_ext.config.registry import models
+    folder, file = path.parent, f"{path.name.removesuffix('.py')}.py"
+    there, model = _files(folder), _model(file)
+    if file in there:
+        return _did_you_mean(folder / file)
+    in_use = folder.resolve().parent == _CONFIGS and bool(there)
+    dataset = folder.resolve().name if in_use else folder.name
+    if in_use or (dataset and (data / dataset / "meta.json").is_file()):
+        if model not in models() and (near := _closest(file, there)):
+            return _did_you_mean(folder / near)
+        meant = model if model in models() else _closest(model, models())
+        if meant is not None:
+            return f"{dataset} has no config of {meant} yet: write {folder / _file(meant)}, which holds: " \
+                f"{config_text(dataset, meant)}"
+        return f"expected one of: {', '.join(there or map(_file, models()))}"
+    if near := _closest(file, there):
+        return _did_you_mean(folder / near)
+    known = [each.name for each in _CONFIGS.iterdir() if _files(each)]
+    own = f"; for data of your own prepare {dataset}, then write {path}, which holds: {config_text(dataset, model)}" \
+        if model in models() and dataset not in ("", _CONFIGS.name, *known) else ""
+    other = _closest(dataset, known)
+    if other and (near := _closest(file, _files(_CONFIGS / other))):
+        return _did_you_mean(_CONFIGS / other / near) + own
+    return f"expected a file such as {_shown(_CONFIGS / 'TINY' / 'LSTM.py')}{own}"
+
+
+def _files(folder: Path) -> list[str]:
+    """Return the names of the configs in a folder; the commands themselves are none."""
+    return [] if folder.resolve() in (_CONFIGS, ROOT) else sorted(each.name for each in folder.glob("*.py"))
+
+
+def _model(file: str) -> str:
+    stem = file.removesuffix(".py")
+    return f"{stem.removesuffix('_LoRA')}{'+' * stem.endswith('_LoRA')}"
+
+
+def _file(model: str) -> str:
+    return f"{model.removesuffix('+')}{'_LoRA' * model.endswith('+')}.py"
+
+
+def _closest(name: str, options: Iterable[str]) -> Optional[str]:
+    lowered = {option.lower(): option for option in options}
+    close = get_close_matches(name.lower(), lowered, n=1)
+    return lowered[close[0]] if close else None
+
+
+def _did_you_mean(path: Path) -> str:
+    return f"did you mean '{_shown(path)}'?"
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,107 @@
+"""Settings that a user gives and that change nothing in the run: a mistake, or a second key for the same result."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from stlora_ext.config.training import CURRICULUM_EPOCHS, TrainingSettings
+from stlora_ext.errors import UserError
+
+if TYPE_CHECKING:
+    from stlora_ext.config.experiment import Experiment  # which refuses what this module finds
+
+
+class Idle(NamedTuple):
+    """Why a setting changes nothing, and the setting in its place that says the same; none: it is left out."""
+
+    why: str
+    instead: Mapping[str, Any] = {}
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it, in words."""
+        return "".join(f"{key}={str(value).replace(' ', '')} says the same" for key, value in self.instead.items()) \
+            or "leave it out"
+
+
+def refuse_without_effect(exp: "Experiment", config: "Experiment", given: Mapping[str, Any]) -> None:
+    """Refuse the first of the settings that were given and change nothing.
+
+    Raises:
+        UserError: On such a setting, with the reason and the remedy.
+    """
+    for key, idle in without_effect(exp, config, given).items():
+        raise UserError(f"{key}={given[key]}: it has no effect, because {idle.why}; {idle.remedy}")
+
+
+def without_effect(exp: "Experiment", config: "Experiment", given: Mapping[str, Any]) -> dict[str, Idle]:
+    """Return the settings that were given and change nothing.
+
+    A setting that says what the config says anyway isn't one of them: it changes no key either.
+
+    Args:
+        exp: The experiment, with these settings, in its arm and protocol.
+        config: What it is without them.
+        given: The settings, by the keys that ``Experiment.override`` takes.
+    """
+    found = dict(_of_run(exp, config))
+    if exp.adapter is None:
+        why = f"{exp.model} has no adapter, which {exp.model}+ has"
+        found |= {key: Idle(why) for key in given if key == "adapter_lr" or key.startswith("adapter.")}
+    return {key: found[key] for key in given
+            if key in found and config.override({key: given[key]}).settings != config.settings}
+
+
+def _of_run(exp: "Experiment", config: "Experiment") -> Iterator[tuple[str, Idle]]:
+    """Yield the settings that change nothing in this run, whoever gives them."""
+    if exp.protocol != "fitted":
+        yield from _schedule(exp.training, config.training)
+        yield from _stopping(exp.training, config.training)
+    if exp.protocol == "adapt" and (exp.backbone.fitted or exp.backbone_from is not None):
+        yield "lr", Idle("the backbone isn't trained, and adapter_lr is the adapter's")
+        yield "weight_decay", Idle("the backbone isn't trained, and the adapter has none")
+    if exp.adapter is not None:
+        if exp.adapter.sharing != "embedding":
+            yield "adapter.num_embeddings", Idle(f"adapter.sharing={exp.adapter.sharing} has no embeddings")
+        if exp.adapter.rank == 1:
+            yield "adapter.rank_stabilised", Idle("adapter.rank=1 is its own square root")
+    for name, (other, value) in exp.backbone.unused.items():
+        if exp.settings["model"].get(other) == value:
+            yield f"model.{name}", Idle(f"model.{other}={value}")
+
+
+def _schedule(training: TrainingSettings, config: TrainingSettings) -> Iterator[tuple[str, Idle]]:
+    epochs = training.num_epochs
+    kept, usual = ([each for each in every.lr_milestones if 0 <= each < epochs] for every in (training, config))
+    if kept == usual:
+        yield "lr_milestones", Idle(f"those of the config lower the learning rate alike in {epochs} epochs")
+    elif len(kept) < len(training.lr_milestones):
+        late = next(each for each in training.lr_milestones if each not in kept)
+        yield "lr_milestones", Idle(f"no epoch of {epochs} comes after {late}", {"lr_milestones": kept})
+    if not kept:
+        yield "lr_gamma", Idle(f"no milestone (lr_milestones) comes before the last of {epochs} epochs")
+    warm_up = training.curriculum_warm_up
+    if epochs < CURRICULUM_EPOCHS:
+        why = f"a run of fewer than {CURRICULUM_EPOCHS} epochs has no curriculum"
+        yield from (("curriculum_warm_up", Idle(why)), ("curriculum_every", Idle(why)))
+    elif warm_up is None:
+        yield "curriculum_every", Idle("there is no curriculum (curriculum_warm_up=None)")
+    elif warm_up >= epochs:
+        why = f"the curriculum would begin after the last of {epochs} epochs"
+        yield "curriculum_warm_up", Idle(why, {"curriculum_warm_up": None})
+        yield "curriculum_every", Idle(why)
+
+
+def _stopping(training: TrainingSettings, config: TrainingSettings) -> Iterator[tuple[str, Idle]]:
+    epochs = training.num_epochs
+    if training.val_interval > epochs:
+        yield "val_interval", Idle(f"the last of {epochs} epochs is validated anyway", {"val_interval": epochs})
+    validations = -(-epochs // training.val_interval)
+
+    def never(patience: int) -> bool:
+        return patience + 1 >= validations
+    if never(training.patience):
+        why = f"a run of {epochs} epochs ends before it runs out"
+        if never(config.patience):
+            yield "patience", Idle(f"{why}, as before the usual {config.patience}")
+        elif training.patience != epochs:
+            yield "patience", Idle(why, {"patience": epochs})

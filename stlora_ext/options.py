@@ -1,0 +1,53 @@
+"""Options that the commands share."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from stlora_ext.cli import positive
+from stlora_ext.errors import UserError
+from stlora_ext.folders import DATA, RESULTS
+
+
+def add_folders(parser: argparse.ArgumentParser, results_help: str, results: Path = RESULTS) -> None:
+    """Add ``--data`` and ``--results``.
+
+    Args:
+        parser (argparse.ArgumentParser): Command line to extend.
+        results_help (str): What the command does with ``--results``.
+        results (Path): Default of ``--results``.
+    """
+    parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="where prepared data sets lie")
+    parser.add_argument("--results", type=Path, default=results, metavar="DIR", help=results_help)
+
+
+def add_horizons(parser: argparse.ArgumentParser) -> None:
+    """Add ``--horizons``."""
+    parser.add_argument("--horizons", type=positive, nargs="+", metavar="STEP",
+                        help="steps to show (default: a quarter, half and all of the forecast)")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add ``--gpus`` and ``--threads``."""
+    parser.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")
+    parser.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
+
+
+def given_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of ``--set``, ``--epochs``, ``--batch-size``, ``--bf16`` and ``--seeds``, by name.
+
+    Raises:
+        UserError: If one isn't key=value, or two of them say different things.
+    """
+    from stlora_ext.fields import parse_assignments
+    settings = parse_assignments(args.assignments)
+    seeds = list(dict.fromkeys(seed for seeds in args.seeds or () for seed in seeds))
+    for name, option, value in (("num_epochs", "--epochs", args.epochs),
+                                ("batch_size", "--batch-size", args.batch_size),
+                                ("bf16", "--bf16", args.bf16 or None), ("seeds", "--seeds", seeds or None)):
+        if value is None:
+            continue
+        other = settings.setdefault(name, value)
+        if (list(other) if isinstance(other, tuple) else other) != value:
+            raise UserError(f"{option} contradicts --set {name}={other}: leave one of them out")
+    return settings

@@ -1,1 +1,0 @@
-"""Run records: the key of a run, what it measured, where it came from."""

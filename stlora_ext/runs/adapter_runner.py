@@ -1,0 +1,144 @@
+"""Training with an adapter: its own optimizer group, frozen backbones, its own randomness."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Optional
+
+import torch
+
+from stlora_ext.data.windows import WindowBatches
+from stlora_ext.host.checkpoint import load_checkpoint
+from stlora_ext.host.config import ForecastingConfig
+from stlora_ext.host.fitting import fit_model
+from stlora_ext.host.progress_files import identity_text
+from stlora_ext.host.randomness import derive_seed
+from stlora_ext.host.runner import HostRunner
+from stlora_ext.lora.model import attach
+from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.weights import load_weights
+
+CACHE_LIMIT = 4 * 2 ** 30  # bytes of a split's cached forecasts
+FORECAST = "backbone_forecast"  # their name in a batch
+FROZEN_LR = 1e-3  # the adapter's learning rate where the backbone has none
+
+
+@dataclass(init=False)
+class STLoRAForecastingConfig(ForecastingConfig):
+    """ForecastingConfig of a run whose model carries an adapter."""
+
+    adapter: STLoRAConfig = field(default=None, metadata={"help": "Settings of the adapter."})
+    num_nodes: int = field(default=None, metadata={"help": "Number of sensors."})
+    protocol: Literal["joint", "adapt"] = field(default="joint", metadata={"help": "Backbone and adapter together from "
+                                                                                   "scratch, or the adapter alone."})
+    adapter_lr: Optional[float] = field(default=None, metadata={"help": "Learning rate of the adapter; None: the "
+                                                                        "backbone's, 1e-3 where that is frozen."})
+    backbone_from: Optional[str] = field(default=None, metadata={"help": "Checkpoint of the trained backbone, for "
+                                                                         "protocol adapt."})
+    backbone_weights: Optional[str] = field(default=None, metadata={"help": "Hash of that backbone's weights."})
+    backbone_hash: Optional[str] = field(default=None, metadata={"help": "What identifies that backbone: the hash of "
+                                                                         "its run's configuration, or of its weights."})
+
+    def _get_md5(self, serialized: dict) -> str:
+        # Settings added since the first records: left out where they don't apply, so that those keep their keys.
+        adapter = {name: value for name, value in serialized["adapter"].items()
+                   if value or name not in ("time_of_day", "day_of_week")}
+        return super()._get_md5({**serialized, "adapter": adapter})
+
+
+class STLoRARunnerMixin:
+    """Puts the adapter on the model that the runner has built, and trains it by the configured protocol.
+
+    The backbone is built first, under the seed; the adapter draws from generators of its own. So a run with and one
+    without adapter share initial backbone weights, batches and the backbone's dropout.
+
+    The forecasts of a frozen backbone are computed once, before the first epoch, where they fit into memory;
+    ``cached_forecasts`` says whether they are. Settings and sizes decide, never what an interrupted run has left to do,
+    so that a resumed run adds as an uninterrupted one.
+    """
+
+    cached_forecasts = False
+
+    def __init__(self, cfg: STLoRAForecastingConfig) -> None:
+        super().__init__(cfg)
+        self.model = attach(self.model, cfg.adapter, cfg.num_nodes, seed=derive_seed(cfg.seed, "adapter"))
+        self.model = self.to_running_device(self.model)
+        if cfg.adapter.cycles and "inputs_timestamps" not in self.forward_params:
+            self.forward_params.append("inputs_timestamps")
+        if cfg.protocol == "adapt":
+            if cfg.backbone_from is not None:
+                path = Path(cfg.backbone_from)
+                load_weights(self.model.backbone, load_checkpoint(path)["model_state_dict"], path)
+            self.model.freeze_backbone()
+
+    def _init_train(self) -> None:
+        super()._init_train()
+        if hasattr(self.model.backbone, "fit") and self.start_epoch == 0 and self.cfg.backbone_from is None:
+            fit_model(self.model.backbone, self.train_data_loader.split, self.cfg.seed, self.run_dir,
+                      self.progress.over, identity_text(self.cfg))
+        # One pass costs less than an epoch, whose every step it saves the backbone.
+        self.cached_forecasts = (self.cfg.protocol == "adapt" and self.num_epochs > 1
+                                 and _fits(self.train_data_loader))
+        self._cache(self.train_data_loader)
+
+    def _init_validation(self) -> None:
+        super()._init_validation()
+        self._cache(self.val_data_loader)
+
+    def _cache(self, batches: WindowBatches) -> None:
+        """Compute the backbone's forecasts of all windows, in the precision in which it makes them."""
+        done = self.start_epoch == self.num_epochs or self.should_training_stop
+        if not self.cached_forecasts or done or not _fits(batches):
+            return
+        cached: Optional[torch.Tensor] = None
+        in_order = WindowBatches(batches.split, batches.input_len, batches.output_len, self.cfg.val_batch_size,
+                                 device=self.device)
+        self.model.eval()
+        with torch.no_grad(), self.model.disable_adapter(), self.autocast():
+            first = 0
+            for batch in self.progress.over(in_order, "the backbone's forecasts", len(in_order)):
+                forecast = self._forward(self.model, batch, 0)["prediction"]
+                if cached is None:
+                    cached = forecast.new_empty(_shape(batches))
+                cached[first:first + len(forecast)] = forecast
+                first += len(forecast)
+        batches.per_window[FORECAST] = cached
+
+    @property
+    def teaches(self) -> bool:
+        """Whether a forecast is made to train the backbone: a frozen one forecasts in training as in evaluation."""
+        return super().teaches and not self.model.frozen
+
+    def _forward(self, model: torch.nn.Module, data: dict[str, Any], step: int,
+                 epoch: Optional[int] = None) -> dict[str, Any]:
+        if FORECAST not in data:
+            return super()._forward(model, data, step, epoch)
+        forecast = model.correct(data["inputs"], data[FORECAST], data.get("inputs_timestamps"))
+        return {**data, "prediction": forecast}
+
+    def _build_optimizer(self) -> torch.optim.Optimizer:
+        """Return the configured optimizer over exactly the trainable tensors, the adapter in a group of its own."""
+        settings: dict[str, Any] = dict(self.cfg.optimizer_params)
+        backbone = [p for p in self.model.backbone.parameters() if p.requires_grad]
+        lr = self.cfg.adapter_lr or (settings["lr"] if backbone else FROZEN_LR)
+        groups = [{"params": backbone}] if backbone else []
+        groups.append({"params": list(self.model.adapter.parameters()), "lr": lr, "weight_decay": 0.0})
+        return self.cfg.optimizer(groups, **settings)
+
+    def on_epoch_start(self, epoch: int) -> None:
+        """Give the adapter's dropout the epoch's seed, so that a resumed run draws what an uninterrupted one draws."""
+        super().on_epoch_start(epoch)
+        self.model.adapter.dropout.reseed(derive_seed(self.cfg.seed, "adapter dropout", epoch))
+
+
+class STLoRARunner(STLoRARunnerMixin, HostRunner):
+    """The repaired host runner, training a model with an adapter."""
+
+
+def _shape(batches: WindowBatches) -> tuple[int, int, int]:
+    return batches.num_windows, batches.output_len, batches.split.scaled.shape[1]
+
+
+def _fits(batches: WindowBatches) -> bool:
+    """Whether the forecasts of all windows fit into memory."""
+    return 4 * math.prod(_shape(batches)) <= CACHE_LIMIT

@@ -1,0 +1,35 @@
+"""How a run is executed: where it reads and writes, and on what; nothing of it changes what is learned."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from stlora_ext.host.progress import Outlook
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where a run reads and writes, and on what it runs.
+
+    Attributes:
+        data: Folder of the prepared data sets.
+        results: Folder of runs and records.
+        gpus: Number of the GPU; None or "": CPU.
+        save_results: Whether to keep the test set's forecasts.
+        train_backbone: Whether protocol ``adapt`` trains the backbone first where no finished run of it is there.
+        compiled: Whether to run the model through ``torch.compile``; it moves results by rounding alone, and by
+            other draws of dropout.
+        deterministic: Whether a GPU must use algorithms that repeat to the bit.
+        cuda_graphs: Whether a GPU replays recorded training steps.
+        outlook: How long the command takes that this run is a part of; None: the user isn't told.
+    """
+
+    data: Path
+    results: Path
+    gpus: Optional[str] = None
+    save_results: bool = False
+    compiled: bool = False
+    train_backbone: bool = False
+    deterministic: bool = False
+    cuda_graphs: bool = False
+    outlook: Optional[Outlook] = None

@@ -1,0 +1,190 @@
+"""Whether a record says what its run is and what its checkpoint measures, part by part."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from stlora_ext.data.prepared import Meta
+from stlora_ext.errors import UserError
+from stlora_ext.lora.files import backbone_hash
+from stlora_ext.lora.parameters import parameter_report
+from stlora_ext.runs.backbone import recorded_identity
+from stlora_ext.runs.build import host_config
+from stlora_ext.runs.digest import part_digests
+from stlora_ext.runs.evaluation import evaluate
+from stlora_ext.runs.provenance import hardware
+from stlora_ext.runs.reopen import FinishedRun, read_checkpoint
+from stlora_ext.weights import bare_state_dict, weights_fingerprint
+
+TOLERANCE = {True: 1e-6, False: 1e-4}  # relative, of the average and every step, by whether the hardware is the same
+_COMPUTED = {"test": "scores", "data": "data", "configuration": "configuration", "parameters": "parameters",
+             "weights": "weights"}
+NODE_TOLERANCE = {True: 1e-4, False: 1e-3}  # of one node: far fewer errors are averaged, so rounding shows more
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of the parts of a record.
+
+    Attributes:
+        difference: The first part that isn't as it was computed again or as the checkpoint has it; None where all are.
+        computed: Parts that were computed again.
+        compared: Parts that are those behind the checkpoint, by their SHA-256.
+        stated: Parts that are a mere statement.
+    """
+
+    difference: Optional[str]
+    computed: tuple[str, ...]
+    compared: tuple[str, ...] = ()
+    stated: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.difference is not None:
+            return f"differs: {self.difference}"
+        if not self.compared:
+            return f"confirmed ({', '.join(self.computed)} computed again, the rest stated)"
+        return (f"confirmed (computed again: {', '.join(self.computed)}; as its checkpoint has it: "
+                f"{', '.join(self.compared)}; stated: {', '.join(self.stated) or 'nothing'})")
+
+
+def verify(run: FinishedRun, meta: Meta, data_dir: Path, gpus: Optional[str] = None) -> Verdict:
+    """Compute a run again from its checkpoint, and compare every part of its record.
+
+    The checkpoint holds the SHA-256 of each part: an edit of the record or of the checkpoint shows, a forgery of both
+    doesn't. Records of before have no such checkpoint: their scores are computed again, the rest is stated.
+
+    Args:
+        run: The run; its checkpoint is there, and the data are those that its record names.
+        meta: Its data set.
+        data_dir: Folder of the prepared data sets.
+        gpus: Number of the GPU; None or "": CPU.
+
+    Raises:
+        UserError: If the record can't be confirmed: it is of another configuration, or its checkpoint of another run.
+    """
+    refuse_other_configuration(run, meta, data_dir)
+    checkpoint = read_checkpoint(run, meta)
+    digests = checkpoint.get("record_sha256")
+    if digests is None and "weights" in run.record:
+        raise UserError(f"checkpoint {run.checkpoint} was not written with record {run.path}, whose SHA-256 it would "
+                        "hold: put back the run's own files, or repeat it with --force")
+    runner = evaluate(run, meta, data_dir, gpus)
+    same = run.record["provenance"].get("hardware") == hardware(runner.device)
+    difference = (first_difference(run.record["test"], runner.test_result, same)
+                  or _other_parameters(run.record["parameters"], parameter_report(runner.model))
+                  or _other_weights(run, runner.model))
+    origin = run.record["provenance"]
+    if difference is not None:
+        difference += (f" (recorded on {origin.get('hardware')}, {origin.get('threads')} threads"
+                       + (", compiled)" if origin.get("compiled") else ")"))
+    if digests is None:
+        return Verdict(difference, ("scores",))
+    compared = tuple(name for name in digests if name not in _COMPUTED)
+    return Verdict(difference or _edited(part_digests(run.record), digests), tuple(_COMPUTED.values()), compared)
+
+
+def _edited(found: dict[str, str], expected: dict[str, str]) -> Optional[str]:
+    name = next((name for name in {**expected, **found} if found.get(name) != expected.get(name)), None)
+    return name and (f"'{name}' is not what the run wrote (its SHA-256 is {str(found.get(name))[:12]}, the checkpoint "
+                     f"has {str(expected.get(name))[:12]}): the record or the checkpoint was edited or replaced")
+
+
+def _other_parameters(recorded: dict[str, Any], counted: dict[str, Any]) -> Optional[str]:
+    return next((f"parameters: {name} is {recorded[name]} in the record, {value} counted"
+                 for name, value in counted.items() if name in recorded and recorded[name] != value), None)
+
+
+def _other_weights(run: FinishedRun, model: Any) -> Optional[str]:
+    own = [(run.record.get("weights"), "the weights", lambda: weights_fingerprint(bare_state_dict(model)))]
+    if run.exp.protocol == "adapt":
+        trained = run.record.get("trained_backbone") or {}
+        own.append((trained.get("weights"), "the backbone's weights", lambda: backbone_hash(model.backbone)))
+    for recorded, what, compute in own:
+        if recorded is not None and recorded != compute():
+            return f"{what} are {str(recorded)[:19]} in the record, {compute()[:19]} in the checkpoint"
+    return None
+
+
+def refuse_other_configuration(run: FinishedRun, meta: Meta, data_dir: Path) -> None:
+    """Refuse a record whose configuration isn't the one that its key stands for, or that has another run's name.
+
+    Args:
+        run: The run.
+        meta: Its data set.
+        data_dir: Folder of the prepared data sets.
+
+    Raises:
+        UserError: If so.
+    """
+    if run.path.stem != run.key.path.name:
+        raise UserError(f"record {run.path} says that it is {run.key.path.name}: give it that name back, or put back "
+                        "a whole copy")
+    cfg = host_config(run.exp, meta, data_dir, run.key.seed)
+    if run.exp.protocol == "adapt" and not run.exp.backbone.fitted:
+        try:
+            cfg.backbone_hash = recorded_identity(run.record, run.exp)
+        except (KeyError, TypeError) as error:
+            raise UserError(f"record {run.path} is damaged ({type(error).__name__}: {error}): put back a whole copy, "
+                            "or delete it and repeat the run") from None
+    if cfg.md5[:8] != run.key.config_hash:
+        raise UserError(f"record {run.path}: its configuration has the hash {cfg.md5[:8]}, its key says "
+                        f"{run.key.config_hash}; it was edited, or written by another version: put back a whole copy, "
+                        "or repeat the run")
+
+
+def first_difference(recorded: dict[str, Any], measured: dict[str, Any], same_hardware: bool = True) -> Optional[str]:
+    """Compare the scores of a record with those measured again.
+
+    Args:
+        recorded: ``test`` of the record.
+        measured: The same, measured again.
+        same_hardware: Whether on the kind of hardware that the record names.
+
+    Returns:
+        str, optional: The first score that differs, with both values; None where all agree.
+    """
+    for place, value, tolerance in _scores(measured, same_hardware):
+        other: Any = recorded
+        try:
+            for step in place:
+                other = other[step]
+        except (KeyError, IndexError, TypeError):
+            other = "nothing"
+        if not _close(other, value, tolerance):
+            return f"{_name(place)} is {other} in the record, {value} measured"
+    return None
+
+
+def _scores(test: dict[str, Any], same_hardware: bool) -> Iterator[tuple[tuple[Any, ...], Optional[float], float]]:
+    """Yield every score's place, value and tolerance: the average, the steps, the nodes, the number of targets."""
+    for metric, value in test["average"].items():
+        yield ("average", metric), value, TOLERANCE[same_hardware]
+    for step, scores in enumerate(test["horizons"]):
+        for metric, value in scores.items():
+            yield ("horizons", step, metric), value, TOLERANCE[same_hardware]
+    for metric, values in test.get("nodes", {}).items():
+        for node, value in enumerate(values):
+            yield ("nodes", metric, node), value, NODE_TOLERANCE[same_hardware]
+    if "num_targets" in test:
+        yield ("num_targets",), test["num_targets"], 0.0
+
+
+def _name(place: tuple[Any, ...]) -> str:
+    match place:
+        case ("horizons", step, metric):
+            return f"{metric} of step {step + 1}"
+        case ("nodes", metric, node):
+            return f"{metric} of node {node}"
+        case ("num_targets",):
+            return "the number of targets"
+    return f"the average {place[1]}"
+
+
+def _close(first: Any, second: Optional[float], tolerance: float) -> bool:
+    if first is None or second is None:
+        return first is second
+    if isinstance(first, bool) or not isinstance(first, (int, float)):
+        return False
+    return math.isclose(first, second, rel_tol=tolerance)

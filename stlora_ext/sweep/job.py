@@ -1,0 +1,49 @@
+"""A cell of a sweep, and its name; without torch, for processes that only start cells."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from stlora_ext.errors import UserError
+from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.store import find_record
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of the sweep.
+
+    Attributes:
+        key: Its key.
+        arguments: The call of ``run.py`` that runs it, without what the worker adds (``--gpus``, ``--threads``).
+        fingerprint: Fingerprint of its data set.
+        epochs: Epochs at most.
+        needs: Key of the base run whose weights it adapts; None where it needs none.
+        added: Whether it was not asked for, but is needed by another cell.
+    """
+
+    key: RunKey
+    arguments: tuple[str, ...]
+    fingerprint: str
+    epochs: int
+    needs: Optional[RunKey] = None
+    added: bool = False
+
+    @property
+    def title(self) -> str:
+        """What identifies it to a person: "TINY/LSTM+ joint plus seed 3"."""
+        return title(self.key)
+
+    def record(self, results: Path) -> Optional[dict[str, Any]]:
+        """Return its record; None while it isn't finished, or where ``run.py`` would refuse the one that is there."""
+        try:
+            record = find_record(self.key, results)
+        except UserError:
+            return None
+        return record if record is not None and record["data"].get("fingerprint") == self.fingerprint else None
+
+
+def title(key: RunKey) -> str:
+    """Return what identifies a run to a person."""
+    seed = "" if key.seed is None else f" seed {key.seed}"
+    return f"{key.dataset}/{key.model} {key.protocol} {key.arm}{seed}"

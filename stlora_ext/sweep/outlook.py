@@ -1,0 +1,79 @@
+"""How long a call of run.py takes: the runs that it has to do, by finished ones alike; else by its own first steps."""
+
+import json
+from typing import Any, Optional
+
+import torch
+
+from stlora_ext.config.experiment import Experiment, configuration
+from stlora_ext.data.prepared import Meta
+from stlora_ext.errors import UserError
+from stlora_ext.host.progress import Outlook
+from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.provenance import hardware
+from stlora_ext.runs.reopen import CHECKPOINT
+from stlora_ext.runs.run import run_key
+from stlora_ext.sweep.estimate import Estimates
+from stlora_ext.sweep.job import Job
+
+_SAME_WORK = ("batch_size", "eval_batch_size", "val_interval", "bf16")  # of the training settings
+
+
+def command_outlook(exp: Experiment, meta: Meta, place: RunOptions, force: bool = False) -> Outlook:
+    """Return how long it takes to run an experiment under all its seeds; it is told now if finished runs say it.
+
+    Args:
+        exp: The experiment.
+        meta: Its data set.
+        place: Where and on what it runs.
+        force: Whether finished runs are repeated.
+    """
+    runs = _runs(exp, meta, place, force)
+    outlook = Outlook(len(runs), told=not runs)
+    device = torch.device("cuda", int(place.gpus)) if place.gpus else torch.device("cpu")
+    estimates = Estimates(place.results, {hardware(device)})
+    each = [_recorded(run, seed, meta, place, estimates) for run, seed in runs]
+    if each and None not in each:
+        outlook.tell(sum(each), ", by finished runs of this kind")
+    return outlook
+
+
+def _runs(exp: Experiment, meta: Meta, place: RunOptions, force: bool) -> list[tuple[Experiment, Optional[int]]]:
+    """Return what isn't finished, with the backbones that are trained first."""
+    runs = []
+    for seed in exp.cell_seeds:
+        if not force and _finished(exp, meta, seed, place):
+            continue
+        base = exp.with_arm("base")
+        if place.train_backbone and not (_finished(base, meta, seed, place) and
+                                         (place.results / run_key(base, meta, seed).path / CHECKPOINT).exists()):
+            runs.append((base, seed))
+        runs.append((exp, seed))
+    return runs
+
+
+def _finished(exp: Experiment, meta: Meta, seed: Optional[int], place: RunOptions) -> bool:
+    try:
+        return run_key(exp, meta, seed).record_path(place.results).exists()
+    except UserError:  # no such backbone, which the run itself says
+        return False
+
+
+def _recorded(exp: Experiment, seed: Optional[int], meta: Meta, place: RunOptions,
+              estimates: Estimates) -> Optional[float]:
+    """Return the seconds of a run by finished ones that did the same work per epoch; None where there are none."""
+    try:
+        key = run_key(exp, meta, seed)
+    except UserError:
+        return None
+    here = json.loads(json.dumps(configuration(exp)))
+
+    def alike(record: dict[str, Any]) -> bool:
+        there, origin = record["configuration"], record["provenance"]
+        return (record["key"]["arm"] == exp.arm and record["data"].get("fingerprint") == meta.fingerprint
+                and all(there.get(group) == here.get(group) for group in ("model", "adapter"))
+                and all(there["training"].get(name) == here["training"][name] for name in _SAME_WORK)
+                and origin.get("threads") == torch.get_num_threads()
+                and bool(origin.get("compiled")) == place.compiled
+                and bool(origin.get("cuda_graphs")) == place.cuda_graphs)
+    return estimates.recorded(Job(key, (), meta.fingerprint, exp.training.num_epochs), alike)

@@ -1,0 +1,177 @@
+"""What sweep.py makes its plan from: the configs under experiments/, the data sets, and what can't run together."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Optional
+
+from stlora_ext.config import registry
+from stlora_ext.config.config_file import config_path, load_experiment
+from stlora_ext.config.experiment import Experiment, config_text
+from stlora_ext.config.without_effect import Idle, without_effect
+from stlora_ext.data.available import open_dataset
+from stlora_ext.data.names import check_dataset_name
+from stlora_ext.data.prepared import SPLITS, Meta, load_split
+from stlora_ext.errors import UserError, nearest
+from stlora_ext.folders import ROOT
+from stlora_ext.runs.build import build_model, host_config
+from stlora_ext.sweep.job import Job
+from stlora_ext.sweep.plan import cells_of, in_order, settings_for, variants
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    Attributes:
+        datasets: Names, globs, or ``all``.
+        models: Names, globs, or ``all``.
+        protocols: ``joint``, ``adapt``; None: what the configs say.
+        arms: Arms of models with adapter.
+        settings: Settings as ``Experiment.override`` takes them.
+        data: Folder of the prepared data sets.
+        compiled: Whether the models run through ``torch.compile``.
+        cuda_graphs: Whether a GPU replays recorded training steps.
+        extra: Further arguments of every ``run.py``.
+    """
+
+    datasets: Sequence[str]
+    models: Sequence[str]
+    protocols: Optional[Sequence[str]]
+    arms: Sequence[str]
+    settings: Mapping[str, Any]
+    data: Path
+    compiled: bool = False
+    cuda_graphs: bool = False
+    extra: Sequence[str] = ()
+
+
+@dataclass
+class Plan:
+    """What will run.
+
+    Attributes:
+        cells: The cells, in order.
+        left_out: What a glob matched but can't run, and why.
+        settings: Per setting that some of the models lack or that changes nothing in them, the other models.
+    """
+
+    cells: list[Job] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    settings: dict[str, list[str]] = field(default_factory=dict)
+
+
+def make_plan(request: Request) -> Plan:
+    """Plan the cells.
+
+    Raises:
+        UserError: If a name is unknown, a data set that is named isn't there, a model that is named can't run on one
+            that is named, no model has a setting, or nothing remains.
+    """
+    plan, cells = Plan(), []
+    folders = {p.parent.name for p in (ROOT / "experiments").glob("*/*.py")}
+    datasets = _chosen("datasets", request.datasets, sorted(folders))
+    configs = {dataset: _configs(dataset) for dataset in datasets}
+    known = list(dict.fromkeys([*registry.models(), *(name for each in configs.values() for name in each)]))
+    models = _chosen("models", request.models, known)
+    asked: dict[str, list[str]] = {key: [] for key in request.settings if key != "seeds"}
+    idle: dict[str, Idle] = {}
+    seen: list[str] = []
+    for dataset, dataset_named in datasets.items():
+        try:
+            meta = _dataset(dataset, request.data)
+        except UserError as error:
+            if dataset_named:
+                raise
+            plan.left_out.append((dataset, str(error)))
+            continue
+        for model, model_named in models.items():
+            if model not in configs[dataset] and not model_named:
+                continue
+            try:
+                cells += _cells(dataset, model, meta, request, asked, idle)
+                seen.append(model)
+            except UserError as error:
+                if dataset_named and model_named:
+                    raise
+                plan.left_out.append((f"{dataset}/{model}", str(error)))
+    if not cells:
+        raise UserError("nothing of this can run: " + "; ".join(f"{what}: {why}" for what, why in plan.left_out))
+    for key, having in asked.items():
+        if not having and key in idle:
+            raise UserError(f"--set {key}: it has no effect, because {idle[key].why}; {idle[key].remedy}")
+        if not having:
+            raise UserError(f"--set {key}: none of the models has this setting ({', '.join(dict.fromkeys(seen))})")
+        if set(having) != set(seen):
+            plan.settings[key] = list(dict.fromkeys(having))
+    plan.cells = in_order(cells)
+    return plan
+
+
+def _chosen(option: str, words: Iterable[str], names: Sequence[str]) -> dict[str, bool]:
+    """Return the names that ``words`` mean, and whether each is named itself rather than by a glob."""
+    chosen: dict[str, bool] = {}
+    for word in words:
+        found = [word] if word in names else [name for name in names if word == ALL or fnmatchcase(name, word)]
+        if not found:
+            if option == "datasets" and not set(word) & set("*?["):
+                check_dataset_name(word)
+            own = "" if option == "models" else ("; data of your own need a config for each model, such as "
+                                                 f"experiments/{word}/LSTM.py, which holds: "
+                                                 + config_text(word, "LSTM"))
+            raise UserError(f"--{option} {word}: no such name, {nearest(word, [*names, ALL])}{own}")
+        for name in found:
+            chosen[name] = chosen.get(name, False) or name == word
+    return chosen
+
+
+def _configs(dataset: str) -> dict[str, Path]:
+    """Return the config file of every model that has one for the data set."""
+    return {f"{path.stem.removesuffix('_LoRA')}{'+' * path.stem.endswith('_LoRA')}": path.relative_to(ROOT)
+            for path in sorted((ROOT / "experiments" / dataset).glob("*.py"))}
+
+
+def _dataset(name: str, data: Path) -> Meta:
+    meta = open_dataset(check_dataset_name(name), data)
+    for split in SPLITS:
+        load_split(data, meta, split, memmap=True)
+    return meta
+
+
+def _cells(dataset: str, model: str, meta: Meta, request: Request, asked: dict[str, list[str]],
+           idle: dict[str, Idle]) -> list[Job]:
+    """Return the cells of one model on one data set, and the base runs that they adapt.
+
+    A setting that would change nothing in a cell isn't given to it. ``asked`` takes in the models that use each
+    setting, ``idle`` why others don't.
+    """
+    path = config_path(dataset, model)
+    config = load_experiment(ROOT / path, request.data)
+    settings = settings_for(config, request.settings)
+    cells: list[Job] = []
+    useful: set[str] = set()
+
+    def cases(chosen: Mapping[str, Any]) -> list[Experiment]:
+        return variants(config.override(chosen), request.protocols, request.arms)
+    for place, exp in enumerate(cases(settings)):
+        without = without_effect(exp, config, settings)
+        idle.update(without)
+        useful |= settings.keys() - without.keys()
+        if without:
+            used = {key: value for key, value in settings.items() if key not in without}
+            for each in without.values():
+                used.update(each.instead)
+            exp = cases(used)[place]
+        host_config(exp, meta, request.data, None, compiled=request.compiled, cuda_graphs=request.cuda_graphs)
+        build_model(exp, meta, request.data)
+        own = cells_of(exp, config, path, meta, compiled=request.compiled, extra=request.extra)
+        cells += own
+        if any(cell.needs is not None for cell in own):
+            cells += cells_of(exp.with_arm("base"), config, path, meta, compiled=request.compiled,
+                              extra=request.extra, added=True)
+    for key in useful & asked.keys():
+        asked[key].append(model)
+    return cells

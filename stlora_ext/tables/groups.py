@@ -1,0 +1,150 @@
+"""The records under a results folder in groups that a table may hold: one data set, one version of its data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from stlora_ext.config.registry import models
+from stlora_ext.data.names import is_reserved
+from stlora_ext.errors import UserError, nearest
+from stlora_ext.folders import ROOT
+from stlora_ext.runs.store import PUBLISHED, read_records
+from stlora_ext.tables.fill import fill_command
+from stlora_ext.tables.published import read_printed
+from stlora_ext.tables.rows import Row, by_data, table_rows
+from stlora_ext.tables.settings import Settings, by_setting
+from stlora_ext.tables.table import Table, layout
+
+PRINTED = ROOT / "experiments" / "published"
+
+
+def tables(datasets: Sequence[str], results: Path, compare: bool = False, shown: Optional[Path] = None,
+           horizons: Optional[Sequence[int]] = None, short: bool = False) -> list[Table]:
+    """Return the tables of ``datasets`` from the records under ``results``, one per version of the data.
+
+    Args:
+        datasets: Names of data sets.
+        results: Folder of the records.
+        compare: Add published figures of the same data set.
+        shown: That folder as the user wrote it, for the commands that fill missing cells.
+        horizons: Steps whose figures are shown; None: the usual ones.
+        short: Show the average MAE alone.
+
+    Raises:
+        UserError: If there are no records, or a forecast has no such step.
+    """
+    return [group_table(group, shown or results, compare, horizons, short) for group in data_groups(datasets, results)]
+
+
+@dataclass(frozen=True)
+class DataGroup:
+    """The records of one version of a data set.
+
+    Attributes:
+        dataset: Its name.
+        heading: Which version, where there are several; else empty.
+        rows: The records, in rows.
+    """
+
+    dataset: str
+    heading: str
+    rows: list[Row]
+
+
+def data_groups(datasets: Sequence[str], results: Path) -> list[DataGroup]:
+    """Return the records of ``datasets`` under ``results``, one group per version of the data.
+
+    Raises:
+        UserError: If there are no records.
+    """
+    found = []
+    for dataset in datasets:
+        groups = by_data(dataset_records(dataset, results))
+        for data, group in sorted(groups.items()):
+            fingerprint, _, null = data.partition(" with ")
+            heading = (f"Data {fingerprint[:19]}{f' with {null}' if null else ''} (one of {len(groups)} versions of "
+                       f"{dataset}, never mixed)") if len(groups) > 1 else ""
+            found.append(DataGroup(dataset, heading, table_rows(group, models())))
+    return found
+
+
+def group_table(group: DataGroup, shown: Path, compare: bool = False,
+                horizons: Optional[Sequence[int]] = None, short: bool = False) -> Table:
+    """Return the table of a group.
+
+    Args:
+        group: The group.
+        shown: Folder of the records as the user wrote it, for the commands that fill missing cells.
+        compare: Add published figures of the same data set.
+        horizons: Steps whose figures are shown; None: the usual ones.
+        short: Show the average MAE alone.
+
+    Raises:
+        UserError: If the forecasts have no such step.
+    """
+    return layout(group.dataset, group.rows, heading=group.heading,
+                  fill=lambda cell: fill_command(cell, shown, one_of_several=bool(group.heading)),
+                  printed=read_printed(PRINTED, group.dataset) if compare else None, horizons=horizons,
+                  short=short)
+
+
+def dataset_records(dataset: str, results: Path) -> list[dict[str, Any]]:
+    """Return all records of ``dataset`` under ``results``.
+
+    Raises:
+        UserError: If there are none, saying where there are.
+    """
+    records = read_records(results, dataset)
+    if not records:
+        raise UserError(f"no records of '{dataset}' under {results}; {_elsewhere(dataset, results)}")
+    others = sorted({record["key"]["dataset"] for record in records} - {dataset})
+    if others:
+        raise UserError(f"{results / dataset} holds records of {', '.join(others)}: move them to the folder of their "
+                        "data set")
+    return records
+
+
+def settings_of(model: str, dataset: str, results: Path) -> list[Settings]:
+    """Return the adapter settings that ran with ``model`` on one version of ``dataset``.
+
+    Raises:
+        UserError: If there are none, or the records are of several versions of the data.
+    """
+    groups = by_data(dataset_records(dataset, results))
+    if len(groups) > 1:
+        raise UserError(f"the records under {results} are of {len(groups)} versions of {dataset}; keep them apart with "
+                        "--results DIR")
+    found = by_setting(*groups.values(), model)
+    if not found:
+        raise UserError(f"no records of {model} on {dataset} under {results}: name a model with '+' that ran, or give "
+                        "the folder of experiments/screen.py as --results")
+    return found
+
+
+def recorded_datasets(results: Path) -> list[str]:
+    """Return the names of the data sets that have records under ``results``.
+
+    Raises:
+        UserError: If there are none.
+    """
+    found = _with_records(results)
+    if not found:
+        published = f"; published ones: --results {results / PUBLISHED}" if (results / PUBLISHED).is_dir() else ""
+        raise UserError(f"no records under {results}{published}: run python experiments/run.py -c "
+                        "experiments/TINY/LSTM.py first, or name another folder with --results DIR")
+    return found
+
+
+def _with_records(results: Path) -> list[str]:
+    found = {path.parents[1].name for path in results.glob("*/*/*-*-*-*seed*.json")}
+    return sorted(name for name in found if not is_reserved(name))
+
+
+def _elsewhere(dataset: str, results: Path) -> str:
+    if (results / PUBLISHED / dataset).is_dir():
+        return f"published ones: --results {results / PUBLISHED}"
+    found = _with_records(results)
+    if found and dataset not in found:
+        return nearest(dataset, found)
+    return f"run one first: python experiments/run.py -c experiments/{dataset}/LSTM.py"

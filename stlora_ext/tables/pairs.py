@@ -1,0 +1,217 @@
+"""The blocks of a table: one per protocol and arm, and in it, per backbone, base, "+", and their paired difference.
+
+Beside them, what a "+" has beyond the arms that hold nothing of a node's own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, Optional
+
+from stlora_ext.tables.paired import PairedTest, holm, paired_test
+from stlora_ext.tables.rows import Row, score
+from stlora_ext.tables.statistics import MeanStd, spread
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A "+" and its base.
+
+    Attributes:
+        label: What the "+" is called.
+        base: The base.
+        plus: The "+".
+    """
+
+    label: str
+    base: Row
+    plus: Row
+
+    @cached_property
+    def pairs(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """The records that belong together."""
+        return pairs(self.base, self.plus)
+
+    def delta(self, horizon: Optional[int], metric: str, percent: bool = False) -> MeanStd:
+        """Return the spread of the paired differences, plus minus base, or those in percent of base."""
+        return spread(self.differences(horizon, metric, percent))
+
+    @cached_property
+    def test(self) -> PairedTest:
+        """The test of the average MAE."""
+        values = self.differences(None, "MAE")
+        return PairedTest(len(values)) if None in values else paired_test(values)
+
+    def differences(self, horizon: Optional[int], metric: str, percent: bool = False) -> list[Optional[float]]:
+        """Return the paired differences, plus minus base, or those in percent of base; None where a figure lacks."""
+        values = []
+        for record, other in self.pairs:
+            before, after = score(record, horizon, metric), score(other, horizon, metric)
+            known = before is not None and after is not None and (before or not percent)
+            values.append((after - before) * (100 / before if percent else 1) if known else None)
+        return values
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a block.
+
+    Attributes:
+        label: What it begins with.
+        kind: ``result``, ``delta`` (plus minus base) or ``percent`` (that in percent of base).
+        source: The row, or the comparison, behind it.
+    """
+
+    label: str
+    kind: Literal["result", "delta", "percent"]
+    source: Row | Comparison
+
+    @property
+    def count(self) -> int:
+        """Runs behind it, or pairs of runs."""
+        return len(self.source.records if isinstance(self.source, Row) else self.source.pairs)
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether no seed changes it."""
+        return isinstance(self.source, Row) and self.source.deterministic
+
+    def cell(self, horizon: Optional[int], metric: str) -> MeanStd:
+        """Return the figure at a horizon (None: average) of a metric."""
+        if isinstance(self.source, Row):
+            return self.source.cell(horizon, metric)
+        return self.source.delta(horizon, metric, self.kind == "percent")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines that may be compared with each other.
+
+    Attributes:
+        protocol: ``joint`` or ``adapt``; "+" of fitted backbones stand under ``joint``.
+        arm: ``plus``, ``control`` or ``wide``; None where there are bases only.
+        lines: In order.
+        comparisons: Of the "+" that have a base.
+    """
+
+    protocol: str
+    arm: Optional[str]
+    lines: tuple[Line, ...]
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def title(self) -> str:
+        """Protocol and arm."""
+        return ", ".join(filter(None, (self.protocol, self.arm)))
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows behind the lines."""
+        return [line.source for line in self.lines if line.kind == "result"]
+
+
+def blocks(rows: Sequence[Row]) -> list[Block]:
+    """Arrange the rows of one data set into blocks; without a "+" there is one, of the bases."""
+    bases = [row for row in rows if row.arm == "base"]
+    adapted = [row for row in rows if row.arm != "base"]
+    axes = sorted({(block_protocol(row), row.arm) for row in adapted},
+                  key=lambda axis: (axis[0] != "joint", ("plus", "control", "wide").index(axis[1])))
+    return [_block(*axis, bases, [row for row in adapted if (block_protocol(row), row.arm) == axis])
+            for axis in axes or [("joint", None)]]
+
+
+def corrected(arranged: Sequence[Block]) -> list[list[Optional[float]]]:
+    """Return the Holm-corrected p-values of every block's comparisons; all tests of one table are one family."""
+    family = iter(holm([each.test.p for block in arranged for each in block.comparisons]))
+    return [[next(family) for _ in block.comparisons] for block in arranged]
+
+
+def beyond_control(rows: Sequence[Row]) -> list[Comparison]:
+    """Compare each "+" with its control and wide arms, which ran alike and hold nothing of a node's own."""
+    adapted = [row for row in rows if row.arm == "plus"]
+
+    def label(plus: Row) -> str:
+        return _label(plus, [name(row) for row in adapted if row.protocol == plus.protocol])
+
+    return [Comparison(f"{label(plus)}, {plus.protocol}, minus {arm}", other, plus)
+            for plus in adapted for arm in ("control", "wide") for other in rows
+            if other.arm == arm and _alike(plus, other) and pairs(other, plus)]
+
+
+def _alike(row: Row, other: Row) -> bool:
+    same = (row.model, row.protocol) == (other.model, other.protocol)
+    return same and row.records[0]["configuration"] == other.records[0]["configuration"]
+
+
+def block_protocol(row: Row) -> str:
+    """Return the protocol under which a row stands: ``joint`` for fitted backbones too, which have no other."""
+    return "joint" if row.records[0].get("fitted_backbone") else row.protocol
+
+
+def adapted_backbone(record: dict[str, Any]) -> Optional[dict[str, Any]]:
+    """Return the key of the run whose backbone a record adapted; None where it doesn't tell."""
+    return (record.get("trained_backbone") or {}).get("key")
+
+
+def pairs(base: Row, plus: Row) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return the records of base and plus with the same seed.
+
+    A deterministic base goes with every seed, an adapted backbone with what was made of it.
+    """
+    by_seed = {record["key"]["seed"]: record for record in base.records}
+
+    def seed_of(record: dict[str, Any]) -> Optional[int]:
+        if base.deterministic:
+            return None
+        backbone = adapted_backbone(record) if base.arm == "base" else None
+        return (backbone or record["key"])["seed"]
+    return [(by_seed[seed_of(record)], record) for record in plus.records if seed_of(record) in by_seed]
+
+
+def base_of(plus: Row, bases: Sequence[Row]) -> Optional[Row]:
+    """Return the base trained exactly as ``plus`` was, apart from the adapter; for ``adapt``, the one adapted."""
+    same = [row for row in bases if row.model == plus.model.removesuffix("+") and _comparable(row, plus)]
+    return max(same, key=lambda row: len(pairs(row, plus)), default=None)
+
+
+def _comparable(base: Row, plus: Row) -> bool:
+    def settings(row: Row) -> dict[str, Any]:
+        configuration = row.records[0]["configuration"]
+        training = {key: value for key, value in configuration["training"].items() if key != "adapter_lr"}
+        return {"model": configuration["model"], **({} if base.protocol == "fitted" else training)}
+    key = adapted_backbone(plus.records[0])
+    if key is not None:
+        own = base.records[0]["key"]
+        return (key["dataset"], key["config_hash"]) == (own["dataset"], own["config_hash"])
+    if plus.protocol == "adapt" and base.protocol != "fitted":
+        return settings(base)["model"] == settings(plus)["model"]
+    return settings(base) == settings(plus)
+
+
+def _block(protocol: str, arm: Optional[str], bases: Sequence[Row], adapted: Sequence[Row]) -> Block:
+    names = [name(row) for row in (*bases, *adapted)]
+    owners = [base_of(plus, bases) for plus in adapted]
+    lines, comparisons = [], []
+    for base in bases:
+        lines.append(Line(_label(base, names), "result", base))
+        for plus in (row for row, owner in zip(adapted, owners, strict=True) if owner is base):
+            label = _label(plus, names)
+            lines.append(Line(label, "result", plus))
+            comparison = Comparison(label, base, plus)
+            if comparison.pairs:
+                comparisons.append(comparison)
+                lines += [Line(f"Δ {label}", "delta", comparison), Line(f"Δ {label}, %", "percent", comparison)]
+    lines += [Line(_label(plus, names), "result", plus) for plus, owner in zip(adapted, owners, strict=True)
+              if owner is None]
+    return Block(protocol, arm, tuple(lines), tuple(comparisons))
+
+
+def name(row: Row) -> str:
+    """Return what a row is called: the model, with what sets it apart."""
+    marks = [mark for mark in ("fitted" if row.protocol == "fitted" or row.records[0].get("fitted_backbone") else "",
+                               row.arm if row.arm not in ("base", "plus") else "") if mark]
+    return row.model + (f" ({', '.join(marks)})" if marks else "")
+
+
+def _label(row: Row, names: Sequence[str]) -> str:
+    return name(row) + (f" [{row.config_hash}]" if names.count(name(row)) > 1 else "")
