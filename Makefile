@@ -1,7 +1,7 @@
 # make env    the environment in .venv (make env HERE=1: complete the active one)
 # make demo   environment, a simulated city, LSTM with and without ST-LoRA over two seeds; table, picture, report
 # make test   environment and tests, two files side by side (JOBS=1: one)
-# make lint   environment and ruff
+# make lint   environment, ruff, and mypy over the library and its commands
 
 PYTHON ?= python3
 ifdef HERE
@@ -49,3 +49,4 @@ test: env
 
 lint: env
 	$(RUN) -m ruff check .
+	$(RUN) -m mypy

@@ -78,9 +78,9 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
                       *(cell(found.get(axis)) for axis in axes), *(cell(further.get(axis)) for axis in node_level),
                       Cell(_added(own))))
     count = max(each.test.count for each in gains)
-    families = ", over the differences from the backbone alone and over those from the arms without node-level weights"
+    over = ", over the differences from the backbone alone and over those from the arms without node-level weights"
     caption = (f"average MAE, paired differences over up to {count} seeds (95 % interval); below 0 the adapter helps; "
-               f"bold: p < 0.05 after Holm's correction{'' if short else families}")
+               f"bold: p < 0.05 after Holm's correction{'' if short else over}")
     told = [each for each in gains + beyond if id(each) in shown]
     columns = tuple(Column(head, kind="figure" if place else "name") for place, head in enumerate(heads))
     return Table(dataset, heading, caption, (Grid("", columns, tuple(lines)),), tuple(notes_on(told)),
@@ -123,10 +123,10 @@ def _alone(row: Row) -> str:
 
 def _difference(comparison: Comparison | None) -> str:
     """Return the mean difference, with its interval where there are pairs enough."""
-    if comparison is None or comparison.test.mean is None:
+    test = None if comparison is None else comparison.test
+    if test is None or test.mean is None:
         return _ABSENT
-    test = comparison.test
-    if test.low is None:
+    if test.low is None or test.high is None:
         return f"{number(test.mean, sign='+')} (one seed)"
     return with_interval(test.mean, test.low, test.high)
 

@@ -5,7 +5,7 @@ Protocols are never mixed, nor are settings whose backbones were trained in diff
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.digits import number, with_spread
 from stlora_ext.errors import UserError
@@ -54,16 +54,16 @@ class Settings:
 
     model: str
     protocol: str
-    base: Optional[Row]
+    base: Row | None
     settings: tuple[Setting, ...]
 
     @property
-    def base_val(self) -> Optional[MeanStd]:
+    def base_val(self) -> MeanStd | None:
         """Best validation MAE of the backbone alone."""
         return None if self.base is None else spread([best_validation(record) for record in self.base.records])
 
 
-def by_setting(records: Iterable[dict[str, Any]], model: Optional[str] = None) -> list[Settings]:
+def by_setting(records: Iterable[dict[str, Any]], model: str | None = None) -> list[Settings]:
     """Return the settings of the runs with adapter among ``records`` of one data set.
 
     Args:
@@ -72,7 +72,7 @@ def by_setting(records: Iterable[dict[str, Any]], model: Optional[str] = None) -
     """
     rows = table_rows(records, ())
     bases = [row for row in rows if row.arm == "base"]
-    groups: dict[tuple[str, str, str], tuple[Optional[Row], list[Setting]]] = {}
+    groups: dict[tuple[str, str, str], tuple[Row | None, list[Setting]]] = {}
     for row in rows:
         if row.arm == "base" or (model is not None and row.model != model):
             continue
@@ -87,7 +87,7 @@ def by_setting(records: Iterable[dict[str, Any]], model: Optional[str] = None) -
             for (name, protocol, _), (base, found) in sorted(groups.items(), key=lambda item: item[0])]
 
 
-def _used(base: Optional[Row], settings: Sequence[Setting]) -> Optional[Row]:
+def _used(base: Row | None, settings: Sequence[Setting]) -> Row | None:
     """Return the runs of ``base`` that have the seed of a setting's run."""
     if base is None:
         return None
@@ -115,8 +115,9 @@ def settings_tables(groups: Sequence[Settings]) -> list[Table]:
 
 def _table(group: Settings) -> Table:
     rows = [(each.label, each.added, each.row, each.val, each.test) for each in group.settings]
-    if group.base is not None:
-        rows.insert(0, ("none: the backbone alone", 0, group.base, group.base_val, group.base.cell(None, "MAE")))
+    base_val = group.base_val
+    if group.base is not None and base_val is not None:
+        rows.insert(0, ("none: the backbone alone", 0, group.base, base_val, group.base.cell(None, "MAE")))
     columns = (Column("Adapter", kind="name"), *map(Column, ("Parameters", "Seeds", "Validation MAE", "Test MAE")))
     cells = tuple((Cell(label, "name"), Cell(f"{added:,}"), Cell(str(len(row.records))), Cell(_figure(val)),
                    Cell(_figure(test))) for label, added, row, val, test in rows)
@@ -137,4 +138,6 @@ def _label(row: Row) -> str:
 
 
 def _figure(value: MeanStd) -> str:
-    return number(value.mean, 3) if value.std is None else with_spread(value.mean, value.std, 3)
+    if value.mean is None or value.std is None:
+        return number(value.mean, 3)
+    return with_spread(value.mean, value.std, 3)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Optional
+from typing import Any, Literal
 
 from stlora_ext.digits import number, places, with_spread
 from stlora_ext.horizons import reported_steps, step_title
@@ -16,7 +16,7 @@ from stlora_ext.tables.rows import METRICS, Row
 from stlora_ext.tables.statistics import MeanStd
 from stlora_ext.tables.tidy import FIELDS, figures
 
-Columns = Sequence[tuple[Optional[int], str]]
+Columns = Sequence[tuple[int | None, str]]
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class Table:
     fields: tuple[str, ...] = FIELDS
 
 
-def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Optional[Callable[[Missing], str]] = None,
-           printed: Optional[Sequence[PublishedScore]] = None, horizons: Optional[Sequence[int]] = None,
+def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Callable[[Missing], str] | None = None,
+           printed: Sequence[PublishedScore] | None = None, horizons: Sequence[int] | None = None,
            short: bool = False) -> Table:
     """Lay out the rows of one data set and one fingerprint.
 
@@ -110,7 +110,7 @@ def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Option
     """
     first = rows[0].records[0]
     data = first["data"]
-    columns: list[tuple[Optional[int], str]] = [] if short else [
+    columns: list[tuple[int | None, str]] = [] if short else [
         (step, step_title(step, data["interval"]))
         for step in reported_steps(len(first["test"]["horizons"]), horizons, dataset)]
     columns.append((None, "average"))
@@ -134,8 +134,8 @@ def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Option
             remarks.append(refusal)
             printed = None
         else:
-            lines, more = comparison_lines(arranged, printed, columns)
-            grids.append(_grid("against published figures", columns, lines))
+            beside, more = comparison_lines(arranged, printed, columns)
+            grids.append(_grid("against published figures", columns, beside))
             remarks += more
     lacking = [] if fill is None or short else [(each.title, fill(each)) for each in missing(arranged)]
     caption = (f"test set, {data['windows']['test']:,} windows, {data['num_nodes']} nodes; mean ± standard deviation "
@@ -168,7 +168,7 @@ def _results(title: str, lines: Sequence[Line], columns: Columns, metrics: Seque
         for line in lines], metrics)
 
 
-def _rounded(value: MeanStd) -> Optional[float]:
+def _rounded(value: MeanStd) -> float | None:
     return None if value.mean is None else round(value.mean, places(value.mean, value.std))
 
 
@@ -180,7 +180,7 @@ def _text(line: Line, value: MeanStd) -> str:
     return with_spread(value.mean, value.std, sign="+" if line.kind != "result" else "")
 
 
-def _tests(title: str, comparisons: Sequence[Comparison], p_holm: Sequence[Optional[float]]) -> Grid:
+def _tests(title: str, comparisons: Sequence[Comparison], p_holm: Sequence[float | None]) -> Grid:
     with_wilcoxon = any(each.test.wilcoxon is not None for each in comparisons)
     heads = [Column("Model", kind="name"), Column("Pairs", kind="count"), Column("Δ"), Column("95 % CI"), Column("p"),
              Column("p (Holm)"), *[Column("p (Wilcoxon)")] * with_wilcoxon]
@@ -188,7 +188,7 @@ def _tests(title: str, comparisons: Sequence[Comparison], p_holm: Sequence[Optio
                                            for each in zip(comparisons, p_holm, strict=True)))
 
 
-def _test(comparison: Comparison, p_holm: Optional[float], with_wilcoxon: bool) -> tuple[Cell, ...]:
+def _test(comparison: Comparison, p_holm: float | None, with_wilcoxon: bool) -> tuple[Cell, ...]:
     test = comparison.test
     digits = places(test.mean, test.low, test.high, least=3)
     interval = "n/a" if test.low is None else f"{test.low:+.{digits}f} to {test.high:+.{digits}f}"
@@ -197,7 +197,7 @@ def _test(comparison: Comparison, p_holm: Optional[float], with_wilcoxon: bool) 
     return (Cell(marked(comparison.label, comparison), "name"), Cell(str(test.count), "count"), *map(Cell, texts))
 
 
-def _p(value: Optional[float]) -> str:
+def _p(value: float | None) -> str:
     if value is None:
         return "n/a"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
