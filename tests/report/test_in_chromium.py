@@ -3,7 +3,7 @@
 import pytest
 
 from tests.report.browser import Watch, chromium
-from tests.report.worlds import BOLD, HOSTILE, IMAGE, SCRIPT
+from tests.report.toy import BOLD, HOSTILE, IMAGE, SCRIPT
 
 FIGURES = ("horizon", "training", "nodes", "distance", "forecasts", "costs")
 

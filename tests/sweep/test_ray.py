@@ -19,7 +19,7 @@ from experiments import sweep as sweep_command
 from stlora_ext.errors import UserError
 from stlora_ext.runs.provenance import git_commit
 from stlora_ext.sweep.request import make_plan
-from tests.commands import ROOT, refused, run, succeeded
+from tests.support.commands import ROOT, refused, run, succeeded
 from tests.sweep.stubs import cell, until
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -c constraints.txt ray")

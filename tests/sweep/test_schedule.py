@@ -11,7 +11,7 @@ import time
 import pytest
 
 from stlora_ext.sweep import process, schedule
-from tests.commands import ROOT
+from tests.support.commands import ROOT
 from tests.sweep.stubs import cell, processes, runs, sweep, until
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="children die with their parent on Linux only")

@@ -1,0 +1,40 @@
+"""Every config file loads without data and builds its model at the official size."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stlora_ext.config.config_file import load_experiment
+from stlora_ext.config.registry import backbones
+from stlora_ext.data.catalog import CATALOG
+from stlora_ext.data.prepared import Meta, split_windows
+from stlora_ext.runs.build import build_model
+from tests.support.commands import ROOT
+
+CONFIGS = sorted((ROOT / "experiments").glob("*/*.py"))
+
+
+def official_meta(name):
+    entry = CATALOG[name]
+    windows = split_windows(entry.num_steps, 12, 12, entry.train_ratio)
+    return Meta(name, entry.num_steps, entry.num_nodes, entry.interval, 1440 // entry.interval, entry.start,
+                entry.null_val, 12, 12, windows, [], True, "sha256:0")
+
+
+def test_there_is_a_config_for_every_data_set_and_backbone():
+    expected = {ROOT / "experiments" / dataset / f"{model}.py" for dataset in CATALOG for backbone in backbones()
+                for model in (backbone, f"{backbone}_LoRA")}
+    assert expected <= set(CONFIGS)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_config_says_what_its_path_says_and_builds_its_model(path: Path, tmp_path):
+    exp = load_experiment(path)
+    assert (exp.dataset, exp.model) == (path.parent.name, path.stem.replace("_LoRA", "+"))
+    assert len(path.read_text().splitlines()) <= 12
+    meta = official_meta(exp.dataset)
+    (tmp_path / exp.dataset).mkdir()
+    np.savez(tmp_path / exp.dataset / "graph.npz", num_nodes=meta.num_nodes, source=np.arange(meta.num_nodes - 1),
+             target=np.arange(1, meta.num_nodes), weight=np.ones(meta.num_nodes - 1))
+    build_model(exp, meta, tmp_path)
