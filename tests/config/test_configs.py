@@ -1,4 +1,4 @@
-"""Every config file loads without data and builds its model at the official size."""
+"""Every config file loads without data and names settings that its model has; every model is built at every size."""
 
 from pathlib import Path
 
@@ -9,10 +9,11 @@ from stlora_ext.config.config_file import load_experiment
 from stlora_ext.config.registry import backbones
 from stlora_ext.data.catalog import CATALOG
 from stlora_ext.data.prepared import Meta, split_windows
-from stlora_ext.runs.build import build_model
+from stlora_ext.runs.build import build_model, model_config, settled
 from tests.support.commands import ROOT
 
 CONFIGS = sorted((ROOT / "experiments").glob("*/*.py"))
+SIZES = {entry.num_nodes: name for name, entry in reversed(CATALOG.items())}  # the first data set of each size
 
 
 def official_meta(name):
@@ -29,12 +30,21 @@ def test_there_is_a_config_for_every_data_set_and_backbone():
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_a_config_says_what_its_path_says_and_builds_its_model(path: Path, tmp_path):
+def test_a_config_says_what_its_path_says_and_its_model_has_its_settings(path: Path, tmp_path):
     exp = load_experiment(path)
     assert (exp.dataset, exp.model) == (path.parent.name, path.stem.replace("_LoRA", "+"))
     assert len(path.read_text().splitlines()) <= 12
     meta = official_meta(exp.dataset)
-    (tmp_path / exp.dataset).mkdir()
-    np.savez(tmp_path / exp.dataset / "graph.npz", num_nodes=meta.num_nodes, source=np.arange(meta.num_nodes - 1),
+    assert model_config(settled(exp, meta, tmp_path), meta, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dataset", SIZES.values())
+@pytest.mark.parametrize("backbone", backbones())
+def test_a_model_and_its_adapter_are_built_at_every_official_size(backbone, dataset, tmp_path):
+    meta = official_meta(dataset)
+    (tmp_path / dataset).mkdir()
+    np.savez(tmp_path / dataset / "graph.npz", num_nodes=meta.num_nodes, source=np.arange(meta.num_nodes - 1),
              target=np.arange(1, meta.num_nodes), weight=np.ones(meta.num_nodes - 1))
-    build_model(exp, meta, tmp_path)
+    model = build_model(load_experiment(ROOT / "experiments" / dataset / f"{backbone}_LoRA.py"), meta, tmp_path)
+    assert model.num_nodes == meta.num_nodes
