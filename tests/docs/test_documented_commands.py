@@ -75,7 +75,7 @@ def test_a_documented_command_is_one(line, folder, monkeypatch):
     if words[0] == "sbatch":
         words = shlex.split(words[words.index("--wrap") + 1].replace("$SLURM_ARRAY_TASK_ID", "0"))
     if words[0] == "make":
-        assert words[1] in (*TARGETS, "smoke")
+        assert words[1] in TARGETS
         return
     if words[1] == "-c":
         compile(words[2], line, "exec")
@@ -112,6 +112,7 @@ def clone(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", on_pages(programs))
 def test_a_documented_program_runs_from_its_first_line_to_its_last(program, clone):
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", program], cwd=clone, capture_output=True, text=True,

@@ -10,11 +10,13 @@ import time
 
 import pytest
 
+from tests.faults import faults as command
 from tests.faults import kinds
 from tests.faults.cell import Broken, Cell, cells, ended, outcome, until
 from tests.faults.faults import attempt
 from tests.support.commands import ROOT, refused, run, succeeded
 
+pytestmark = pytest.mark.slow
 LSTM, JOINT, ADAPT = range(3)
 
 
@@ -22,6 +24,12 @@ LSTM, JOINT, ADAPT = range(3)
 def whole(tiny_data, tmp_path_factory):
     """The cells, each with the outcome of its uninterrupted run and its seconds."""
     return cells(tiny_data, tmp_path_factory.mktemp("whole"), epochs=3)
+
+
+@pytest.fixture(scope="module")
+def files(whole, tmp_path_factory):
+    """How many files the joint run opens for writing."""
+    return kinds.files_written(whole[JOINT][0], tmp_path_factory.mktemp("watched"))
 
 
 @pytest.mark.parametrize("cell", [LSTM, JOINT, ADAPT])
@@ -51,9 +59,8 @@ def test_ctrl_c_and_sigterm_stop_in_one_line_and_can_be_resumed(number, code, wo
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last"])
-def test_a_full_disk_is_one_line_and_loses_nothing(place, whole, tmp_path):
+def test_a_full_disk_is_one_line_and_loses_nothing(place, whole, files, tmp_path):
     broken, expected, _ = whole[JOINT]
-    files = kinds.files_written(broken, tmp_path / "watched")
     fault = kinds.without_space_from({"first": 1, "middle": files // 2, "last": files}[place])
     assert attempt(fault, broken, tmp_path / "run", expected) == ""
 
@@ -91,9 +98,9 @@ def test_a_forced_run_that_is_killed_leaves_the_earlier_record(whole, tmp_path):
     assert "already finished" in succeeded(run("experiments/run.py", *broken.arguments, "--results", tmp_path))
 
 
-def test_the_benchmark_counts_what_it_tried(tmp_path):
-    printed = succeeded(run("tests/faults/faults.py", "--only", "kill", "--kills", "1", "--out", tmp_path / "f.json",
-                            timeout=300))
-    assert "| SIGKILL at a random moment | base | 1 | 1 |" in printed
+def test_the_command_counts_what_it_tried(whole, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "cells", lambda *folders: whole)
+    command.main(["--only", "kill", "--kills", "1", "--out", str(tmp_path / "f.json")])
+    assert "| SIGKILL at a random moment | base | 1 | 1 |" in capsys.readouterr().out
     assert (tmp_path / "f.json").exists()
     assert "invalid choice: 'kil'" in refused(run("tests/faults/faults.py", "--only", "kil"))

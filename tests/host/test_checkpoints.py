@@ -37,6 +37,7 @@ def killed(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_kill_while_saving_costs_stock_the_run(killed, moment):
     """U2: stock renames the last checkpoint away and then writes the next in place: it starts over, or never starts."""
@@ -52,6 +53,7 @@ def test_a_kill_while_saving_costs_stock_the_run(killed, moment):
         assert again.epochs == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_kill_while_saving_costs_ours_one_epoch(killed, tmp_path, moment):
     """U2: whenever the process dies, the last whole state is there, and the run ends as if nothing had happened."""

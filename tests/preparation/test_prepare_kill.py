@@ -16,6 +16,7 @@ from stlora_ext.data.prepared import load_meta, load_split
 from stlora_ext.errors import UserError
 from tests.support.commands import ROOT
 
+pytestmark = pytest.mark.slow
 SCRIPT = ROOT / "datasets" / "prepare.py"
 # stops itself for good at the N-th file operation of the writing
 DIES_AT = """

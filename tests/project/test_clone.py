@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.commands import ROOT, succeeded
 
+pytestmark = pytest.mark.slow
 COMMANDS = [path.relative_to(ROOT) for folder in ("experiments", "datasets") for path in (ROOT / folder).glob("*.py")
             if "__main__" in path.read_text(encoding="utf-8")]
 

@@ -5,6 +5,7 @@ import pytest
 from tests.report.browser import Watch, chromium
 from tests.report.toy import BOLD, HOSTILE, IMAGE, SCRIPT
 
+pytestmark = pytest.mark.slow
 FIGURES = ("horizon", "training", "nodes", "distance", "forecasts", "costs")
 
 
