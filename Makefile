@@ -1,6 +1,7 @@
 # make env    the environment in .venv (make env HERE=1: complete the active one)
 # make demo   environment, a simulated city, LSTM with and without ST-LoRA over two seeds; table, picture, report
-# make test   environment and tests, two files side by side (JOBS=1: one)
+# make smoke  environment and the fast tests, the heart of every room
+# make test   environment and all tests, two files side by side (JOBS=1: one)
 # make lint   environment, ruff, and mypy over the library and its commands
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ endif
 STAMP := $(ENV)/.stlora-$(shell pwd | cksum | cut -d ' ' -f 1)# of this clone: the project is installed from it
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: env demo test lint
+.PHONY: env demo smoke test lint
 env: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt requirements-host.txt
@@ -44,6 +45,14 @@ demo: env
 	$(RUN) experiments/report.py --dataset CITY --results results/demo --out results/demo/report.html
 
 JOBS ?= 2
+SMOKE := baselines/test_backbones.py config/test_configs.py data/test_dataset_names.py experiments/test_smoke.py \
+  host/test_scaler_and_windows.py host/test_resume.py lora/test_adapter_files.py lora/test_attached.py \
+  lora/test_freezing.py lora/test_invariants.py parity plots preparation/test_prepare_own.py project/test_rooms.py \
+  properties report/test_parts.py runs/test_published_keys.py runs/test_verify.py simulation sweep/test_plan.py \
+  sweep/test_schedule.py tables/test_paired.py tables/test_tables.py
+smoke: env
+	$(RUN) -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(addprefix tests/,$(SMOKE))
+
 test: env
 	$(RUN) -m pytest -n $(JOBS) --dist loadfile
 

@@ -59,10 +59,11 @@ def keep(columns: list[list[str]], rows: list[dict[str, Any]], out: Path | None,
 
     from stlora_ext.files import write_json
     from stlora_ext.runs.provenance import git_commit, provenance
-    from stlora_ext.tables.benchmark import render_benchmark
+    from stlora_ext.tables import markdown
+    from stlora_ext.tables.benchmark import benchmark_table
     machine = provenance(torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder:
         path = out or Path(folder, "figures.json")
         write_json(path, {"git_commit": git_commit(), "columns": columns, "rows": rows, **more,
                           "hardware": machine["hardware"], "threads": machine["threads"]})
-        print(render_benchmark(path), end="")
+        print(markdown.render([benchmark_table(path)]), end="")

@@ -13,7 +13,7 @@ apply_tuning()  # before any test imports torch
 
 import torch  # noqa: E402
 
-from tests.commands import run, succeeded  # noqa: E402
+from tests.support.commands import run, succeeded  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,10 @@ from stlora_ext.runs.key import RunKey
 from stlora_ext.tables.pairs import base_of, pairs
 from stlora_ext.tables.rows import Row, table_rows
 from stlora_ext.tables.statistics import MeanStd, spread
+from stlora_ext.tables.table import Cell, Column, Grid, Table
 
+FIELDS = ("model", "protocol", "arm", "config_hash", "adapter", "parameters", "seeds", "val_mae", "val_std", "test_mae",
+          "test_std")
 _NOT_SHOWN = ("input_len", "output_len", "sharing")
 
 
@@ -105,21 +108,23 @@ def best_validation(record: dict[str, Any]) -> float:
     return min(errors)
 
 
-def render_settings(groups: Sequence[Settings]) -> str:
-    """Return a Markdown table per group, one row per setting."""
-    return "\n".join(_table(group) for group in groups)
+def settings_tables(groups: Sequence[Settings]) -> list[Table]:
+    """Return a table per group, one row per setting."""
+    return [_table(group) for group in groups]
 
 
-def _table(group: Settings) -> str:
-    lines = [f"**{group.model}, {group.protocol}**", "", "| Adapter | Parameters | Seeds | Validation MAE | Test MAE |",
-             "| --- | ---: | ---: | ---: | ---: |"]
+def _table(group: Settings) -> Table:
+    rows = [(each.label, each.added, each.row, each.val, each.test) for each in group.settings]
     base_val = group.base_val
     if group.base is not None and base_val is not None:
-        lines.append(f"| none: the backbone alone | 0 | {len(group.base.records)} | {_figure(base_val)} | "
-                     f"{_figure(group.base.cell(None, 'MAE'))} |")
-    lines += [f"| {each.label} | {each.added:,} | {len(each.row.records)} | {_figure(each.val)} | "
-              f"{_figure(each.test)} |" for each in group.settings]
-    return "\n".join(lines) + "\n"
+        rows.insert(0, ("none: the backbone alone", 0, group.base, base_val, group.base.cell(None, "MAE")))
+    columns = (Column("Adapter", kind="name"), *map(Column, ("Parameters", "Seeds", "Validation MAE", "Test MAE")))
+    cells = tuple((Cell(label, "name"), Cell(f"{added:,}"), Cell(str(len(row.records))), Cell(_figure(val)),
+                   Cell(_figure(test))) for label, added, row, val, test in rows)
+    return Table(f"{group.model}, {group.protocol}", grids=(Grid("", columns, cells),), fields=FIELDS, figures=tuple(
+        {"model": group.model, "protocol": group.protocol, "arm": row.arm, "config_hash": row.config_hash,
+         "adapter": label, "parameters": added, "seeds": len(row.records), "val_mae": val.mean, "val_std": val.std,
+         "test_mae": test.mean, "test_std": test.std} for label, added, row, val, test in rows))
 
 
 def _label(row: Row) -> str:
@@ -128,7 +133,7 @@ def _label(row: Row) -> str:
     differing = {name: adapter[name] for name in usual if adapter.get(name, usual[name]) != usual[name]}
     if adapter["sharing"] != "embedding" or row.arm != "plus":
         differing.pop("num_embeddings", None)
-    first = adapter["sharing"] if row.arm == "plus" else f"**{row.arm}**"
+    first = adapter["sharing"] if row.arm == "plus" else row.arm
     return ", ".join([first, *(name if value is True else f"{name} {value}" for name, value in differing.items())])
 
 

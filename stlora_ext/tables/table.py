@@ -14,7 +14,7 @@ from stlora_ext.tables.pairs import Comparison, Line, beyond_control, blocks, co
 from stlora_ext.tables.published import PublishedScore, comparison_lines, why_not
 from stlora_ext.tables.rows import METRICS, Row
 from stlora_ext.tables.statistics import MeanStd
-from stlora_ext.tables.tidy import figures
+from stlora_ext.tables.tidy import FIELDS, figures
 
 Columns = Sequence[tuple[int | None, str]]
 
@@ -26,12 +26,14 @@ class Cell:
     Attributes:
         text: What it says.
         kind: ``name``, ``count`` or ``figure``.
-        bold: Whether it is the best of its column.
+        bold: Whether it is the best of its column, or a clear difference.
+        sign: What stands behind it, such as "‡"; explained in the table's notes.
     """
 
     text: str
     kind: Literal["name", "count", "figure"] = "figure"
     bold: bool = False
+    sign: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,25 +68,27 @@ class Grid:
 
 @dataclass(frozen=True)
 class Table:
-    """The table of one data set.
+    """One table.
 
     Attributes:
-        dataset: Its name.
+        dataset: The name of its data set, or of what else it is about; empty: it has no title.
         heading: Which data, where there are several under the name; else empty.
         caption: What the figures are, after the name.
         grids: The cells.
         notes: One sentence or list each.
         missing: What is missing and the command that fills it.
         figures: Every figure in full precision, by column.
+        fields: Those columns.
     """
 
     dataset: str
-    heading: str
-    caption: str
-    grids: tuple[Grid, ...]
-    notes: tuple[str, ...]
-    missing: tuple[tuple[str, str], ...]
-    figures: tuple[Mapping[str, Any], ...]
+    heading: str = ""
+    caption: str = ""
+    grids: tuple[Grid, ...] = ()
+    notes: tuple[str, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
+    figures: tuple[Mapping[str, Any], ...] = ()
+    fields: tuple[str, ...] = FIELDS
 
 
 def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Callable[[Missing], str] | None = None,

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from tests.bad_input.row import Payload, Row
-from tests.raw_files import table, write_frame
+from tests.support.raw_files import table, write_frame
 
 WHEN = ("--start", "2024-03-04", "--interval", "15")
 PLAIN = "expected a plain numeric array saved by np.save"

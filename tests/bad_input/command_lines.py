@@ -1,7 +1,7 @@
 """Mistakes on the command lines."""
 
 from tests.bad_input.row import Row
-from tests.raw_files import table, write_csv
+from tests.support.raw_files import table, write_csv
 
 TINY = ("-c", "experiments/TINY/LSTM.py")
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.bad_input.arrays import GRID, WHEN
 from tests.bad_input.row import Payload, Row
-from tests.raw_files import NAMES, table, write_csv
+from tests.support.raw_files import NAMES, table, write_csv
 
 
 def graph(name, write):

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.bad_input.row import Payload, Row
-from tests.reopened import data, finished, recent
+from tests.support.reopened import data, finished, recent
 
 AGAIN = "repeat the run"
 

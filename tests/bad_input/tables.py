@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.bad_input.row import Row
-from tests.raw_files import NAMES, STEPS, table, write_csv
+from tests.support.raw_files import NAMES, STEPS, table, write_csv
 
 NUMBER = "an empty cell for a missing reading"
 FINITE = "expected a finite number, or NaN where it is missing"

@@ -8,8 +8,8 @@ import pytest
 
 import prepare
 from experiments import evaluate, parameters, predict, run, table, verify
-from tests import commands
 from tests.bad_input import arrays, command_lines, configs, graphs, saved_files, tables
+from tests.support import commands
 
 MAINS = {"datasets/prepare.py": prepare.main, **{f"experiments/{module.__name__.rpartition('.')[2]}.py": module.main
                                                 for module in (evaluate, parameters, predict, run, table, verify)}}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from . import worlds
+from . import toy
 
 
 @pytest.fixture(autouse=True)
@@ -21,4 +21,4 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def world(tmp_path: Path) -> Path:
     """A data set whose missing readings are 0."""
-    return worlds.write_world(tmp_path / "data")
+    return toy.write_world(tmp_path / "data")

@@ -1,4 +1,4 @@
-"""Runs that die: ``python -m host.killing FOLDER`` leaves what a kill at each moment of a save leaves.
+"""Runs that die: ``python -m tests.host.killing FOLDER`` leaves what a kill at each moment of a save leaves.
 
 A process of its own, because a process that has run threads or CUDA cannot be forked safely.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from .worlds import run_ours, run_stock, write_world
+from .toy import run_ours, run_stock, write_world
 
 MOMENTS = {"before a byte": 0.0, "empty file": 0.0, "half the bytes": 0.5}
 NUM_EPOCHS = 4

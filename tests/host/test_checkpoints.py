@@ -16,9 +16,10 @@ from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint, save_checkpoint
 from stlora_ext.host.launcher import launch_evaluation
 from stlora_ext.weights import bare_state_dict, load_weights
+from tests.support.commands import ROOT
 
 from .killing import MOMENTS, NUM_EPOCHS
-from .worlds import Adapted, Linear, LinearConfig, Watch, our_config, run_ours, run_stock, same, weights
+from .toy import Adapted, Linear, LinearConfig, Watch, our_config, run_ours, run_stock, same, weights
 
 NOT_TRAINED = {"optimizer_params": {"lr": 0.0, "weight_decay": 0.0}, "num_epochs": 1}
 
@@ -29,14 +30,14 @@ NOT_TRAINED = {"optimizer_params": {"lr": 0.0, "weight_decay": 0.0}, "num_epochs
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory) -> Path:
     """A folder with its data and, per launcher and moment, a run that was killed in its second epoch."""
-    folder, tests = tmp_path_factory.mktemp("killed"), Path(__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": str(tests.parent), "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([sys.executable, "-m", "host.killing", str(folder)], cwd=tests, env=environment,
+    folder, environment = tmp_path_factory.mktemp("killed"), {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([sys.executable, "-m", "tests.host.killing", str(folder)], cwd=ROOT, env=environment,
                           capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_kill_while_saving_costs_stock_the_run(killed, moment):
     """U2: stock renames the last checkpoint away and then writes the next in place: it starts over, or never starts."""
@@ -52,6 +53,7 @@ def test_a_kill_while_saving_costs_stock_the_run(killed, moment):
         assert again.epochs == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_kill_while_saving_costs_ours_one_epoch(killed, tmp_path, moment):
     """U2: whenever the process dies, the last whole state is there, and the run ends as if nothing had happened."""

@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from stlora_ext.errors import UserError
 from stlora_ext.host.launcher import launch_evaluation
 
-from .worlds import our_config, run_ours, write_world
+from .toy import our_config, run_ours, write_world
 
 
 class StopAt(BasicTSCallback):

@@ -11,7 +11,7 @@ from basicts.runners.callback import EarlyStopping
 from stlora_ext.errors import UserError
 from stlora_ext.host.launcher import launch_training, use_device
 
-from .worlds import LinearConfig, our_config, stock_config
+from .toy import LinearConfig, our_config, stock_config
 
 # ---- K1 ------------------------------------------------------------------------------------------------
 

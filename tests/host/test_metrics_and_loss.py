@@ -11,8 +11,8 @@ from basicts.runners.callback import BasicTSCallback
 from stlora_ext.errors import UserError
 from stlora_ext.host.metrics import METRICS, MaskedMAE, MetricSums
 
-from . import worlds
-from .worlds import HORIZONS, NUM_NODES, OUTPUT_LEN, Fragile, readings, run_ours, run_stock, windows, write_world
+from . import toy
+from .toy import HORIZONS, NUM_NODES, OUTPUT_LEN, Fragile, readings, run_ours, run_stock, windows, write_world
 
 ALWAYS_NAN = {"model": Fragile, "model_settings": {"limit": -1e9}}
 NAN_AT_SPIKE = {"model": Fragile, "model_settings": {"limit": 10.0}}
@@ -34,7 +34,7 @@ def stock_metrics(runner) -> dict:
 
 def linear_forecast(runner, scaled_inputs: np.ndarray) -> np.ndarray:
     """The linear model's forecast in float64."""
-    weight, bias = (tensor.double().numpy() for tensor in worlds.weights(runner).values())
+    weight, bias = (tensor.double().numpy() for tensor in toy.weights(runner).values())
     return np.einsum("bin,oi->bon", scaled_inputs, weight) + bias[:, None]
 
 
@@ -107,15 +107,15 @@ def test_the_training_loss_is_normalised_on_stock_and_in_original_units_in_ours(
     mean, std = np.nan_to_num(values).mean(0), np.nan_to_num(values).std(0)
     inputs, targets = (part[:80] for part in windows((values - mean) / std))
     normalised = linear_forecast(stock, np.nan_to_num(inputs))
-    assert first.value == pytest.approx(worlds.scores(normalised, targets)["MAE"], rel=1e-5)
-    assert worlds.scores(normalised * std + mean, targets * std + mean)["MAE"] > 10 * first.value
+    assert first.value == pytest.approx(toy.scores(normalised, targets)["MAE"], rel=1e-5)
+    assert toy.scores(normalised * std + mean, targets * std + mean)["MAE"] > 10 * first.value
 
     first = FirstLoss()
     ours = run_ours(world, tmp_path / "ours", train_batch_size=160, callbacks=[first], **settings)
     mean, std = values[there].mean(), values[there].std()
     inputs, targets = windows(values)
     forecast = linear_forecast(ours, np.nan_to_num((inputs - mean) / std)) * std + mean
-    assert first.value == pytest.approx(worlds.scores(forecast, targets)["MAE"], rel=1e-6)
+    assert first.value == pytest.approx(toy.scores(forecast, targets)["MAE"], rel=1e-6)
     assert ours.history[0]["loss"] == pytest.approx(first.value, rel=1e-6)
 
 
@@ -135,7 +135,7 @@ def measured(request, tmp_path):
     world = write_world(tmp_path / "data", null_val=request.param)
     runner = run_ours(world, tmp_path / "run", null_val=request.param, save_results=True)
     targets = windows(readings(world, "test", request.param)[0])[1]
-    per_batch = [np.isnan(batch).sum() for batch in np.array_split(targets, [worlds.BATCH_SIZE])]
+    per_batch = [np.isnan(batch).sum() for batch in np.array_split(targets, [toy.BATCH_SIZE])]
     assert per_batch[0] != per_batch[1] > 0
     return runner, np.load(tmp_path / "run" / "test_results" / "prediction.npy"), targets, world, request.param
 
@@ -144,14 +144,14 @@ def test_every_figure_equals_a_float64_computation(measured):
     """Overall, per horizon and per node, MAE, RMSE and MAPE agree to 1e-6 with numpy on the saved forecasts."""
     runner, forecast, targets, *_ = measured
     result = runner.test_result
-    assert result["average"] == pytest.approx(worlds.scores(forecast, targets), rel=1e-6)
+    assert result["average"] == pytest.approx(toy.scores(forecast, targets), rel=1e-6)
     assert result["num_targets"] == (~np.isnan(targets)).sum()
     assert len(result["horizons"]) == OUTPUT_LEN
     for step, found in enumerate(result["horizons"]):
-        assert found == pytest.approx(worlds.scores(forecast[:, step], targets[:, step]), rel=1e-6)
+        assert found == pytest.approx(toy.scores(forecast[:, step], targets[:, step]), rel=1e-6)
     for node in range(NUM_NODES):
         found = {metric: result["nodes"][metric][node] for metric in METRICS}
-        assert found == pytest.approx(worlds.scores(forecast[..., node], targets[..., node]), rel=1e-6)
+        assert found == pytest.approx(toy.scores(forecast[..., node], targets[..., node]), rel=1e-6)
 
 
 def test_the_metrics_file_says_the_same(measured):

@@ -9,7 +9,7 @@ from stlora_ext.host import progress as progress_module
 from stlora_ext.host.launcher import launch_evaluation, launch_training
 from stlora_ext.host.progress import EVERY, Outlook, Progress
 
-from .worlds import STEPS_PER_EPOCH, our_config, run_ours, same, weights
+from .toy import STEPS_PER_EPOCH, our_config, run_ours, same, weights
 
 
 class Clock:

@@ -12,7 +12,7 @@ from stlora_ext.host.launcher import launch_evaluation, use_device
 from stlora_ext.host.logs import close_run_log
 from stlora_ext.host.runner import HostRunner
 
-from .worlds import (
+from .toy import (
     INPUT_LEN,
     NUM_NODES,
     OUTPUT_LEN,

@@ -5,7 +5,7 @@ import torch
 from basicts.runners.callback import BasicTSCallback, EarlyStopping
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, MultiStepLR, ReduceLROnPlateau
 
-from .worlds import Interrupt, Interrupted, WarmupThenDecay, Watch, run_ours, run_stock, same, weights
+from .toy import Interrupt, Interrupted, WarmupThenDecay, Watch, run_ours, run_stock, same, weights
 
 IN_EPOCH_2 = 8  # the third step of the second epoch
 SCHEDULES = {

@@ -9,7 +9,7 @@ import torch
 from stlora_ext.host import splits
 from stlora_ext.host.scaler import GlobalZScoreScaler
 
-from .worlds import run_ours, same, weights
+from .toy import run_ours, same, weights
 
 
 def placed(folder, rows=9000):

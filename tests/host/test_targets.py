@@ -16,7 +16,7 @@ from stlora_ext.runs import adapter_runner as lora_runner
 from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig, STLoRARunner
 from stlora_ext.runs.forecast import forecast_windows
 
-from .worlds import INPUT_LEN, NUM_NODES, OUTPUT_LEN, LinearConfig, readings, run_ours, scores, settings, windows
+from .toy import INPUT_LEN, NUM_NODES, OUTPUT_LEN, LinearConfig, readings, run_ours, scores, settings, windows
 
 
 class Leak(nn.Module):

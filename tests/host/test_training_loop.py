@@ -17,7 +17,7 @@ from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.host.runner import HostRunner
 
-from .worlds import (
+from .toy import (
     INPUT_LEN,
     OUTPUT_LEN,
     STEPS_PER_EPOCH,
@@ -150,7 +150,7 @@ def test_ours_trains_without_a_test_set(world, tmp_path):
     (GradientClipping(1.0), "the device is cpu; name a GPU"),
     (HorizonCurriculum(1, 1), "the device is cpu; name a GPU")])
 def test_steps_that_a_recording_would_get_wrong_are_refused(world, tmp_path, callback, expected):
-    """What runs on a GPU is in tests/test_gpu.py."""
+    """What runs on a GPU is in tests/gpu/test_gpu.py."""
     with pytest.raises(UserError, match=f"cuda_graphs=True: {expected}"):
         run_ours(world, tmp_path, callbacks=[callback], cuda_graphs=True)
 

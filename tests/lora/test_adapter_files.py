@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from stlora_ext import load_adapter, save_adapter
 from stlora_ext.errors import UserError
-from tests.lora.worlds import CASES, NODES, backbone, forecast, trained, windows
+from tests.lora.toy import CASES, NODES, backbone, forecast, trained, windows
 
 
 @pytest.fixture

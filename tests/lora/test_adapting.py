@@ -19,8 +19,8 @@ from stlora_ext.runs.build import host_config
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.run import run_key, train_run
 from stlora_ext.weights import weights_fingerprint
-from tests.commands import refusal
-from tests.otherwise import interrupt_after, prepared_otherwise
+from tests.support.commands import refusal
+from tests.support.otherwise import interrupt_after, prepared_otherwise
 
 FAST = {"num_epochs": 3, "model.hidden_size": 8, "model.end_size": 16, "adapter.dropout": 0.2}
 

@@ -8,7 +8,7 @@ import torch
 from stlora_ext import STLoRAConfig, attach
 from stlora_ext.config.registry import backbones
 from stlora_ext.errors import UserError
-from tests.lora.worlds import NODES, backbone, forecast, plain, trained, windows
+from tests.lora.toy import NODES, backbone, forecast, plain, trained, windows
 
 TIMES = {"time_of_day": True, "day_of_week": True}
 

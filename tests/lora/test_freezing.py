@@ -9,7 +9,7 @@ from torch import nn
 from stlora_ext import attach
 from stlora_ext.config.registry import backbones
 from stlora_ext.lora.model import STLoRA, parameter_counts
-from tests.lora.worlds import NODES, backbone, forecast, plain, trained, windows
+from tests.lora.toy import NODES, backbone, forecast, plain, trained, windows
 
 every_backbone = pytest.mark.parametrize("name", backbones())
 

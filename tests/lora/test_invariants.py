@@ -10,7 +10,7 @@ from stlora_ext.lora.layer import NALL, SHARINGS
 from stlora_ext.lora.merge import merge
 from stlora_ext.lora.model import attach, parameter_counts, widened
 from stlora_ext.lora.predictor import INPUTS, Predictor, STLoRAConfig
-from tests.lora.worlds import (
+from tests.lora.toy import (
     CASES,
     NODES,
     backbone,

@@ -18,7 +18,7 @@ from stlora_ext.runs.adapter_runner import STLoRARunner
 from stlora_ext.runs.build import host_config
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.run import train_run
-from tests.commands import ROOT, refusal
+from tests.support.commands import ROOT, refusal
 
 FAST = {"num_epochs": 1, "model.hidden_size": 8, "model.end_size": 16}
 

@@ -9,7 +9,7 @@ from stlora_ext.config.registry import backbones
 from stlora_ext.lora.layer import SHARINGS
 from stlora_ext.lora.model import STLoRA
 from stlora_ext.weights import weights_fingerprint
-from tests.lora.worlds import NODES, backbone, forecast, plain, windows
+from tests.lora.toy import NODES, backbone, forecast, plain, windows
 
 TYPES = (torch.float64, torch.bfloat16, torch.float16)
 

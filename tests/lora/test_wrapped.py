@@ -15,7 +15,7 @@ from stlora_ext.lora.parameters import parameter_report
 from stlora_ext.runs.forecast import forecast_windows
 from stlora_ext.weights import bare_state, bare_state_dict, load_weights
 from stlora_ext.wrapped import unwrapped
-from tests.lora.worlds import NODES, backbone, plain, trained, windows
+from tests.lora.toy import NODES, backbone, plain, trained, windows
 
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),  # torch.compile's own use of torch.jit
               pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")]  # and its tracing

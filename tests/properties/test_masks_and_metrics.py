@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stlora_ext.data.prepared import missing
 from stlora_ext.host.metrics import METRICS, MaskedMAE, MetricSums
 from stlora_ext.host.scaler import GlobalZScoreScaler, observed
-from tests.properties.profile import steady
+from tests.support.profile import steady
 
 NULLS = st.sampled_from([math.nan, 0.0, -1.0, 99.5])
 NEAR = st.sampled_from([0.0, 4e-5, -4e-5, 1.5e-4, -1.5e-4, math.nan])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import prepare
 from stlora_ext.data.prepared import SPLITS, load_meta, load_split
 from stlora_ext.fingerprint import fingerprint
-from tests.properties.profile import steady
+from tests.support.profile import steady
 
 SERIES = st.fixed_dictionaries({
     "rows": st.integers(40, 90), "nodes": st.integers(1, 5), "seed": st.integers(0, 999),

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stlora_ext.data.windows import SplitTensors, WindowBatches
-from tests.properties.profile import steady
+from tests.support.profile import steady
 
 SHAPES = st.fixed_dictionaries({
     "windows": st.integers(1, 40), "nodes": st.integers(1, 4), "input_len": st.integers(1, 9),

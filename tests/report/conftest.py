@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.report.worlds import HOSTILE, finished_runs, hostile_data, hostile_runs, report
+from tests.report.toy import HOSTILE, finished_runs, hostile_data, hostile_runs, report
 
 
 @pytest.fixture(scope="package")

@@ -3,8 +3,9 @@
 import pytest
 
 from tests.report.browser import Watch, chromium
-from tests.report.worlds import BOLD, HOSTILE, IMAGE, SCRIPT
+from tests.report.toy import BOLD, HOSTILE, IMAGE, SCRIPT
 
+pytestmark = pytest.mark.slow
 FIGURES = ("horizon", "training", "nodes", "distance", "forecasts", "costs")
 
 

@@ -20,8 +20,8 @@ from stlora_ext.report.prepared import Prepared
 from stlora_ext.runs.reopen import find_run
 from stlora_ext.tables.pairs import blocks
 from stlora_ext.tables.rows import table_rows
-from tests.reopened import WINDOW, data, finished, quick_meta, results, runner_forecast
-from tests.table_records import seeds
+from tests.support.reopened import WINDOW, data, finished, quick_meta, results, runner_forecast
+from tests.support.table_records import seeds
 
 
 def readings(days=3, per_day=8, nodes=4):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from experiments import report as report_command
-from tests.commands import refusal
-from tests.report.worlds import HOSTILE, report
-from tests.table_records import record, seeds, write
+from tests.report.toy import HOSTILE, report
+from tests.support.commands import refusal
+from tests.support.table_records import record, seeds, write
 
 
 def lstm(**settings):

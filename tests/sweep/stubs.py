@@ -15,7 +15,7 @@ from stlora_ext.runs.key import RunKey
 from stlora_ext.sweep.engine import Local
 from stlora_ext.sweep.job import Job
 from stlora_ext.sweep.schedule import Schedule
-from tests.commands import ROOT
+from tests.support.commands import ROOT
 
 
 def cell(results: Path, seed: int, seconds: float = 0.0, code: int = 0, needs: Optional[Job] = None) -> Job:

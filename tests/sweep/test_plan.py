@@ -17,7 +17,7 @@ from stlora_ext.sweep.estimate import Estimates
 from stlora_ext.sweep.job import Job
 from stlora_ext.sweep.plan import without_idle
 from stlora_ext.sweep.request import make_plan
-from tests.commands import ROOT, refusal
+from tests.support.commands import ROOT, refusal
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from experiments import sweep as sweep_command
 from stlora_ext.errors import UserError
 from stlora_ext.runs.provenance import git_commit
 from stlora_ext.sweep.request import make_plan
-from tests.commands import ROOT, refused, run, succeeded
+from tests.support.commands import ROOT, refused, run, succeeded
 from tests.sweep.stubs import cell, until
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -c constraints.txt ray")
@@ -27,6 +27,7 @@ from ray.cluster_utils import Cluster  # noqa: E402
 
 from stlora_ext.sweep import ray_engine  # noqa: E402
 
+pytestmark = pytest.mark.slow
 SMALL = ("--set", "model.hidden_size=8", "batch_size=512")
 QUICK_LOSS = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
 NODE = {"num_cpus": 1, "object_store_memory": 100 << 20}

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from stlora_ext.sweep import process, schedule
-from tests.commands import ROOT
+from tests.support.commands import ROOT
 from tests.sweep.stubs import cell, processes, runs, sweep, until
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="children die with their parent on Linux only")
@@ -106,6 +106,7 @@ def test_a_cell_that_another_process_locks_just_before_it_starts_is_no_failure(t
     assert not failures and lines[0].endswith("waits") and lines[-1].endswith("here")
 
 
+@pytest.mark.slow
 def test_two_sweeps_over_one_folder_never_run_the_same_cell(tmp_path):
     sweeps = [started(tmp_path, count=8) for _ in range(2)]
     outputs = [each.communicate(timeout=120)[0] for each in sweeps]
@@ -114,6 +115,7 @@ def test_two_sweeps_over_one_folder_never_run_the_same_cell(tmp_path):
     assert sum(output.count(" here") for output in outputs) == 8, outputs
 
 
+@pytest.mark.slow
 @LINUX
 def test_a_killed_sweep_leaves_no_process(tmp_path):
     killed = started(tmp_path, seconds=60)
@@ -123,6 +125,7 @@ def test_a_killed_sweep_leaves_no_process(tmp_path):
     until(lambda: not processes(tmp_path), 10)
 
 
+@pytest.mark.slow
 def test_after_a_killed_sweep_the_next_one_repeats_nothing(tmp_path):
     killed = started(tmp_path, seconds=0.5)
     until(lambda: len(finished(tmp_path)) >= 3)
@@ -138,6 +141,7 @@ def test_after_a_killed_sweep_the_next_one_repeats_nothing(tmp_path):
     assert all(runs(tmp_path).count(path.stem) == 1 for path in before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_sweep_interrupts_its_runs_and_ends_with_130(number, tmp_path):
     stopped = started(tmp_path, seconds=60)

@@ -10,8 +10,9 @@ import pytest
 
 from experiments import sweep as sweep_command
 from stlora_ext.sweep.request import make_plan
-from tests.commands import ROOT, run, succeeded
+from tests.support.commands import ROOT, run, succeeded
 
+pytestmark = pytest.mark.slow
 ARGUMENTS = ("--datasets", "TINY", "--models", "HA", "LSTM", "LSTM+", "--protocols", "adapt", "--seeds", "0-1",
              "--epochs", "1", "--set", "model.hidden_size=8", "batch_size=512", "--jobs", "2", "--threads", "1")
 
