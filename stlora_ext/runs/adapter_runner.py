@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -21,7 +21,6 @@ from stlora_ext.weights import load_weights
 CACHE_LIMIT = 4 * 2 ** 30  # bytes of a split's cached forecasts
 FORECAST = "backbone_forecast"  # their name in a batch
 FROZEN_LR = 1e-3  # the adapter's learning rate where the backbone has none
-
 
 @dataclass(init=False)
 class STLoRAForecastingConfig(ForecastingConfig):
@@ -47,10 +46,14 @@ class STLoRAForecastingConfig(ForecastingConfig):
         return super()._get_md5({**serialized, "adapter": adapter})
 
 
-class STLoRARunner(HostRunner):
-    """The repaired host runner, training a model with an adapter.
+if TYPE_CHECKING:
+    _Host = HostRunner  # what the mixin is put over
+else:
+    _Host = object
 
-    It puts the adapter on the model that the host has built, and trains it by the configured protocol.
+
+class STLoRARunnerMixin(_Host):
+    """Puts the adapter on the model that the runner has built, and trains it by the configured protocol.
 
     The backbone is built first, under the seed; the adapter draws from generators of its own. So a run with and one
     without adapter share initial backbone weights, batches and the backbone's dropout.
@@ -135,6 +138,10 @@ class STLoRARunner(HostRunner):
         """Give the adapter's dropout the epoch's seed, so that a resumed run draws what an uninterrupted one draws."""
         super().on_epoch_start(epoch)
         self.model.adapter.dropout.reseed(derive_seed(self.cfg.seed, "adapter dropout", epoch))
+
+
+class STLoRARunner(STLoRARunnerMixin, HostRunner):
+    """The repaired host runner, training a model with an adapter."""
 
 
 def _shape(batches: WindowBatches) -> tuple[int, int, int]:
