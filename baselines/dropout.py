@@ -1,6 +1,5 @@
 """Dropout whose masks are cheap on a CPU, where drawing a number per element costs as much as a matrix product."""
 
-from typing import Optional
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ class Dropout(nn.Dropout):
     a multiple of 2^-16, and the scale is that of the rounded probability.
     """
 
-    def mask(self, inputs: torch.Tensor) -> Optional[torch.Tensor]:
+    def mask(self, inputs: torch.Tensor) -> torch.Tensor | None:
         """Return factors of the shape of ``inputs``, 0 or the scale; None where nothing is to be dropped that way."""
         dropped = round(self.p * _LEVELS)
         cheap = inputs.device.type == "cpu" and not torch.compiler.is_compiling()

@@ -1,12 +1,11 @@
 """The graph of a prepared data set, and the support matrices that graph convolutions use."""
 
-from typing import Optional
 
 import numpy as np
 import torch
 
 
-def read_graph(path: Optional[str], model: str) -> np.ndarray:
+def read_graph(path: str | None, model: str) -> np.ndarray:
     """Read the graph of a prepared data set.
 
     Args:

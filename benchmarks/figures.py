@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.cli import positive
 
@@ -46,7 +46,7 @@ def square_gflops(seconds: float) -> float:
     return 2 * SQUARE ** 3 / seconds / 1e9
 
 
-def keep(columns: list[list[str]], rows: list[dict[str, Any]], out: Optional[Path], **more: Any) -> None:
+def keep(columns: list[list[str]], rows: list[dict[str, Any]], out: Path | None, **more: Any) -> None:
     """Print the table of ``rows``; write them to ``out``, if that is given, with the machine and the commit.
 
     Args:
@@ -59,10 +59,11 @@ def keep(columns: list[list[str]], rows: list[dict[str, Any]], out: Optional[Pat
 
     from stlora_ext.files import write_json
     from stlora_ext.runs.provenance import git_commit, provenance
-    from stlora_ext.tables.benchmark import render_benchmark
+    from stlora_ext.tables import markdown
+    from stlora_ext.tables.benchmark import benchmark_table
     machine = provenance(torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder:
         path = out or Path(folder, "figures.json")
         write_json(path, {"git_commit": git_commit(), "columns": columns, "rows": rows, **more,
                           "hardware": machine["hardware"], "threads": machine["threads"]})
-        print(render_benchmark(path), end="")
+        print(markdown.render([benchmark_table(path)]), end="")

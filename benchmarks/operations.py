@@ -7,7 +7,7 @@
 import argparse
 import statistics
 from collections.abc import Callable, Sequence
-from typing import Any, Optional
+from typing import Any
 
 from entry import Parser, command
 
@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     set_threads(args.threads)

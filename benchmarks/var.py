@@ -10,7 +10,6 @@ import argparse
 import resource
 import time
 from collections.abc import Sequence
-from typing import Optional
 
 from entry import Parser, command
 
@@ -28,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     set_threads(args.threads)

@@ -11,7 +11,6 @@ that BasicTS 0.5.8 or 1.1.0 prepared. Graph: .csv (from,to[,weight][,cost], or a
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
 
 from entry import Parser, command
 
@@ -69,7 +68,7 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def read_raw(path: Path, channel: Optional[int], time_format: Optional[str]) -> Series:
+def read_raw(path: Path, channel: int | None, time_format: str | None) -> Series:
     """Read readings by what the path is: a folder, or a file by its ending.
 
     Raises:
@@ -109,7 +108,7 @@ def add_graph(series: Series, args: argparse.Namespace) -> list[Path]:
     return [] if path is None else [path]
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Prepare one data set and print its summary."""
     args = parser().parse_args(argv)
     recipe = recipe_for(args)

@@ -12,7 +12,6 @@ import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
@@ -110,7 +109,7 @@ def _dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Simulate one data set, or one raw file, and say what was written."""
     args = parser().parse_args(argv)
     check_dataset_name(args.name)

@@ -5,7 +5,6 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import Optional
 
 from entry import Parser, command
 
@@ -17,7 +16,7 @@ def parser() -> argparse.ArgumentParser:
     return Parser(prog="experiments/models.py", description=__doc__)
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser().parse_args(argv)
     for name, listed in BACKBONES.items():

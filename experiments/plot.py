@@ -8,7 +8,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from entry import Parser, command
 
@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     other = f"--gains {args.gains}" if args.gains else f"--settings {args.settings}" if args.settings else ""
@@ -68,10 +68,11 @@ def _rows(dataset: str, results: Path) -> list[Any]:
     from stlora_ext.tables.groups import dataset_records
     from stlora_ext.tables.rows import by_data, table_rows
     groups = by_data(dataset_records(dataset, results))
-    if len(groups) > 1:
+    first, *others = groups.values()
+    if others:
         raise UserError(f"the records under {results} are of {len(groups)} versions of {dataset}; keep them "
                         "apart with --results DIR")
-    return table_rows(*groups.values(), models())
+    return table_rows(first, models())
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Optional
 
 from entry import Parser, command
 
@@ -41,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     set_threads(args.threads)
@@ -75,7 +74,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     print(f"report: {args.out}, {args.out.stat().st_size / 1e6:.1f} MB")
 
 
-def only_models(groups, models: Optional[Sequence[str]]):
+def only_models(groups, models: Sequence[str] | None):
     """Return the groups with the rows of ``models`` alone; groups without any go.
 
     Raises:

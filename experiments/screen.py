@@ -11,7 +11,6 @@ Finished runs aren't repeated. The records go to results/screening, apart from t
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
 
 from entry import Parser, command
 
@@ -37,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     set_threads(args.threads)
@@ -48,7 +47,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from stlora_ext.host.launcher import use_device
     from stlora_ext.runs.options import RunOptions
     from stlora_ext.runs.run import train_run
-    from stlora_ext.tables.settings import best_validation, by_setting, render_settings
+    from stlora_ext.tables import markdown
+    from stlora_ext.tables.settings import best_validation, by_setting, settings_tables
 
     for name in args.only or ():
         if name not in SETTINGS:
@@ -65,7 +65,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         for seed in (seed for seeds in args.seeds for seed in seeds):
             records.append(train_run(chosen, meta, seed, place)[0])
             print(f"{name}, seed {seed}: validation MAE {number(best_validation(records[-1]), 3)}", flush=True)
-    print(render_settings(by_setting(records)))
+    print(markdown.render(settings_tables(by_setting(records))))
 
 
 if __name__ == "__main__":

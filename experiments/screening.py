@@ -5,11 +5,13 @@ The control and wide arms are those of the first setting, and of the first with 
 
 from typing import Any
 
+from stlora_ext.config.experiment import ArmName
+
 _FIRST = {"sharing": "embedding", "num_embeddings": 8, "rank": 2, "layers": 2, "width": 32, "x": "both",
           "activation": "identity", "time_of_day": False, "day_of_week": False}
 _TIMES = {"time_of_day": True, "day_of_week": True}
 
-SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
+SETTINGS: dict[str, tuple[ArmName, dict[str, Any]]] = {
     "embedding": ("plus", _FIRST),
     "embedding, X window": ("plus", {**_FIRST, "x": "window"}),
     "embedding, X forecast": ("plus", {**_FIRST, "x": "forecast"}),

@@ -16,7 +16,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
 
 from entry import Parser, command
 
@@ -24,12 +23,12 @@ from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
 from stlora_ext.folders import ROOT
 from stlora_ext.options import add_horizons
-from stlora_ext.tables.benchmark import render_benchmark
+from stlora_ext.tables.benchmark import benchmark_table
 from stlora_ext.tables.documents import update_tables
 from stlora_ext.tables.formats import FORMATS
-from stlora_ext.tables.gains import render_gains
+from stlora_ext.tables.gains import gains_table
 from stlora_ext.tables.groups import data_groups, recorded_datasets, settings_of, tables
-from stlora_ext.tables.settings import render_settings
+from stlora_ext.tables.settings import settings_tables
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,13 +48,15 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     if args.update is None:
         print(printed(args, Path()), end="")
         return
     _refuse_unused(args, settings=True)
+    if args.format != "markdown":
+        raise UserError(f"--format {args.format}: --update rewrites Markdown documents; leave it out")
     if not args.update.is_file():
         raise UserError(f"document {args.update} does not exist")
     try:
@@ -75,20 +76,19 @@ def printed(args: argparse.Namespace, root: Path) -> str:
     """
     if args.benchmark is not None:
         _refuse_unused(args, settings=True)
-        return render_benchmark(root / args.benchmark)
+        return FORMATS[args.format]([benchmark_table(root / args.benchmark)])
     results = root / args.results
     if args.settings is not None:
         _refuse_unused(args)
         if args.dataset is None:
             raise UserError(f"--settings {args.settings}: name the data set with --dataset NAME")
-        return render_settings(settings_of(args.settings, args.dataset, results))
+        return FORMATS[args.format](settings_tables(settings_of(args.settings, args.dataset, results)))
     if args.gains:
         _refuse_unused(args, short=False)
         if args.dataset is None:
             raise UserError("--gains: name the data set with --dataset NAME")
-        return "\n".join(f"{group.heading}\n\n" * bool(group.heading) +
-                         render_gains(group.dataset, group.rows, args.short)
-                         for group in data_groups([args.dataset], results))
+        return FORMATS[args.format]([gains_table(group.dataset, group.rows, args.short, group.heading)
+                                     for group in data_groups([args.dataset], results)])
     if args.short and (args.compare or args.horizons is not None):
         raise UserError("--short shows the average MAE alone: leave out --compare and --horizons")
     datasets = recorded_datasets(results) if args.dataset is None else [args.dataset]
@@ -102,7 +102,6 @@ def printed(args: argparse.Namespace, root: Path) -> str:
 def _refuse_unused(args: argparse.Namespace, settings: bool = False, short: bool = True) -> None:
     unused = ["--compare"] * args.compare + ["--horizons"] * (args.horizons is not None)
     unused += ["--short"] * (args.short and short)
-    unused += [f"--format {args.format}"] * (args.format != "markdown")
     unused += [f"--settings {args.settings}"] * (settings and args.settings is not None)
     unused += ["--gains"] * (args.gains and (settings or args.settings is not None))
     if unused:

@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, Optional
+from typing import Any, NoReturn
 
 from stlora_ext.errors import UserError
 
@@ -18,7 +18,7 @@ class _Store(argparse.Action):
     """argparse's "store" that never drops what was given before: lists grow, another single value is refused."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
-                 option_string: Optional[str] = None) -> None:
+                 option_string: str | None = None) -> None:
         given = parser.given  # type: ignore[attr-defined]
         if self.dest in given:
             if self.nargs in ("+", "*"):
@@ -62,7 +62,7 @@ class _Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a process like Ctrl-C."""
 
 
-def command(main: Callable[[Optional[Sequence[str]]], None]) -> NoReturn:
+def command(main: Callable[[Sequence[str] | None], None]) -> NoReturn:
     """Run ``main`` as a process, whose errors are one line.
 
     It ends with 0: done, 1: the disk or the system, 2: the user's mistake, 130: Ctrl-C, 143: SIGTERM.

@@ -1,13 +1,12 @@
 """How many decimals figures are printed with: enough for three significant digits where they are below 0.1."""
 
 import math
-from typing import Optional
 
 _NOISE = 1e-9  # smaller sizes are what rounding leaves
 _SHARE = 1e-6  # of the largest figure of a cell; what is smaller is equal to 0 as records are compared
 
 
-def places(*values: Optional[float], least: int = 2) -> int:
+def places(*values: float | None, least: int = 2) -> int:
     """Return the decimals of figures that are printed together.
 
     ``least``, or where all are below 0.1 in size as many as show three significant digits of the largest; and enough
@@ -29,12 +28,12 @@ def _exponent(size: float) -> int:
     return math.floor(math.log10(size))
 
 
-def number(value: Optional[float], least: int = 2, sign: str = "") -> str:
+def number(value: float | None, least: int = 2, sign: str = "") -> str:
     """Return ``value`` with its ``places``, "n/a" for None; ``sign`` "+" shows that of positive ones."""
     return "n/a" if value is None else f"{value:{sign}.{places(value, least=least)}f}"
 
 
-def with_spread(value: float, spread: Optional[float], least: int = 2, sign: str = "") -> str:
+def with_spread(value: float, spread: float | None, least: int = 2, sign: str = "") -> str:
     """Return "value ± spread", both with the same decimals; a spread of None is "n/a"."""
     digits = places(value, spread, least=least)
     return f"{value:{sign}.{digits}f} ± " + ("n/a" if spread is None else f"{spread:.{digits}f}")

@@ -1,14 +1,13 @@
 """Which steps of a forecast are reported, and what a reader calls them."""
 
 from collections.abc import Sequence
-from typing import Optional
 
 from stlora_ext.errors import UserError
 
 _UNITS = ((1440, "d"), (60, "h"), (1, "min"))  # minutes
 
 
-def reported_steps(num_steps: int, asked: Optional[Sequence[int]] = None, of: str = "") -> tuple[int, ...]:
+def reported_steps(num_steps: int, asked: Sequence[int] | None = None, of: str = "") -> tuple[int, ...]:
     """Return the steps that are reported of a forecast of ``num_steps``, in order, each once.
 
     A quarter, half and all of them, rounded up: 3, 6 and 12 of 12. The average over all is reported beside them.

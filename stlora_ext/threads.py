@@ -9,7 +9,6 @@ slower on an idle machine. Ours spin for some microseconds.
 import ctypes
 import os
 import sys
-from typing import Optional
 
 from stlora_ext.errors import UserError
 
@@ -47,7 +46,7 @@ def apply_tuning(enabled: bool = True) -> bool:
     return True
 
 
-def set_threads(threads: Optional[int]) -> int:
+def set_threads(threads: int | None) -> int:
     """Set torch's intra-op threads (default: torch's own choice) and return the number in force.
 
     Raises:

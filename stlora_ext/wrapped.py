@@ -1,17 +1,18 @@
 """Modules inside wrappers: torch.compile's, DataParallel's and DistributedDataParallel's."""
 
 from collections.abc import Iterable
-from typing import Optional
+from typing import TypeVar, cast
 
 from torch import nn
 
+Wrapped = TypeVar("Wrapped", bound=nn.Module)
 _PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 
-def unwrapped(module: nn.Module) -> nn.Module:
+def unwrapped(module: Wrapped) -> Wrapped:
     """Return the module that the wrappers around ``module`` call, or ``module`` itself if it is no wrapper."""
     while (child := _wrapped_child(module)) is not None:
-        module = module.get_submodule(child)
+        module = cast(Wrapped, module.get_submodule(child))
     return module
 
 
@@ -28,7 +29,7 @@ def bare_names(module: nn.Module, names: Iterable[str]) -> dict[str, str]:
     return {name: _without(name, inserted) for name in names} if inserted else {name: name for name in names}
 
 
-def _wrapped_child(module: nn.Module) -> Optional[str]:
+def _wrapped_child(module: nn.Module) -> str | None:
     """Return the name under which a wrapper holds what it wraps; None if ``module`` is no wrapper."""
     if "_orig_mod" in dict(module.named_children()):  # of torch.compile, whose class is private
         return "_orig_mod"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Optional
+from typing import Any, Literal
 
 from stlora_ext.config.registry import Backbone, get_backbone
 from stlora_ext.config.training import LENGTHS, TrainingSettings
@@ -20,6 +20,10 @@ PROTOCOLS = ("joint", "adapt")
 ADAPTER = STLoRAConfig(time_of_day=True, day_of_week=True, activation="relu")
 # Fields of a model's config that follow from the data and the window, not from the user, in our names and BasicTS's.
 DERIVED = ("num_nodes", "num_features", "input_len", "output_len", "steps_per_day", "num_time_in_day", "graph_path")
+
+
+ArmName = Literal["base", "plus", "control", "wide"]
+ProtocolName = Literal["fitted", "joint", "adapt"]
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,10 @@ class Experiment:
     model: str
     training: TrainingSettings
     model_settings: Mapping[str, Any] = field(default_factory=dict)
-    adapter: Optional[STLoRAConfig] = None
-    arm: Literal["base", "plus", "control", "wide"] = "base"
-    protocol: Literal["fitted", "joint", "adapt"] = "joint"
-    backbone_from: Optional[str] = None
+    adapter: STLoRAConfig | None = None
+    arm: ArmName = "base"
+    protocol: ProtocolName = "joint"
+    backbone_from: str | None = None
     seeds: tuple[int, ...] = DEFAULT_SEEDS
 
     @property
@@ -60,7 +64,7 @@ class Experiment:
         return configuration(self)
 
     @property
-    def cell_seeds(self) -> tuple[Optional[int], ...]:
+    def cell_seeds(self) -> tuple[int | None, ...]:
         """The seeds to run; ``(None,)`` where no seed changes the result."""
         return (None,) if self.backbone.deterministic and self.arm == "base" else self.seeds
 
@@ -94,7 +98,7 @@ class Experiment:
             self, seeds=checked_seeds(values.get("seeds", self.seeds)), adapter=adapter, training=training,
             model_settings={**self.model_settings, **checked(self.backbone.config, groups["model"], "model.")})
 
-    def with_arm(self, arm: str) -> "Experiment":
+    def with_arm(self, arm: ArmName) -> "Experiment":
         """Return the experiment in another arm; ``base`` drops the adapter.
 
         Raises:
@@ -111,7 +115,7 @@ class Experiment:
                             f"experiments/{self.dataset}/{self.model}_LoRA.py")
         return replace(self, arm=arm)
 
-    def with_protocol(self, protocol: str, backbone_from: Optional[str] = None) -> "Experiment":
+    def with_protocol(self, protocol: ProtocolName, backbone_from: str | None = None) -> "Experiment":
         """Return the experiment under another protocol.
 
         Raises:
@@ -133,10 +137,11 @@ class Experiment:
     def with_lengths(self, input_len: int, output_len: int) -> "Experiment":
         """Return the experiment with the lengths of a window, and what follows from them, filled in."""
         follow = {} if self.backbone.of_lengths is None else self.backbone.of_lengths(input_len, output_len)
-        lengths = {"input_len": input_len, "output_len": output_len}
-        return replace(
-            self, training=replace(self.training, **lengths), model_settings={**follow, **self.model_settings},
-            adapter=None if self.adapter is None else replace(self.adapter, **lengths))
+        training = replace(self.training, input_len=input_len, output_len=output_len)
+        adapter = self.adapter
+        if adapter is not None:
+            adapter = replace(adapter, input_len=input_len, output_len=output_len)
+        return replace(self, training=training, model_settings={**follow, **self.model_settings}, adapter=adapter)
 
     def _model_fields(self) -> list[str]:
         return [name for name in field_names(self.backbone.config) if name not in DERIVED]
@@ -160,8 +165,8 @@ def _without_training(training: TrainingSettings) -> TrainingSettings:
     return TrainingSettings(**{name: getattr(training, name) for name in kept})
 
 
-def experiment(dataset: str, model: str, *, model_settings: Optional[Mapping[str, Any]] = None,
-               adapter: Optional[Mapping[str, Any]] = None, **settings: Any) -> Experiment:
+def experiment(dataset: str, model: str, *, model_settings: Mapping[str, Any] | None = None,
+               adapter: Mapping[str, Any] | None = None, **settings: Any) -> Experiment:
     """Describe an experiment; a config file holds one, named ``CFG``.
 
     Args:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Optional
 
 from stlora_ext.config.experiment import config_text
 from stlora_ext.folders import ROOT
@@ -58,7 +57,7 @@ def _file(model: str) -> str:
     return f"{model.removesuffix('+')}{'_LoRA' * model.endswith('+')}.py"
 
 
-def _closest(name: str, options: Iterable[str]) -> Optional[str]:
+def _closest(name: str, options: Iterable[str]) -> str | None:
     lowered = {option.lower(): option for option in options}
     close = get_close_matches(name.lower(), lowered, n=1)
     return lowered[close[0]] if close else None

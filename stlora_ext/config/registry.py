@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from stlora_ext.config.backbones import BACKBONES
 from stlora_ext.config.training import TrainingSettings
@@ -41,7 +41,7 @@ class Backbone:
     fitted: bool = False
     deterministic: bool = False
     tested_with: tuple[str, ...] = ()
-    of_lengths: Optional[Callable[[int, int], dict[str, Any]]] = None
+    of_lengths: Callable[[int, int], dict[str, Any]] | None = None
     unused: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
 
 
@@ -51,7 +51,7 @@ _BACKBONES: dict[str, Backbone] = {}
 def register(name: str, arch: "type[nn.Module]", config: "type[BasicTSModelConfig]",
              training: TrainingSettings = TrainingSettings(), *,  # noqa: B008 (frozen)
              fitted: bool = False, deterministic: bool = False, tested_with: tuple[str, ...] = (),
-             of_lengths: Optional[Callable[[int, int], dict[str, Any]]] = None,
+             of_lengths: Callable[[int, int], dict[str, Any]] | None = None,
              unused: Mapping[str, tuple[str, Any]] = MappingProxyType({})) -> Backbone:
     """Register a backbone under ``name``; a name taken by another architecture is replaced with a warning."""
     known = _BACKBONES.get(name)
@@ -84,10 +84,10 @@ def get_backbone(name: str) -> Backbone:
     Raises:
         UserError: If there is none, with the nearest name.
     """
-    name = name.removesuffix("+")
+    model, name = name, name.removesuffix("+")
     if name not in _BACKBONES:
         if name not in BACKBONES:
-            raise UserError(f"unknown model '{name}': {nearest(name, models())}")
+            raise UserError(f"unknown model '{model}': {nearest(model, models())}")
         listed = BACKBONES[name]
         module = import_module(listed.module)
         register(name, getattr(module, name), getattr(module, f"{name}Config"), listed.training,

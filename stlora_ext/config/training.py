@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Optional
 
 from stlora_ext.errors import UserError
 
@@ -42,14 +41,14 @@ class TrainingSettings:
     weight_decay: float = 0.0
     lr_milestones: tuple[int, ...] = ()
     lr_gamma: float = 0.5
-    adapter_lr: Optional[float] = None
-    clip_grad_norm: Optional[float] = None
-    curriculum_warm_up: Optional[int] = None
+    adapter_lr: float | None = None
+    clip_grad_norm: float | None = None
+    curriculum_warm_up: int | None = None
     curriculum_every: int = 1
     patience: int = 20
     val_interval: int = 1
-    input_len: Optional[int] = None
-    output_len: Optional[int] = None
+    input_len: int | None = None
+    output_len: int | None = None
     bf16: bool = False
 
     @property

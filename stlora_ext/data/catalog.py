@@ -1,7 +1,7 @@
 """The data sets that ship with configs: shape, calendar, split, and what a user has to bring."""
 
 from dataclasses import dataclass
-from typing import Literal, Optional
+from typing import Literal
 
 from stlora_ext.data.names import check_dataset_name
 from stlora_ext.errors import UserError, nearest
@@ -36,8 +36,8 @@ class CatalogEntry:
     start: str
     train_ratio: float
     domain: str
-    raw: Optional[str] = None
-    graph: Optional[str] = None
+    raw: str | None = None
+    graph: str | None = None
     heterogeneity: float = 0.5
     interval: int = 5
     null_val: float = 0.0

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Optional, Union
 
 import torch
 
@@ -21,7 +20,7 @@ class SplitTensors:
     scaled: torch.Tensor
     original: torch.Tensor
     mask: torch.Tensor
-    timestamps: Optional[torch.Tensor]
+    timestamps: torch.Tensor | None
 
 
 class WindowBatches:
@@ -47,7 +46,7 @@ class WindowBatches:
     sampler = None  # BasicTS asks its loaders for one
 
     def __init__(self, split: SplitTensors, input_len: int, output_len: int, batch_size: int,
-                 order: Optional[Callable[[int], torch.Tensor]] = None, device: Optional[torch.device] = None) -> None:
+                 order: Callable[[int], torch.Tensor] | None = None, device: torch.device | None = None) -> None:
         self.split, self.input_len, self.output_len = split, input_len, output_len
         self.batch_size, self.order = batch_size, order
         self.device = device or split.scaled.device
@@ -65,7 +64,7 @@ class WindowBatches:
             for first in _sent(self.order(self.num_windows), self.split.scaled.device).split(self.batch_size):
                 yield self._batch(first)
 
-    def _batch(self, first: Union[slice, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def _batch(self, first: slice | torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the windows that begin at the rows ``first``."""
         def inputs(table: torch.Tensor) -> torch.Tensor:
             return _take(table, first, 0, self.input_len).contiguous()  # for models that call view()
@@ -92,7 +91,7 @@ def _sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     return tensor.contiguous().pin_memory().to(device, non_blocking=True)
 
 
-def _take(table: torch.Tensor, first: Union[slice, torch.Tensor], offset: int, length: int) -> torch.Tensor:
+def _take(table: torch.Tensor, first: slice | torch.Tensor, offset: int, length: int) -> torch.Tensor:
     """Return ``[B, length, columns]``, the rows from ``offset`` after each of ``first`` on; of a slice, a view."""
     if isinstance(first, slice):
         return table[first.start + offset:first.stop + offset + length - 1].unfold(0, length, 1).transpose(1, 2)

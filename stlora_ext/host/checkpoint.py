@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import torch
 
@@ -33,7 +33,7 @@ def save_checkpoint(content: dict[str, Any], path: Path) -> None:
         temporary.write_bytes(buffer.getbuffer())
 
 
-def load_checkpoint(path: Path, device: Optional[torch.device] = None,
+def load_checkpoint(path: Path, device: torch.device | None = None,
                     keys: Sequence[str] = ("model_state_dict",)) -> dict[str, Any]:
     """Read a checkpoint; only tensors and plain values are admitted.
 

@@ -2,9 +2,10 @@
 
 import inspect
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from basicts.runners import BasicTSRunner
+from torch import nn
 
 from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint, save_checkpoint
@@ -18,6 +19,8 @@ class CheckpointedRunner(BasicTSRunner):
     its last epoch, and ``best.pt``, the weights with the best validation error.
     """
 
+    model: nn.Module
+
     @property
     def last_path(self) -> Path:
         """The checkpoint that an interrupted run goes on from."""
@@ -28,7 +31,7 @@ class CheckpointedRunner(BasicTSRunner):
         """The checkpoint with the best validation error."""
         return self.run_dir / BEST
 
-    def _save_best(self, value: float) -> None:
+    def _save_best(self, value: float | None) -> None:
         self.best_metrics[f"val/{self.target_metric}"] = value
         save_checkpoint({"epoch": self.epoch, "model_state_dict": bare_state_dict(self.model),
                          "scaler_stats": self.scaler.stats, "best_metrics": self.best_metrics,
@@ -69,7 +72,7 @@ class CheckpointedRunner(BasicTSRunner):
         set_rng_state(checkpoint["rng"])
         self.logger.info("resumed after epoch %d", self.start_epoch)
 
-    def _load_model(self, ckpt_path: Optional[str] = None, strict: bool = True) -> None:
+    def _load_model(self, ckpt_path: str | None = None, strict: bool = True) -> None:
         """Load the weights of another run; what doesn't match is an error, or, unless strict, is told."""
         path = Path(ckpt_path or self.best_path)
         missing, unexpected = load_weights(self.model, load_checkpoint(path, self.device)["model_state_dict"], path,

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import torch
@@ -109,9 +109,9 @@ class ForecastingConfig(_StrictConfig):
     norm_each_channel: bool = field(default=False, metadata={"help": "One mean and std, or one per node."})
     rescale: bool = field(default=True, metadata={"help": "Evaluate on the original scale."})
     metrics: list = field(default_factory=lambda: list(METRICS), metadata={"help": "What validation and test report."})
-    test_interval: Optional[int] = field(default=None, metadata={"help": "Always None: the test set is not looked at "
+    test_interval: int | None = field(default=None, metadata={"help": "Always None: the test set is not looked at "
                                                                          "during training."})
-    data_fingerprint: Optional[str] = field(default=None, metadata={"help": "Fingerprint of the data set; checkpoints "
+    data_fingerprint: str | None = field(default=None, metadata={"help": "Fingerprint of the data set; checkpoints "
                                                                             "of other data are refused."})
     run_key: str = field(default="", metadata={"help": "What identifies the run: its place in a results folder."})
     bf16: bool = field(default=False, metadata={"help": "Forward passes under bfloat16 autocast; weights, loss and "

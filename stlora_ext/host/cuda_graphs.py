@@ -1,7 +1,7 @@
 """Training steps recorded as CUDA graphs: one call starts all kernels of a step, for which a GPU waits otherwise."""
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import torch
 from basicts.runners.callback import BasicTSCallback
@@ -16,7 +16,7 @@ class _Recording(NamedTuple):
     graph: torch.cuda.CUDAGraph
     batch: Batch
     loss: torch.Tensor
-    gradients: list[Optional[torch.Tensor]]
+    gradients: list[torch.Tensor | None]
 
 
 class RecordedSteps:
@@ -32,7 +32,7 @@ class RecordedSteps:
 
     def __init__(self, run: Callable[[Batch], torch.Tensor], parameters: Sequence[torch.nn.Parameter]) -> None:
         self._run, self._parameters = run, parameters
-        self._recordings: dict[Hashable, Optional[_Recording]] = {}
+        self._recordings: dict[Hashable, _Recording | None] = {}
         self._group: Hashable = None
 
     def __call__(self, batch: Batch, group: Hashable = None) -> torch.Tensor:

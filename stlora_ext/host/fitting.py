@@ -3,8 +3,9 @@
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
-from torch import nn
+import torch
 
 from stlora_ext.data.windows import SplitTensors
 from stlora_ext.errors import UserError
@@ -12,7 +13,15 @@ from stlora_ext.errors import UserError
 PARTIAL = "fit.partial.npz"
 
 
-def fit_model(model: nn.Module, split: SplitTensors, seed: int, run_dir: Path,
+@runtime_checkable
+class Fitted(Protocol):
+    """A model that is fitted in closed form."""
+
+    def fit(self, data: torch.Tensor, mask: torch.Tensor, **offered: Any) -> None:
+        """Fit; of what ``fit_model`` offers, the model's own signature names what it takes."""
+
+
+def fit_model(model: Fitted, split: SplitTensors, seed: int, run_dir: Path,
               over: Callable[..., Iterator], identity: str = "") -> None:
     """Fit ``model`` on a split; a model whose ``fit`` asks for them gets more than data and mask.
 

@@ -1,7 +1,7 @@
 """The part of the runner that gives a model its inputs and takes its forecast."""
 
 import inspect
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from basicts.utils import RunnerStatus
@@ -34,7 +34,7 @@ class ForecastingRunner(CheckpointedRunner):
         """The precision of forward passes, as a context."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.cfg.bf16)
 
-    def _forecast(self, batch: dict[str, Any], step: int, epoch: Optional[int] = None) -> dict[str, Any]:
+    def _forecast(self, batch: dict[str, Any], step: int, epoch: int | None = None) -> dict[str, Any]:
         """Run the model and bring its forecast to the original scale.
 
         The model sees normalised values only; its ``targets``, if it asks for them, are normalised too.
@@ -46,7 +46,7 @@ class ForecastingRunner(CheckpointedRunner):
         return forward_return
 
     def _forward(self, model: torch.nn.Module, data: dict[str, Any], step: int,
-                 epoch: Optional[int] = None) -> dict[str, Any]:
+                 epoch: int | None = None) -> dict[str, Any]:
         """Return what the model returns, with the batch."""
         offered = {**data, "step": step, "epoch": epoch if self.teaches else None, "train": self.teaches}
         if "targets" in self.forward_params:

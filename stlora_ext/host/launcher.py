@@ -1,6 +1,5 @@
 """BasicTSLauncher for any runner class, on one device."""
 
-from typing import Optional
 
 import torch
 from easytorch.device import set_device_type
@@ -25,7 +24,7 @@ def refuse_absent_gpu(gpu: str) -> None:
                         "the same command with --gpus ''")
 
 
-def use_device(gpus: Optional[str]) -> None:
+def use_device(gpus: str | None) -> None:
     """Select the CPU (None or "") or one GPU by its number.
 
     Raises:
@@ -43,7 +42,7 @@ def use_device(gpus: Optional[str]) -> None:
 
 
 def launch_training(cfg: ForecastingConfig, runner_class: type[HostRunner] = HostRunner,
-                    outlook: Optional[Outlook] = None) -> HostRunner:
+                    outlook: Outlook | None = None) -> HostRunner:
     """Train and evaluate ``cfg`` in this process and return the runner with its results.
 
     Args:

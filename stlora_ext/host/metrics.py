@@ -1,11 +1,11 @@
 """MAE, RMSE and MAPE of a whole data set, from sums that are accumulated exactly."""
 
 import math
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from torch import nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import BackwardCFunction, FunctionCtx, once_differentiable
 
 METRICS = ("MAE", "RMSE", "MAPE")
 ZERO_TOLERANCE = 5e-5  # MAPE skips targets nearer to zero than this
@@ -34,8 +34,8 @@ class _MaskedMAE(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        error, count = ctx.saved_tensors
+    def backward(ctx: BackwardCFunction, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        error, count = ctx.saved_tensors  # type: ignore[misc]  # torch types them as one
         return error.sign().mul_(gradient / count), None, None
 
 
@@ -71,7 +71,7 @@ class MetricSums:
         """Return whether every forecast so far was a number (of a size whose square is one too)."""
         return bool(torch.isfinite(self._sums["squared"]).all())
 
-    def average(self) -> dict[str, Optional[float]]:
+    def average(self) -> dict[str, float | None]:
         """Return MAE, RMSE and MAPE (percent) pooled over all steps and nodes."""
         return _scores({name: total.sum() for name, total in self._sums.items()})
 
@@ -98,7 +98,7 @@ def _numbers(mask: torch.Tensor) -> torch.Tensor:
     return mask.view(torch.uint8)
 
 
-def _scores(sums: dict[str, torch.Tensor]) -> dict[str, Optional[float]]:
+def _scores(sums: dict[str, torch.Tensor]) -> dict[str, float | None]:
     count, relative_count = sums["count"].item(), sums["relative_count"].item()
     return {"MAE": sums["absolute"].item() / count if count else None,
             "RMSE": math.sqrt(sums["squared"].item() / count) if count else None,

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from time import monotonic
-from typing import Optional
 
 import setproctitle
 from tqdm import tqdm
@@ -51,7 +50,7 @@ class Progress:
 
     def __init__(self, title: str) -> None:
         self.title = title
-        self.outlook: Optional[Outlook] = None  # the whole command's
+        self.outlook: Outlook | None = None  # the whole command's
         self._made = self._told = monotonic()
         self._after = ""  # of the last epoch, for the bar
         self.begin(1, 1, 1)
@@ -92,8 +91,9 @@ class Progress:
                 warm = now
             each = (now - warm) / (done - 1) if done > 1 else now - begun  # the first one waits for what it needs
             enough = done > _STEPS or (done > 1 and now - warm >= _LOOK) or initial + done == total
-            if whole and enough and self._untold():
-                self.outlook.tell(each * (total - initial - done + (self.outlook.runs - 1) * total), "")
+            outlook = self._untold()
+            if whole and enough and outlook is not None:
+                outlook.tell(each * (total - initial - done + (outlook.runs - 1) * total), "")
             if bar.disable and initial + done < total and self._due():
                 self._print(f"{self.title}: {what}, {unit} {initial + done}/{total}, "
                             f"left {duration(each * (total - initial - done))}")
@@ -114,12 +114,13 @@ class Progress:
             free: Whether that holds nothing up, so that the bar may show it at every step.
         """
         self._step += 1
+        outlook = self._untold()
         if self._done == 0 and self._step == 1:
-            if self._untold():
+            if outlook is not None:
                 loss()
             self._warm = monotonic()
-        if self._untold():
-            self._guess(loss)
+        if outlook is not None:
+            self._guess(outlook, loss)
         if self.bar.disable:
             if self._due():
                 first = self._done == 0 and self._step == 1 < self._steps  # it may have compiled
@@ -129,7 +130,7 @@ class Progress:
         elif free:
             self.bar.set_postfix_str(f"loss {number(loss(), 3)}{self._after}", refresh=False)
 
-    def epoch_done(self, epoch: int, loss: float, val_mae: Optional[float], best: Optional[float],
+    def epoch_done(self, epoch: int, loss: float, val_mae: float | None, best: float | None,
                    seconds: float) -> None:
         """Print the line of a finished epoch."""
         self._done, self._step = epoch - self.first_epoch + 1, 0
@@ -146,10 +147,10 @@ class Progress:
         each = (monotonic() - self._warm) / timed if timed > 0 else (monotonic() - self._begun) / done
         return each * max(self.num_epochs - self.first_epoch + 1 - done, 0.0)
 
-    def _untold(self) -> bool:
-        return self.outlook is not None and not self.outlook.told
+    def _untold(self) -> Outlook | None:
+        return None if self.outlook is None or self.outlook.told else self.outlook
 
-    def _guess(self, loss: Callable[[], float]) -> None:
+    def _guess(self, outlook: Outlook, loss: Callable[[], float]) -> None:
         """Tell how long the command takes, by a few steps of the first epoch."""
         if self._step < self._steps and (self._step == 1 or
                                          (self._step <= _STEPS and monotonic() - self._warm < _LOOK)):
@@ -158,10 +159,10 @@ class Progress:
         since, steps = (self._warm, self._step - 1) if self._step > 1 else (self._begun, 1)
         epoch = (monotonic() - since) / steps * self._work
         before = self._begun - self._made  # a fit, a backbone's forecasts
-        others = (self.outlook.runs - 1) * (before + epoch * self.num_epochs)
+        others = (outlook.runs - 1) * (before + epoch * self.num_epochs)
         epochs = f"{self.num_epochs} epoch{'s' * (self.num_epochs != 1)} at most"
-        self.outlook.tell(epoch * (self.num_epochs - self.first_epoch + 1) + others,
-                          f" x {epochs} (timed over {steps} step{'s' * (steps > 1)})")
+        outlook.tell(epoch * (self.num_epochs - self.first_epoch + 1) + others,
+                     f" x {epochs} (timed over {steps} step{'s' * (steps > 1)})")
 
     def _due(self) -> bool:
         return monotonic() - self._told >= EVERY

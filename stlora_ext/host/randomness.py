@@ -26,7 +26,9 @@ def rng_state() -> dict[str, Any]:
     Of the GPUs it is the current one's alone: a run uses one.
     """
     version, internal, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 (models may draw from it)
+    numpy_state = np.random.get_state()  # noqa: NPY002 (models may draw from it)
+    assert isinstance(numpy_state, tuple)
+    name, keys, position, has_gauss, cached = numpy_state
     return {
         "python": [version, list(internal), gauss],
         "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],

@@ -6,7 +6,7 @@ import time
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import setproctitle
 import torch
@@ -22,7 +22,7 @@ from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.cuda_graphs import RecordedSteps, refuse_unrecordable
 from stlora_ext.host.curriculum import HorizonCurriculum
-from stlora_ext.host.fitting import fit_model
+from stlora_ext.host.fitting import Fitted, fit_model
 from stlora_ext.host.forecasting import ForecastingRunner
 from stlora_ext.host.forecasts import forecast_writer
 from stlora_ext.host.logs import close_run_log, open_run_log
@@ -63,10 +63,10 @@ class HostRunner(ForecastingRunner):
         self.loss = MaskedMAE()
         self.logger = open_run_log(self.run_dir)
         self.history: list[dict[str, Any]] = []
-        self.test_result: Optional[dict[str, Any]] = None
+        self.test_result: dict[str, Any] = {}
         self.epoch = self.global_steps = 0
-        self.best_epoch: Optional[int] = None
-        self.recorded: Optional[RecordedSteps] = None
+        self.best_epoch: int | None = None
+        self.recorded: RecordedSteps | None = None
         self.progress = Progress(self.title)
 
     # ---- what BasicTS's __init__ asks for -------------------------------------------------------------
@@ -148,8 +148,8 @@ class HostRunner(ForecastingRunner):
         """
         try:
             check_progress(self.run_dir, self.cfg)
-            if hasattr(self.model, "fit"):
-                self._fit()
+            if isinstance(self.model, Fitted):
+                self._fit(self.model)
             else:
                 self._compile()
                 self.on_train_start()
@@ -167,13 +167,13 @@ class HostRunner(ForecastingRunner):
                 self.tensorboard_writer.close()
             close_run_log(self.logger)
 
-    def _fit(self) -> None:
+    def _fit(self, model: Fitted) -> None:
         """Fit a model in closed form on the whole training split, once."""
         started = time.monotonic()
         self.training_unit, self.best_metrics, self.status = "epoch", {}, RunnerStatus.VALIDATING
         split = self._build_batches(BasicTSMode.TRAIN).split
         if not self.best_path.exists():
-            fit_model(self.model, split, self.cfg.seed, self.run_dir, partial(self.progress.over, whole=True),
+            fit_model(model, split, self.cfg.seed, self.run_dir, partial(self.progress.over, whole=True),
                       identity_text(self.cfg))
             self._init_validation()
             val = self._evaluate(self.val_data_loader).average()
@@ -227,7 +227,7 @@ class HostRunner(ForecastingRunner):
             forward_return["prediction"], forward_return["targets"], forward_return["targets_mask"])
         if self.should_backward:
             self.callback_handler.trigger("on_backward", self, loss=loss)
-            with self.model.no_sync() if hasattr(self.model, "no_sync") else nullcontext():
+            with getattr(self.model, "no_sync", nullcontext)():
                 loss.backward()
         return loss.detach()
 
@@ -273,7 +273,7 @@ class HostRunner(ForecastingRunner):
                                  self.best_metrics.get(f"val/{self.target_metric}"), entry["seconds"])
 
     @torch.no_grad()
-    def validate(self, train_step: Optional[int] = None, train_epoch: Optional[int] = None) -> None:
+    def validate(self, train_step: int | None = None, train_epoch: int | None = None) -> None:
         """Measure the validation split and keep the weights if they are the best so far."""
         self.on_validate_start()
         self.callback_handler.trigger("on_validate_start", self)
@@ -317,7 +317,7 @@ class HostRunner(ForecastingRunner):
         return sums
 
     @torch.no_grad()
-    def eval(self, ckpt_path: Optional[Path] = None) -> None:
+    def eval(self, ckpt_path: Path | str | None = None) -> None:
         """Evaluate a checkpoint (default: ``best.pt``) on the test split; needs no training data."""
         path = Path(ckpt_path or self.best_path)
         checkpoint = load_checkpoint(path, self.device, ("model_state_dict", "scaler_stats", "epoch", "history"))

@@ -1,7 +1,6 @@
 """Normalisation by one mean and standard deviation over the readings that are there."""
 
 from collections.abc import Iterator
-from typing import Optional, Union
 
 import numpy as np
 import torch
@@ -30,12 +29,14 @@ class GlobalZScoreScaler(BasicTSScaler):
         stats: ``{"mean", "std"}`` of an earlier fit.
     """
 
+    stats: dict[str, torch.Tensor]
+
     def __init__(self, norm_each_channel: bool, rescale: bool, null_val: float = float("nan"),
-                 stats: Optional[dict] = None) -> None:
+                 stats: dict | None = None) -> None:
         super().__init__(norm_each_channel, rescale, stats or {})
         self.null_val = null_val
 
-    def fit(self, data: Union[np.ndarray, torch.Tensor]) -> None:
+    def fit(self, data: np.ndarray | torch.Tensor) -> None:
         """Compute mean and std of ``data [rows, num_nodes]`` in float64; a second call changes nothing.
 
         Raises:
@@ -58,19 +59,19 @@ class GlobalZScoreScaler(BasicTSScaler):
         std = torch.where(std == 0, torch.ones_like(std), std)
         self.stats = {"mean": mean.float(), "std": std.float()}
 
-    def _parts(self, data: Union[np.ndarray, torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def _parts(self, data: np.ndarray | torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield pieces of rows, 0 where missing, with where they aren't; ``data`` may be larger than memory."""
         for begin in range(0, len(data), ROWS):
             part = torch.from_numpy(np.array(data[begin:begin + ROWS]))
             mask = observed(part, self.null_val)
             yield part.masked_fill(~mask, 0.0), mask
 
-    def transform(self, input_data: torch.Tensor, mask: Optional[torch.Tensor] = None) -> torch.Tensor:
+    def transform(self, input_data: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Return ``(x - mean) / std``, and 0 where ``mask`` is False."""
         scaled = (input_data - self._stat("mean", input_data)) / self._stat("std", input_data)
         return scaled if mask is None else scaled.masked_fill(~mask, 0.0)
 
-    def inverse_transform(self, input_data: torch.Tensor, mask: Optional[torch.Tensor] = None) -> torch.Tensor:
+    def inverse_transform(self, input_data: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Return ``x std + mean``, and 0 where ``mask`` is False."""
         original = input_data * self._stat("std", input_data) + self._stat("mean", input_data)
         return original if mask is None else original.masked_fill(~mask, 0.0)

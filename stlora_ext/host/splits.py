@@ -3,7 +3,6 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 import psutil
@@ -15,7 +14,7 @@ from stlora_ext.host.scaler import ROWS, GlobalZScoreScaler, observed
 _SHARE = 0.5  # of what is free; the rest is for the model and its steps
 
 
-def place_split(values: np.ndarray, timestamps: Optional[np.ndarray], scaler: GlobalZScoreScaler, null_val: float,
+def place_split(values: np.ndarray, timestamps: np.ndarray | None, scaler: GlobalZScoreScaler, null_val: float,
                 device: torch.device, folder: Path) -> SplitTensors:
     """Normalise a split and put it where there is room.
 
@@ -43,7 +42,7 @@ def place_split(values: np.ndarray, timestamps: Optional[np.ndarray], scaler: Gl
     return SplitTensors(scaled, original, mask, stamps)
 
 
-def _home(num_bytes: int, device: torch.device) -> Optional[torch.device]:
+def _home(num_bytes: int, device: torch.device) -> torch.device | None:
     """Return where that many bytes go: ``device``, the CPU, or None: a file."""
     for place in dict.fromkeys((device, torch.device("cpu"))):
         if num_bytes <= _SHARE * free_bytes(place):

@@ -8,7 +8,7 @@ configuration of the run that trained it ("origin"), from which the backbone can
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -31,8 +31,8 @@ def backbone_hash(backbone: nn.Module) -> str:
     return weights_fingerprint(bare_state_dict(backbone))
 
 
-def save_adapter(model: nn.Module, path: Path, *, scaler: Optional[dict[str, torch.Tensor]] = None,
-                 data_fingerprint: Optional[str] = None, origin: Optional[dict[str, Any]] = None) -> int:
+def save_adapter(model: nn.Module, path: Path, *, scaler: dict[str, torch.Tensor] | None = None,
+                 data_fingerprint: str | None = None, origin: dict[str, Any] | None = None) -> int:
     """Write the adapter of ``model`` to ``path``, atomically.
 
     Args:
@@ -92,8 +92,8 @@ def read_adapter(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     return described, tensors
 
 
-def load_adapter(backbone: nn.Module, path: Path, *, num_nodes: Optional[int] = None,
-                 input_len: Optional[int] = None, output_len: Optional[int] = None) -> STLoRA:
+def load_adapter(backbone: nn.Module, path: Path, *, num_nodes: int | None = None,
+                 input_len: int | None = None, output_len: int | None = None) -> STLoRA:
     """Put the adapter of a file on the backbone it was saved with.
 
     The adapter is on the backbone's device and of the file's floating-point type, which is the backbone's unless the

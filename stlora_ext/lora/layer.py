@@ -16,7 +16,6 @@ Source: ST-LoRA, arXiv 2404.07919, the node-adaptive low-rank layer.
 """
 
 import math
-from typing import Optional
 
 import torch
 from torch import nn
@@ -37,7 +36,7 @@ class LowRankInput(nn.Module):
     """
 
     def __init__(self, num_nodes: int, in_features: int, rank: int, sharing: str, num_embeddings: int,
-                 generator: Optional[torch.Generator] = None) -> None:
+                 generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.sharing = sharing
         bound = math.sqrt(3 / in_features)  # LoRA's: uniform with variance 1 / d_in
@@ -86,7 +85,7 @@ class NALL(nn.Module):
     """
 
     def __init__(self, num_nodes: int, in_features: int, out_features: int, rank: int, scale: float, sharing: str,
-                 num_embeddings: int, relu: bool, generator: Optional[torch.Generator] = None) -> None:
+                 num_embeddings: int, relu: bool, generator: torch.Generator | None = None) -> None:
         super().__init__()
         bound = 1 / math.sqrt(in_features)
         self.weight = nn.Parameter(torch.empty(out_features, in_features).uniform_(-bound, bound, generator=generator))

@@ -5,6 +5,7 @@
 """
 
 import copy
+from typing import cast
 
 import torch
 from torch import nn
@@ -47,5 +48,5 @@ def merge(model: STLoRA, *, per_node: bool = False) -> STLoRA:
                         f"{model.num_nodes} matrices per layer")
     merged = copy.deepcopy(model)
     adapter = unwrapped(merged.adapter)
-    adapter.nalls = nn.ModuleList(MergedNALL(layer) for layer in adapter.nalls)
+    adapter.nalls = nn.ModuleList(MergedNALL(cast(NALL, layer)) for layer in adapter.nalls)
     return merged

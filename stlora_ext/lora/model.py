@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import reduce
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from torch import nn
@@ -139,7 +139,7 @@ class STLoRA(nn.Module):
         return self.correct(inputs, result, timestamps)
 
     def correct(self, inputs: torch.Tensor, forecast: torch.Tensor,
-                timestamps: Optional[torch.Tensor] = None) -> torch.Tensor:
+                timestamps: torch.Tensor | None = None) -> torch.Tensor:
         """Add the correction to a forecast that the backbone has made of ``inputs``.
 
         Args:
@@ -155,11 +155,13 @@ class STLoRA(nn.Module):
         """
         self._check("input", inputs, self.config.input_len)
         self._check("forecast", forecast, self.config.output_len)
-        if self.config.cycles and timestamps is None:
-            raise UserError("the adapter takes the time of day or the day of the week: give inputs_timestamps, time of "
-                            "day and day of week in [0, 1), [batch, input_len, 2]")
+        stamps = None
+        if self.config.cycles:
+            if timestamps is None:
+                raise UserError("the adapter takes the time of day or the day of the week: give inputs_timestamps, "
+                                "time of day and day of week in [0, 1), [batch, input_len, 2]")
+            stamps = timestamps[:, -1]
         x = {"window": (inputs,), "forecast": (forecast,), "both": (inputs, forecast)}[self.config.x]
-        stamps = timestamps[:, -1] if self.config.cycles else None
         return (forecast + self.adapter(torch.cat(x, dim=1), stamps)).to(forecast.dtype)
 
     def _check(self, what: str, tensor: torch.Tensor, steps: int) -> None:
@@ -200,7 +202,7 @@ def attach(backbone: nn.Module, config: STLoRAConfig, num_nodes: int, *, seed: i
     return model
 
 
-def widest_type(tensors: Iterable[torch.Tensor]) -> Optional[torch.dtype]:
+def widest_type(tensors: Iterable[torch.Tensor]) -> torch.dtype | None:
     """Return the floating-point type that holds the values of all floating-point ``tensors``; None if there are none.
 
     Types of 8 bits don't count: they store weights, and nothing is computed in them.

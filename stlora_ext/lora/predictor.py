@@ -12,7 +12,7 @@ Source: ST-LoRA, arXiv 2404.07919, the node-specific predictor.
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Literal, Optional
+from typing import Literal
 
 import torch
 from torch import nn
@@ -52,7 +52,7 @@ class STLoRAConfig:
     output_len: int = 12
     sharing: Literal["node", "embedding", "vector", "none"] = "embedding"
     rank: int = 2
-    alpha: Optional[float] = None
+    alpha: float | None = None
     rank_stabilised: bool = False
     num_embeddings: int = 8
     layers: int = 2
@@ -122,8 +122,8 @@ class NodeDropout(nn.Module):
 
     def __init__(self, p: float, seed: int) -> None:
         super().__init__()
-        self.p = p
-        self._seed, self._generators = seed, {}
+        self.p, self._seed = p, seed
+        self._generators: dict[torch.device, torch.Generator] = {}
 
     def reseed(self, seed: int) -> None:
         """Start the generator anew, on whichever device it is used next."""
@@ -165,7 +165,7 @@ class Predictor(nn.Module):
         self.output_weight = nn.Parameter(torch.zeros(config.output_len, config.width))
         self.output_bias = nn.Parameter(torch.zeros(config.output_len))
 
-    def forward(self, x: torch.Tensor, stamps: Optional[torch.Tensor] = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, stamps: torch.Tensor | None = None) -> torch.Tensor:
         """Correct.
 
         Args:
@@ -179,6 +179,7 @@ class Predictor(nn.Module):
         dtype = self.conv_weight.dtype
         h = nn.functional.linear(x.permute(2, 0, 1).to(dtype), self.conv_weight, self.conv_bias)  # [N, B, width]
         if self.cycles:
+            assert stamps is not None
             angle = 2 * math.pi * stamps[:, self.cycles[0]:self.cycles[-1] + 1]
             h = h + nn.functional.linear(torch.cat([angle.sin(), angle.cos()], dim=1).to(dtype), self.time_weight)
         for nall in self.nalls:

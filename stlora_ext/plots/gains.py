@@ -1,5 +1,6 @@
 """What an adapter changes on several data sets, and how much of it is node-level."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -49,8 +50,9 @@ def plot_gains(model: str, datasets: Mapping[str, Sequence[Row]], path: Path) ->
             x = place + _SPACING * (labels.index(label) - (len(labels) - 1) / 2)
             axes.plot([x] * len(values), values, "o", color=colours[label], alpha=0.4, markersize=4)
             test = paired_test(values)
-            bar = None if test.low is None else [[test.mean - test.low], [test.high - test.mean]]
-            axes.errorbar([x], [test.mean], yerr=bar, fmt="_", color=colours[label], markersize=14, capsize=4,
+            mean = math.nan if test.mean is None else test.mean
+            bar = None if test.low is None or test.high is None else [[mean - test.low], [test.high - mean]]
+            axes.errorbar([x], [mean], yerr=bar, fmt="_", color=colours[label], markersize=14, capsize=4,
                           label=label if label not in axes.get_legend_handles_labels()[1] else None)
     axes.set(xticks=range(len(found)), xticklabels=[_described(dataset) for dataset in found],
              ylabel="difference of the average MAE, %", title=f"{model}: paired differences, mean and 95 % interval")
@@ -82,5 +84,6 @@ def compared(model: str, rows: Sequence[Row]) -> dict[str, Comparison]:
 
 def _described(dataset: str) -> str:
     entry = CATALOG.get(dataset)
-    simulated = entry is not None and entry.kind == "simulated"
-    return dataset + (f"\nheterogeneity {entry.heterogeneity:g}" if simulated else "")
+    if entry is None or entry.kind != "simulated":
+        return dataset
+    return f"{dataset}\nheterogeneity {entry.heterogeneity:g}"

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
 
 from matplotlib.figure import Figure
 
@@ -18,7 +17,7 @@ STYLES = {"base": "--", "plus": "-", "control": ":", "wide": (0, (1, 3)), "plus,
 
 
 def plot_horizons(dataset: str, rows: Sequence[Row], metric: str, path: Path,
-                  horizons: Optional[Sequence[int]] = None) -> None:
+                  horizons: Sequence[int] | None = None) -> None:
     """Draw the mean error of each row over the forecast steps, with a band of one standard deviation over seeds.
 
     A backbone and its "+" share a colour; the backbone is dashed, the control dotted, the wide arm sparsely dotted,
@@ -51,6 +50,9 @@ def plot_horizons(dataset: str, rows: Sequence[Row], metric: str, path: Path,
         axes.set_xlim(1, last)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if beside else {}))
+    if beside:
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    else:
+        axes.legend(frameon=False)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})

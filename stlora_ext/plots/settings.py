@@ -32,13 +32,15 @@ def plot_settings(dataset: str, groups: Sequence[Settings], path: Path) -> None:
 
 def _panel(axes: Axes, group: Settings) -> None:
     colours = dict(zip(SHARINGS, matplotlib.color_sequences["petroff10"], strict=False))
-    if group.base_val is not None:
-        axes.axhline(group.base_val.mean, color="black", linestyle="--", linewidth=1, label="backbone alone")
+    base = group.base_val
+    if base is not None and base.mean is not None:
+        axes.axhline(base.mean, color="black", linestyle="--", linewidth=1, label="backbone alone")
     shown = set()
     for setting in group.settings:
         arm, adapter = setting.row.arm, setting.row.records[0]["configuration"]["adapter"]
         kind = arm if arm != "plus" else adapter["sharing"]
         colour = colours["none" if arm != "plus" else adapter["sharing"]]
+        assert setting.val.mean is not None  # best_validation refuses a record without
         axes.errorbar(setting.added, setting.val.mean, yerr=setting.val.std, fmt="os"[arm == "wide"], color=colour,
                       markerfacecolor=colour if arm == "plus" else "white", label=None if kind in shown else kind,
                       markersize=7, capsize=3)

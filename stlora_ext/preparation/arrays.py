@@ -1,7 +1,6 @@
 """Readings from ``.npz`` and ``.npy``: official PEMS0x files, the public pieces, anyone's arrays."""
 
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
@@ -28,7 +27,7 @@ def open_npz(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} cannot be read as .npz ({error}): expected plain arrays saved by np.savez") from None
 
 
-def pick_channel(array: np.ndarray, channel: Optional[int], origin: str) -> np.ndarray:
+def pick_channel(array: np.ndarray, channel: int | None, origin: str) -> np.ndarray:
     """Take one channel of ``[T, N]`` or ``[T, N, C]`` as float32 ``[T, N]``.
 
     Raises:
@@ -49,12 +48,12 @@ def pick_channel(array: np.ndarray, channel: Optional[int], origin: str) -> np.n
     return to_float32(array[:, :, channel], origin)
 
 
-def read_npy(path: Path, channel: Optional[int]) -> Series:
+def read_npy(path: Path, channel: int | None) -> Series:
     """Read ``[T, N]`` or ``[T, N, C]``."""
     return Series(pick_channel(open_npy(path), channel, path.name))
 
 
-def read_npz(path: Path, channel: Optional[int]) -> Series:
+def read_npz(path: Path, channel: int | None) -> Series:
     """Read ``data``, or the only array; ``adj``, ``distance`` and ``sensor_ids`` where they are there."""
     arrays = open_npz(path)
     if "data" not in arrays and len(arrays) != 1:

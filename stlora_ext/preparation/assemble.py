@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
@@ -47,10 +46,10 @@ def set_times(series: Series, recipe: Recipe, fill_gaps: bool, origin: str) -> S
         if recipe.start is None or interval is None:
             raise UserError(f"{origin} does not say when its rows are: give --start (time of the first row, as "
                             "2024-01-31T00:00) and --interval (minutes)")
-        series.times = _times_without_clock(recipe, num_steps, interval)
+        series.times = _times_without_clock(recipe.start, recipe.known_gap, num_steps, interval)
     else:
         _place(series, recipe, origin)
-    interval = infer_interval(series.times)
+    interval = infer_interval(series.known_times)
     for stated in (recipe.interval, series.interval):
         if stated is not None and stated != interval:
             raise UserError(f"rows of {origin} are {interval} minutes apart, {stated} were stated: expected the same; "
@@ -59,10 +58,11 @@ def set_times(series: Series, recipe: Recipe, fill_gaps: bool, origin: str) -> S
     return close_gaps(series, interval, fill_gaps, recipe.known_gap)
 
 
-def _times_without_clock(recipe: Recipe, num_steps: int, interval: int) -> np.ndarray:
-    times = regular_times(recipe.start, num_steps, interval)
-    if recipe.known_gap is not None:
-        before, after = (np.datetime64(time, "us") for time in recipe.known_gap)
+def _times_without_clock(start: np.datetime64, known_gap: tuple[str, str] | None, num_steps: int,
+                         interval: int) -> np.ndarray:
+    times = regular_times(start, num_steps, interval)
+    if known_gap is not None:
+        before, after = (np.datetime64(time, "us") for time in known_gap)
         skipped = after - before - np.timedelta64(interval, "m")
         times[times > before] += skipped
     return times
@@ -70,20 +70,21 @@ def _times_without_clock(recipe: Recipe, num_steps: int, interval: int) -> np.nd
 
 def _place(series: Series, recipe: Recipe, origin: str) -> None:
     """Check a file's own first time against the stated one; a nominal date gives way to it."""
+    times = series.known_times
     if series.nominal and recipe.start is None:
-        series.notes.append(f"the first row is put at {show(series.times[0])}, a nominal date: --start states the true "
+        series.notes.append(f"the first row is put at {show(times[0])}, a nominal date: --start states the true "
                             "one")
-    if recipe.start is None or series.times[0] == recipe.start:
+    if recipe.start is None or times[0] == recipe.start:
         return
-    here, stated = show(series.times[0]), show(recipe.start)
+    here, stated = show(times[0]), show(recipe.start)
     if series.nominal:
-        shift = recipe.start - series.times[0]
+        shift = recipe.start - times[0]
         if shift % np.timedelta64(7, "D") != np.timedelta64(0):
-            series.notes.append(f"the calendar features begin on {series.times[0].item():%A %H:%M}, the first row is "
+            series.notes.append(f"the calendar features begin on {times[0].item():%A %H:%M}, the first row is "
                                 f"stated to be {recipe.start.item():%A %H:%M}: the features are not used")
         # an official set has its own calendar; of other folders the features' gaps are kept
-        series.times = series.times + shift if recipe.shape is None else \
-            _times_without_clock(recipe, len(series.times), infer_interval(series.times))
+        series.times = times + shift if recipe.shape is None else \
+            _times_without_clock(recipe.start, recipe.known_gap, len(times), infer_interval(times))
         series.notes.append(f"the first row is at {stated}")
     elif not recipe.known:
         raise UserError(f"{origin} begins at {here}, --start says {stated}: leave --start out, the file has its own "
@@ -95,7 +96,7 @@ def _place(series: Series, recipe: Recipe, origin: str) -> None:
         series.notes.append(f"begins at {here}, {recipe.name} at {stated}")
 
 
-def set_missing(series: Series, stated: Optional[float], origin: str) -> None:
+def set_missing(series: Series, stated: float | None, origin: str) -> None:
     """Settle what means missing, write it that way, and refuse infinite and huge readings.
 
     Args:
@@ -130,7 +131,7 @@ def set_missing(series: Series, stated: Optional[float], origin: str) -> None:
             block[np.isnan(block)] = series.null_val
 
 
-def set_ids(series: Series, ids_file: Optional[Path], origin: str) -> None:
+def set_ids(series: Series, ids_file: Path | None, origin: str) -> None:
     """Name the columns: from ``--ids``, the file or its graph; the writer falls back to their indices.
 
     Raises:

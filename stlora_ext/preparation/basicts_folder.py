@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
@@ -16,12 +16,12 @@ NOMINAL_MONDAY = np.datetime64("2024-01-01", "us")
 _MINUTE = np.timedelta64(1, "m")
 
 
-def graph_beside(folder: Path) -> Optional[Path]:
+def graph_beside(folder: Path) -> Path | None:
     """Return the graph file that such a folder holds."""
     return next((folder / name for name in ("graph.npz", "adj_mx.pkl") if (folder / name).is_file()), None)
 
 
-def read_basicts(folder: Path, channel: Optional[int]) -> Series:
+def read_basicts(folder: Path, channel: int | None) -> Series:
     """Read a prepared folder of any of the three kinds.
 
     Raises:
@@ -50,7 +50,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _null_val(settings: Any, key: str) -> Optional[float]:
+def _null_val(settings: Any, key: str) -> float | None:
     value = settings.get(key, math.nan) if isinstance(settings, dict) else math.nan
     number = math.nan if value is None else float(value)
     if not in_float32(number):
@@ -72,7 +72,7 @@ def _read_058(folder: Path, desc: dict[str, Any], channel: int) -> Series:
     return series
 
 
-def _read_110(folder: Path, meta: dict[str, Any], channel: Optional[int]) -> Series:
+def _read_110(folder: Path, meta: dict[str, Any], channel: int | None) -> Series:
     values = np.concatenate([pick_channel(open_npy(folder / f"{split}_data.npy"), channel, f"{split}_data.npy")
                              for split in SPLITS])
     interval = meta.get("frequency (minutes)")
@@ -97,7 +97,7 @@ def _read_ours(folder: Path) -> Series:
     series = Series(to_float32(values, folder.name), interval=meta.interval,
                     null_val=_null_val({"null_val": meta.null_val}, "null_val"), sensor_ids=meta.sensor_ids)
     _set_calendar(series, stamps[:, 0], stamps[:, 1])
-    series.times = series.times + (np.datetime64(meta.start, "us") - series.times[0])
+    series.times = series.known_times + (np.datetime64(meta.start, "us") - series.known_times[0])
     series.nominal = False
     series.notes.clear()
     return series

@@ -2,7 +2,6 @@
 
 import csv
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ from stlora_ext.preparation.series import Series, check_ids, to_float32
 from stlora_ext.spreadsheet import plain_text
 
 
-def read_csv(path: Path, time_format: Optional[str] = None) -> Series:
+def read_csv(path: Path, time_format: str | None = None) -> Series:
     """Read a table with a header; an empty cell or NaN is a missing reading.
 
     Args:
@@ -63,7 +62,7 @@ def _refuse_text(column: pd.Series, name: str, origin: str) -> None:
                     "or an empty cell for a missing reading")
 
 
-def _read_times(column: pd.Series, origin: str, time_format: Optional[str]) -> np.ndarray:
+def _read_times(column: pd.Series, origin: str, time_format: str | None) -> np.ndarray:
     expected = f"as in --time-format {time_format}" if time_format else \
         "in ISO 8601 (2024-01-31 08:05), or --time-format"
     numbers = column.str.fullmatch(r"\s*[-+]?[\d.]+\s*").to_numpy(dtype=bool, na_value=False)

@@ -1,7 +1,6 @@
 """A road graph as a list of directed edges."""
 
 from dataclasses import dataclass, field, replace
-from typing import Optional
 
 import numpy as np
 
@@ -27,9 +26,9 @@ class Graph:
     source: np.ndarray
     target: np.ndarray
     weight: np.ndarray
-    distance: Optional[np.ndarray] = None
-    position: Optional[np.ndarray] = None
-    sensor_ids: Optional[list[str]] = None
+    distance: np.ndarray | None = None
+    position: np.ndarray | None = None
+    sensor_ids: list[str] | None = None
     notes: tuple[str, ...] = field(default=())
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -44,7 +43,7 @@ class Graph:
 
 
 def graph_from_edges(num_nodes: int, source: np.ndarray, target: np.ndarray, weight: np.ndarray,
-                     distance: Optional[np.ndarray], origin: str, **fields) -> Graph:
+                     distance: np.ndarray | None, origin: str, **fields) -> Graph:
     """Sort edges, drop those of weight zero, keep the last of repeated ones, and check the numbers.
 
     Args:
@@ -63,8 +62,10 @@ def graph_from_edges(num_nodes: int, source: np.ndarray, target: np.ndarray, wei
         weight = np.asarray(weight, dtype=np.float32)
         distance = None if distance is None else np.asarray(distance, dtype=np.float32)
     for what, numbers in (("weight", weight), ("distance", distance)):
-        bad = None if numbers is None else np.flatnonzero(~(np.isfinite(numbers) & (numbers >= 0)))
-        if bad is not None and len(bad):
+        if numbers is None:
+            continue
+        bad = np.flatnonzero(~(np.isfinite(numbers) & (numbers >= 0)))
+        if len(bad):
             raise UserError(f"{origin}: the {what} of edge {source[bad[0]]} -> {target[bad[0]]} is {numbers[bad[0]]}: "
                             "expected a finite number that is not negative")
     notes = list(fields.pop("notes", ()))
@@ -81,7 +82,7 @@ def graph_from_edges(num_nodes: int, source: np.ndarray, target: np.ndarray, wei
                  notes=tuple(notes), **fields)
 
 
-def graph_from_matrix(matrix: np.ndarray, num_nodes: int, origin: str, distance: Optional[np.ndarray] = None,
+def graph_from_matrix(matrix: np.ndarray, num_nodes: int, origin: str, distance: np.ndarray | None = None,
                       **fields) -> Graph:
     """Read the edges of a matrix ``[N, N]``, entry [source, target].
 
@@ -97,7 +98,7 @@ def graph_from_matrix(matrix: np.ndarray, num_nodes: int, origin: str, distance:
                             None if distance is None else distance[source, target], origin, **fields)
 
 
-def align(graph: Graph, sensor_ids: Optional[list[str]], origin: str) -> Graph:
+def align(graph: Graph, sensor_ids: list[str] | None, origin: str) -> Graph:
     """Bring a graph that names its nodes into the order of the columns.
 
     Raises:

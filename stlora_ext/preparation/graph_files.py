@@ -2,7 +2,6 @@
 
 import csv
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from stlora_ext.spreadsheet import plain_text
 _DISTANCE = ("cost", "distance", "dist", "length")
 
 
-def read_graph(path: Path, num_nodes: int, sensor_ids: Optional[list[str]], name: str, key: Optional[str]) -> Graph:
+def read_graph(path: Path, num_nodes: int, sensor_ids: list[str] | None, name: str, key: str | None) -> Graph:
     """Read the graph of a series.
 
     Args:
@@ -50,7 +49,7 @@ def read_graph(path: Path, num_nodes: int, sensor_ids: Optional[list[str]], name
     return align(graph, sensor_ids, path.name)
 
 
-def _read_csv(path: Path, num_nodes: int, sensor_ids: Optional[list[str]]) -> Graph:
+def _read_csv(path: Path, num_nodes: int, sensor_ids: list[str] | None) -> Graph:
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if row]
@@ -78,7 +77,7 @@ def _numbers(row: list[str], width: int, first: int = 0) -> np.ndarray:
 
 
 def _read_edges(origin: str, header: list[str], rows: list[list[str]], num_nodes: int,
-                sensor_ids: Optional[list[str]]) -> Graph:
+                sensor_ids: list[str] | None) -> Graph:
     kinds = ["distance" if name in _DISTANCE else name for name in header[2:]]
     if len(set(kinds)) < len(kinds) or not set(kinds) <= {"weight", "distance"}:
         raise UserError(f"{origin} has the columns {','.join(header)}: expected from,to[,weight][,cost]")
@@ -95,7 +94,7 @@ def _read_edges(origin: str, header: list[str], rows: list[list[str]], num_nodes
                             columns.get("distance"), origin)
 
 
-def _columns_of_ends(ends: list[list[str]], num_nodes: int, sensor_ids: Optional[list[str]],
+def _columns_of_ends(ends: list[list[str]], num_nodes: int, sensor_ids: list[str] | None,
                      origin: str) -> np.ndarray:
     """Turn sensor names, or else column indices, into columns ``[E, 2]``."""
     names = [[plain_text(end.strip()) for end in pair] for pair in ends]
@@ -114,7 +113,7 @@ def _columns_of_ends(ends: list[list[str]], num_nodes: int, sensor_ids: Optional
     return np.array([[column[a], column[b]] for a, b in names], dtype=np.int64).reshape(-1, 2)
 
 
-def _read_archive(path: Path, num_nodes: int, name: str, key: Optional[str]) -> Graph:
+def _read_archive(path: Path, num_nodes: int, name: str, key: str | None) -> Graph:
     arrays = open_npz(path)
     if key is None and {"num_nodes", "source", "target", "weight"} <= set(arrays):
         return _read_prepared(path, arrays, num_nodes)
@@ -158,7 +157,7 @@ def _check_prepared(origin: str, arrays: dict[str, np.ndarray], name: str, shape
                         f"{shape}, as in the graph.npz that prepare.py writes; mend it, or give --graph another file")
 
 
-def _position(origin: str, position: Optional[np.ndarray]) -> Optional[np.ndarray]:
+def _position(origin: str, position: np.ndarray | None) -> np.ndarray | None:
     if position is None:
         return None
     with np.errstate(over="ignore"):

@@ -1,7 +1,6 @@
 """The last readings of a network from a CSV table, in the order of a data set's sensors."""
 
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from stlora_ext.preparation.timeline import calendar, show
 _NAMED = 3  # sensors that a message lists
 
 
-def read_recent(path: Path, meta: Meta, time_format: Optional[str] = None) -> tuple[np.ndarray, np.ndarray]:
+def read_recent(path: Path, meta: Meta, time_format: str | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Read the last ``input_len`` rows of a table with a time column and a column per sensor, in any order.
 
     Args:
@@ -36,19 +35,20 @@ def read_recent(path: Path, meta: Meta, time_format: Optional[str] = None) -> tu
         rows = sum(bool(line.strip()) for line in file) - 1
     _check_rows(max(rows, 0), meta, path.name)
     series = read_csv(path, time_format)
-    columns = {name: column for column, name in enumerate(series.sensor_ids)}
+    columns = {name: column for column, name in enumerate(series.sensor_ids or ())}
     _check_sensors(columns.keys(), meta, path.name)
-    _check_rows(len(series.times), meta, path.name)
-    _check_times(series.times, meta, path.name)
+    times = series.known_times
+    _check_rows(len(times), meta, path.name)
+    _check_times(times, meta, path.name)
     values = series.values[-meta.input_len:, [columns[name] for name in meta.sensor_ids]]
     infinite = np.argwhere(np.isinf(values))
     if len(infinite):
         row, column = infinite[0]
-        raise UserError(f"{path.name}, row {len(series.times) - meta.input_len + row + 1}, sensor "
+        raise UserError(f"{path.name}, row {len(times) - meta.input_len + row + 1}, sensor "
                         f"'{meta.sensor_ids[column]}': the reading is infinite: expected a finite number, or an empty "
                         "cell where it is missing")
     steps = np.arange(1 - meta.input_len, meta.output_len + 1) * np.timedelta64(meta.interval, "m")
-    return values, series.times[-1] + steps
+    return values, times[-1] + steps
 
 
 def stamps(times: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import argparse
 import math
 from dataclasses import dataclass
-from typing import Optional
+from datetime import datetime
 
 import numpy as np
 
@@ -35,14 +35,14 @@ class Recipe:
     """
 
     name: str
-    shape: Optional[tuple[int, int]]
-    start: Optional[np.datetime64]
-    interval: Optional[int]
-    channel: Optional[int]
-    null_val: Optional[float]
+    shape: tuple[int, int] | None
+    start: "np.datetime64[datetime] | None"
+    interval: int | None
+    channel: int | None
+    null_val: float | None
     train_ratio: float
     domain: str
-    known_gap: Optional[tuple[str, str]] = None
+    known_gap: tuple[str, str] | None = None
     known: bool = False
 
 
@@ -72,7 +72,7 @@ def recipe_for(args: argparse.Namespace) -> Recipe:
                   _KNOWN_GAPS.get(name), known=True)
 
 
-def _null_val(text: Optional[str]) -> Optional[float]:
+def _null_val(text: str | None) -> float | None:
     try:
         value = None if text is None else float(text)
     except ValueError:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import cache
 from math import prod
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class _Dtype:
 class _Array:
     """Stand-in for ``numpy.ndarray``; None while its state is not known."""
 
-    array: Optional[np.ndarray] = None
+    array: np.ndarray | None = None
 
     def __setstate__(self, state: tuple) -> None:
         _, shape, dtype, fortran, raw = state
@@ -64,7 +64,7 @@ class _Name:
         raise pickle.UnpicklingError("a change of a constructor")
 
 
-def _build(raw: Any, dtype: Any, shape: Any, order: str = "C") -> np.ndarray:
+def _build(raw: Any, dtype: Any, shape: Any, order: Any = "C") -> np.ndarray:
     if not isinstance(dtype, _Dtype) or not isinstance(raw, (str, bytes, bytearray)):
         raise pickle.UnpicklingError("arrays of Python objects")
     data = _encoded(raw) if isinstance(raw, str) else raw
@@ -79,7 +79,7 @@ def _encoded(text: str) -> bytes:
     return text.encode("latin1")
 
 
-def _frombuffer(raw: Any, dtype: Any, shape: Any, order: str, _: Any = None) -> _Array:
+def _frombuffer(raw: Any, dtype: Any, shape: Any, order: Any, _: Any = None) -> _Array:
     result = _Array()
     result.array = _build(raw, dtype, shape, order)
     return result
@@ -136,11 +136,11 @@ def _check_sizes(program: bytes) -> None:
             argument = _line(stream, opcode.name)
         else:
             argument = opcode.arg.reader(stream)  # refuses more bytes than there are
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > len(program):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and (argument is None or argument > len(program)):
             raise pickle.UnpicklingError(f"the memo place {argument}")
 
 
-def _line(stream: io.BytesIO, opcode: str) -> Optional[int]:
+def _line(stream: io.BytesIO, opcode: str) -> int | None:
     """Read the line or lines of an opcode; return the number of a place in the memo."""
     line = stream.readline()
     if opcode in ("GLOBAL", "INST"):
@@ -182,7 +182,7 @@ def _damage(path: Path, program: bytes, error: Exception) -> str:
             "download it again, or save the matrix with np.save and give that")
 
 
-def _names(ids: Any, path: Path) -> Optional[list[str]]:
+def _names(ids: Any, path: Path) -> list[str] | None:
     """Return the sensor ids as text; None if that isn't what they are."""
     if isinstance(ids, _Array) and ids.array is not None and ids.array.ndim == 1:  # others can be large without bytes
         ids = ids.array.tolist()
@@ -195,7 +195,7 @@ def _names(ids: Any, path: Path) -> Optional[list[str]]:
     return names
 
 
-def load_adjacency_pickle(path: Path) -> tuple[Optional[list[str]], np.ndarray]:
+def load_adjacency_pickle(path: Path) -> tuple[list[str] | None, np.ndarray]:
     """Read ``[ids, id map, matrix]``, as DCRNN's files hold it, or the matrix alone.
 
     Args:

@@ -1,7 +1,6 @@
 """What lies between every reader and the writer: one table of readings and what is known about it."""
 
 from dataclasses import dataclass, field
-from typing import Optional
 
 import numpy as np
 
@@ -25,13 +24,19 @@ class Series:
     """
 
     values: np.ndarray
-    times: Optional[np.ndarray] = None
-    interval: Optional[int] = None
-    sensor_ids: Optional[list[str]] = None
-    graph: Optional[Graph] = None
-    null_val: Optional[float] = None
+    times: np.ndarray | None = None
+    interval: int | None = None
+    sensor_ids: list[str] | None = None
+    graph: Graph | None = None
+    null_val: float | None = None
     nominal: bool = False
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def known_times(self) -> np.ndarray:
+        """``times``, where the file says them or they have been set."""
+        assert self.times is not None
+        return self.times
 
 
 def to_float32(values: np.ndarray, origin: str) -> np.ndarray:

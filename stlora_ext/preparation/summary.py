@@ -39,7 +39,7 @@ def summarise(series: Series, meta: dict[str, Any]) -> list[str]:
     null = "NaN" if meta["regular_settings"]["null_val"] is None else f"{series.null_val:g}"
     lines = [
         ("shape", f"{num_steps} rows x {num_nodes} sensors"),
-        ("span", f"{show(series.times[0])} to {show(series.times[-1])}"),
+        ("span", f"{show(series.known_times[0])} to {show(series.known_times[-1])}"),
         ("interval", f"{series.interval} minutes, {ours['steps_per_day']} steps a day"),
         ("readings", _describe_readings(extent, names)),
         ("missing", f"{100 * share:.2f} % ({null}); worst sensor {names[worst[0]]}: {100 * worst[1]:.2f} %"),
@@ -59,6 +59,7 @@ def _inspect(series: Series) -> tuple[float, tuple[int, float], list[int], list[
                                       tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Return the missing share, the worst column and its share, the empty, constant and duplicated columns, and every
     column's lowest and highest reading and number of readings below 0."""
+    assert series.null_val is not None
     num_steps, num_nodes = series.values.shape
     absent = np.empty(num_nodes, dtype=np.int64)
     low, high = np.empty(num_nodes, dtype=np.float32), np.empty(num_nodes, dtype=np.float32)
@@ -95,7 +96,7 @@ def _describe_readings(extent: tuple[np.ndarray, np.ndarray, np.ndarray], names:
 
 
 def _digest(readings: np.ndarray) -> bytes:
-    return hashlib.sha256(readings).digest()
+    return hashlib.sha256(readings.data).digest()
 
 
 def _some(columns: list[int], names: list[str]) -> str:

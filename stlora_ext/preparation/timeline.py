@@ -1,7 +1,6 @@
 """The time axis: order, interval, gaps, and the calendar features of every row."""
 
 from datetime import datetime
-from typing import Optional
 
 import numpy as np
 
@@ -22,12 +21,13 @@ def show(time: np.datetime64) -> str:
     return str(time.astype("datetime64[s]")).replace("T", " ").removesuffix(":00")
 
 
-def parse_start(text: str) -> np.datetime64:
+def parse_start(text: str) -> "np.datetime64[datetime]":
     """Read a time in ISO 8601.
 
     Raises:
         UserError: If it is none.
     """
+    start: datetime | None
     try:
         start = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -70,7 +70,7 @@ def infer_interval(times: np.ndarray) -> int:
     return check_interval(step // _MINUTE)
 
 
-def close_gaps(series: Series, interval: int, fill: bool, known: Optional[tuple[str, str]] = None) -> Series:
+def close_gaps(series: Series, interval: int, fill: bool, known: tuple[str, str] | None = None) -> Series:
     """Return a series without gaps in time.
 
     Args:
@@ -82,11 +82,11 @@ def close_gaps(series: Series, interval: int, fill: bool, known: Optional[tuple[
     Raises:
         UserError: On a gap that may not be filled, or times off the grid of ``interval``.
     """
-    step = interval * _MINUTE
-    jumps = np.diff(series.times).astype(np.int64)
+    step, times = interval * _MINUTE, series.known_times
+    jumps = np.diff(times).astype(np.int64)
     if known is not None:
         before, after = (np.datetime64(time, "us") for time in known)
-        kept = (series.times[:-1] == before) & (series.times[1:] == after)
+        kept = (times[:-1] == before) & (times[1:] == after)
         if kept.any():
             series.notes.append(f"no rows between {show(before)} and {show(after)} (the hour that daylight saving "
                                 "skips): rows kept contiguous")
@@ -94,25 +94,25 @@ def close_gaps(series: Series, interval: int, fill: bool, known: Optional[tuple[
     off = np.flatnonzero(jumps % step)
     if len(off):
         row = int(off[0]) + 1
-        raise UserError(f"row {row + 1} ({show(series.times[row])}) is {jumps[row - 1] / _MINUTE:g} minutes after the "
+        raise UserError(f"row {row + 1} ({show(times[row])}) is {jumps[row - 1] / _MINUTE:g} minutes after the "
                         f"row before: expected steps of {interval} minutes; resample the data or mend the times")
     gaps = np.flatnonzero(jumps != step)
     if not len(gaps):
         return series
     count = int((jumps // step - 1).sum())
-    first = f"{len(gaps)} gaps in time, {count} rows missing, the first after {show(series.times[gaps[0]])}"
+    first = f"{len(gaps)} gaps in time, {count} rows missing, the first after {show(times[gaps[0]])}"
     if not fill:
-        raise UserError(f"{first} (next row {show(series.times[gaps[0] + 1])}): expected a row every {interval} "
+        raise UserError(f"{first} (next row {show(times[gaps[0] + 1])}): expected a row every {interval} "
                         "minutes; --fill-gaps inserts the missing rows as missing readings")
-    if count > len(series.times):
-        raise UserError(f"{first}: more rows are missing than there are ({len(series.times)}); "
+    if count > len(times):
+        raise UserError(f"{first}: more rows are missing than there are ({len(times)}); "
                         "expected a continuous series; cut the data at the gaps or mend the times")
     rows = np.concatenate([[0], np.cumsum(jumps // step)])
     values = np.full((rows[-1] + 1, series.values.shape[1]), np.nan, dtype=np.float32)
     values[rows] = series.values
     every = np.arange(len(values))
     last = np.searchsorted(rows, every, side="right") - 1
-    series.values, series.times = values, series.times[last] + (every - rows[last]) * np.timedelta64(interval, "m")
+    series.values, series.times = values, times[last] + (every - rows[last]) * np.timedelta64(interval, "m")
     series.notes.append(f"{first}: inserted as missing")
     return series
 

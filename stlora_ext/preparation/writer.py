@@ -41,31 +41,33 @@ def build(series: Series, name: str, domain: str, train_ratio: float, input_len:
         The arrays of the ``.npy`` files by name (views of ``series.values``), and the content of meta.json.
     """
     num_steps, num_nodes = series.values.shape
+    times, interval, null_val = series.known_times, series.interval, series.null_val
+    assert interval is not None and null_val is not None
     if not 0 < train_ratio < 0.8:
         raise UserError(f"a train share of {train_ratio}: expected more than 0 and less than 0.8, the test share is "
                         "0.2")
     windows = split_windows(num_steps, input_len, output_len, train_ratio)
-    stamps = calendar(series.times)
+    stamps = calendar(times)
     arrays = {}
     for split, rows in split_rows(windows, input_len, output_len).items():
         arrays[f"{split}_data"] = series.values[rows]
-        if not _holds_a_reading(arrays[f"{split}_data"][input_len:], series.null_val):
+        if not _holds_a_reading(arrays[f"{split}_data"][input_len:], null_val):
             raise UserError(f"rows {rows.start + input_len + 1} to {rows.stop}, which the windows of the {split} split "
                             "forecast, hold no reading at all: expected readings in every split; check --null, or "
                             "bring a series with fewer gaps")
         arrays[f"{split}_timestamps"] = stamps[rows]
     graph = {} if series.graph is None else {f"graph/{key}": array for key, array in series.graph.arrays().items()}
     meta = {
-        "name": name, "domain": domain, "frequency (minutes)": series.interval, "shape": [num_steps, num_nodes],
+        "name": name, "domain": domain, "frequency (minutes)": interval, "shape": [num_steps, num_nodes],
         "num_time_steps": num_steps, "num_vars": num_nodes, "has_graph": series.graph is not None,
         "timestamps_description": ["time of day", "day of week"],
         "regular_settings": {
             "train_val_test_ratio": [train_ratio, round(0.8 - train_ratio, 10), 0.2], "norm_each_channel": False,
             "rescale": True, "metrics": ["MAE", "RMSE", "MAPE"],
-            "null_val": None if math.isnan(series.null_val) else series.null_val},
+            "null_val": None if math.isnan(null_val) else null_val},
         "stlora": {
-            "format": FORMAT, "start": str(series.times[0].astype("datetime64[s]")),
-            "steps_per_day": 1440 // series.interval, "input_len": input_len, "output_len": output_len,
+            "format": FORMAT, "start": str(times[0].astype("datetime64[s]")),
+            "steps_per_day": 1440 // interval, "input_len": input_len, "output_len": output_len,
             "windows": windows,
             "sensor_ids": series.sensor_ids or [str(column) for column in range(num_nodes)],
             "fingerprint": fingerprint(arrays | graph), "source": source, "notes": series.notes},
@@ -101,7 +103,7 @@ def write(root: Path, series: Series, arrays: dict[str, np.ndarray], meta: dict[
             for name, array in arrays.items():
                 np.save(folder / f"{name}.npy", array, allow_pickle=False)
             if series.graph is not None:
-                np.savez(folder / "graph.npz", **series.graph.arrays())
+                np.savez(folder / "graph.npz", **series.graph.arrays())  # type: ignore[arg-type]  # none is allow_pickle
             write_json(folder / "meta.json", meta)
     except OSError as error:
         raise UserError(f"{target} cannot be written ({error.strerror or error}): nothing was left half-written; "

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 from stlora_ext.report.costs import costs_figure, costs_grid
 from stlora_ext.report.curves import horizon_figure, training_figure
@@ -37,8 +36,8 @@ class ChapterData:
     errors: Sequence[NodeErrors]
     without: Sequence[str]
     prepared: Prepared
-    forecasts: Optional[Forecasts]
-    horizons: Optional[Sequence[int]] = None
+    forecasts: Forecasts | None
+    horizons: Sequence[int] | None = None
 
 
 def chapter(number: int, material: ChapterData) -> Chapter:

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -27,7 +27,7 @@ def costs_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure:
     labels = [label(text) for text in row_labels(rows)]
     first = [row.records[0]["parameters"] for row in rows]
 
-    def bars(place: int, values: Sequence[Optional[float]], unit: str, part: str = "", opacity: float = 1.0) -> go.Bar:
+    def bars(place: int, values: Sequence[float | None], unit: str, part: str = "", opacity: float = 1.0) -> go.Bar:
         said = f"{part} %{{x:,.6~g}} {unit}".strip()
         return go.Bar(y=labels, x=values, meta=[place], orientation="h", name=part or unit, showlegend=False,
                       opacity=opacity, marker={"color": colours(rows)},
@@ -66,23 +66,23 @@ def hardware(record: dict[str, Any]) -> str:
     return f"{origin.get('hardware') or 'unknown'}{threads}"
 
 
-def _epoch_seconds(record: dict[str, Any]) -> Optional[float]:
+def _epoch_seconds(record: dict[str, Any]) -> float | None:
     return record["training"].get("seconds_per_epoch")
 
 
-def _all_seconds(record: dict[str, Any]) -> Optional[float]:
+def _all_seconds(record: dict[str, Any]) -> float | None:
     found = [entry.get("seconds") for entry in record["training"].get("history", ())]
     return sum(found) if found and None not in found else None
 
 
-def _mean(row: Row, value: Any) -> Optional[float]:
+def _mean(row: Row, value: Any) -> float | None:
     found = [value(record) for record in row.records]
     return None if None in found else statistics.fmean(found)
 
 
-def _count(value: Optional[int]) -> str:
+def _count(value: int | None) -> str:
     return "n/a" if value is None else f"{value:,}"
 
 
-def _seconds(value: Optional[float]) -> str:
+def _seconds(value: float | None) -> str:
     return "n/a" if value is None else f"{value:,.1f}"

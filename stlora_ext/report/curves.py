@@ -1,7 +1,7 @@
 """Error against horizon, and the course of training."""
 
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -19,7 +19,7 @@ _TRAINING = (("validation MAE", lambda entry: entry.get("val", {}).get("MAE")),
              ("learning rate", lambda entry: entry.get("lr")))
 
 
-def horizon_figure(name: str, dataset: str, rows: Sequence[Row], horizons: Optional[Sequence[int]] = None) -> Figure:
+def horizon_figure(name: str, dataset: str, rows: Sequence[Row], horizons: Sequence[int] | None = None) -> Figure:
     """Draw the mean error of each row over the forecast steps, one standard deviation around it; ``horizons`` are the
     steps that the axis names, None: the usual ones."""
     last = num_steps(rows[0])
@@ -51,7 +51,7 @@ def horizon_figure(name: str, dataset: str, rows: Sequence[Row], horizons: Optio
         tuple({"yaxis.title.text": UNITS[metric], "yaxis.autorange": True} for metric in METRICS))
 
 
-def training_figure(name: str, dataset: str, rows: Sequence[Row]) -> Optional[Figure]:
+def training_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure | None:
     """Draw the course of every run's training; None where none was trained by epochs."""
     styled = [each for each in zip(rows, row_labels(rows), colours(rows), strict=True) if each[0].protocol != "fitted"]
     traces = []

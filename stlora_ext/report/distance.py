@@ -1,6 +1,5 @@
 """How far a node is from the average node of its network, by training data alone."""
 
-from typing import Optional
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -49,7 +48,7 @@ def _mean(total: np.ndarray, count: np.ndarray) -> np.ndarray:
     return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
 
 
-def rank_correlation(first: np.ndarray, second: np.ndarray) -> Optional[tuple[float, float, int]]:
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> tuple[float, float, int] | None:
     """Return Spearman's rank correlation, its two-sided p-value and the nodes behind it.
 
     None where fewer than three nodes have both values, or one of the two is the same for all.

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 import plotly.graph_objects as go
@@ -72,7 +71,7 @@ class Forecasts:
     rows: list[Row] = field(default_factory=list)
     values: list[np.ndarray] = field(default_factory=list)
     absent: list[tuple[str, str, str]] = field(default_factory=list)
-    horizons: Optional[Sequence[int]] = None
+    horizons: Sequence[int] | None = None
 
     @property
     def steps(self) -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Optional
 
 import numpy as np
 import plotly.graph_objects as go
@@ -77,7 +76,9 @@ def _summary(each: NodeErrors, ids: Sequence[str]) -> tuple[Cell, ...]:
 
 def distance_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepared: Prepared) -> Figure:
     """Draw each node's gain, base minus "+", against its distance from the average node; the data set is there."""
-    distances, ids = prepared.distances, [label(each) for each in prepared.ids]
+    distances = prepared.distances
+    assert distances is not None
+    ids = [label(each) for each in prepared.ids]
     traces, changes = [], []
     for place, each in enumerate(errors):
         traces.append(go.Scatter(
@@ -98,7 +99,7 @@ def distance_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepa
         (Choice("Compare", tuple(each.label for each in errors)),), tuple(changes))
 
 
-def _correlation(found: Optional[tuple[float, float, int]]) -> str:
+def _correlation(found: tuple[float, float, int] | None) -> str:
     if found is None:
         return "ρ n/a: fewer than three nodes, or all alike"
     rho, p, count = found

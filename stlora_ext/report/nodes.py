@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
@@ -50,15 +50,16 @@ def node_errors(arranged: Sequence[Block]) -> tuple[list[NodeErrors], list[str]]
     return found, without
 
 
-def _means(comparison: Comparison) -> Optional[tuple[np.ndarray, np.ndarray]]:
-    columns = [[_errors(record) for record in side] for side in zip(*comparison.pairs, strict=True)]
-    if any(errors is None for side in columns for errors in side):
+def _means(comparison: Comparison) -> tuple[np.ndarray, np.ndarray] | None:
+    sides = [[errors for record in side if (errors := _errors(record)) is not None]
+             for side in zip(*comparison.pairs, strict=True)]
+    if any(len(side) < len(comparison.pairs) for side in sides):
         return None
-    base, plus = (np.mean(side, axis=0) for side in columns)
+    base, plus = (np.mean(side, axis=0) for side in sides)
     return base, plus
 
 
-def _errors(record: dict[str, Any]) -> Optional[np.ndarray]:
+def _errors(record: dict[str, Any]) -> np.ndarray | None:
     values = record["test"].get("nodes", {}).get("MAE")
     if values is None or len(values) != record["data"]["num_nodes"]:
         return None

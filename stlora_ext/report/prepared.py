@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -45,7 +45,7 @@ class Prepared:
 
     num_nodes: int
     folder: Path
-    meta: Optional[Meta]
+    meta: Meta | None
     absent: str = ""
 
     @property
@@ -54,7 +54,7 @@ class Prepared:
         return self.meta.sensor_ids if self.meta else [str(node) for node in range(self.num_nodes)]
 
     @cached_property
-    def distances(self) -> Optional[np.ndarray]:
+    def distances(self) -> np.ndarray | None:
         """Each node's distance from the average node ``[N]``; None without data."""
         if self.meta is None:
             return None
@@ -66,7 +66,7 @@ class Prepared:
         """The nodes' places: the data set's, else made from its graph, else a grid."""
         if self.meta is None:
             return self._grid("the prepared data set isn't there")
-        graph = self._graph() if self.meta.has_graph else None
+        graph = self._graph(self.meta) if self.meta.has_graph else None
         if graph is None:
             return self._grid("the data set has no graph")
         edges = np.unique(np.sort(np.stack([graph["source"], graph["target"]], axis=1).astype(int), axis=1), axis=0)
@@ -80,8 +80,8 @@ class Prepared:
         return Network(grid(self.num_nodes), np.empty((0, 2), int),
                        f"A grid in the order of the nodes' numbers, no map: {why}.")
 
-    def _graph(self) -> dict[str, np.ndarray]:
-        path = self.folder / self.meta.name / "graph.npz"
+    def _graph(self, meta: Meta) -> dict[str, np.ndarray]:
+        path = self.folder / meta.name / "graph.npz"
         try:
             with np.load(path, allow_pickle=False) as file:
                 found = {name: file[name] for name in ("source", "target", "position") if name in file}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import torch
 
@@ -60,7 +60,7 @@ def read_origin(path: Path) -> AdapterOrigin:
 
 
 def load_adapted(origin: AdapterOrigin, meta: Meta, data_dir: Path,
-                 backbone_from: Optional[Path] = None) -> tuple[STLoRA, dict[str, torch.Tensor]]:
+                 backbone_from: Path | None = None) -> tuple[STLoRA, dict[str, torch.Tensor]]:
     """Build the backbone of an adapter file, load its weights and put the adapter on it.
 
     Args:

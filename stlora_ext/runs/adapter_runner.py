@@ -3,18 +3,18 @@
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Optional
+from typing import Any, Literal
 
 import torch
 
 from stlora_ext.data.windows import WindowBatches
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.host.config import ForecastingConfig
-from stlora_ext.host.fitting import fit_model
+from stlora_ext.host.fitting import Fitted, fit_model
 from stlora_ext.host.progress_files import identity_text
 from stlora_ext.host.randomness import derive_seed
 from stlora_ext.host.runner import HostRunner
-from stlora_ext.lora.model import attach
+from stlora_ext.lora.model import STLoRA, attach
 from stlora_ext.lora.predictor import STLoRAConfig
 from stlora_ext.weights import load_weights
 
@@ -27,16 +27,17 @@ FROZEN_LR = 1e-3  # the adapter's learning rate where the backbone has none
 class STLoRAForecastingConfig(ForecastingConfig):
     """ForecastingConfig of a run whose model carries an adapter."""
 
-    adapter: STLoRAConfig = field(default=None, metadata={"help": "Settings of the adapter."})
-    num_nodes: int = field(default=None, metadata={"help": "Number of sensors."})
+    # BasicTS wants a default of every field; a run sets both.
+    adapter: STLoRAConfig = field(default=None, metadata={"help": "Settings of the adapter."})  # type: ignore
+    num_nodes: int = field(default=None, metadata={"help": "Number of sensors."})  # type: ignore
     protocol: Literal["joint", "adapt"] = field(default="joint", metadata={"help": "Backbone and adapter together from "
                                                                                    "scratch, or the adapter alone."})
-    adapter_lr: Optional[float] = field(default=None, metadata={"help": "Learning rate of the adapter; None: the "
+    adapter_lr: float | None = field(default=None, metadata={"help": "Learning rate of the adapter; None: the "
                                                                         "backbone's, 1e-3 where that is frozen."})
-    backbone_from: Optional[str] = field(default=None, metadata={"help": "Checkpoint of the trained backbone, for "
+    backbone_from: str | None = field(default=None, metadata={"help": "Checkpoint of the trained backbone, for "
                                                                          "protocol adapt."})
-    backbone_weights: Optional[str] = field(default=None, metadata={"help": "Hash of that backbone's weights."})
-    backbone_hash: Optional[str] = field(default=None, metadata={"help": "What identifies that backbone: the hash of "
+    backbone_weights: str | None = field(default=None, metadata={"help": "Hash of that backbone's weights."})
+    backbone_hash: str | None = field(default=None, metadata={"help": "What identifies that backbone: the hash of "
                                                                          "its run's configuration, or of its weights."})
 
     def _get_md5(self, serialized: dict) -> str:
@@ -46,8 +47,10 @@ class STLoRAForecastingConfig(ForecastingConfig):
         return super()._get_md5({**serialized, "adapter": adapter})
 
 
-class STLoRARunnerMixin:
-    """Puts the adapter on the model that the runner has built, and trains it by the configured protocol.
+class STLoRARunner(HostRunner):
+    """The repaired host runner, training a model with an adapter.
+
+    It puts the adapter on the model that the host has built, and trains it by the configured protocol.
 
     The backbone is built first, under the seed; the adapter draws from generators of its own. So a run with and one
     without adapter share initial backbone weights, batches and the backbone's dropout.
@@ -57,6 +60,7 @@ class STLoRARunnerMixin:
     so that a resumed run adds as an uninterrupted one.
     """
 
+    model: STLoRA
     cached_forecasts = False
 
     def __init__(self, cfg: STLoRAForecastingConfig) -> None:
@@ -73,8 +77,9 @@ class STLoRARunnerMixin:
 
     def _init_train(self) -> None:
         super()._init_train()
-        if hasattr(self.model.backbone, "fit") and self.start_epoch == 0 and self.cfg.backbone_from is None:
-            fit_model(self.model.backbone, self.train_data_loader.split, self.cfg.seed, self.run_dir,
+        backbone = self.model.backbone
+        if isinstance(backbone, Fitted) and self.start_epoch == 0 and self.cfg.backbone_from is None:
+            fit_model(backbone, self.train_data_loader.split, self.cfg.seed, self.run_dir,
                       self.progress.over, identity_text(self.cfg))
         # One pass costs less than an epoch, whose every step it saves the backbone.
         self.cached_forecasts = (self.cfg.protocol == "adapt" and self.num_epochs > 1
@@ -90,7 +95,7 @@ class STLoRARunnerMixin:
         done = self.start_epoch == self.num_epochs or self.should_training_stop
         if not self.cached_forecasts or done or not _fits(batches):
             return
-        cached: Optional[torch.Tensor] = None
+        cached: torch.Tensor | None = None
         in_order = WindowBatches(batches.split, batches.input_len, batches.output_len, self.cfg.val_batch_size,
                                  device=self.device)
         self.model.eval()
@@ -102,7 +107,8 @@ class STLoRARunnerMixin:
                     cached = forecast.new_empty(_shape(batches))
                 cached[first:first + len(forecast)] = forecast
                 first += len(forecast)
-        batches.per_window[FORECAST] = cached
+        if cached is not None:
+            batches.per_window[FORECAST] = cached
 
     @property
     def teaches(self) -> bool:
@@ -110,10 +116,10 @@ class STLoRARunnerMixin:
         return super().teaches and not self.model.frozen
 
     def _forward(self, model: torch.nn.Module, data: dict[str, Any], step: int,
-                 epoch: Optional[int] = None) -> dict[str, Any]:
+                 epoch: int | None = None) -> dict[str, Any]:
         if FORECAST not in data:
             return super()._forward(model, data, step, epoch)
-        forecast = model.correct(data["inputs"], data[FORECAST], data.get("inputs_timestamps"))
+        forecast = self.model.correct(data["inputs"], data[FORECAST], data.get("inputs_timestamps"))
         return {**data, "prediction": forecast}
 
     def _build_optimizer(self) -> torch.optim.Optimizer:
@@ -121,7 +127,7 @@ class STLoRARunnerMixin:
         settings: dict[str, Any] = dict(self.cfg.optimizer_params)
         backbone = [p for p in self.model.backbone.parameters() if p.requires_grad]
         lr = self.cfg.adapter_lr or (settings["lr"] if backbone else FROZEN_LR)
-        groups = [{"params": backbone}] if backbone else []
+        groups: list[dict[str, Any]] = [{"params": backbone}] if backbone else []
         groups.append({"params": list(self.model.adapter.parameters()), "lr": lr, "weight_decay": 0.0})
         return self.cfg.optimizer(groups, **settings)
 
@@ -129,10 +135,6 @@ class STLoRARunnerMixin:
         """Give the adapter's dropout the epoch's seed, so that a resumed run draws what an uninterrupted one draws."""
         super().on_epoch_start(epoch)
         self.model.adapter.dropout.reseed(derive_seed(self.cfg.seed, "adapter dropout", epoch))
-
-
-class STLoRARunner(STLoRARunnerMixin, HostRunner):
-    """The repaired host runner, training a model with an adapter."""
 
 
 def _shape(batches: WindowBatches) -> tuple[int, int, int]:

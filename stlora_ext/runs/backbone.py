@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import torch
 
@@ -28,12 +28,12 @@ class TrainedBackbone:
     """
 
     path: Path
-    key: Optional[RunKey]
+    key: RunKey | None
     weights: str
-    fingerprint: Optional[str]
+    fingerprint: str | None
 
 
-def named_backbone(exp: Experiment, seed: Optional[int]) -> Optional[Path]:
+def named_backbone(exp: Experiment, seed: int | None) -> Path | None:
     """Return the checkpoint that ``--from`` names, with ``{seed}`` filled in; None where nothing is named."""
     return None if exp.backbone_from is None else Path(exp.backbone_from.replace("{seed}", str(seed)))
 
@@ -73,7 +73,7 @@ def read_backbone(path: Path, exp: Experiment, meta: Meta) -> TrainedBackbone:
     return backbone
 
 
-def backbone_identity(backbone: TrainedBackbone, exp: Experiment, seed: Optional[int]) -> str:
+def backbone_identity(backbone: TrainedBackbone, exp: Experiment, seed: int | None) -> str:
     """Return what stands for a named backbone in the hash of a run's configuration.
 
     The hash of its own run's configuration where a record tells it, so that the runs of all seeds, each from the
@@ -95,6 +95,6 @@ def recorded_identity(record: Mapping[str, Any], exp: Experiment) -> str:
     return _identity_of(checked_key(trained["key"]), exp, record["key"]["seed"])
 
 
-def _identity_of(key: RunKey, exp: Experiment, seed: Optional[int]) -> str:
+def _identity_of(key: RunKey, exp: Experiment, seed: int | None) -> str:
     identity = key.config_hash if key.dataset == exp.dataset else f"{key.dataset}-{key.config_hash}"
     return identity if key.seed == seed else f"{identity}-seed{key.seed}"

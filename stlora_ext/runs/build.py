@@ -3,7 +3,7 @@
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from basicts.runners.callback import EarlyStopping, GradientClipping
 from torch import nn
@@ -20,7 +20,7 @@ from stlora_ext.fields import field_names
 from stlora_ext.horizons import reported_steps
 from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.curriculum import HorizonCurriculum
-from stlora_ext.lora.model import attach, widened
+from stlora_ext.lora.model import STLoRA, attach, widened
 from stlora_ext.lora.predictor import Predictor, STLoRAConfig
 from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig
 from stlora_ext.runs.backbone import backbone_identity, named_backbone, read_backbone
@@ -58,6 +58,7 @@ def model_config(exp: Experiment, meta: Meta, data_dir: Path) -> Any:
 def adapter_config(exp: Experiment, meta: Meta) -> STLoRAConfig:
     """Return the settings of the adapter in the settled experiment's arm."""
     config = exp.adapter
+    assert config is not None
     if exp.arm == "control":
         return replace(config, sharing="none")
     if exp.arm == "wide":
@@ -83,7 +84,9 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Initializing zero-element tensors")  # a width of 0 learns nothing
             backbone = exp.backbone.arch(model_config(exp, meta, data_dir))
-            model = backbone if exp.adapter is None else attach(backbone, adapter_config(exp, meta), meta.num_nodes)
+            model: nn.Module = backbone
+            if exp.adapter is not None:
+                model = attach(backbone, adapter_config(exp, meta), meta.num_nodes)
     except UserError:
         raise
     except ValueError as error:
@@ -92,7 +95,7 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
         raise UserError(f"{exp.dataset}/{exp.model} can't be built with these settings ({type(error).__name__}: "
                         f"{str(error).splitlines()[0] if str(error) else 'no reason given'}): correct those of the "
                         "model, --set model.NAME=VALUE, or of the adapter, --set adapter.NAME=VALUE") from None
-    if exp.protocol == "adapt":
+    if exp.protocol == "adapt" and isinstance(model, STLoRA):
         model.freeze_backbone()
     return model
 
@@ -108,8 +111,8 @@ def _check_graph(exp: Experiment, meta: Meta, path: Path) -> None:
         raise UserError(f"the graph {path} cannot be read ({error}): prepare the data set again") from None
 
 
-def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int], gpus: Optional[str] = None,
-                run_dir: Optional[Path] = None, save_results: bool = False,
+def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: int | None, gpus: str | None = None,
+                run_dir: Path | None = None, save_results: bool = False,
                 compiled: bool = False, deterministic: bool = False, cuda_graphs: bool = False) -> ForecastingConfig:
     """Build the host's configuration of one run.
 
@@ -131,7 +134,7 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]
     callbacks = [EarlyStopping(training.patience)]
     if training.clip_grad_norm is not None:
         callbacks.append(GradientClipping(training.clip_grad_norm))
-    if training.curriculum:
+    if training.curriculum and training.curriculum_warm_up is not None:
         callbacks.append(HorizonCurriculum(training.curriculum_warm_up, training.curriculum_every))
     settings: dict[str, Any] = {}
     if training.lr_milestones:
@@ -158,7 +161,7 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]
         **settings)
 
 
-def _backbone(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]) -> dict[str, Optional[str]]:
+def _backbone(exp: Experiment, meta: Meta, data_dir: Path, seed: int | None) -> dict[str, str | None]:
     """Return what the configuration says of the trained backbone that is adapted."""
     if exp.protocol != "adapt" or exp.backbone.fitted:
         return {}
@@ -170,7 +173,7 @@ def _backbone(exp: Experiment, meta: Meta, data_dir: Path, seed: Optional[int]) 
             "backbone_hash": backbone_identity(backbone, exp, seed)}
 
 
-def _title(exp: Experiment, seed: Optional[int]) -> str:
+def _title(exp: Experiment, seed: int | None) -> str:
     marks = [mark for mark, default in ((exp.arm, ("base", "plus")), (exp.protocol, ("joint", "fitted")))
              if mark not in default]
     return " ".join([f"{exp.dataset}/{exp.model}", *marks, *([] if seed is None else [f"seed {seed}"])])

@@ -2,7 +2,6 @@
 
 import tempfile
 from pathlib import Path
-from typing import Optional
 
 from stlora_ext.data.prepared import Meta
 from stlora_ext.host.launcher import launch_evaluation
@@ -12,8 +11,8 @@ from stlora_ext.runs.build import build_model, host_config
 from stlora_ext.runs.reopen import FinishedRun, read_checkpoint
 
 
-def evaluate(run: FinishedRun, meta: Meta, data: Path, gpus: Optional[str] = None,
-             forecasts: Optional[Path] = None) -> HostRunner:
+def evaluate(run: FinishedRun, meta: Meta, data: Path, gpus: str | None = None,
+             forecasts: Path | None = None) -> HostRunner:
     """Evaluate a run's checkpoint on the test split by the run's own runner.
 
     Args:

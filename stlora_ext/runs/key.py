@@ -3,7 +3,7 @@
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 ARMS = ("base", "plus", "control", "wide")
 _NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*")  # one part of a path
@@ -27,7 +27,7 @@ class RunKey:
     protocol: str
     arm: str
     config_hash: str
-    seed: Optional[int]
+    seed: int | None
 
     @property
     def path(self) -> Path:

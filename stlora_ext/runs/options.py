@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 from stlora_ext.host.progress import Outlook
 
@@ -26,10 +25,10 @@ class RunOptions:
 
     data: Path
     results: Path
-    gpus: Optional[str] = None
+    gpus: str | None = None
     save_results: bool = False
     compiled: bool = False
     train_backbone: bool = False
     deterministic: bool = False
     cuda_graphs: bool = False
-    outlook: Optional[Outlook] = None
+    outlook: Outlook | None = None

@@ -6,7 +6,7 @@ import re
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import torch
 
@@ -42,7 +42,7 @@ def provenance(device: torch.device, deterministic: bool = False, compiled: bool
             "varies": varies, "compiled": compiled, "cuda_graphs": cuda_graphs}
 
 
-def git_commit(root: Path = _ROOT) -> Optional[str]:
+def git_commit(root: Path = _ROOT) -> str | None:
     """Return the commit checked out at ``root``, with "+changes" if tracked files differ.
 
     Outside git: what the environment variable ``COMMIT_VARIABLE`` says, which a cluster's workers are given; else None.

@@ -1,7 +1,7 @@
 """What a record must hold, part by part, to be tabulated or compared."""
 
 from collections.abc import Callable
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.runs.key import ARMS, checked_key
 
@@ -97,7 +97,7 @@ _FORM: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def first_problem(record: dict[str, Any], figures: bool = True) -> Optional[str]:
+def first_problem(record: dict[str, Any], figures: bool = True) -> str | None:
     """Return the first part of ``record`` that isn't what it must be, and what was expected; None if all are.
 
     Args:

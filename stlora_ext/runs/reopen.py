@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, cast
 
 import torch
 from torch import nn
 
-from stlora_ext.config.experiment import Experiment, experiment
+from stlora_ext.config.experiment import ArmName, Experiment, ProtocolName, experiment
 from stlora_ext.config.training import TrainingSettings
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
@@ -42,7 +42,7 @@ class FinishedRun:
     record: dict[str, Any]
     key: RunKey
     exp: Experiment
-    checkpoint: Optional[Path]
+    checkpoint: Path | None
     places: tuple[Path, ...]
 
 
@@ -98,7 +98,7 @@ def rebuild(key: RunKey, configuration: dict[str, Any], source: str) -> Experime
         exp = experiment(key.dataset, key.model)
         adapter = STLoRAConfig(**checked(STLoRAConfig, configuration["adapter"], "adapter.")) if exp.adapter else None
         return replace(
-            exp, arm=key.arm, protocol=key.protocol, adapter=adapter,
+            exp, arm=cast(ArmName, key.arm), protocol=cast(ProtocolName, key.protocol), adapter=adapter,
             seeds=exp.seeds if key.seed is None else (key.seed,),
             training=TrainingSettings(**checked(TrainingSettings, configuration["training"])),
             model_settings=checked(exp.backbone.config, configuration["model"], "model."))
@@ -116,6 +116,7 @@ def read_checkpoint(run: FinishedRun, meta: Meta) -> dict[str, Any]:
     Raises:
         UserError: If it is damaged, or of other data or another configuration than the record.
     """
+    assert run.checkpoint is not None
     checkpoint = load_checkpoint(run.checkpoint, keys=("model_state_dict", "scaler_stats", "config_md5"))
     refuse_other_data({"fingerprint": checkpoint.get("data_fingerprint")}, meta, f"checkpoint {run.checkpoint}",
                       OTHER_DATA_REMEDY)
@@ -139,6 +140,7 @@ def load_run(run: FinishedRun, meta: Meta, data_dir: Path) -> tuple[nn.Module, d
         UserError: As ``read_checkpoint``, or if the weights don't fit.
     """
     checkpoint = read_checkpoint(run, meta)
+    assert run.checkpoint is not None
     model = build_model(run.exp, meta, data_dir)
     load_weights(model, checkpoint["model_state_dict"], run.checkpoint)
     return model.eval(), checkpoint["scaler_stats"]

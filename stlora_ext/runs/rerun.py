@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.config.experiment import DERIVED, Experiment, configuration
 from stlora_ext.config.training import LENGTHS
@@ -33,8 +33,8 @@ def differences(exp: Experiment, config: Experiment, lengths: bool = False) -> d
             and there.get(group, {}).get(name) != value}
 
 
-def repeat_command(exp: Experiment, config: Experiment, config_path: Path, seed: Optional[int], *,
-                   backbone_from: Optional[str] = None, compiled: bool = False, lengths: bool = False,
+def repeat_command(exp: Experiment, config: Experiment, config_path: Path, seed: int | None, *,
+                   backbone_from: str | None = None, compiled: bool = False, lengths: bool = False,
                    extra: Sequence[str] = ()) -> str:
     """Return the call of ``run.py`` that repeats one run.
 

@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import torch
 
@@ -34,13 +34,13 @@ from stlora_ext.runs.store import find_record, write_record
 from stlora_ext.weights import bare_state_dict, weights_fingerprint
 
 
-def run_key(exp: Experiment, meta: Meta, seed: Optional[int]) -> RunKey:
+def run_key(exp: Experiment, meta: Meta, seed: int | None) -> RunKey:
     """Return the key of one run."""
     config_hash = host_config(exp, meta, Path(), seed).md5[:8]
     return RunKey(exp.dataset, exp.model, exp.protocol, exp.arm, config_hash, seed)
 
 
-def train_run(exp: Experiment, meta: Meta, seed: Optional[int], place: RunOptions,
+def train_run(exp: Experiment, meta: Meta, seed: int | None, place: RunOptions,
              force: bool = False) -> tuple[dict[str, Any], bool]:
     """Train and evaluate one cell, or find it finished.
 
@@ -115,7 +115,7 @@ def _begin(work: Path, cfg: ForecastingConfig, place: RunOptions, force: bool) -
     return processes
 
 
-def _with_backbone(exp: Experiment, meta: Meta, seed: Optional[int], place: RunOptions) -> Experiment:
+def _with_backbone(exp: Experiment, meta: Meta, seed: int | None, place: RunOptions) -> Experiment:
     """Name the trained backbone that ``exp`` adapts, training it first where ``place`` says so.
 
     Raises:
@@ -142,10 +142,11 @@ def _refuse_other_data(record: dict[str, Any], key: RunKey, meta: Meta, place: R
                       "keep them apart with --results DIR, or replace the record with --force")
 
 
-def _trained_backbone(exp: Experiment, meta: Meta, seed: Optional[int], runner: HostRunner) -> Optional[dict[str, Any]]:
+def _trained_backbone(exp: Experiment, meta: Meta, seed: int | None, runner: HostRunner) -> dict[str, Any] | None:
     """Return what a record says of the backbone that was adapted: its run, its weights, the data that they saw."""
     if exp.protocol != "adapt":
         return None
+    assert isinstance(runner, STLoRARunner)
     weights, path = backbone_hash(runner.model.backbone), named_backbone(exp, seed)
     if path is None:  # fitted by the run itself
         return {"key": None, "weights": weights, "fingerprint": meta.fingerprint}
@@ -154,7 +155,7 @@ def _trained_backbone(exp: Experiment, meta: Meta, seed: Optional[int], runner: 
             "fingerprint": backbone.fingerprint}
 
 
-def _record(key: RunKey, exp: Experiment, meta: Meta, seed: Optional[int], runner: HostRunner,
+def _record(key: RunKey, exp: Experiment, meta: Meta, seed: int | None, runner: HostRunner,
             processes: list[dict[str, Any]]) -> dict[str, Any]:
     seconds = sorted(entry["seconds"] for entry in runner.history)
     last = {name: value for name, value in processes[-1].items() if name != "after_epoch"}

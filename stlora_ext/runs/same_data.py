@@ -1,7 +1,7 @@
 """What a record says of its data, and whether a data set at hand is the same."""
 
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
@@ -14,7 +14,7 @@ def data_part(meta: Meta) -> dict[str, Any]:
             "null_val": None if meta.null_val != meta.null_val else meta.null_val, "windows": dict(meta.windows)}
 
 
-def data_difference(recorded: Mapping[str, Any], meta: Meta) -> Optional[str]:
+def data_difference(recorded: Mapping[str, Any], meta: Meta) -> str | None:
     """Compare what a record says of its data with a data set; what the record doesn't hold isn't compared.
 
     Returns:

@@ -4,7 +4,6 @@ import math
 import shutil
 import sys
 from pathlib import Path
-from typing import Optional
 
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
@@ -15,7 +14,7 @@ from stlora_ext.runs.reopen import find_run
 SAME = 0.01  # relative: other hardware moves a bfloat16 run's error by less, other weights by more
 
 
-def save_forecasts(record_path: Path, meta: Meta, data: Path, gpus: Optional[str] = None) -> None:
+def save_forecasts(record_path: Path, meta: Meta, data: Path, gpus: str | None = None) -> None:
     """Write a finished run's forecasts into its folder, ``test_results/*.npy``; those that are there stay.
 
     Nothing else of the run is changed. The caller holds the run's folder.

@@ -1,6 +1,6 @@
 """The figures of a run as a command prints them, and how far two runs' figures are apart."""
 
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.digits import number
 from stlora_ext.horizons import reported_steps, step_title
@@ -20,7 +20,7 @@ def score_lines(test: dict[str, Any], interval: int) -> list[str]:
             for title, scores in rows.items()]
 
 
-def largest_difference(first: dict[str, Any], second: dict[str, Any]) -> tuple[float, Optional[str]]:
+def largest_difference(first: dict[str, Any], second: dict[str, Any]) -> tuple[float, str | None]:
     """Compare the average and every step of two runs' figures.
 
     Returns:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.data.names import check_dataset_name
 from stlora_ext.errors import UserError
@@ -48,7 +48,7 @@ def read_record(path: Path) -> dict[str, Any]:
     return record
 
 
-def find_record(key: RunKey, results: Path) -> Optional[dict[str, Any]]:
+def find_record(key: RunKey, results: Path) -> dict[str, Any] | None:
     """Return the record of ``key`` under ``results``; None if that run isn't finished."""
     path = key.record_path(results)
     return read_whole_record(path) if path.exists() or path.is_symlink() else None

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
@@ -35,7 +35,7 @@ class Verdict:
         stated: Parts that are a mere statement.
     """
 
-    difference: Optional[str]
+    difference: str | None
     computed: tuple[str, ...]
     compared: tuple[str, ...] = ()
     stated: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class Verdict:
                 f"{', '.join(self.compared)}; stated: {', '.join(self.stated) or 'nothing'})")
 
 
-def verify(run: FinishedRun, meta: Meta, data_dir: Path, gpus: Optional[str] = None) -> Verdict:
+def verify(run: FinishedRun, meta: Meta, data_dir: Path, gpus: str | None = None) -> Verdict:
     """Compute a run again from its checkpoint, and compare every part of its record.
 
     The checkpoint holds the SHA-256 of each part: an edit of the record or of the checkpoint shows, a forgery of both
@@ -85,18 +85,18 @@ def verify(run: FinishedRun, meta: Meta, data_dir: Path, gpus: Optional[str] = N
     return Verdict(difference or _edited(part_digests(run.record), digests), tuple(_COMPUTED.values()), compared)
 
 
-def _edited(found: dict[str, str], expected: dict[str, str]) -> Optional[str]:
+def _edited(found: dict[str, str], expected: dict[str, str]) -> str | None:
     name = next((name for name in {**expected, **found} if found.get(name) != expected.get(name)), None)
     return name and (f"'{name}' is not what the run wrote (its SHA-256 is {str(found.get(name))[:12]}, the checkpoint "
                      f"has {str(expected.get(name))[:12]}): the record or the checkpoint was edited or replaced")
 
 
-def _other_parameters(recorded: dict[str, Any], counted: dict[str, Any]) -> Optional[str]:
+def _other_parameters(recorded: dict[str, Any], counted: dict[str, Any]) -> str | None:
     return next((f"parameters: {name} is {recorded[name]} in the record, {value} counted"
                  for name, value in counted.items() if name in recorded and recorded[name] != value), None)
 
 
-def _other_weights(run: FinishedRun, model: Any) -> Optional[str]:
+def _other_weights(run: FinishedRun, model: Any) -> str | None:
     own = [(run.record.get("weights"), "the weights", lambda: weights_fingerprint(bare_state_dict(model)))]
     if run.exp.protocol == "adapt":
         trained = run.record.get("trained_backbone") or {}
@@ -134,7 +134,7 @@ def refuse_other_configuration(run: FinishedRun, meta: Meta, data_dir: Path) -> 
                         "or repeat the run")
 
 
-def first_difference(recorded: dict[str, Any], measured: dict[str, Any], same_hardware: bool = True) -> Optional[str]:
+def first_difference(recorded: dict[str, Any], measured: dict[str, Any], same_hardware: bool = True) -> str | None:
     """Compare the scores of a record with those measured again.
 
     Args:
@@ -157,7 +157,7 @@ def first_difference(recorded: dict[str, Any], measured: dict[str, Any], same_ha
     return None
 
 
-def _scores(test: dict[str, Any], same_hardware: bool) -> Iterator[tuple[tuple[Any, ...], Optional[float], float]]:
+def _scores(test: dict[str, Any], same_hardware: bool) -> Iterator[tuple[tuple[Any, ...], float | None, float]]:
     """Yield every score's place, value and tolerance: the average, the steps, the nodes, the number of targets."""
     for metric, value in test["average"].items():
         yield ("average", metric), value, TOLERANCE[same_hardware]
@@ -182,7 +182,7 @@ def _name(place: tuple[Any, ...]) -> str:
     return f"the average {place[1]}"
 
 
-def _close(first: Any, second: Optional[float], tolerance: float) -> bool:
+def _close(first: Any, second: float | None, tolerance: float) -> bool:
     if first is None or second is None:
         return first is second
     if isinstance(first, bool) or not isinstance(first, (int, float)):

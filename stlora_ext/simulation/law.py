@@ -84,7 +84,7 @@ def weekly_demand(law: NodeLaw, interval: int) -> np.ndarray:
     """
     hours = np.arange(0, 24, interval / 60, dtype=np.float32)[:, None]
 
-    def bump(centre: np.ndarray, width: np.ndarray) -> np.ndarray:
+    def bump(centre: np.ndarray | np.floating, width: np.ndarray | np.floating) -> np.ndarray:
         apart = (hours - centre + 12) % 24 - 12
         return np.exp(-0.5 * (apart / width) ** 2)
 

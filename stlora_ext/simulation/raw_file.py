@@ -2,7 +2,6 @@
 
 import csv
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
@@ -19,7 +18,7 @@ _COPIES = {1: 3, 3: 15}  # of the flow as float32, by channels: what is held whi
 _FIRST_ID = 313344  # PEMS03 names sensors by their station number
 
 
-def write_raw_file(name: str, path: Path, days: Optional[int], heterogeneity: float, seed: int) -> list[Path]:
+def write_raw_file(name: str, path: Path, days: int | None, heterogeneity: float, seed: int) -> list[Path]:
     """Write ``data [T, N, C]`` float64 as .npz and the road distances beside it.
 
     Args:
@@ -43,15 +42,16 @@ def write_raw_file(name: str, path: Path, days: Optional[int], heterogeneity: fl
     entry = CATALOG[name]
     distances, id_list = path.with_name(f"{name}.csv"), path.with_name(f"{name}.txt")
     files = [path, distances] + ([id_list] if name == "PEMS03" else [])
-    for file in files:
-        if file.exists():
-            raise UserError(f"{file} is already there and never replaced: move it away or choose another --raw-file")
+    for target in files:
+        if target.exists():
+            raise UserError(f"{target} is already there and never replaced: move it away or choose another --raw-file")
     num_steps = entry.num_steps if days is None else days * 1440 // entry.interval
     check_memory(entry.num_nodes, num_steps, entry.interval, _COPIES[_CHANNELS[name]])
     first_day = parse_start(entry.start).item().weekday()
     traffic = simulate(entry.num_nodes, num_steps, entry.interval, heterogeneity, seed, first_day)
     names = [_FIRST_ID + index if name == "PEMS03" else index for index in range(entry.num_nodes)]
     graph = traffic.graph
+    assert graph.distance is not None  # a simulated graph has them
     try:
         with atomic_path(distances) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -61,8 +61,8 @@ def write_raw_file(name: str, path: Path, days: Optional[int], heterogeneity: fl
         if name == "PEMS03":
             with atomic_path(id_list) as temporary:
                 temporary.write_text("".join(f"{sensor}\n" for sensor in names), encoding="utf-8")
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, data=_channels(traffic.flow, _CHANNELS[name], seed))
+        with atomic_path(path) as temporary, open(temporary, "wb") as archive:
+            np.savez_compressed(archive, data=_channels(traffic.flow, _CHANNELS[name], seed))
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror or error}): choose another --raw-file") from None
     return files

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Optional, Protocol
+from typing import Protocol
 
 from stlora_ext.sweep.job import Job
 from stlora_ext.sweep.process import JobProcess, shell_command
@@ -19,7 +19,7 @@ class Run(Protocol):
     log: Path
     started: float
 
-    def poll(self) -> Optional[int]:
+    def poll(self) -> int | None:
         """Return the exit code, negative for a signal; None while it runs."""
 
     def taken(self) -> bool:
@@ -47,7 +47,7 @@ class Engine(Protocol):
     def places(self) -> int:
         """Return how many cells can run at once; it may change with the time."""
 
-    def start(self, cell: Job) -> Optional[Run]:
+    def start(self, cell: Job) -> Run | None:
         """Start ``cell``, in one of the places that must be free; None where another process has just taken it."""
 
     def command(self, cell: Job) -> str:

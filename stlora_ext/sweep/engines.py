@@ -29,8 +29,8 @@ class AnyHardware:
     def __init__(self, gpu: bool) -> None:
         self._gpu = gpu
 
-    def __contains__(self, name: str) -> bool:
-        return name.startswith("CPU ") != self._gpu
+    def __contains__(self, name: object) -> bool:
+        return str(name).startswith("CPU ") != self._gpu
 
 
 def gpu_share(text: str) -> float:

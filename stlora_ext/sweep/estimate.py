@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.errors import UserError
 from stlora_ext.runs.store import read_record
@@ -30,7 +30,7 @@ class Estimates:
         """Remember how long a cell of this sweep took, from its process's start to its end."""
         self._measured[_kind(cell.key.as_dict())].append(seconds)
 
-    def of(self, cell: Job) -> Optional[float]:
+    def of(self, cell: Job) -> float | None:
         """Return the seconds that the process of ``cell`` will take; None where no such run has finished."""
         measured = self._measured[_kind(cell.key.as_dict())]
         if measured:
@@ -38,7 +38,7 @@ class Estimates:
         recorded = self.recorded(cell)
         return None if recorded is None else _START + recorded
 
-    def recorded(self, cell: Job, alike: Callable[[dict[str, Any]], bool] = lambda record: True) -> Optional[float]:
+    def recorded(self, cell: Job, alike: Callable[[dict[str, Any]], bool] = lambda record: True) -> float | None:
         """Return the seconds that ``cell`` will be trained, by finished runs of its kind; None where there are none.
 
         Epochs are those that runs of as many epochs at most needed, by early stopping; else all of them.
@@ -57,7 +57,7 @@ class Estimates:
         return median(record["training"]["seconds_per_epoch"] for record in known) * (
             median(epochs) if epochs else cell.epochs)
 
-    def left(self, cells: Iterable[Job], workers: int, spent: float = 0.0) -> Optional[float]:
+    def left(self, cells: Iterable[Job], workers: int, spent: float = 0.0) -> float | None:
         """Return the seconds until ``cells`` are done; a cell without an estimate counts as the mean of the others.
 
         Args:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.errors import UserError
 from stlora_ext.runs.key import RunKey
@@ -26,7 +26,7 @@ class Job:
     arguments: tuple[str, ...]
     fingerprint: str
     epochs: int
-    needs: Optional[RunKey] = None
+    needs: RunKey | None = None
     added: bool = False
 
     @property
@@ -34,7 +34,7 @@ class Job:
         """What identifies it to a person: "TINY/LSTM+ joint plus seed 3"."""
         return title(self.key)
 
-    def record(self, results: Path) -> Optional[dict[str, Any]]:
+    def record(self, results: Path) -> dict[str, Any] | None:
         """Return its record; None while it isn't finished, or where ``run.py`` would refuse the one that is there."""
         try:
             record = find_record(self.key, results)

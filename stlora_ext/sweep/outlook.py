@@ -1,7 +1,7 @@
 """How long a call of run.py takes: the runs that it has to do, by finished ones alike; else by its own first steps."""
 
 import json
-from typing import Any, Optional
+from typing import Any
 
 import torch
 
@@ -32,13 +32,14 @@ def command_outlook(exp: Experiment, meta: Meta, place: RunOptions, force: bool 
     outlook = Outlook(len(runs), told=not runs)
     device = torch.device("cuda", int(place.gpus)) if place.gpus else torch.device("cpu")
     estimates = Estimates(place.results, {hardware(device)})
-    each = [_recorded(run, seed, meta, place, estimates) for run, seed in runs]
-    if each and None not in each:
-        outlook.tell(sum(each), ", by finished runs of this kind")
+    seconds = [_recorded(run, seed, meta, place, estimates) for run, seed in runs]
+    known = [each for each in seconds if each is not None]
+    if known and len(known) == len(seconds):
+        outlook.tell(sum(known), ", by finished runs of this kind")
     return outlook
 
 
-def _runs(exp: Experiment, meta: Meta, place: RunOptions, force: bool) -> list[tuple[Experiment, Optional[int]]]:
+def _runs(exp: Experiment, meta: Meta, place: RunOptions, force: bool) -> list[tuple[Experiment, int | None]]:
     """Return what isn't finished, with the backbones that are trained first."""
     runs = []
     for seed in exp.cell_seeds:
@@ -52,15 +53,15 @@ def _runs(exp: Experiment, meta: Meta, place: RunOptions, force: bool) -> list[t
     return runs
 
 
-def _finished(exp: Experiment, meta: Meta, seed: Optional[int], place: RunOptions) -> bool:
+def _finished(exp: Experiment, meta: Meta, seed: int | None, place: RunOptions) -> bool:
     try:
         return run_key(exp, meta, seed).record_path(place.results).exists()
     except UserError:  # no such backbone, which the run itself says
         return False
 
 
-def _recorded(exp: Experiment, seed: Optional[int], meta: Meta, place: RunOptions,
-              estimates: Estimates) -> Optional[float]:
+def _recorded(exp: Experiment, seed: int | None, meta: Meta, place: RunOptions,
+              estimates: Estimates) -> float | None:
     """Return the seconds of a run by finished ones that did the same work per epoch; None where there are none."""
     try:
         key = run_key(exp, meta, seed)

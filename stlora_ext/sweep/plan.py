@@ -3,9 +3,9 @@
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
-from stlora_ext.config.experiment import Experiment
+from stlora_ext.config.experiment import ArmName, Experiment, ProtocolName
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.runs.key import RunKey
@@ -32,7 +32,8 @@ def settings_for(config: Experiment, settings: Mapping[str, Any]) -> dict[str, A
     return has
 
 
-def variants(exp: Experiment, protocols: Optional[Sequence[str]], arms: Sequence[str]) -> list[Experiment]:
+def variants(exp: Experiment, protocols: Sequence[ProtocolName] | None,
+             arms: Sequence[ArmName]) -> list[Experiment]:
     """Return the experiments of one config, settings applied: one without adapter, or every arm under every protocol.
 
     Args:

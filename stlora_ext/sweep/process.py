@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
 
 from stlora_ext.sweep.job import Job
 
@@ -50,7 +49,7 @@ class JobProcess:
                 [sys.executable, *cell.arguments, *extra], cwd=root, env={**os.environ, **limits}, process_group=0,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, preexec_fn=_bound_to(os.getpid()))
 
-    def poll(self) -> Optional[int]:
+    def poll(self) -> int | None:
         """Return the exit code, negative for a signal; None while it runs."""
         return self.process.poll()
 
@@ -75,7 +74,7 @@ class JobProcess:
     def reason(self) -> str:
         """Say in a line why it failed."""
         code, lines = self.poll(), [line for line in self.output() if line.strip()]
-        if code < 0:
+        if code is not None and code < 0:
             hint = " (the system does so when memory runs out)" if -code == signal.SIGKILL else ""
             return f"killed by {signal.Signals(-code).name}{hint}"
         errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]

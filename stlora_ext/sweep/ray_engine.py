@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
@@ -47,7 +47,7 @@ class RayEngine:
         UserError: If Ray isn't installed, no such cluster answers, or none of its nodes holds a cell.
     """
 
-    def __init__(self, address: str, threads: int, gpus: float, most: Optional[int], root: Path, data: Path,
+    def __init__(self, address: str, threads: int, gpus: float, most: int | None, root: Path, data: Path,
                  results: Path) -> None:
         self._ray = connect(address, root)
         self._threads, self._gpus, self._most, self._data, self._results = threads, gpus, most, data, results
@@ -71,7 +71,7 @@ class RayEngine:
             self._looked = time.monotonic()
         return self._places
 
-    def start(self, cell: Job) -> Optional["RayRun"]:
+    def start(self, cell: Job) -> "RayRun | None":
         """Ask the cluster for ``cell``; None where another process has just taken or finished it."""
         with ExitStack() as held:
             try:
@@ -130,10 +130,10 @@ class RayRun:
         self._ray, self._actor, self._results, self._losses = ray, actor, results, losses
         self._held = held
         self._answer, self._asked, self._runs = first, 0.0, False
-        self._code: Optional[int] = None
+        self._code: int | None = None
         self._reason, self._was_lost = "", False
 
-    def poll(self) -> Optional[int]:
+    def poll(self) -> int | None:
         """Take in what the worker reports; return the exit code, None while it runs."""
         if self._code is not None:
             return self._code

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 from stlora_ext.files import not_a_link
 from stlora_ext.runs.provenance import COMMIT_VARIABLE
@@ -31,10 +30,10 @@ class Report:
         reason: Why it failed; "" where it didn't.
     """
 
-    code: Optional[int]
+    code: int | None
     output: bytes
     files: dict[str, bytes]
-    record: Optional[bytes]
+    record: bytes | None
     reason: str
 
 
@@ -46,7 +45,7 @@ class Worker:
     """
 
     def start(self, cell: Job, extra: Sequence[str], threads: int, files: Mapping[str, bytes],
-              data: Mapping[str, bytes], driver_results: Path, driver_data: Path, commit: Optional[str]) -> Report:
+              data: Mapping[str, bytes], driver_results: Path, driver_data: Path, commit: str | None) -> Report:
         """Start the process.
 
         Args:

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.config import registry
 from stlora_ext.config.config_file import config_path, load_experiment
-from stlora_ext.config.experiment import Experiment, config_text
+from stlora_ext.config.experiment import ArmName, Experiment, ProtocolName, config_text
 from stlora_ext.config.without_effect import Idle, without_effect
 from stlora_ext.data.available import open_dataset
 from stlora_ext.data.names import check_dataset_name
@@ -40,8 +40,8 @@ class Request:
 
     datasets: Sequence[str]
     models: Sequence[str]
-    protocols: Optional[Sequence[str]]
-    arms: Sequence[str]
+    protocols: Sequence[ProtocolName] | None
+    arms: Sequence[ArmName]
     settings: Mapping[str, Any]
     data: Path
     compiled: bool = False

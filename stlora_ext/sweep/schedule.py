@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional, Protocol
+from typing import Any, Protocol
 
 from stlora_ext.runs.lock import is_running
 from stlora_ext.sweep.engine import Engine, Run, stop
@@ -24,13 +24,13 @@ class Failure:
     cell: Job
     reason: str
     command: str
-    log: Optional[Path]
+    log: Path | None
 
 
 class Watcher(Protocol):
     """Who is told what happens to the cells."""
 
-    def finished(self, cell: Job, record: dict[str, Any], seconds: Optional[float]) -> None:
+    def finished(self, cell: Job, record: dict[str, Any], seconds: float | None) -> None:
         """``cell`` is finished; ``seconds`` is None where another process did it."""
 
     def failed(self, failure: Failure) -> None:
@@ -121,7 +121,7 @@ class Schedule:
             self._again.pop(cell, None)
             self._jobs.append(job)
 
-    def _next(self) -> Optional[Job]:
+    def _next(self) -> Job | None:
         """Return the first cell that can start now; those done by others meanwhile, and those that can't be, go."""
         unfinished = {cell.key for cell in self._pending} | {job.cell.key for job in self._jobs}
         for cell in list(self._pending):

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any, Optional
+from typing import Any
 
 import setproctitle
 from tqdm import tqdm
@@ -68,13 +68,13 @@ class Display:
     def __init__(self, total: int, finished: int, estimates: Estimates, places: int) -> None:
         self.total, self.done, self.here, self.elsewhere = total, finished, 0, 0
         self._estimates, self._places = estimates, places
-        self._left: Optional[float] = None
+        self._left: float | None = None
         self._last, self._told = 0.0, monotonic()
-        self._remaining: dict[Job, Optional[Run]] = {}
+        self._remaining: dict[Job, Run | None] = {}
         self._bar = tqdm(total=total, initial=finished, unit="cell", disable=None, file=sys.stderr, dynamic_ncols=True,
                          bar_format="{n_fmt}/{total_fmt} cells |{bar}| {elapsed}{postfix}")
 
-    def finished(self, cell: Job, record: dict[str, Any], seconds: Optional[float]) -> None:
+    def finished(self, cell: Job, record: dict[str, Any], seconds: float | None) -> None:
         """Print the line of a finished cell."""
         self.here, self.elsewhere = self.here + (seconds is not None), self.elsewhere + (seconds is None)
         if seconds is not None:

@@ -5,7 +5,7 @@ Marks: "‡" where they differ in the arithmetic, the hardware, torch, the threa
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.tables.pairs import Comparison, name
 
@@ -72,7 +72,7 @@ def _conditions(record: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted({str(each[name]) for each in values})) for name in values[0]}
 
 
-def _same_backbone(comparison: Comparison, one: dict[str, Any], other: dict[str, Any]) -> Optional[bool]:
+def _same_backbone(comparison: Comparison, one: dict[str, Any], other: dict[str, Any]) -> bool | None:
     """Whether an adapted run and the run it is paired with used one backbone; None where the records don't tell."""
     if comparison.plus.protocol != "adapt":
         return True

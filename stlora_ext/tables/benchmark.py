@@ -1,13 +1,14 @@
-"""The Markdown table of a benchmark's figures, from the JSON that the benchmark wrote."""
+"""The table of a benchmark's figures, from the JSON that the benchmark wrote."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from stlora_ext.errors import UserError
+from stlora_ext.tables.table import Cell, Column, Grid, Table
 
 
-def render_benchmark(path: Path) -> str:
+def benchmark_table(path: Path) -> Table:
     """Return the table of ``path``: its ``rows``, under ``columns`` of ``[key, heading, format]``.
 
     Raises:
@@ -16,9 +17,10 @@ def render_benchmark(path: Path) -> str:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         columns, rows = content["columns"], content["rows"]
-        lines = [[heading for _, heading, _ in columns], ["---:" for _ in columns]]
-        lines += [[_cell(row[key], form) for key, _, form in columns] for row in rows]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+        cells = tuple(tuple(Cell(_text(row[key], form)) for key, _, form in columns) for row in rows)
+        return Table("", grids=(Grid("", tuple(Column(str(heading)) for _, heading, _ in columns), cells),),
+                     figures=tuple({str(key): row[key] for key, *_ in columns} for row in rows),
+                     fields=tuple(str(key) for key, *_ in columns))
     except OSError:
         raise UserError(f"benchmark {path} does not exist: run the benchmark with --out {path}") from None
     except Exception as error:  # its formats and cells can be anything
@@ -26,5 +28,5 @@ def render_benchmark(path: Path) -> str:
                         "the benchmark again with --out") from None
 
 
-def _cell(value: Any, form: str) -> str:
+def _text(value: Any, form: str) -> str:
     return "n/a" if value is None else form.format(value)

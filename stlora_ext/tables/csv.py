@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 from stlora_ext.spreadsheet import safe_cell
 from stlora_ext.tables.table import Table
-from stlora_ext.tables.tidy import FIELDS
 
 
 def render(tables: Sequence[Table]) -> str:
-    """Return one row per data set, protocol, arm, model, horizon and metric; what there is no figure for is empty."""
+    """Return a row per entry of the tables' ``figures``, which have the same fields; what isn't there is empty."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
+    writer = csv.DictWriter(text, tables[0].fields, lineterminator="\n")
     writer.writeheader()
     for table in tables:
         writer.writerows({name: safe_cell(value) for name, value in figure.items()} for figure in table.figures)

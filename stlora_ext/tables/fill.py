@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Optional
 
 from stlora_ext.config.config_file import config_or_default
 from stlora_ext.config.training import LENGTHS
@@ -14,6 +13,7 @@ from stlora_ext.runs.rerun import repeat_command
 from stlora_ext.runs.store import PUBLISHED
 from stlora_ext.tables.missing import Missing
 from stlora_ext.tables.pairs import adapted_backbone
+from stlora_ext.tables.rows import Row
 
 
 def fill_command(cell: Missing, results: Path, one_of_several: bool = False) -> str:
@@ -58,19 +58,20 @@ def _without_base(cell: Missing) -> str:
     return f"no command is known (the backbone's run is {RunKey(**key).path}: put its record here)"
 
 
-def _backbone(cell: Missing, results: Path) -> Optional[str]:
+def _backbone(cell: Missing, results: Path) -> str | None:
     """Return what ``--from`` has to name; None where the base of the same settings and seed is what was adapted."""
     keys = [adapted_backbone(record) for record in cell.like.records]
-    if cell.base is not None and None not in keys and _same_training(cell):
+    known = [key for key in keys if key is not None]
+    if cell.base is not None and len(known) == len(keys) and _same_training(cell.base, cell.like):
         return None
-    if None in keys:
+    if len(known) < len(keys):
         return "BACKBONE.pt"
     folder = Path("results") if _usual(results) else results
-    return str(folder / RunKey(**{**keys[0], "seed": "{seed}"}).path / CHECKPOINT)
+    return str(folder / RunKey(**{**known[0], "seed": "{seed}"}).path / CHECKPOINT)
 
 
-def _same_training(cell: Missing) -> bool:
-    base, own = (row.records[0]["configuration"]["training"] for row in (cell.base, cell.like))
+def _same_training(first: Row, second: Row) -> bool:
+    base, own = (row.records[0]["configuration"]["training"] for row in (first, second))
     return all(base.get(name) == value for name, value in own.items() if name != "adapter_lr")
 
 

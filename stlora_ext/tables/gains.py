@@ -1,21 +1,25 @@
 """What an adapter gains per backbone, in one line: paired differences of the average MAE and their intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from stlora_ext.config.experiment import PROTOCOLS
 from stlora_ext.digits import number, with_interval, with_spread
 from stlora_ext.errors import UserError
-from stlora_ext.tables.alike import mark, notes_on
+from stlora_ext.tables.alike import backbone_unknown, mark, notes_on, unlike
 from stlora_ext.tables.paired import holm
 from stlora_ext.tables.pairs import Comparison, beyond_control, blocks, corrected, name
 from stlora_ext.tables.rows import Row
+from stlora_ext.tables.table import Cell, Column, Grid, Table
 
+FIELDS = ("dataset", "model", "protocol", "arm", "minus", "pairs", "delta", "ci_low", "ci_high", "p", "p_holm",
+          "unlike")
 _ABSENT = "–"
 _SIGNIFICANT = 0.05
 
 
-def render_gains(dataset: str, rows: Sequence[Row], short: bool = False) -> str:
-    """Return a Markdown table of the rows of one data set, a line per backbone.
+def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading: str = "") -> Table:
+    """Return a table of the rows of one data set, a line per backbone.
 
     Its columns are what ran: "+", control and wide arm minus the backbone under each protocol, then "+" minus control
     and wide arm, which is what node-level weights give.
@@ -24,6 +28,7 @@ def render_gains(dataset: str, rows: Sequence[Row], short: bool = False) -> str:
         dataset: Its name.
         rows: The rows.
         short: Show "+" and "+" minus control alone: trained jointly, or on a fitted backbone alone.
+        heading: Which version of the data, where there are several.
 
     Raises:
         UserError: If nothing can be compared, or one backbone's adapter ran with several settings.
@@ -35,16 +40,15 @@ def render_gains(dataset: str, rows: Sequence[Row], short: bool = False) -> str:
         raise UserError(f"--gains: no records of {dataset} hold a model with '+' and the same model without it, of the "
                         "same settings and seeds; leave --gains out to see what there is")
     families = [p for block in corrected(arranged) for p in block], holm([each.test.p for each in beyond])
-    clear = {id(each) for each, p in zip(gains + beyond, sum(families, []), strict=True)
-             if p is not None and p < _SIGNIFICANT}
+    p_holm = {id(each): p for each, p in zip(gains + beyond, sum(families, []), strict=True)}
+    clear = {each for each, p in p_holm.items() if p is not None and p < _SIGNIFICANT}
 
     shown: set[int] = set()
 
-    def cell(comparison: Comparison | None) -> str:
+    def cell(comparison: Comparison | None) -> Cell:
         shown.add(id(comparison))
-        text = _difference(comparison)
-        sign = "" if comparison is None else mark(comparison)
-        return (f"**{text}**" if id(comparison) in clear else text) + f" {sign}" * bool(sign)
+        return Cell(_difference(comparison), bold=id(comparison) in clear,
+                    sign="" if comparison is None else mark(comparison))
 
     axes = [(protocol, arm) for protocol in PROTOCOLS for arm in ("plus", "control", "wide")
             if any((each.plus.protocol, each.plus.arm) == (protocol, arm) for each in gains)]
@@ -54,7 +58,7 @@ def render_gains(dataset: str, rows: Sequence[Row], short: bool = False) -> str:
         axes, node_level = [("", "plus")], [("", "control")]
     heads = ["Model", "Epochs at most", "MAE alone", *(_under(_called(arm), protocol) for protocol, arm in axes),
              *(_under(f'"+" minus {arm}', protocol) for protocol, arm in node_level), '"+" adds, %']
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
+    lines = []
     bases = list({id(each.base): each.base for each in gains}.values())
     names = [name(base) for base in bases]
     for row, label in zip(bases, names, strict=True):
@@ -70,15 +74,27 @@ def render_gains(dataset: str, rows: Sequence[Row], short: bool = False) -> str:
             found, further = ({("", arm): each for (protocol, arm), each in some.items() if protocol == chosen}
                               for some in (found, further))
         label += f" [{row.config_hash}]" if names.count(label) > 1 else ""
-        lines.append([label, _epochs(own), _alone(row), *(cell(found.get(axis)) for axis in axes),
-                      *(cell(further.get(axis)) for axis in node_level), _added(own)])
+        lines.append((Cell(label, "name"), Cell(_epochs(own)), Cell(_alone(row)),
+                      *(cell(found.get(axis)) for axis in axes), *(cell(further.get(axis)) for axis in node_level),
+                      Cell(_added(own))))
     count = max(each.test.count for each in gains)
-    families = ", over the differences from the backbone alone and over those from the arms without node-level weights"
-    caption = (f"**{dataset}**, average MAE, paired differences over up to {count} seeds (95 % interval); below 0 the "
-               f"adapter helps; bold: p < 0.05 after Holm's correction{'' if short else families}")
-    table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-    remarks = notes_on([each for each in gains + beyond if id(each) in shown])
-    return f"{caption}\n\n{table}" + "".join(f"\n{note}\n" for note in remarks)
+    over = ", over the differences from the backbone alone and over those from the arms without node-level weights"
+    caption = (f"average MAE, paired differences over up to {count} seeds (95 % interval); below 0 the adapter helps; "
+               f"bold: p < 0.05 after Holm's correction{'' if short else over}")
+    told = [each for each in gains + beyond if id(each) in shown]
+    columns = tuple(Column(head, kind="figure" if place else "name") for place, head in enumerate(heads))
+    return Table(dataset, heading, caption, (Grid("", columns, tuple(lines)),), tuple(notes_on(told)),
+                 figures=tuple(_figures(dataset, told, p_holm)), fields=FIELDS)
+
+
+def _figures(dataset: str, comparisons: Sequence[Comparison], p_holm: Mapping[int, float | None],
+             ) -> Iterator[dict[str, Any]]:
+    for each in comparisons:
+        test = each.test
+        yield {"dataset": dataset, "model": each.base.model.removesuffix("+"), "protocol": each.plus.protocol,
+               "arm": each.plus.arm, "minus": each.base.arm, "pairs": test.count, "delta": test.mean,
+               "ci_low": test.low, "ci_high": test.high, "p": test.p, "p_holm": p_holm[id(each)],
+               "unlike": "; ".join(unlike(each) + ["backbone unknown"] * backbone_unknown(each))}
 
 
 def _under(head: str, protocol: str) -> str:
@@ -107,10 +123,10 @@ def _alone(row: Row) -> str:
 
 def _difference(comparison: Comparison | None) -> str:
     """Return the mean difference, with its interval where there are pairs enough."""
-    if comparison is None or comparison.test.mean is None:
+    test = None if comparison is None else comparison.test
+    if test is None or test.mean is None:
         return _ABSENT
-    test = comparison.test
-    if test.low is None:
+    if test.low is None or test.high is None:
         return f"{number(test.mean, sign='+')} (one seed)"
     return with_interval(test.mean, test.low, test.high)
 

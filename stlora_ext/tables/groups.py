@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.config.registry import models
 from stlora_ext.data.names import is_reserved
@@ -19,8 +19,8 @@ from stlora_ext.tables.table import Table, layout
 PRINTED = ROOT / "experiments" / "published"
 
 
-def tables(datasets: Sequence[str], results: Path, compare: bool = False, shown: Optional[Path] = None,
-           horizons: Optional[Sequence[int]] = None, short: bool = False) -> list[Table]:
+def tables(datasets: Sequence[str], results: Path, compare: bool = False, shown: Path | None = None,
+           horizons: Sequence[int] | None = None, short: bool = False) -> list[Table]:
     """Return the tables of ``datasets`` from the records under ``results``, one per version of the data.
 
     Args:
@@ -70,7 +70,7 @@ def data_groups(datasets: Sequence[str], results: Path) -> list[DataGroup]:
 
 
 def group_table(group: DataGroup, shown: Path, compare: bool = False,
-                horizons: Optional[Sequence[int]] = None, short: bool = False) -> Table:
+                horizons: Sequence[int] | None = None, short: bool = False) -> Table:
     """Return the table of a group.
 
     Args:
@@ -112,10 +112,11 @@ def settings_of(model: str, dataset: str, results: Path) -> list[Settings]:
         UserError: If there are none, or the records are of several versions of the data.
     """
     groups = by_data(dataset_records(dataset, results))
-    if len(groups) > 1:
+    first, *others = groups.values()
+    if others:
         raise UserError(f"the records under {results} are of {len(groups)} versions of {dataset}; keep them apart with "
                         "--results DIR")
-    found = by_setting(*groups.values(), model)
+    found = by_setting(first, model)
     if not found:
         raise UserError(f"no records of {model} on {dataset} under {results}: name a model with '+' that ran, or give "
                         "the folder of experiments/screen.py as --results")

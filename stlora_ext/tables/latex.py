@@ -8,7 +8,8 @@ from stlora_ext.tables.table import Cell, Column, Grid, Table
 _ESCAPED = str.maketrans({
     **{character: f"\\{character}" for character in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$", '"': "''", "[": "{[}", "]": "{]}",
-    "±": r"$\pm$", "Δ": r"$\Delta$", "†": r"$^\dagger$", "‡": r"$^\ddagger$", "\n": " ", "\r": " "})
+    "±": r"$\pm$", "Δ": r"$\Delta$", "†": r"$^\dagger$", "‡": r"$^\ddagger$", "§": r"\S{}", "–": r"\textendash{}",
+    "\n": " ", "\r": " "})
 
 
 def render(tables: Sequence[Table]) -> str:
@@ -17,7 +18,8 @@ def render(tables: Sequence[Table]) -> str:
 
 
 def _table(table: Table) -> str:
-    caption = f"\\textbf{{{escape(table.dataset)}}}, {escape(table.caption)}"
+    caption = ", ".join(filter(None, (f"\\textbf{{{escape(table.dataset)}}}" * bool(table.dataset),
+                                      escape(table.caption))))
     if table.heading:
         caption = f"{escape(table.heading)}. {caption}"
     parts = [_grid(grid, caption + (f"; {escape(grid.title)}" if grid.title else "")) for grid in table.grids]
@@ -61,7 +63,7 @@ def _cell(cell: Cell) -> str:
     text = escape(cell.text)
     if cell.kind == "figure":
         text = text.replace("-", "$-$")
-    return f"\\textbf{{{text}}}" if cell.bold else text
+    return (f"\\textbf{{{text}}}" if cell.bold else text) + f" {escape(cell.sign)}" * bool(cell.sign)
 
 
 def escape(text: str) -> str:

@@ -14,7 +14,8 @@ def render(tables: Sequence[Table]) -> str:
 
 def _table(table: Table) -> str:
     parts = [f"{_escape(table.heading)}\n"] if table.heading else []
-    parts.append(f"**{_escape(table.dataset)}**, {table.caption}\n")
+    if table.dataset:
+        parts.append(", ".join(filter(None, (f"**{_escape(table.dataset)}**", table.caption))) + "\n")
     for grid in table.grids:
         parts += [f"*{_escape(grid.title)}*\n"] if grid.title else []
         parts.append(_grid(grid))
@@ -37,7 +38,8 @@ def _head(column: Column) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    return f"**{_escape(cell.text)}**" if cell.bold else _escape(cell.text)
+    text = f"**{_escape(cell.text)}**" if cell.bold else _escape(cell.text)
+    return f"{text} {cell.sign}" if cell.sign else text
 
 
 def _escape(text: str) -> str:

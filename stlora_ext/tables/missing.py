@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 from stlora_ext.tables.pairs import Block, adapted_backbone, base_of
 from stlora_ext.tables.rows import Row
@@ -26,7 +25,7 @@ class Missing:
     arm: str
     seeds: tuple[int, ...]
     like: Row
-    base: Optional[Row] = None
+    base: Row | None = None
 
     @property
     def title(self) -> str:
@@ -55,7 +54,7 @@ def missing(arranged: Sequence[Block]) -> list[Missing]:
             for row in own:
                 found += _unpaired(base, row)
         found += [Missing(row.model.removesuffix("+"), "fitted" if row.records[0].get("fitted_backbone") else "joint",
-                          "base", tuple(row.seeds), row)
+                          "base", tuple(s for s in row.seeds if s is not None), row)
                   for row, owner in zip(adapted, owners, strict=True) if owner is None]
     return [each for place, each in enumerate(found) if each not in found[:place]]
 

@@ -84,7 +84,8 @@ def _on_pairing(arranged: Sequence[Block]) -> list[str]:
 
 def _on_epochs(rows: Sequence[Row]) -> list[str]:
     trained = [row for row in rows if row.protocol != "fitted"]
-    protocols, ran = defaultdict(set), defaultdict(set)
+    protocols: dict[str, set[str]] = defaultdict(set)
+    ran: dict[str, set[int]] = defaultdict(set)
     for row in trained:
         protocols[name(row)].add(row.protocol)
     for row in trained:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 from scipy import stats
 
@@ -26,11 +25,11 @@ class PairedTest:
     """
 
     count: int
-    mean: Optional[float] = None
-    low: Optional[float] = None
-    high: Optional[float] = None
-    p: Optional[float] = None
-    wilcoxon: Optional[float] = None
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    wilcoxon: float | None = None
 
 
 def paired_test(differences: Sequence[float]) -> PairedTest:
@@ -48,13 +47,13 @@ def paired_test(differences: Sequence[float]) -> PairedTest:
                       _wilcoxon(differences))
 
 
-def _wilcoxon(differences: Sequence[float]) -> Optional[float]:
+def _wilcoxon(differences: Sequence[float]) -> float | None:
     if len(differences) < WILCOXON_FROM:
         return None
     return float(stats.wilcoxon(differences).pvalue) if any(differences) else 1.0
 
 
-def holm(p_values: Sequence[Optional[float]]) -> list[Optional[float]]:
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Return the p-values of one family, corrected after Holm, in their order.
 
     The i-th smallest of m is multiplied by m - i + 1, is at least the one before it, and at most 1.
@@ -62,10 +61,10 @@ def holm(p_values: Sequence[Optional[float]]) -> list[Optional[float]]:
     Args:
         p_values: The family's; None where there is no test, which doesn't count.
     """
-    order = sorted((i for i, p in enumerate(p_values) if p is not None), key=lambda i: p_values[i])
-    corrected: list[Optional[float]] = [None] * len(p_values)
+    order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
     largest = 0.0
-    for place, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - place) * p_values[i]))
+    for place, (p, i) in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - place) * p))
         corrected[i] = largest
     return corrected

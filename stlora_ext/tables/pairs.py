@@ -6,7 +6,7 @@ Beside them, what a "+" has beyond the arms that hold nothing of a node's own.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Optional
+from typing import Any, Literal
 
 from stlora_ext.tables.paired import PairedTest, holm, paired_test
 from stlora_ext.tables.rows import Row, score
@@ -32,7 +32,7 @@ class Comparison:
         """The records that belong together."""
         return pairs(self.base, self.plus)
 
-    def delta(self, horizon: Optional[int], metric: str, percent: bool = False) -> MeanStd:
+    def delta(self, horizon: int | None, metric: str, percent: bool = False) -> MeanStd:
         """Return the spread of the paired differences, plus minus base, or those in percent of base."""
         return spread(self.differences(horizon, metric, percent))
 
@@ -40,15 +40,18 @@ class Comparison:
     def test(self) -> PairedTest:
         """The test of the average MAE."""
         values = self.differences(None, "MAE")
-        return PairedTest(len(values)) if None in values else paired_test(values)
+        known = [value for value in values if value is not None]
+        return paired_test(known) if len(known) == len(values) else PairedTest(len(values))
 
-    def differences(self, horizon: Optional[int], metric: str, percent: bool = False) -> list[Optional[float]]:
+    def differences(self, horizon: int | None, metric: str, percent: bool = False) -> list[float | None]:
         """Return the paired differences, plus minus base, or those in percent of base; None where a figure lacks."""
-        values = []
+        values: list[float | None] = []
         for record, other in self.pairs:
             before, after = score(record, horizon, metric), score(other, horizon, metric)
-            known = before is not None and after is not None and (before or not percent)
-            values.append((after - before) * (100 / before if percent else 1) if known else None)
+            if before is None or after is None or (percent and not before):
+                values.append(None)
+            else:
+                values.append((after - before) * (100 / before if percent else 1))
         return values
 
 
@@ -76,7 +79,7 @@ class Line:
         """Whether no seed changes it."""
         return isinstance(self.source, Row) and self.source.deterministic
 
-    def cell(self, horizon: Optional[int], metric: str) -> MeanStd:
+    def cell(self, horizon: int | None, metric: str) -> MeanStd:
         """Return the figure at a horizon (None: average) of a metric."""
         if isinstance(self.source, Row):
             return self.source.cell(horizon, metric)
@@ -95,7 +98,7 @@ class Block:
     """
 
     protocol: str
-    arm: Optional[str]
+    arm: str | None
     lines: tuple[Line, ...]
     comparisons: tuple[Comparison, ...]
 
@@ -107,20 +110,21 @@ class Block:
     @property
     def rows(self) -> list[Row]:
         """The rows behind the lines."""
-        return [line.source for line in self.lines if line.kind == "result"]
+        return [line.source for line in self.lines if isinstance(line.source, Row)]
 
 
 def blocks(rows: Sequence[Row]) -> list[Block]:
     """Arrange the rows of one data set into blocks; without a "+" there is one, of the bases."""
     bases = [row for row in rows if row.arm == "base"]
     adapted = [row for row in rows if row.arm != "base"]
-    axes = sorted({(block_protocol(row), row.arm) for row in adapted},
-                  key=lambda axis: (axis[0] != "joint", ("plus", "control", "wide").index(axis[1])))
+    axes: list[tuple[str, str | None]] = sorted(
+        {(block_protocol(row), row.arm) for row in adapted},
+        key=lambda axis: (axis[0] != "joint", ("plus", "control", "wide").index(axis[1])))
     return [_block(*axis, bases, [row for row in adapted if (block_protocol(row), row.arm) == axis])
             for axis in axes or [("joint", None)]]
 
 
-def corrected(arranged: Sequence[Block]) -> list[list[Optional[float]]]:
+def corrected(arranged: Sequence[Block]) -> list[list[float | None]]:
     """Return the Holm-corrected p-values of every block's comparisons; all tests of one table are one family."""
     family = iter(holm([each.test.p for block in arranged for each in block.comparisons]))
     return [[next(family) for _ in block.comparisons] for block in arranged]
@@ -148,7 +152,7 @@ def block_protocol(row: Row) -> str:
     return "joint" if row.records[0].get("fitted_backbone") else row.protocol
 
 
-def adapted_backbone(record: dict[str, Any]) -> Optional[dict[str, Any]]:
+def adapted_backbone(record: dict[str, Any]) -> dict[str, Any] | None:
     """Return the key of the run whose backbone a record adapted; None where it doesn't tell."""
     return (record.get("trained_backbone") or {}).get("key")
 
@@ -160,7 +164,7 @@ def pairs(base: Row, plus: Row) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """
     by_seed = {record["key"]["seed"]: record for record in base.records}
 
-    def seed_of(record: dict[str, Any]) -> Optional[int]:
+    def seed_of(record: dict[str, Any]) -> int | None:
         if base.deterministic:
             return None
         backbone = adapted_backbone(record) if base.arm == "base" else None
@@ -168,7 +172,7 @@ def pairs(base: Row, plus: Row) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     return [(by_seed[seed_of(record)], record) for record in plus.records if seed_of(record) in by_seed]
 
 
-def base_of(plus: Row, bases: Sequence[Row]) -> Optional[Row]:
+def base_of(plus: Row, bases: Sequence[Row]) -> Row | None:
     """Return the base trained exactly as ``plus`` was, apart from the adapter; for ``adapt``, the one adapted."""
     same = [row for row in bases if row.model == plus.model.removesuffix("+") and _comparable(row, plus)]
     return max(same, key=lambda row: len(pairs(row, plus)), default=None)
@@ -188,7 +192,7 @@ def _comparable(base: Row, plus: Row) -> bool:
     return settings(base) == settings(plus)
 
 
-def _block(protocol: str, arm: Optional[str], bases: Sequence[Row], adapted: Sequence[Row]) -> Block:
+def _block(protocol: str, arm: str | None, bases: Sequence[Row], adapted: Sequence[Row]) -> Block:
     names = [name(row) for row in (*bases, *adapted)]
     owners = [base_of(plus, bases) for plus in adapted]
     lines, comparisons = [], []

@@ -4,7 +4,6 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 from stlora_ext.data.catalog import CATALOG, USUAL_LEN
 from stlora_ext.digits import number, with_spread
@@ -29,7 +28,7 @@ class PublishedScore:
     model: str
     label: str
     source: str
-    figures: Mapping[tuple[Optional[int], str], tuple[float, Optional[float]]]
+    figures: Mapping[tuple[int | None, str], tuple[float, float | None]]
 
 
 def read_printed(folder: Path, dataset: str) -> list[PublishedScore]:
@@ -42,7 +41,7 @@ def read_printed(folder: Path, dataset: str) -> list[PublishedScore]:
     return found
 
 
-def _figures(row: Mapping[str, str]) -> Iterator[tuple[tuple[Optional[int], str], tuple[float, Optional[float]]]]:
+def _figures(row: Mapping[str, str]) -> Iterator[tuple[tuple[int | None, str], tuple[float, float | None]]]:
     for horizon in (*HORIZONS, None):
         for metric in METRICS:
             title = f"{horizon or 'avg'} {metric}"
@@ -51,7 +50,7 @@ def _figures(row: Mapping[str, str]) -> Iterator[tuple[tuple[Optional[int], str]
                 yield (horizon, metric), (float(row[title]), float(std) if std else None)
 
 
-def why_not(dataset: str, row: Row, printed: Sequence[PublishedScore]) -> Optional[str]:
+def why_not(dataset: str, row: Row, printed: Sequence[PublishedScore]) -> str | None:
     """Return why our figures can't be compared with published ones; None where they can."""
     if not printed:
         return f"No published figures of {dataset} are shipped; those of another data set don't compare with it."
@@ -66,7 +65,7 @@ def why_not(dataset: str, row: Row, printed: Sequence[PublishedScore]) -> Option
 
 
 def comparison_lines(arranged: Sequence[Block], printed: Sequence[PublishedScore],
-                     columns: Sequence[tuple[Optional[int], str]]) -> tuple[list[tuple], list[str]]:
+                     columns: Sequence[tuple[int | None, str]]) -> tuple[list[tuple], list[str]]:
     """Return the lines of a comparison, each a label, a count and texts with a bold flag, and its notes.
 
     Every published figure of the columns is shown. Ours stand above those of the same model; under them is the
@@ -74,7 +73,7 @@ def comparison_lines(arranged: Sequence[Block], printed: Sequence[PublishedScore
     compared with them.
     """
     keys = [(horizon, metric) for horizon, _ in columns for metric in METRICS]
-    ours = {line.label: line.source for block in arranged for line in block.lines if line.kind == "result"
+    ours = {line.label: line.source for block in arranged for line in block.lines if isinstance(line.source, Row)
             and (line.source.arm == "base" or (line.source.protocol, line.source.arm) == ("joint", "plus"))}
     lines, flagged = [], []
     for model in dict.fromkeys(each.model for each in printed):
@@ -106,11 +105,11 @@ def sources(printed: Sequence[PublishedScore]) -> list[str]:
     return [f"Source {label}: {' | '.join(found)}." for label, found in by_label.items()]
 
 
-def _mean(row: Row, key: tuple[Optional[int], str]) -> str:
+def _mean(row: Row, key: tuple[int | None, str]) -> str:
     return number(row.cell(*key).mean)
 
 
-def _printed(each: PublishedScore, key: tuple[Optional[int], str]) -> str:
+def _printed(each: PublishedScore, key: tuple[int | None, str]) -> str:
     if key not in each.figures:
         return "n/a"
     mean, std = each.figures[key]
@@ -118,7 +117,7 @@ def _printed(each: PublishedScore, key: tuple[Optional[int], str]) -> str:
     return number(mean, sign=sign) if std is None else f"{with_spread(mean, std, sign=sign)}‡"
 
 
-def _deviation(row: Row, each: PublishedScore, key: tuple[Optional[int], str]) -> Optional[float]:
+def _deviation(row: Row, each: PublishedScore, key: tuple[int | None, str]) -> float | None:
     mean = row.cell(*key).mean
     if mean is None or key not in each.figures:
         return None
@@ -126,6 +125,6 @@ def _deviation(row: Row, each: PublishedScore, key: tuple[Optional[int], str]) -
     return 100 * (mean - published) / published
 
 
-def _flagged(value: Optional[float]) -> tuple[str, bool]:
+def _flagged(value: float | None) -> tuple[str, bool]:
     far = value is not None and abs(value) > FLAG_PERCENT
     return ("n/a" if value is None else f"{value:+.1f}{' !' * far}"), far

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.errors import UserError
 from stlora_ext.runs.key import RunKey
@@ -36,16 +36,16 @@ class Row:
         return self.records[0]["key"]["seed"] is None
 
     @property
-    def seeds(self) -> tuple[Optional[int], ...]:
+    def seeds(self) -> tuple[int | None, ...]:
         """The seeds that ran."""
         return tuple(record["key"]["seed"] for record in self.records)
 
-    def cell(self, horizon: Optional[int], metric: str) -> MeanStd:
+    def cell(self, horizon: int | None, metric: str) -> MeanStd:
         """Return a figure at ``horizon`` steps, or on average (None)."""
         return spread([score(record, horizon, metric) for record in self.records], self.deterministic)
 
 
-def score(record: dict[str, Any], horizon: Optional[int], metric: str) -> Optional[float]:
+def score(record: dict[str, Any], horizon: int | None, metric: str) -> float | None:
     """Return a record's figure at ``horizon`` steps, or on average (None); None where it has none."""
     test = record["test"]
     if horizon is not None and horizon > len(test["horizons"]):
@@ -53,7 +53,7 @@ def score(record: dict[str, Any], horizon: Optional[int], metric: str) -> Option
     return (test["average"] if horizon is None else test["horizons"][horizon - 1])[metric]
 
 
-def lengths(record: dict[str, Any]) -> tuple[Optional[int], int]:
+def lengths(record: dict[str, Any]) -> tuple[int | None, int]:
     """Return the input steps of a record's windows, None where it doesn't tell, and their forecast steps."""
     return record["configuration"]["training"].get("input_len"), len(record["test"]["horizons"])
 

@@ -5,7 +5,7 @@ Protocols are never mixed, nor are settings whose backbones were trained in diff
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.digits import number, with_spread
 from stlora_ext.errors import UserError
@@ -15,7 +15,10 @@ from stlora_ext.runs.key import RunKey
 from stlora_ext.tables.pairs import base_of, pairs
 from stlora_ext.tables.rows import Row, table_rows
 from stlora_ext.tables.statistics import MeanStd, spread
+from stlora_ext.tables.table import Cell, Column, Grid, Table
 
+FIELDS = ("model", "protocol", "arm", "config_hash", "adapter", "parameters", "seeds", "val_mae", "val_std", "test_mae",
+          "test_std")
 _NOT_SHOWN = ("input_len", "output_len", "sharing")
 
 
@@ -51,16 +54,16 @@ class Settings:
 
     model: str
     protocol: str
-    base: Optional[Row]
+    base: Row | None
     settings: tuple[Setting, ...]
 
     @property
-    def base_val(self) -> Optional[MeanStd]:
+    def base_val(self) -> MeanStd | None:
         """Best validation MAE of the backbone alone."""
         return None if self.base is None else spread([best_validation(record) for record in self.base.records])
 
 
-def by_setting(records: Iterable[dict[str, Any]], model: Optional[str] = None) -> list[Settings]:
+def by_setting(records: Iterable[dict[str, Any]], model: str | None = None) -> list[Settings]:
     """Return the settings of the runs with adapter among ``records`` of one data set.
 
     Args:
@@ -69,7 +72,7 @@ def by_setting(records: Iterable[dict[str, Any]], model: Optional[str] = None) -
     """
     rows = table_rows(records, ())
     bases = [row for row in rows if row.arm == "base"]
-    groups: dict[tuple[str, str, str], tuple[Optional[Row], list[Setting]]] = {}
+    groups: dict[tuple[str, str, str], tuple[Row | None, list[Setting]]] = {}
     for row in rows:
         if row.arm == "base" or (model is not None and row.model != model):
             continue
@@ -84,7 +87,7 @@ def by_setting(records: Iterable[dict[str, Any]], model: Optional[str] = None) -
             for (name, protocol, _), (base, found) in sorted(groups.items(), key=lambda item: item[0])]
 
 
-def _used(base: Optional[Row], settings: Sequence[Setting]) -> Optional[Row]:
+def _used(base: Row | None, settings: Sequence[Setting]) -> Row | None:
     """Return the runs of ``base`` that have the seed of a setting's run."""
     if base is None:
         return None
@@ -105,20 +108,23 @@ def best_validation(record: dict[str, Any]) -> float:
     return min(errors)
 
 
-def render_settings(groups: Sequence[Settings]) -> str:
-    """Return a Markdown table per group, one row per setting."""
-    return "\n".join(_table(group) for group in groups)
+def settings_tables(groups: Sequence[Settings]) -> list[Table]:
+    """Return a table per group, one row per setting."""
+    return [_table(group) for group in groups]
 
 
-def _table(group: Settings) -> str:
-    lines = [f"**{group.model}, {group.protocol}**", "", "| Adapter | Parameters | Seeds | Validation MAE | Test MAE |",
-             "| --- | ---: | ---: | ---: | ---: |"]
-    if group.base is not None:
-        lines.append(f"| none: the backbone alone | 0 | {len(group.base.records)} | {_figure(group.base_val)} | "
-                     f"{_figure(group.base.cell(None, 'MAE'))} |")
-    lines += [f"| {each.label} | {each.added:,} | {len(each.row.records)} | {_figure(each.val)} | "
-              f"{_figure(each.test)} |" for each in group.settings]
-    return "\n".join(lines) + "\n"
+def _table(group: Settings) -> Table:
+    rows = [(each.label, each.added, each.row, each.val, each.test) for each in group.settings]
+    base_val = group.base_val
+    if group.base is not None and base_val is not None:
+        rows.insert(0, ("none: the backbone alone", 0, group.base, base_val, group.base.cell(None, "MAE")))
+    columns = (Column("Adapter", kind="name"), *map(Column, ("Parameters", "Seeds", "Validation MAE", "Test MAE")))
+    cells = tuple((Cell(label, "name"), Cell(f"{added:,}"), Cell(str(len(row.records))), Cell(_figure(val)),
+                   Cell(_figure(test))) for label, added, row, val, test in rows)
+    return Table(f"{group.model}, {group.protocol}", grids=(Grid("", columns, cells),), fields=FIELDS, figures=tuple(
+        {"model": group.model, "protocol": group.protocol, "arm": row.arm, "config_hash": row.config_hash,
+         "adapter": label, "parameters": added, "seeds": len(row.records), "val_mae": val.mean, "val_std": val.std,
+         "test_mae": test.mean, "test_std": test.std} for label, added, row, val, test in rows))
 
 
 def _label(row: Row) -> str:
@@ -127,9 +133,11 @@ def _label(row: Row) -> str:
     differing = {name: adapter[name] for name in usual if adapter.get(name, usual[name]) != usual[name]}
     if adapter["sharing"] != "embedding" or row.arm != "plus":
         differing.pop("num_embeddings", None)
-    first = adapter["sharing"] if row.arm == "plus" else f"**{row.arm}**"
+    first = adapter["sharing"] if row.arm == "plus" else row.arm
     return ", ".join([first, *(name if value is True else f"{name} {value}" for name, value in differing.items())])
 
 
 def _figure(value: MeanStd) -> str:
-    return number(value.mean, 3) if value.std is None else with_spread(value.mean, value.std, 3)
+    if value.mean is None or value.std is None:
+        return number(value.mean, 3)
+    return with_spread(value.mean, value.std, 3)

@@ -3,7 +3,6 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 
 @dataclass(frozen=True)
@@ -16,15 +15,16 @@ class MeanStd:
         count: Runs.
     """
 
-    mean: Optional[float]
-    std: Optional[float]
+    mean: float | None
+    std: float | None
     count: int
 
 
-def spread(values: Sequence[Optional[float]], deterministic: bool = False) -> MeanStd:
+def spread(values: Sequence[float | None], deterministic: bool = False) -> MeanStd:
     """Return mean and std of ``values``, one per run."""
-    if any(value is None for value in values):
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
         return MeanStd(None, None, len(values))
     if deterministic:
-        return MeanStd(values[0], 0.0, len(values))
-    return MeanStd(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
+        return MeanStd(known[0], 0.0, len(known))
+    return MeanStd(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None, len(known))

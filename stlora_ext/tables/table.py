@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Optional
+from typing import Any, Literal
 
 from stlora_ext.digits import number, places, with_spread
 from stlora_ext.horizons import reported_steps, step_title
@@ -14,9 +14,9 @@ from stlora_ext.tables.pairs import Comparison, Line, beyond_control, blocks, co
 from stlora_ext.tables.published import PublishedScore, comparison_lines, why_not
 from stlora_ext.tables.rows import METRICS, Row
 from stlora_ext.tables.statistics import MeanStd
-from stlora_ext.tables.tidy import figures
+from stlora_ext.tables.tidy import FIELDS, figures
 
-Columns = Sequence[tuple[Optional[int], str]]
+Columns = Sequence[tuple[int | None, str]]
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,14 @@ class Cell:
     Attributes:
         text: What it says.
         kind: ``name``, ``count`` or ``figure``.
-        bold: Whether it is the best of its column.
+        bold: Whether it is the best of its column, or a clear difference.
+        sign: What stands behind it, such as "‡"; explained in the table's notes.
     """
 
     text: str
     kind: Literal["name", "count", "figure"] = "figure"
     bold: bool = False
+    sign: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,29 +68,31 @@ class Grid:
 
 @dataclass(frozen=True)
 class Table:
-    """The table of one data set.
+    """One table.
 
     Attributes:
-        dataset: Its name.
+        dataset: The name of its data set, or of what else it is about; empty: it has no title.
         heading: Which data, where there are several under the name; else empty.
         caption: What the figures are, after the name.
         grids: The cells.
         notes: One sentence or list each.
         missing: What is missing and the command that fills it.
         figures: Every figure in full precision, by column.
+        fields: Those columns.
     """
 
     dataset: str
-    heading: str
-    caption: str
-    grids: tuple[Grid, ...]
-    notes: tuple[str, ...]
-    missing: tuple[tuple[str, str], ...]
-    figures: tuple[Mapping[str, Any], ...]
+    heading: str = ""
+    caption: str = ""
+    grids: tuple[Grid, ...] = ()
+    notes: tuple[str, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
+    figures: tuple[Mapping[str, Any], ...] = ()
+    fields: tuple[str, ...] = FIELDS
 
 
-def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Optional[Callable[[Missing], str]] = None,
-           printed: Optional[Sequence[PublishedScore]] = None, horizons: Optional[Sequence[int]] = None,
+def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Callable[[Missing], str] | None = None,
+           printed: Sequence[PublishedScore] | None = None, horizons: Sequence[int] | None = None,
            short: bool = False) -> Table:
     """Lay out the rows of one data set and one fingerprint.
 
@@ -106,7 +110,7 @@ def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Option
     """
     first = rows[0].records[0]
     data = first["data"]
-    columns: list[tuple[Optional[int], str]] = [] if short else [
+    columns: list[tuple[int | None, str]] = [] if short else [
         (step, step_title(step, data["interval"]))
         for step in reported_steps(len(first["test"]["horizons"]), horizons, dataset)]
     columns.append((None, "average"))
@@ -130,8 +134,8 @@ def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Option
             remarks.append(refusal)
             printed = None
         else:
-            lines, more = comparison_lines(arranged, printed, columns)
-            grids.append(_grid("against published figures", columns, lines))
+            beside, more = comparison_lines(arranged, printed, columns)
+            grids.append(_grid("against published figures", columns, beside))
             remarks += more
     lacking = [] if fill is None or short else [(each.title, fill(each)) for each in missing(arranged)]
     caption = (f"test set, {data['windows']['test']:,} windows, {data['num_nodes']} nodes; mean ± standard deviation "
@@ -164,7 +168,7 @@ def _results(title: str, lines: Sequence[Line], columns: Columns, metrics: Seque
         for line in lines], metrics)
 
 
-def _rounded(value: MeanStd) -> Optional[float]:
+def _rounded(value: MeanStd) -> float | None:
     return None if value.mean is None else round(value.mean, places(value.mean, value.std))
 
 
@@ -176,7 +180,7 @@ def _text(line: Line, value: MeanStd) -> str:
     return with_spread(value.mean, value.std, sign="+" if line.kind != "result" else "")
 
 
-def _tests(title: str, comparisons: Sequence[Comparison], p_holm: Sequence[Optional[float]]) -> Grid:
+def _tests(title: str, comparisons: Sequence[Comparison], p_holm: Sequence[float | None]) -> Grid:
     with_wilcoxon = any(each.test.wilcoxon is not None for each in comparisons)
     heads = [Column("Model", kind="name"), Column("Pairs", kind="count"), Column("Δ"), Column("95 % CI"), Column("p"),
              Column("p (Holm)"), *[Column("p (Wilcoxon)")] * with_wilcoxon]
@@ -184,7 +188,7 @@ def _tests(title: str, comparisons: Sequence[Comparison], p_holm: Sequence[Optio
                                            for each in zip(comparisons, p_holm, strict=True)))
 
 
-def _test(comparison: Comparison, p_holm: Optional[float], with_wilcoxon: bool) -> tuple[Cell, ...]:
+def _test(comparison: Comparison, p_holm: float | None, with_wilcoxon: bool) -> tuple[Cell, ...]:
     test = comparison.test
     digits = places(test.mean, test.low, test.high, least=3)
     interval = "n/a" if test.low is None else f"{test.low:+.{digits}f} to {test.high:+.{digits}f}"
@@ -193,7 +197,7 @@ def _test(comparison: Comparison, p_holm: Optional[float], with_wilcoxon: bool) 
     return (Cell(marked(comparison.label, comparison), "name"), Cell(str(test.count), "count"), *map(Cell, texts))
 
 
-def _p(value: Optional[float]) -> str:
+def _p(value: float | None) -> str:
     if value is None:
         return "n/a"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -1,7 +1,7 @@
 """Every figure of a table in full precision, one per data set, protocol, arm, model, horizon and metric."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Optional
+from typing import Any
 
 from stlora_ext.tables.alike import backbone_unknown, unlike
 from stlora_ext.tables.pairs import Block, Comparison
@@ -13,8 +13,8 @@ FIELDS = ("dataset", "fingerprint", "null_val", "protocol", "arm", "model", "con
           "delta_percent", "delta_percent_std", "ci_low", "ci_high", "p", "p_holm", "p_wilcoxon", "unlike", "source")
 
 
-def figures(dataset: str, rows: Sequence[Row], arranged: Sequence[Block], p_values: Sequence[Sequence[Optional[float]]],
-            columns: Sequence[tuple[Optional[int], str]],
+def figures(dataset: str, rows: Sequence[Row], arranged: Sequence[Block], p_values: Sequence[Sequence[float | None]],
+            columns: Sequence[tuple[int | None, str]],
           printed: Sequence[PublishedScore]) -> Iterator[dict[str, Any]]:
     """Yield a dictionary of ``FIELDS`` per figure, rows in order; what doesn't apply is left out.
 
@@ -40,7 +40,7 @@ def figures(dataset: str, rows: Sequence[Row], arranged: Sequence[Block], p_valu
                    "metric": metric, "mean": mean, "std": std, "source": f"{each.label}: {each.source}"}
 
 
-def _own(dataset: str, row: Row, horizon: Optional[int], metric: str) -> dict[str, Any]:
+def _own(dataset: str, row: Row, horizon: int | None, metric: str) -> dict[str, Any]:
     value, first = row.cell(horizon, metric), row.records[0]
     return {"dataset": dataset, "fingerprint": first["data"]["fingerprint"],
             "null_val": first["data"].get("null_val"), "protocol": row.protocol, "arm": row.arm,
@@ -51,7 +51,7 @@ def _own(dataset: str, row: Row, horizon: Optional[int], metric: str) -> dict[st
             "deterministic": int(row.deterministic)}
 
 
-def _difference(comparison: Comparison, horizon: Optional[int], metric: str) -> dict[str, Any]:
+def _difference(comparison: Comparison, horizon: int | None, metric: str) -> dict[str, Any]:
     delta, percent = (comparison.delta(horizon, metric, share) for share in (False, True))
     return {"base_config_hash": comparison.base.config_hash, "pairs": delta.count, "delta": delta.mean,
             "delta_std": delta.std, "delta_percent": percent.mean, "delta_percent_std": percent.std,

@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 _LIMIT = 300.0  # seconds; far beyond any of these runs
@@ -132,7 +132,7 @@ def cells(data: Path, folder: Path, epochs: int = 4) -> list[tuple[Cell, dict[st
     common = ("--seeds", "0", "--epochs", str(epochs), "--threads", "1", "--data", str(data), "--set",
               "model.hidden_size=8", "model.end_size=16", "model.dropout=0.3", "lr_milestones=[2]")
     done: list[tuple[Cell, dict[str, Any], float]] = []
-    backbone: Optional[Path] = None
+    backbone: Path | None = None
     for name, model, extra in (("base", "LSTM", ()), ("plus, joint", "LSTM_LoRA", ()),
                                ("plus, adapt", "LSTM_LoRA", ("--protocol", "adapt"))):
         extra = (*extra, "--from", str(backbone)) if extra else extra

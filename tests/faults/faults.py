@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import cycle
 from pathlib import Path
 from signal import SIGINT, SIGTERM
-from typing import Any, Optional
+from typing import Any
 
 from entry import Parser, command
 
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     from tqdm import tqdm

@@ -25,7 +25,7 @@ from stlora_ext.runs.build import build_model
 from stlora_ext.runs.key import RunKey
 from stlora_ext.runs.reopen import FinishedRun, find_run, load_run
 from stlora_ext.runs.store import read_whole_record
-from stlora_ext.tables.benchmark import render_benchmark
+from stlora_ext.tables.benchmark import benchmark_table
 
 STEPS, NAMES = 60, ["north", "bridge", "south"]
 TIMES = np.datetime64("2024-03-04T06:00") + np.arange(STEPS) * np.timedelta64(15, "m")
@@ -173,4 +173,4 @@ def _records(root: Path) -> dict[str, Format]:
         table.main(["--dataset", "CITY", "--results", str(root / "results")])
 
     return {"record.json": Format(record, read),
-            "benchmark.json": Format(root / "benchmark.json", partial(render_benchmark, root / "benchmark.json"))}
+            "benchmark.json": Format(root / "benchmark.json", partial(benchmark_table, root / "benchmark.json"))}

@@ -2,8 +2,9 @@
 
 import pytest
 
+from stlora_ext.tables import markdown as md
 from stlora_ext.tables.alike import mark
-from stlora_ext.tables.gains import render_gains
+from stlora_ext.tables.gains import gains_table
 from stlora_ext.tables.pairs import beyond_control, blocks
 from stlora_ext.tables.rows import table_rows
 from tests.support.table_records import markdown, record
@@ -29,7 +30,8 @@ def comparison(records):
 
 
 def test_pairs_that_were_computed_alike_bear_no_sign():
-    assert mark(comparison(pair())) == "" and "‡" not in markdown(pair()) + render_gains("D", table_rows(pair(), ()))
+    gains = md.render([gains_table("D", table_rows(pair(), ()))])
+    assert mark(comparison(pair())) == "" and "‡" not in markdown(pair()) + gains
 
 
 @pytest.mark.parametrize("name", OTHER)
@@ -40,7 +42,7 @@ def test_one_pair_that_differs_marks_the_difference_and_names_it(name, side):
     shown = {"numerics": "NUMERICS 3, 4", "hardware": "hardware CPU X, GPU Y", "versions": "torch 2.11.0, 2.13.0",
              "threads": "threads 1, 2", "compiled": "--compile off, on"}[name]
     assert "| Δ LSTM+ ‡ |" in text and "| LSTM+ ‡ | 2 |" in text and f"LSTM+ joint: {shown}." in text
-    gains = render_gains("D", table_rows(records, ()))
+    gains = md.render([gains_table("D", table_rows(records, ()))])
     assert "‡ |" in gains and f"LSTM+ joint: {shown}." in gains
 
 

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from stlora_ext.digits import number, with_interval, with_spread
 from stlora_ext.runs.scores import score_lines
+from stlora_ext.tables import markdown as md
 from stlora_ext.tables.formats import FORMATS
-from stlora_ext.tables.gains import render_gains
+from stlora_ext.tables.gains import gains_table
 from stlora_ext.tables.rows import table_rows
-from stlora_ext.tables.settings import by_setting, render_settings
+from stlora_ext.tables.settings import by_setting, settings_tables
 from tests.support.profile import steady
 from tests.support.table_records import record, table
 
@@ -84,9 +85,9 @@ def test_what_prints_alike_is_best_together_and_what_does_not_is_not():
 
 
 def test_gains_and_settings_of_small_scores_say_how_large_they_are():
-    text = render_gains("D", table_rows(small(), ()))
+    text = md.render([gains_table("D", table_rows(small(), ()))])
     assert "0.00314 ± 0.00003" in text and "-0.000240 (" in text
-    text = render_settings(by_setting(small()))
+    text = md.render(settings_tables(by_setting(small())))
     assert text.count("0.00290 ± 0.00004") == 2 and "0.00314 ± 0.00003" in text
 
 

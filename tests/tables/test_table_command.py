@@ -197,7 +197,7 @@ def test_what_it_refuses(tmp_path, capsys):
     assert "--short: only for the tables of data sets" in line("--benchmark", "x.json", "--short")
     assert "--short shows the average MAE alone" in line("--dataset", "TINY", "--short", "--compare")
     assert "--compare: only for the tables of data sets" in line("--benchmark", "x.json", "--compare")
-    assert "--format html: only" in line("--update", "README.md", "--format", "html")
+    assert "--format html: --update" in line("--update", "README.md", "--format", "html")
     assert "--settings LSTM+: only" in line("--update", "README.md", "--settings", "LSTM+")
     (tmp_path / "CITY").symlink_to(tmp_path / "published" / "TINY")
     assert "CITY holds records of TINY: move them" in line("--dataset", "CITY", "--results", tmp_path)

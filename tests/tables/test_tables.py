@@ -7,7 +7,8 @@ import statistics
 import pytest
 
 from stlora_ext.errors import UserError
-from stlora_ext.tables.gains import render_gains
+from stlora_ext.tables import markdown as md
+from stlora_ext.tables.gains import gains_table
 from stlora_ext.tables.missing import missing
 from stlora_ext.tables.pairs import blocks, corrected
 from stlora_ext.tables.rows import by_data, table_rows
@@ -238,7 +239,8 @@ def test_gains_are_a_line_per_backbone():
                *seeds([10.0, 30.0], model="HA+", protocol="adapt", arm="plus", fitted=True, config_hash="h",
                       backbone=record("HA", None, protocol="fitted")["key"])]
     rows = table_rows(records, ["HA", "HA+", "LSTM", "LSTM+", "GWNet"])
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in render_gains("D", rows).splitlines()[2:]]
+    text = md.render([gains_table("D", rows)])
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[2:]]
     assert lines[0] == ["Model", "Epochs at most", "MAE alone", '"+", joint', "control, joint", '"+", adapt',
                         '"+" minus control, joint', '"+" adds, %']
     assert [line[:3] for line in lines[2:]] == [
@@ -257,7 +259,7 @@ def test_a_gain_that_holms_correction_leaves_open_is_not_bold():
     arms = {"plus": [19.5, 20.4, 21.3], "control": [19.55, 20.25, 21.6], "wide": [19.6, 20.2, 21.6]}
     records = [*seeds([20.0, 21.0, 22.0]), *(each for arm, values in arms.items()
                                              for each in seeds(values, model="LSTM+", arm=arm))]
-    cells = render_gains("D", table_rows(records, ["LSTM", "LSTM+"])).splitlines()[-1].split(" | ")[3:6]
+    cells = md.render([gains_table("D", table_rows(records, ["LSTM", "LSTM+"]))]).splitlines()[-1].split(" | ")[3:6]
     assert cells == ["**-0.60 (-0.85 to -0.35)**", "-0.53 (-1.00 to -0.06)", "-0.53 (-1.11 to +0.04)"]
 
 
@@ -265,15 +267,15 @@ def test_gains_of_several_settings_or_of_nothing_are_refused_and_bases_of_one_na
     base, plus = seeds([20.0, 21.0]), seeds([18.0, 19.0], model="LSTM+", arm="plus")
     another = seeds([25.0, 26.0], model="LSTM+", arm="plus", config_hash="other")
     with pytest.raises(UserError, match="the adapter of LSTM ran with several settings; --settings LSTM\\+"):
-        render_gains("D", table_rows([*base, *plus, *another], []))
+        md.render([gains_table("D", table_rows([*base, *plus, *another], []))])
     with pytest.raises(UserError, match="--gains: no records of D hold a model with"):
-        render_gains("D", table_rows(base, []))
+        md.render([gains_table("D", table_rows(base, []))])
     slow = [*seeds([22.0, 23.0], lr=0.1), *seeds([20.0, 21.5], model="LSTM+", arm="plus", lr=0.1)]
-    lines = render_gains("D", table_rows([*base, *plus, *slow], [])).splitlines()[4:]
+    lines = md.render([gains_table("D", table_rows([*base, *plus, *slow], []))]).splitlines()[4:]
     assert [line.split(" | ")[0] for line in lines] == ["| LSTM [LSTMbasejoint0.001]", "| LSTM [LSTMbasejoint0.1]"]
 
 
 def test_an_error_that_a_run_lacks_is_absent_from_the_gains():
     records = [*seeds([20.0, 21.0]), *seeds([18.0, 19.0], model="LSTM+", arm="plus")]
     records[0]["test"]["average"]["MAE"] = None
-    assert render_gains("D", table_rows(records, [])).splitlines()[-1].split(" | ")[2:4] == ["–", "–"]
+    assert md.render([gains_table("D", table_rows(records, []))]).splitlines()[-1].split(" | ")[2:4] == ["–", "–"]

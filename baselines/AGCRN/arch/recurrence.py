@@ -5,7 +5,6 @@ one product over all steps. Nodes come first in memory, which both products want
 the ``[B, H] x [H, O]`` of the weights, batched over nodes.
 """
 
-from typing import Optional
 
 import torch
 from torch.autograd.function import FunctionCtx, once_differentiable
@@ -64,8 +63,8 @@ class GraphRecurrence(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad_states: Optional[torch.Tensor],
-                 grad_diffused: Optional[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    def backward(ctx: FunctionCtx, grad_states: torch.Tensor | None,
+                 grad_diffused: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
         """Return the gradients of ``forward``'s arguments."""
         supports, gate_weights, update_weights, states, diffused_states = ctx.saved_tensors
         gates, candidates, reset, diffused_reset = ctx.kept
@@ -112,7 +111,7 @@ def _convolve(offset: torch.Tensor, state: torch.Tensor, supports: torch.Tensor,
 
 def _convolve_back(grad: torch.Tensor, state: torch.Tensor, supports: torch.Tensor, weights: torch.Tensor,
                    grad_state: torch.Tensor, grad_supports: torch.Tensor,
-                   grad_diffused: Optional[torch.Tensor] = None) -> None:
+                   grad_diffused: torch.Tensor | None = None) -> None:
     """Add the gradients of ``_convolve``'s state and supports to ``grad_state`` and ``grad_supports``.
 
     ``grad_diffused`` is what reaches ``S_k state`` ``[K - 1, N, B, H]`` from elsewhere.

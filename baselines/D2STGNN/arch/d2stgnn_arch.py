@@ -1,5 +1,4 @@
 from collections.abc import Sequence
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -62,7 +61,7 @@ class Layer(nn.Module):
                                       max_len, backcast=not last)
 
     def forward(self, signal: torch.Tensor, times: torch.Tensor, nodes: torch.Tensor,
-                graphs: Sequence[torch.Tensor]) -> tuple[Optional[torch.Tensor], torch.Tensor, torch.Tensor]:
+                graphs: Sequence[torch.Tensor]) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
         """Separate one layer's signals.
 
         Args:

@@ -1,7 +1,6 @@
 import functools
 import math
 from collections.abc import Sequence
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +25,7 @@ class InherentBlock(nn.Module):
     """
 
     def __init__(self, hidden_size: int, num_heads: int, forecast_size: int, dropout: float,
-                 max_len: Optional[int], backcast: bool) -> None:
+                 max_len: int | None, backcast: bool) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.gru_cell = nn.GRUCell(hidden_size, hidden_size)
@@ -57,7 +56,7 @@ class InherentBlock(nn.Module):
         mixed = functools.reduce(torch.add, map(Weigh.apply, shares, values))
         return self.dropout(project(self.attention_output, mixed.flatten(1, 2)))
 
-    def forward(self, signal: torch.Tensor, num_forecasts: int) -> tuple[Optional[torch.Tensor], torch.Tensor]:
+    def forward(self, signal: torch.Tensor, num_forecasts: int) -> tuple[torch.Tensor | None, torch.Tensor]:
         """Separate the inherent signal.
 
         Args:

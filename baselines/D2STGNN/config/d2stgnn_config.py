@@ -1,5 +1,5 @@
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any
 
 from basicts.configs import BasicTSModelConfig
 
@@ -19,7 +19,7 @@ class D2STGNNConfig(BasicTSModelConfig):
     output_len: int = field(default=12, metadata={"help": "Forecast steps."})
     num_nodes: int = field(default=None, metadata={"help": "Number of nodes."})
     steps_per_day: int = field(default=288, metadata={"help": "Time steps of a day."})
-    graph_path: Optional[str] = field(default=None, metadata={"help": "graph.npz of the data set."})
+    graph_path: str | None = field(default=None, metadata={"help": "graph.npz of the data set."})
     use_graph: bool = field(default=True, metadata={
         "help": "Mask the dynamic graphs by the two transition matrices of the data set's graph; if False, the mask "
                 "is all ones and graph_path is not read."})

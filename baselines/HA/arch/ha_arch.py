@@ -1,4 +1,3 @@
-from typing import Optional
 
 import torch
 from torch import nn
@@ -32,7 +31,7 @@ class HA(nn.Module):
         count = mask.sum(dim=0)
         self.node_mean.copy_((data * mask).sum(dim=0, dtype=torch.float64) / count.clamp(min=1))
 
-    def forward(self, inputs: torch.Tensor, inputs_mask: Optional[torch.Tensor] = None) -> torch.Tensor:
+    def forward(self, inputs: torch.Tensor, inputs_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Forecast.
 
         Args:

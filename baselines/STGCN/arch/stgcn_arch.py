@@ -1,6 +1,6 @@
 import math
 import warnings
-from typing import Any, Optional
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -107,7 +107,7 @@ class Laplacian(nn.Module):
         self.register_buffer("matrix", matrix, persistent=False)
         self.sparse = self._compressed()
 
-    def _compressed(self) -> Optional[torch.Tensor]:
+    def _compressed(self) -> torch.Tensor | None:
         """Return the matrix as a sparse one, or None where that is slower or not available."""
         matrix = self.matrix.cpu()
         if not torch.backends.mkl.is_available() or matrix.count_nonzero() > self.MAX_DENSITY * matrix.numel():

@@ -2,7 +2,6 @@ import os
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 import torch
@@ -35,8 +34,8 @@ class SVR(nn.Module):
         self.register_buffer("bias", torch.zeros(config.num_nodes, config.output_len))
 
     def fit(self, data: torch.Tensor, mask: torch.Tensor, *, seed: int = 0,
-            partial_path: Optional[Path] = None, identity: str = "",
-            progress: Optional[Callable[..., Iterable]] = None) -> None:
+            partial_path: Path | None = None, identity: str = "",
+            progress: Callable[..., Iterable] | None = None) -> None:
         """Fit all nodes; what ``partial_path`` holds of an interrupted fit isn't done again.
 
         Args:
@@ -97,7 +96,7 @@ def _fit_node(config: SVRConfig, node: int, values: np.ndarray, there: np.ndarra
     return node, coefficients.astype(np.float32)
 
 
-def _read_partial(path: Optional[Path], shape: torch.Size, identity: str) -> dict[int, np.ndarray]:
+def _read_partial(path: Path | None, shape: torch.Size, identity: str) -> dict[int, np.ndarray]:
     if path is None or not path.exists():
         return {}
     try:

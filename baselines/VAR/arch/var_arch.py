@@ -1,4 +1,3 @@
-from typing import Optional
 
 import numpy as np
 import scipy.linalg
@@ -57,7 +56,7 @@ class VAR(nn.Module):
         self.coefficients.copy_(torch.from_numpy(solution[:-1]))
         self.intercept.copy_(torch.from_numpy(solution[-1]))
 
-    def forward(self, inputs: torch.Tensor, inputs_mask: Optional[torch.Tensor] = None) -> torch.Tensor:
+    def forward(self, inputs: torch.Tensor, inputs_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Forecast.
 
         Args:
