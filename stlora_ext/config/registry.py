@@ -84,10 +84,10 @@ def get_backbone(name: str) -> Backbone:
     Raises:
         UserError: If there is none, with the nearest name.
     """
-    name = name.removesuffix("+")
+    model, name = name, name.removesuffix("+")
     if name not in _BACKBONES:
         if name not in BACKBONES:
-            raise UserError(f"unknown model '{name}': {nearest(name, models())}")
+            raise UserError(f"unknown model '{model}': {nearest(model, models())}")
         listed = BACKBONES[name]
         module = import_module(listed.module)
         register(name, getattr(module, name), getattr(module, f"{name}Config"), listed.training,

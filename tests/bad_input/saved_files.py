@@ -144,7 +144,7 @@ ROWS = (
            command="experiments/verify.py"),
     record("an unknown setting", rewrite(lambda r: r["configuration"]["training"].update(lrr=1)),
            "unknown key 'lrr': did you mean 'lr'? It was written by another version (repeat the "
-           "run), or with a backbone of your own (register it in experiments/models.py)"),
+           "run), or with a backbone of your own (add it to stlora_ext/config/backbones.py)"),
     record("another size", rewrite(lambda r: r["configuration"]["model"].update(hidden_size=32)),
            "the model expects", "is of another configuration"),
     record("other data", rewrite(lambda r: r["data"].update(fingerprint="sha256:0")),

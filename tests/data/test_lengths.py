@@ -64,7 +64,7 @@ def test_every_model_trains_with_the_lengths_of_its_data_set_or_is_refused_by_na
     """What is refused names the model, the reason and a setting with which it trains."""
     folder, name = data(*lengths)
     backbone = model.removesuffix("+")
-    exp = experiment(name, model, model_settings=NARROW.get(backbone, {}), num_epochs=1)
+    exp = experiment(name, model, model_settings=NARROW.get(backbone, {}), num_epochs=1, batch_size=256)  # one step
     meta, place = load_meta(folder, name), RunOptions(folder, tmp_path)
     if lengths[0] < TOO_SHORT.get(backbone, 0):
         with pytest.raises(UserError, match=f"{backbone}: .*set model") as refused:

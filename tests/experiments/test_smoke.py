@@ -8,9 +8,11 @@ from tests.support.commands import run, succeeded
 def test_simulate_run_and_table_work_on_tiny(tmp_path):
     """From nothing to a table: the data are made on first use, two seeds leave two records, the table pools them."""
     common = ("--data", tmp_path / "data", "--results", tmp_path / "results")
+    small = ("--set", "model.hidden_size=16", "model.end_size=32")
     first = succeeded(run("experiments/run.py", "-c", "experiments/TINY/HA.py", *common))
     assert "simulated and not there yet" in first
-    succeeded(run("experiments/run.py", "-c", "experiments/TINY/LSTM.py", "--seeds", "0-1", "--epochs", 2, *common))
+    succeeded(run("experiments/run.py", "-c", "experiments/TINY/LSTM.py", "--seeds", "0-1", "--epochs", 2, *small,
+                  *common))
     records = [json.loads(path.read_text()) for path in sorted((tmp_path / "results/TINY/LSTM").glob("*.json"))]
     assert [record["key"]["seed"] for record in records] == [0, 1]
     assert all(record["status"] == "finished" and len(record["test"]["horizons"]) == 12 for record in records)
@@ -23,5 +25,5 @@ def test_simulate_run_and_table_work_on_tiny(tmp_path):
     assert "± 0.00†" in next(line for line in printed.splitlines() if line.startswith("| HA (fitted) "))
 
     again = succeeded(run("experiments/run.py", "-c", "experiments/TINY/LSTM.py", "--seeds", "0-1", "--epochs", 2,
-                          *common))
+                          *small, *common))
     assert again.count("already finished, not repeated") == 2
