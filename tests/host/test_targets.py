@@ -1,6 +1,5 @@
 """K12: what is to be forecast is known in training alone."""
 
-from typing import Optional
 
 import numpy as np
 import pytest
@@ -28,8 +27,8 @@ class Leak(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(()))
 
-    def forward(self, inputs: torch.Tensor, targets: torch.Tensor, targets_mask: Optional[torch.Tensor] = None,
-                epoch: Optional[int] = None, train: bool = False) -> torch.Tensor:
+    def forward(self, inputs: torch.Tensor, targets: torch.Tensor, targets_mask: torch.Tensor | None = None,
+                epoch: int | None = None, train: bool = False) -> torch.Tensor:
         Leak.calls.append({"taught": self.training, "zeros": not targets.any(), "mask": targets_mask is not None,
                            "epoch": epoch, "train": train})
         return targets * self.weight

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ METRICS = ["MAE", "RMSE", "MAPE"]
 # ---- data ----------------------------------------------------------------------------------------------
 
 
-def write_world(folder: Path, null_val: float = 0.0, spike_in: Optional[str] = None, **rows: int) -> Path:
+def write_world(folder: Path, null_val: float = 0.0, spike_in: str | None = None, **rows: int) -> Path:
     """Write a data set of readings around 100 with missing ones, and return its folder.
 
     Missing readings are ``null_val``. They thicken towards the end, so that no two batches miss equally many;
@@ -174,7 +174,7 @@ class Interrupt(BasicTSCallback):
         if step in self.steps:
             raise Interrupted
 
-    def on_validate_end(self, runner: Any, train_step: Optional[int], train_epoch: int) -> None:
+    def on_validate_end(self, runner: Any, train_step: int | None, train_epoch: int) -> None:
         if train_epoch in self.validations:
             raise Interrupted
 
@@ -237,7 +237,7 @@ def our_config(world: Path, run_dir: Path, **overrides: Any) -> ForecastingConfi
     return ForecastingConfig(**settings(world, run_dir, **overrides))
 
 
-def run_stock(world: Path, run_dir: Path, watch: Optional[Watch] = None, **overrides: Any) -> BasicTSRunner:
+def run_stock(world: Path, run_dir: Path, watch: Watch | None = None, **overrides: Any) -> BasicTSRunner:
     """Run stock BasicTS through its own launcher and return the runner; its folder is ``ckpt_save_dir``."""
     watch = watch or Watch()
     cfg = stock_config(world, run_dir, **{**overrides, "callbacks": [watch, *overrides.get("callbacks", [])]})
@@ -249,7 +249,7 @@ def run_stock(world: Path, run_dir: Path, watch: Optional[Watch] = None, **overr
     return watch.runner
 
 
-def run_ours(world: Path, run_dir: Path, watch: Optional[Watch] = None, **overrides: Any) -> HostRunner:
+def run_ours(world: Path, run_dir: Path, watch: Watch | None = None, **overrides: Any) -> HostRunner:
     """Run our host on the same settings and return the runner."""
     watch = watch or Watch()
     return launch_training(our_config(world, run_dir, **{

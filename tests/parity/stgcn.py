@@ -1,6 +1,6 @@
 """The STGCN of a reference file."""
 
-from typing import Any, Optional
+from typing import Any
 
 import torch
 
@@ -24,7 +24,7 @@ def carry(meta: dict[str, Any], state: dict[str, torch.Tensor], graph_path: str)
                               spatial_order=config["Ks"], activation=config["act_func"], dropout=config["droprate"]))
     parameters = dict(model.named_parameters())
 
-    def own(name: str) -> Optional[torch.nn.Parameter]:
+    def own(name: str) -> torch.nn.Parameter | None:
         first, *rest = [part for part in name.split(".") if part not in DROPPED]
         parts, names = (rest, OUTPUT_NAMES) if first == "output" else ([first, *rest], NAMES)
         return parameters.get(".".join(names.get(part, part) for part in parts))
@@ -36,7 +36,7 @@ def carry(meta: dict[str, Any], state: dict[str, torch.Tensor], graph_path: str)
         for name, parameter in carried.items():
             parameter.copy_(state[name].reshape(parameter.shape))
 
-    def gradient(name: str) -> Optional[torch.Tensor]:
+    def gradient(name: str) -> torch.Tensor | None:
         return None if own(name) is None else own(name).grad.reshape(state[name].shape)
 
     return Carried(model, gradient)

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Optional
 
 from stlora_ext.runs.key import RunKey
 from stlora_ext.sweep.engine import Local
@@ -18,7 +17,7 @@ from stlora_ext.sweep.schedule import Schedule
 from tests.support.commands import ROOT
 
 
-def cell(results: Path, seed: int, seconds: float = 0.0, code: int = 0, needs: Optional[Job] = None) -> Job:
+def cell(results: Path, seed: int, seconds: float = 0.0, code: int = 0, needs: Job | None = None) -> Job:
     """A cell whose process sleeps for ``seconds`` and ends with ``code``."""
     key = RunKey("D", "M" if needs is None else "M+", "joint" if needs is None else "adapt",
                  "base" if needs is None else "plus", "0" * 8, seed)
