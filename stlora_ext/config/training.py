@@ -7,6 +7,7 @@ from stlora_ext.errors import UserError
 
 _LARGEST = 10**9
 LENGTHS = ("input_len", "output_len")
+FROZEN_LR = 1e-3  # the adapter's learning rate where the backbone is frozen
 CURRICULUM_EPOCHS = 100  # a shorter run would end before its loss covers the horizon
 
 

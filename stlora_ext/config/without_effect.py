@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stlora_ext.config.training import CURRICULUM_EPOCHS, TrainingSettings
+from stlora_ext.config.training import CURRICULUM_EPOCHS, FROZEN_LR, TrainingSettings
 from stlora_ext.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ def _of_run(exp: "Experiment", config: "Experiment") -> Iterator[tuple[str, Idle
         yield "lr", Idle("the backbone isn't trained, and adapter_lr is the adapter's")
         yield "weight_decay", Idle("the backbone isn't trained, and the adapter has none")
     if exp.adapter is not None:
+        usual = FROZEN_LR if exp.protocol == "adapt" else exp.training.lr
+        if exp.training.adapter_lr == usual:
+            yield "adapter_lr", Idle(f"the adapter's learning rate is {usual:g} without it")
+        if exp.adapter.alpha == exp.adapter.rank:
+            yield "adapter.alpha", Idle(f"it is the rank, {exp.adapter.rank}, without it")
         if exp.adapter.sharing != "embedding":
             yield "adapter.num_embeddings", Idle(f"adapter.sharing={exp.adapter.sharing} has no embeddings")
         if exp.adapter.rank == 1:

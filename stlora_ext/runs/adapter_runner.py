@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from stlora_ext.config.training import FROZEN_LR
 from stlora_ext.data.windows import WindowBatches
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.host.config import ForecastingConfig
@@ -20,7 +21,6 @@ from stlora_ext.weights import load_weights
 
 CACHE_LIMIT = 4 * 2 ** 30  # bytes of a split's cached forecasts
 FORECAST = "backbone_forecast"  # their name in a batch
-FROZEN_LR = 1e-3  # the adapter's learning rate where the backbone has none
 
 @dataclass(init=False)
 class STLoRAForecastingConfig(ForecastingConfig):
