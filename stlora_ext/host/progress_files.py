@@ -20,7 +20,7 @@ _OTHER = {
     "run_key": ("is of another run", "move it away, or " + _ANEW),
     "data_fingerprint": ("was made on other data", "prepare the earlier data again, or " + _ANEW),
     "config_md5": ("is of another configuration", "move it away, or " + _ANEW),
-    "backbone_weights": ("was begun upon other weights of the backbone, whose run was repeated since", _ANEW),
+    "backbone_weights": ("was begun on other weights of the backbone, whose run was repeated since", _ANEW),
     "numerics": ("was begun by a version whose arithmetic differs", "finish it with that version, or " + _ANEW),
 }
 

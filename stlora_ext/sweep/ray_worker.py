@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -70,7 +70,8 @@ class Worker:
         self._run, self._record = self._results / cell.key.path, cell.key.record_path(self._results)
         self._sent = {path: _state(path) for path in self._files()}
         self._printed = 0
-        self._job = JobProcess(cell, [*extra, "--results", str(self._results), "--data", str(dataset.parent)], threads,
+        own = replace(cell, arguments=_without_folders(cell.arguments))
+        self._job = JobProcess(own, [*extra, "--results", str(self._results), "--data", str(dataset.parent)], threads,
                         Path.cwd(), self._results)
         return self.report()
 
@@ -111,6 +112,15 @@ class Worker:
         for own, drivers in self._names.items():
             text = text.replace(own.encode(), drivers.encode())
         return text
+
+
+def _without_folders(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return the arguments of ``run.py`` without the driver's folders, in whose place this worker's stand."""
+    kept = list(arguments)
+    for option in ("--results", "--data"):
+        if option in kept:
+            del kept[kept.index(option):kept.index(option) + 2]
+    return tuple(kept)
 
 
 def _state(path: Path) -> tuple[int, int, int]:

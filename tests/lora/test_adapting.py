@@ -159,7 +159,7 @@ def test_an_adaptation_does_not_go_on_upon_a_repeated_backbone(trained, tmp_path
     name, tensor = next(iter(content["model_state_dict"].items()))
     content["model_state_dict"][name] = tensor * 1.5
     torch.save(content, path)
-    with pytest.raises(UserError, match="last.pt was begun upon other weights of the backbone.*anew with --force"):
+    with pytest.raises(UserError, match="last.pt was begun on other weights of the backbone.*anew with --force"):
         train_run(exp, meta, 0, place)
     record, _ = train_run(exp, meta, 0, place, force=True)  # the remedy
     state = content["model_state_dict"]
