@@ -58,4 +58,5 @@ test: env
 
 lint: env
 	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy

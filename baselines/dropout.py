@@ -1,6 +1,5 @@
 """Dropout whose masks are cheap on a CPU, where drawing a number per element costs as much as a matrix product."""
 
-
 import numpy as np
 import torch
 from torch import nn
@@ -24,7 +23,7 @@ class Dropout(nn.Dropout):
             return None
         seed = torch.empty((), dtype=torch.int64).random_().item()
         words = torch.from_numpy(np.random.SFC64(seed).random_raw(-(-inputs.numel() // 4)).view(np.int16))
-        kept = words[:inputs.numel()].view(inputs.shape).ge_(dropped - _LEVELS // 2)
+        kept = words[: inputs.numel()].view(inputs.shape).ge_(dropped - _LEVELS // 2)
         return kept.to(inputs.dtype).mul_(_LEVELS / (_LEVELS - dropped))
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:

@@ -20,8 +20,14 @@ class FeedForward(torch.autograd.Function):
     in the cache of a CPU."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: torch.Tensor, expanding: torch.Tensor, expanding_bias: torch.Tensor,
-                reducing: torch.Tensor, reducing_bias: torch.Tensor) -> torch.Tensor:
+    def forward(
+        ctx: FunctionCtx,
+        x: torch.Tensor,
+        expanding: torch.Tensor,
+        expanding_bias: torch.Tensor,
+        reducing: torch.Tensor,
+        reducing_bias: torch.Tensor,
+    ) -> torch.Tensor:
         """Map ``[.., in]`` to ``[.., out]`` by W_1 ``[H, in]``, b_1 ``[H]``, W_2 ``[out, H]`` and b_2 ``[out]``."""
         hidden = linear(x, expanding, expanding_bias, relu=True)
         ctx.save_for_backward(x, expanding, reducing, hidden)

@@ -9,8 +9,9 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 ONEDNN_LINEAR = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
 
-def linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None, relu: bool = False
-           ) -> torch.Tensor:
+def linear(
+    rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None, relu: bool = False
+) -> torch.Tensor:
     """Return ``rows weight^T + bias``, on request through ReLU, with oneDNN on a CPU; autograd doesn't see through it.
 
     Args:

@@ -1,6 +1,5 @@
 """The graph of a prepared data set, and the support matrices that graph convolutions use."""
 
-
 import numpy as np
 import torch
 
@@ -32,10 +31,12 @@ def read_graph(path: str | None, model: str) -> np.ndarray:
 
 def transition_matrices(adjacency: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """Return ``(D_out^-1 A)^T`` and ``(D_in^-1 A^T)^T``; the inverse degree of an isolated node is 0."""
+
     def transposed_walk(matrix: np.ndarray) -> torch.Tensor:
         degree = matrix.sum(axis=1)
         inverse = np.divide(1.0, degree, out=np.zeros_like(degree), where=degree > 0)
         return torch.from_numpy((inverse[:, None] * matrix).T.astype(np.float32).copy())
+
     return transposed_walk(adjacency), transposed_walk(adjacency.T)
 
 

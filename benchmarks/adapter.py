@@ -27,9 +27,15 @@ from stlora_ext.threads import apply_tuning, set_threads
 
 SIZES = (170, 883, 8600)
 BATCH = 64
-COLUMNS = [["nodes", "Nodes", "{:,}"], ["parameters", "Parameters", "{:,}"], ["kilobytes", "File, kB", "{:.1f}"],
-           ["milliseconds", "Step, ms", "{:.1f}"], ["microseconds_per_node", "µs per node", "{:.1f}"],
-           ["peak_mib", "Memory of a step, MiB", "{:.0f}"], ["kib_per_node", "KiB per node", "{:.0f}"]]
+COLUMNS = [
+    ["nodes", "Nodes", "{:,}"],
+    ["parameters", "Parameters", "{:,}"],
+    ["kilobytes", "File, kB", "{:.1f}"],
+    ["milliseconds", "Step, ms", "{:.1f}"],
+    ["microseconds_per_node", "µs per node", "{:.1f}"],
+    ["peak_mib", "Memory of a step, MiB", "{:.0f}"],
+    ["kib_per_node", "KiB per node", "{:.0f}"],
+]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,8 +44,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--nodes", type=positive, nargs="+", default=list(SIZES), metavar="N", help="network sizes")
     p.add_argument("--backbone", default="AGCRN", metavar="NAME", help="whose step the adapter is added to")
     p.add_argument("--steps", type=positive, default=15, metavar="S", help="timed steps")
-    p.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="assignments",
-                   help="settings of the adapter, for example sharing=node rank=8")
+    p.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="assignments",
+        help="settings of the adapter, for example sharing=node rank=8",
+    )
     add_options(p)
     p.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     return p
@@ -51,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     set_threads(args.threads)
     from stlora_ext.fields import checked, parse_assignments
     from stlora_ext.lora.predictor import STLoRAConfig
+
     config = STLoRAConfig(**checked(STLoRAConfig, parse_assignments(args.assignments), "adapter."))
     if args.worker is not None:
         print(json.dumps(alone(config, args.worker, args.steps)))
@@ -58,15 +71,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = []
     for nodes in args.nodes:
         print(f"{nodes:,} nodes ...", file=sys.stderr, flush=True)
-        done = subprocess.run([sys.executable, __file__, *_forwarded(args), "--worker", str(nodes)],
-                              stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, __file__, *_forwarded(args), "--worker", str(nodes)],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
         rows.append(json.loads(done.stdout.splitlines()[-1]))
     print(f"{args.backbone}'s step ...", file=sys.stderr, flush=True)
     added = on_top(config, args.backbone, args.steps)
     keep(COLUMNS, rows, args.out, settings=json.loads(config.to_json()), on_top=added)
-    print(f"on {args.backbone} at 170 nodes, batch {added['batch']}: {added['seconds']:.3f} s without, "
-          f"{added['plus_seconds']:.3f} s with adapter, {added['percent']:+.1f} % (quartiles of the ratio in pairs "
-          f"{added['quartiles'][0]:+.1f} to {added['quartiles'][1]:+.1f} %)")
+    print(
+        f"on {args.backbone} at 170 nodes, batch {added['batch']}: {added['seconds']:.3f} s without, "
+        f"{added['plus_seconds']:.3f} s with adapter, {added['percent']:+.1f} % (quartiles of the ratio in pairs "
+        f"{added['quartiles'][0]:+.1f} to {added['quartiles'][1]:+.1f} %)"
+    )
 
 
 def _forwarded(args: argparse.Namespace) -> list[str]:
@@ -79,6 +98,7 @@ def alone(config: Any, nodes: int, steps: int) -> dict[str, Any]:
     import torch
 
     from stlora_ext.lora.predictor import Predictor
+
     adapter = Predictor(config, nodes)
     x, target = torch.randn(BATCH, config.channels, nodes), torch.randn(BATCH, config.output_len, nodes)
     stamps = torch.rand(BATCH, 2)
@@ -94,8 +114,15 @@ def alone(config: Any, nodes: int, steps: int) -> dict[str, Any]:
     seconds = statistics.median(timed(step) for _ in range(steps))
     peak = _peak_mib() - before
     parameters = sum(p.numel() for p in adapter.parameters())
-    return {"nodes": nodes, "parameters": parameters, "kilobytes": 4 * parameters / 1000, "milliseconds": 1e3 * seconds,
-            "microseconds_per_node": 1e6 * seconds / nodes, "peak_mib": peak, "kib_per_node": 1024 * peak / nodes}
+    return {
+        "nodes": nodes,
+        "parameters": parameters,
+        "kilobytes": 4 * parameters / 1000,
+        "milliseconds": 1e3 * seconds,
+        "microseconds_per_node": 1e6 * seconds / nodes,
+        "peak_mib": peak,
+        "kib_per_node": 1024 * peak / nodes,
+    }
 
 
 def on_top(config: Any, name: str, steps: int) -> dict[str, Any]:
@@ -104,6 +131,7 @@ def on_top(config: Any, name: str, steps: int) -> dict[str, Any]:
 
     from benchmarks.backbones import CEILINGS, DEFAULT_BATCH, build, training_step
     from stlora_ext.lora.model import attach
+
     batch = CEILINGS.get(name, (DEFAULT_BATCH,))[0]
     inputs, stamps, targets = torch.randn(batch, 12, 170), torch.rand(batch, 12, 2), torch.randn(batch, 12, 170)
     with tempfile.TemporaryDirectory() as folder:
@@ -113,8 +141,14 @@ def on_top(config: Any, name: str, steps: int) -> dict[str, Any]:
     ratios = [100 * (plus / base - 1) for base, plus in zip(*times.values(), strict=True)]
     quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
     seconds, plus_seconds = map(statistics.median, times.values())
-    return {"backbone": name, "batch": batch, "seconds": seconds, "plus_seconds": plus_seconds,
-            "percent": statistics.median(ratios), "quartiles": [quartiles[0], quartiles[2]]}
+    return {
+        "backbone": name,
+        "batch": batch,
+        "seconds": seconds,
+        "plus_seconds": plus_seconds,
+        "percent": statistics.median(ratios),
+        "quartiles": [quartiles[0], quartiles[2]],
+    }
 
 
 def _peak_mib() -> float:

@@ -31,13 +31,23 @@ from stlora_ext.threads import apply_tuning, set_threads
 GROWTH = (50, 170, 307, 883)
 CEILINGS = {"AGCRN": (64, 195), "STGCN": (64, 44), "GWNet": (64, 230), "D2STGNN": (64, 352), "STAE": (16, 344)}
 DEFAULT_BATCH = 64
-COLUMNS = [["model", "Model", "{}"], ["nodes", "Nodes", "{}"], ["batch", "Batch", "{}"],
-           ["seconds", "Step, s", "{:.2f}"], ["c", "c, GFLOP/s", "{:.0f}"], ["product", "Step, s x c", "{:.0f}"],
-           ["ceiling_percent", "Share of c, %", "{:.0f}"], ["peak_mib", "Memory, MiB", "{:,.0f}"],
-           ["parameters", "Parameters", "{:,}"], ["plus_parameters_percent", '"+" adds, %', "{:+.1f}"],
-           ["plus_percent", '"+" takes longer by, %', "{:+.1f}"]]
-GPU_COLUMNS = [*([key, heading, "{:.4f}" if key == "seconds" else form] for key, heading, form in COLUMNS),
-               ["recorded_seconds", "As a CUDA graph, s", "{:.4f}"]]
+COLUMNS = [
+    ["model", "Model", "{}"],
+    ["nodes", "Nodes", "{}"],
+    ["batch", "Batch", "{}"],
+    ["seconds", "Step, s", "{:.2f}"],
+    ["c", "c, GFLOP/s", "{:.0f}"],
+    ["product", "Step, s x c", "{:.0f}"],
+    ["ceiling_percent", "Share of c, %", "{:.0f}"],
+    ["peak_mib", "Memory, MiB", "{:,.0f}"],
+    ["parameters", "Parameters", "{:,}"],
+    ["plus_parameters_percent", '"+" adds, %', "{:+.1f}"],
+    ["plus_percent", '"+" takes longer by, %', "{:+.1f}"],
+]
+GPU_COLUMNS = [
+    *([key, heading, "{:.4f}" if key == "seconds" else form] for key, heading, form in COLUMNS),
+    ["recorded_seconds", "As a CUDA graph, s", "{:.4f}"],
+]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -64,14 +74,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     from stlora_ext.config.registry import backbones, get_backbone
     from stlora_ext.files import write_json
     from stlora_ext.runs.provenance import git_commit
+
     trained = [name for name in backbones() if not get_backbone(name).fitted]
     names = args.models or trained
     for name in names:
         get_backbone(name)
         if name not in trained:
-            raise UserError(f"--models {name}: expected one of {', '.join(trained)}, whose \"+\" is measured with it")
-    print(f"{'model':10}{'N':>5}{'batch':>6}{'seconds':>9}{'spread':>8}{'c':>6}{'s x c':>7}{'limit':>6}{'ceiling':>9}"
-          f"{'MiB':>7}{'+ seconds':>11}{'+ costs':>9}" + f"{'recorded':>10}" * bool(args.gpus))
+            raise UserError(f'--models {name}: expected one of {", ".join(trained)}, whose "+" is measured with it')
+    print(
+        f"{'model':10}{'N':>5}{'batch':>6}{'seconds':>9}{'spread':>8}{'c':>6}{'s x c':>7}{'limit':>6}{'ceiling':>9}"
+        f"{'MiB':>7}{'+ seconds':>11}{'+ costs':>9}" + f"{'recorded':>10}" * bool(args.gpus)
+    )
     rows, failed, commit = [], [], git_commit()  # before the record itself is a change
     # A CPU process's peak memory is that of its whole life: a process for each size there.
     processes = [args.nodes] if args.gpus else [[nodes] for nodes in args.nodes]
@@ -91,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                     columns = GPU_COLUMNS if args.gpus else COLUMNS
                     write_json(args.out, {"git_commit": commit, "columns": columns, "rows": rows})
         if process.returncode:
-            for nodes in sizes[len(rows) - measured:]:
+            for nodes in sizes[len(rows) - measured :]:
                 print(f"{name:10}{nodes:5} failed (exit code {process.returncode})", flush=True)
                 failed.append(f"{name} at {nodes} nodes")
     if failed:
@@ -102,10 +115,12 @@ def row_line(row: dict[str, Any]) -> str:
     """Return what is printed of a measurement."""
     name, batch, on_gpu = row["model"], row["batch"], "recorded_seconds" in row
     limited = name in CEILINGS and (row["nodes"], batch) == (170, CEILINGS[name][0]) and not on_gpu
-    return (f"{name:10}{row['nodes']:5}{batch:6}{row['seconds']:9.3f}{row['spread']:8.3f}{row['c']:6.0f}"
-            f"{row['product']:7.1f}{CEILINGS[name][1] if limited else '':>6}{row['ceiling_percent']:8.0f}%"
-            f"{row['peak_mib']:7.0f}{row['plus_seconds']:11.3f}{row['plus_percent']:+8.1f}%"
-            + (f"{row['recorded_seconds']:10.4f}" if on_gpu else ""))
+    return (
+        f"{name:10}{row['nodes']:5}{batch:6}{row['seconds']:9.3f}{row['spread']:8.3f}{row['c']:6.0f}"
+        f"{row['product']:7.1f}{CEILINGS[name][1] if limited else '':>6}{row['ceiling_percent']:8.0f}%"
+        f"{row['peak_mib']:7.0f}{row['plus_seconds']:11.3f}{row['plus_percent']:+8.1f}%"
+        + (f"{row['recorded_seconds']:10.4f}" if on_gpu else "")
+    )
 
 
 def measure(name: str, nodes: int, args: argparse.Namespace) -> dict[str, Any]:
@@ -127,10 +142,14 @@ def measure(name: str, nodes: int, args: argparse.Namespace) -> dict[str, Any]:
     flops = count_flops(models[name], step[name], batch, nodes, inputs.shape[1])
     if args.gpus:
         torch.cuda.reset_peak_memory_stats(device)
-    times = in_turn({**step, "product": square_product(device)}, args.steps if nodes == 170 else min(args.steps, 3),
-                    device)
-    peak = (torch.cuda.max_memory_allocated(device) / 2 ** 20 if args.gpus
-            else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    times = in_turn(
+        {**step, "product": square_product(device)}, args.steps if nodes == 170 else min(args.steps, 3), device
+    )
+    peak = (
+        torch.cuda.max_memory_allocated(device) / 2**20
+        if args.gpus
+        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    )
     if args.gpus:
         recorded = training_step(models[name], inputs, stamps, targets, recorded=True)
         times["recorded"] = [timed(recorded, device) for _ in range(len(times[name]) + 2)][2:]
@@ -138,13 +157,24 @@ def measure(name: str, nodes: int, args: argparse.Namespace) -> dict[str, Any]:
     parameters, with_adapter = (sum(p.numel() for p in module.parameters()) for module in models.values())
     c = square_gflops(median["product"])
     quartiles = statistics.quantiles(times[name], n=4) if len(times[name]) > 1 else [median[name]] * 3
-    return {"model": name, "nodes": nodes, "batch": batch, "seconds": median[name], "c": c, "product": median[name] * c,
-            "spread": quartiles[2] - quartiles[0], "ceiling_percent": 100 * flops / 1e9 / (median[name] * c),
-            "peak_mib": peak, "parameters": parameters,
-            "plus_parameters_percent": 100 * (with_adapter / parameters - 1), "plus_seconds": median[f"{name}+"],
-            "plus_percent": 100 * (median[f"{name}+"] / median[name] - 1), "times": times,
-            **({"recorded_seconds": median["recorded"]} if args.gpus else {}),
-            **{key: value for key, value in provenance(device).items() if key in ("hardware", "threads")}}
+    return {
+        "model": name,
+        "nodes": nodes,
+        "batch": batch,
+        "seconds": median[name],
+        "c": c,
+        "product": median[name] * c,
+        "spread": quartiles[2] - quartiles[0],
+        "ceiling_percent": 100 * flops / 1e9 / (median[name] * c),
+        "peak_mib": peak,
+        "parameters": parameters,
+        "plus_parameters_percent": 100 * (with_adapter / parameters - 1),
+        "plus_seconds": median[f"{name}+"],
+        "plus_percent": 100 * (median[f"{name}+"] / median[name] - 1),
+        "times": times,
+        **({"recorded_seconds": median["recorded"]} if args.gpus else {}),
+        **{key: value for key, value in provenance(device).items() if key in ("hardware", "threads")},
+    }
 
 
 def build(name: str, nodes: int, folder: Path) -> Any:
@@ -154,10 +184,12 @@ def build(name: str, nodes: int, folder: Path) -> Any:
     from stlora_ext.config.experiment import experiment
     from stlora_ext.data.prepared import Meta
     from stlora_ext.runs.build import build_model
+
     source, target = edges(nodes)
     (folder / "BENCHMARK").mkdir(exist_ok=True)
-    np.savez(folder / "BENCHMARK" / "graph.npz", num_nodes=nodes, source=source, target=target,
-             weight=np.ones(len(source)))
+    np.savez(
+        folder / "BENCHMARK" / "graph.npz", num_nodes=nodes, source=source, target=target, weight=np.ones(len(source))
+    )
     meta = Meta("BENCHMARK", 0, nodes, 5, 288, "2024-01-01", 0.0, 12, 12, {}, [], True, "")
     return build_model(experiment("BENCHMARK", name), meta, folder)
 
@@ -165,6 +197,7 @@ def build(name: str, nodes: int, folder: Path) -> Any:
 def edges(nodes: int) -> tuple[Any, Any]:
     """Return sources and targets of the ring-like graph, two edges a node."""
     import numpy as np
+
     source = np.arange(nodes)
     return np.concatenate([source, source]), np.concatenate([(source + 1) % nodes, (source * 7 + 3) % nodes])
 
@@ -176,6 +209,7 @@ def training_step(model: Any, inputs: Any, stamps: Any, targets: Any, recorded: 
 
     from stlora_ext.host.cuda_graphs import RecordedSteps
     from stlora_ext.lora.model import forward_names
+
     times = ["inputs_timestamps"] * ("inputs_timestamps" in forward_names(model))
     batch = {"inputs": inputs, **dict.fromkeys(times, stamps)}
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
@@ -191,6 +225,7 @@ def training_step(model: Any, inputs: Any, stamps: Any, targets: Any, recorded: 
         run(batch)
         optimizer.step()
         optimizer.zero_grad()
+
     return step
 
 

@@ -21,6 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def timed(run: Callable[[], Any], device: Any = None) -> float:
     """Return the seconds of one call of ``run``, with what it started on a GPU ``device``."""
     import torch
+
     started = time.perf_counter()
     run()
     if device is not None and device.type == "cuda":
@@ -37,13 +38,14 @@ def in_turn(runs: Mapping[str, Callable[[], Any]], rounds: int, device: Any = No
 def square_product(device: Any = None) -> Callable[[], Any]:
     """Return a float32 matrix product to be timed."""
     import torch
+
     square = torch.randn(SQUARE, SQUARE, device=device)
     return lambda: square @ square
 
 
 def square_gflops(seconds: float) -> float:
     """Return c, the GFLOP/s of :func:`square_product`."""
-    return 2 * SQUARE ** 3 / seconds / 1e9
+    return 2 * SQUARE**3 / seconds / 1e9
 
 
 def keep(columns: list[list[str]], rows: list[dict[str, Any]], out: Path | None, **more: Any) -> None:
@@ -61,9 +63,19 @@ def keep(columns: list[list[str]], rows: list[dict[str, Any]], out: Path | None,
     from stlora_ext.runs.provenance import git_commit, provenance
     from stlora_ext.tables import markdown
     from stlora_ext.tables.benchmark import benchmark_table
+
     machine = provenance(torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder:
         path = out or Path(folder, "figures.json")
-        write_json(path, {"git_commit": git_commit(), "columns": columns, "rows": rows, **more,
-                          "hardware": machine["hardware"], "threads": machine["threads"]})
+        write_json(
+            path,
+            {
+                "git_commit": git_commit(),
+                "columns": columns,
+                "rows": rows,
+                **more,
+                "hardware": machine["hardware"],
+                "threads": machine["threads"],
+            },
+        )
         print(markdown.render([benchmark_table(path)]), end="")

@@ -32,8 +32,10 @@ def count_flops(model: torch.nn.Module, step: Callable[[], None], batch: int, nu
         if isinstance(module, torch.nn.LSTM) and module.weight_ih_l0.device.type != "cpu":  # there, it is products
             widths = [module.input_size] + [module.hidden_size] * (module.num_layers - 1)
             # Forward once, backward twice: the gradients of the input and of the weights.
-            total += 3 * sum(2 * batch * num_nodes * input_len * 4 * module.hidden_size * (width + module.hidden_size)
-                             for width in widths)
+            total += 3 * sum(
+                2 * batch * num_nodes * input_len * 4 * module.hidden_size * (width + module.hidden_size)
+                for width in widths
+            )
     return total
 
 
@@ -64,8 +66,12 @@ def _attention_back(_: Any, query: Any, key: Any, value: Any, *__: Any, **___: A
 
 
 _FORMULAS = {
-    aten.mm: _product, aten.addmm: _added_product, aten.addmm_: _added_product,
-    aten.bmm: _product, aten.baddbmm: _added_product, aten.baddbmm_: _added_product,
+    aten.mm: _product,
+    aten.addmm: _added_product,
+    aten.addmm_: _added_product,
+    aten.bmm: _product,
+    aten.baddbmm: _added_product,
+    aten.baddbmm_: _added_product,
     aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_back,
 }

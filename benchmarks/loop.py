@@ -37,11 +37,17 @@ NODES, DAYS = 170, 62  # PEMS08: 17,856 rows
 BATCH = 64
 FEW = 8  # batches of a short epoch; it and its bare steps are a pair
 PAIRS, PAIRS_SECONDS = 60, 60  # at least two pairs, and as many as fit
-COLUMNS = [["model", "Model", "{}"], ["stock", "Stock, ms per step", "{:.2f}"],
-           ["tuned", "Stock tuned, ms per step", "{:.2f}"], ["ours", "Ours, ms per step", "{:.2f}"],
-           ["training", "Stock / ours", "{:.2f}"], ["training_tuned", "Stock tuned / ours", "{:.2f}"],
-           ["evaluation", "Evaluation, stock / ours", "{:.2f}"],
-           ["evaluation_tuned", "Evaluation, stock tuned / ours", "{:.2f}"], ["bare", "Ours / bare", "{:.3f}"]]
+COLUMNS = [
+    ["model", "Model", "{}"],
+    ["stock", "Stock, ms per step", "{:.2f}"],
+    ["tuned", "Stock tuned, ms per step", "{:.2f}"],
+    ["ours", "Ours, ms per step", "{:.2f}"],
+    ["training", "Stock / ours", "{:.2f}"],
+    ["training_tuned", "Stock tuned / ours", "{:.2f}"],
+    ["evaluation", "Evaluation, stock / ours", "{:.2f}"],
+    ["evaluation_tuned", "Evaluation, stock tuned / ours", "{:.2f}"],
+    ["bare", "Ours / bare", "{:.3f}"],
+]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -72,9 +78,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     from tqdm import tqdm
 
     with tempfile.TemporaryDirectory() as folder:
-        made = subprocess.run([sys.executable, str(ROOT / "datasets" / "simulate.py"), "LOOP", "--nodes",
-                               str(args.nodes), "--days", str(args.days), "--data", folder], check=False,
-                              stdout=subprocess.DEVNULL)
+        made = subprocess.run(
+            [
+                sys.executable,
+                str(ROOT / "datasets" / "simulate.py"),
+                "LOOP",
+                "--nodes",
+                str(args.nodes),
+                "--days",
+                str(args.days),
+                "--data",
+                folder,
+            ],
+            check=False,
+            stdout=subprocess.DEVNULL,
+        )
         if made.returncode:
             raise UserError("datasets/simulate.py failed, see above")
         rows = []
@@ -91,10 +109,17 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def summary(name: str, measured: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
     """Return a model's medians and the ratios of medians."""
+
     def median(loop: str, key: str) -> float:
         return statistics.median(run[key] for run in measured[loop])
-    row: dict[str, Any] = {"model": name, **{key: 1e3 * median(loop, "step") for key, loop in
-                                            (("stock", "stock"), ("tuned", "stock, tuned"), ("ours", "ours"))}}
+
+    row: dict[str, Any] = {
+        "model": name,
+        **{
+            key: 1e3 * median(loop, "step")
+            for key, loop in (("stock", "stock"), ("tuned", "stock, tuned"), ("ours", "ours"))
+        },
+    }
     for key, loop in (("", "stock"), ("_tuned", "stock, tuned")):
         row[f"training{key}"] = median(loop, "step") / median("ours", "step")
         row[f"evaluation{key}"] = median(loop, "validation") / median("ours", "validation")
@@ -104,9 +129,13 @@ def summary(name: str, measured: dict[str, list[dict[str, float]]]) -> dict[str,
 def _in_a_process(loop: str, name: str, data: Path, args: argparse.Namespace) -> dict[str, float]:
     threads = ["--threads", str(args.threads)] if args.threads else []
     environment = {key: value for key, value in os.environ.items() if key not in TUNED_ENVIRONMENT}
-    done = subprocess.run([sys.executable, __file__, "--worker", loop, name, str(data), "--epochs", str(args.epochs),
-                           *threads], capture_output=True, text=True, check=False,
-                          env={**environment, **(TUNED_ENVIRONMENT if loop == "stock, tuned" else {})})
+    done = subprocess.run(
+        [sys.executable, __file__, "--worker", loop, name, str(data), "--epochs", str(args.epochs), *threads],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**environment, **(TUNED_ENVIRONMENT if loop == "stock, tuned" else {})},
+    )
     if done.returncode:
         raise UserError(f"{loop}, {name}: the measuring process ended with {done.returncode}: {done.stderr[-500:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -150,19 +179,39 @@ def measure(loop: str, name: str, data: str, args: argparse.Namespace) -> dict[s
     meta, clock = load_meta(Path(data).parent, Path(data).name), Clock()
     model, settings, timestamps = build(name, meta.num_nodes)
     with tempfile.TemporaryDirectory() as run_dir:
-        common = {"model": model, "model_config": settings, "dataset_name": "LOOP", "null_val": 0.0, "seed": 1,
-                  "dataset_params": {"dataset_name": "LOOP", "input_len": 12, "output_len": 12, "memmap": False,
-                                     "use_timestamps": timestamps, "data_file_path": data},
-                  "metrics": ["MAE", "RMSE", "MAPE"], "num_epochs": args.epochs, "callbacks": [clock],
-                  "optimizer_params": {"lr": 0.002, "weight_decay": 0.0001}, "train_batch_size": BATCH,
-                  "val_batch_size": BATCH, "test_batch_size": BATCH, "ckpt_save_dir": run_dir}
+        common = {
+            "model": model,
+            "model_config": settings,
+            "dataset_name": "LOOP",
+            "null_val": 0.0,
+            "seed": 1,
+            "dataset_params": {
+                "dataset_name": "LOOP",
+                "input_len": 12,
+                "output_len": 12,
+                "memmap": False,
+                "use_timestamps": timestamps,
+                "data_file_path": data,
+            },
+            "metrics": ["MAE", "RMSE", "MAPE"],
+            "num_epochs": args.epochs,
+            "callbacks": [clock],
+            "optimizer_params": {"lr": 0.002, "weight_decay": 0.0001},
+            "train_batch_size": BATCH,
+            "val_batch_size": BATCH,
+            "test_batch_size": BATCH,
+            "ckpt_save_dir": run_dir,
+        }
         over_bare = 0.0
         if loop == "ours":
             runner = launch_training(ForecastingConfig(**common, eval_after_train=False))
             over_bare = _over_bare(runner)
         else:
-            BasicTSLauncher.launch_training(BasicTSForecastingConfig(
-                **common, norm_each_channel=True, rescale=True, eval_after_train=False, test_interval=10 ** 9))
+            BasicTSLauncher.launch_training(
+                BasicTSForecastingConfig(
+                    **common, norm_each_channel=True, rescale=True, eval_after_train=False, test_interval=10**9
+                )
+            )
     return {"step": clock.training[-1], "validation": clock.validation[-1], "over_bare": over_bare}
 
 
@@ -180,9 +229,16 @@ def build(name: str, num_nodes: int) -> tuple[type, Any, bool]:
         return LSTM if name == "LSTM" else TorchLSTM, LSTMConfig(**lengths), False
     if name == "STID":
         from basicts.models.STID import STID, STIDConfig
-        return STID, STIDConfig(**lengths, num_features=num_nodes, if_time_in_day=True, if_day_in_week=True,
-                                num_time_in_day=288), True
+
+        return (
+            STID,
+            STIDConfig(
+                **lengths, num_features=num_nodes, if_time_in_day=True, if_day_in_week=True, num_time_in_day=288
+            ),
+            True,
+        )
     from basicts.models.NLinear import NLinear, NLinearConfig
+
     return NLinear, NLinearConfig(**lengths), False
 
 
@@ -202,6 +258,7 @@ class _Few:
 def _over_bare(runner: Any) -> float:
     """Return the median ratio of a short epoch of the loop to the bare steps on as many batches."""
     from stlora_ext.host.progress import Progress
+
     model, optimizer, stats = runner.model, runner.optimizer, runner.scaler.stats
     mean, std = stats["mean"].item(), stats["std"].item()
     runner.train_data_loader = _Few(runner.train_data_loader)

@@ -1,7 +1,7 @@
 """Operations of the backbones on a CPU: PyTorch's own beside what takes their place here, in alternation.
 
-    python benchmarks/operations.py
-    python benchmarks/operations.py --rounds 30 --out operations.json
+python benchmarks/operations.py
+python benchmarks/operations.py --rounds 30 --out operations.json
 """
 
 import argparse
@@ -15,8 +15,12 @@ from benchmarks.figures import add_options, in_turn, keep
 from stlora_ext.cli import positive
 from stlora_ext.threads import apply_tuning, set_threads
 
-COLUMNS = [["operation", "Operation", "{}"], ["torch_ms", "PyTorch, ms", "{:.1f}"], ["ours_ms", "Ours, ms", "{:.1f}"],
-           ["ratio", "PyTorch / ours", "{:.2f}"]]
+COLUMNS = [
+    ["operation", "Operation", "{}"],
+    ["torch_ms", "PyTorch, ms", "{:.1f}"],
+    ["ours_ms", "Ours, ms", "{:.1f}"],
+    ["ratio", "PyTorch / ours", "{:.2f}"],
+]
 LINEAR = {"STAE": (32640, 152, 456), "STGCN": (108800, 64, 48), "GWNet": (10880, 256, 512)}  # rows, in, out
 
 
@@ -36,8 +40,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name, pair in pairs().items():
         times = in_turn(dict(zip(("torch", "ours"), pair, strict=True)), args.rounds)
         theirs, ours = (1e3 * statistics.median(seconds) for seconds in times.values())
-        rows.append({"operation": name, "torch_ms": theirs, "ours_ms": ours, "times": times,
-                     "ratio": statistics.median(one / other for one, other in zip(*times.values(), strict=True))})
+        rows.append(
+            {
+                "operation": name,
+                "torch_ms": theirs,
+                "ours_ms": ours,
+                "times": times,
+                "ratio": statistics.median(one / other for one, other in zip(*times.values(), strict=True)),
+            }
+        )
     keep(COLUMNS, rows, args.out)
 
 
@@ -51,21 +62,37 @@ def pairs() -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
     from baselines.LSTM.arch.recurrence import column_blocks
     from baselines.products import linear
     from baselines.STGCN.arch.gated_convolution import weight_gradients
+
     result = {}
     for model, (rows, width, out) in LINEAR.items():
         layer = torch.randn(rows, width), torch.randn(out, width), torch.randn(out)
         result[f"linear layer {rows:,} x {width} to {out} ({model})"] = (
-            lambda layer=layer: F.linear(*layer), lambda layer=layer: linear(*layer))
+            lambda layer=layer: F.linear(*layer),
+            lambda layer=layer: linear(*layer),
+        )
     x, weight, grad = torch.randn(64, 8, 170, 64), torch.randn(128, 64, 3, 1), torch.randn(64, 6, 170, 128)
     result["gradient of a temporal convolution's weight (STGCN)"] = (
         lambda: torch.ops.aten.convolution_backward(
-            grad.permute(0, 3, 1, 2), x.permute(0, 3, 1, 2), weight, [128], (1, 1), (0, 0), (1, 1), False, (0, 0), 1,
-            (False, True, True)),
-        lambda: weight_gradients(x, grad, 3))
+            grad.permute(0, 3, 1, 2),
+            x.permute(0, 3, 1, 2),
+            weight,
+            [128],
+            (1, 1),
+            (0, 0),
+            (1, 1),
+            False,
+            (0, 0),
+            1,
+            (False, True, True),
+        ),
+        lambda: weight_gradients(x, grad, 3),
+    )
     gates, blocks = torch.randn(256, 97), column_blocks(4096)
     columns, in_blocks = torch.randn(97, 4096), torch.randn(blocks, 97, 4096 // blocks)
     result["256 x 97 times 97 x 4,096 (LSTM)"] = (
-        lambda: gates @ columns, lambda: torch.bmm(gates.expand(blocks, -1, -1), in_blocks))
+        lambda: gates @ columns,
+        lambda: torch.bmm(gates.expand(blocks, -1, -1), in_blocks),
+    )
     tokens, dropout = torch.randn(16, 2040, 152), Dropout(0.1)
     result["dropout (STAE)"] = (lambda: F.dropout(tokens, 0.1), lambda: dropout(tokens))
     gate = torch.randn(170, 64, 64)

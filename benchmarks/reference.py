@@ -23,10 +23,17 @@ from stlora_ext.cli import positive
 from stlora_ext.errors import UserError
 from stlora_ext.threads import apply_tuning, set_threads
 
-COLUMNS = [["model", "Model", "{}"], ["nodes", "Nodes", "{}"], ["batch", "Batch", "{}"], ["c", "c, GFLOP/s", "{:.0f}"],
-           ["theirs", "Theirs, s", "{:.2f}"], ["ours", "Ours, s", "{:.2f}"],
-           ["theirs_product", "Theirs, s x c", "{:.0f}"], ["ours_product", "Ours, s x c", "{:.0f}"],
-           ["share", "Ours / theirs", "{:.2f}"]]
+COLUMNS = [
+    ["model", "Model", "{}"],
+    ["nodes", "Nodes", "{}"],
+    ["batch", "Batch", "{}"],
+    ["c", "c, GFLOP/s", "{:.0f}"],
+    ["theirs", "Theirs, s", "{:.2f}"],
+    ["ours", "Ours, s", "{:.2f}"],
+    ["theirs_product", "Theirs, s x c", "{:.0f}"],
+    ["ours_product", "Ours, s x c", "{:.0f}"],
+    ["share", "Ours / theirs", "{:.2f}"],
+]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,11 +63,12 @@ def split(pair: str) -> tuple[str, Path]:
         UserError: If it isn't one, or the backbone isn't trained.
     """
     from stlora_ext.config.registry import get_backbone
+
     name, sign, file = pair.partition("=")
     if not sign or not file:
         raise UserError(f"{pair}: expected NAME=FILE, such as STGCN=theirs/stgcn.py")
     if name.endswith("+") or get_backbone(name).fitted:
-        raise UserError(f"{name}: expected a trained backbone without \"+\", such as STGCN")
+        raise UserError(f'{name}: expected a trained backbone without "+", such as STGCN')
     return name, Path(file)
 
 
@@ -71,6 +79,7 @@ def builder_of(file: Path) -> Callable[[int, Any], Any]:
         UserError: If there is none.
     """
     from stlora_ext.config.config_file import run_file
+
     if not file.is_file():
         raise UserError(f"{file} does not exist: expected a Python file with build(num_nodes, adjacency)")
     builder = run_file(file, str(file), "build(num_nodes, adjacency)").get("build")
@@ -87,6 +96,7 @@ def measure(name: str, builder: Callable[[int, Any], Any], args: argparse.Namesp
     """
     import numpy as np
     import torch
+
     batch, nodes = args.batch or CEILINGS.get(name, (DEFAULT_BATCH,))[0], args.nodes
     adjacency = np.zeros((nodes, nodes), dtype=np.float32)
     adjacency[edges(nodes)] = 1
@@ -106,8 +116,18 @@ def measure(name: str, builder: Callable[[int, Any], Any], args: argparse.Namesp
     median = {key: statistics.median(values) for key, values in times.items()}
     c = square_gflops(median["product"])
     share = statistics.median(ours / other for ours, other in zip(times["ours"], times["theirs"], strict=True))
-    return {"model": name, "nodes": nodes, "batch": batch, "c": c, "theirs": median["theirs"], "ours": median["ours"],
-            "theirs_product": median["theirs"] * c, "ours_product": median["ours"] * c, "share": share, "times": times}
+    return {
+        "model": name,
+        "nodes": nodes,
+        "batch": batch,
+        "c": c,
+        "theirs": median["theirs"],
+        "ours": median["ours"],
+        "theirs_product": median["theirs"] * c,
+        "ours_product": median["ours"] * c,
+        "share": share,
+        "times": times,
+    }
 
 
 def channel_stack(model: Any) -> Any:
@@ -123,6 +143,7 @@ def channel_stack(model: Any) -> Any:
             times = inputs_timestamps.unsqueeze(2).expand(-1, -1, inputs.shape[2], -1)
             forecast = self.model(torch.cat([inputs.unsqueeze(3), times], dim=3))
             return forecast.squeeze(3) if forecast.dim() == 4 else forecast
+
     return ChannelStack()
 
 

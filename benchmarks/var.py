@@ -49,14 +49,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     started = time.perf_counter()
     model.fit(series, mask)
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     if not torch.isfinite(model(series[:12].unsqueeze(0))).all():
         raise SystemExit("the fitted model forecasts no finite numbers")
     print(f"VAR, {args.nodes} nodes, {args.rows} rows: {seconds:.1f} s, peak {peak:.1f} GiB of the process")
     if args.out:
-        write_json(args.out, {"git_commit": git_commit(), "nodes": args.nodes, "rows": args.rows, "seconds": seconds,
-                              "peak_gib": peak, **{key: value for key, value in provenance(
-                                  torch.device("cpu")).items() if key in ("hardware", "threads")}})
+        write_json(
+            args.out,
+            {
+                "git_commit": git_commit(),
+                "nodes": args.nodes,
+                "rows": args.rows,
+                "seconds": seconds,
+                "peak_gib": peak,
+                **{
+                    key: value
+                    for key, value in provenance(torch.device("cpu")).items()
+                    if key in ("hardware", "threads")
+                },
+            },
+        )
 
 
 if __name__ == "__main__":

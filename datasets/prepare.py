@@ -35,8 +35,12 @@ def parser() -> Parser:
     """Return the parser of the command line."""
     result = Parser(prog="datasets/prepare.py", description=__doc__)
     add = result.add_argument
-    add("name", metavar="NAME", help="a known set (PEMS03 PEMS04 PEMS07 PEMS08 METR-LA PEMS-BAY, PEMS08-TAIL "
-        "METR-LA-29 LOS-LOOP) or a name of your own")
+    add(
+        "name",
+        metavar="NAME",
+        help="a known set (PEMS03 PEMS04 PEMS07 PEMS08 METR-LA PEMS-BAY, PEMS08-TAIL "
+        "METR-LA-29 LOS-LOOP) or a name of your own",
+    )
     add("--raw", type=Path, required=True, metavar="PATH", help="the readings")
     add("--graph", type=Path, metavar="PATH", help="the road graph; without it, the one in the raw file or none")
     add("--graph-key", metavar="KEY", help="array of an .npz graph archive (default: NAME, or adj)")
@@ -44,16 +48,23 @@ def parser() -> Parser:
     add("--allow-other-shape", action="store_true", help="go on where a known set has not its official shape")
     add("--fill-gaps", action="store_true", help="insert rows that are missing in time as missing readings")
     for kind, what in (("input", "input"), ("output", "forecast")):
-        add(f"--{kind}-len", type=positive, default=USUAL_LEN, metavar="STEPS",
-            help=f"{what} steps of a window (default {USUAL_LEN}); runs take them from the data set")
+        add(
+            f"--{kind}-len",
+            type=positive,
+            default=USUAL_LEN,
+            metavar="STEPS",
+            help=f"{what} steps of a window (default {USUAL_LEN}); runs take them from the data set",
+        )
     add("--data", type=Path, default=DATASETS, metavar="DIR", help="where NAME/ is written (default: datasets/)")
     add("--force", action="store_true", help="replace another preparation of the same name")
     own = result.add_argument_group("your own data (fixed for known sets)")
     own.add_argument("--start", metavar="TIME", help="time of the first row, where the file has none")
-    own.add_argument("--interval", type=positive, metavar="MINUTES",
-                     help="minutes per row, where the file has no times")
-    own.add_argument("--time-format", metavar="FORMAT", help="how a CSV writes times, e.g. '%%d.%%m.%%Y %%H:%%M' "
-                     "(default: ISO 8601)")
+    own.add_argument(
+        "--interval", type=positive, metavar="MINUTES", help="minutes per row, where the file has no times"
+    )
+    own.add_argument(
+        "--time-format", metavar="FORMAT", help="how a CSV writes times, e.g. '%%d.%%m.%%Y %%H:%%M' (default: ISO 8601)"
+    )
     own.add_argument("--channel", type=int, metavar="C", help="channel of [time, sensor, channel]")
     own.add_argument("--null", metavar="VALUE", help="reading that means missing (default: NaN)")
     own.add_argument("--train-ratio", type=float, metavar="SHARE", help="share of windows for training (default 0.7)")
@@ -119,8 +130,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     files = [args.raw.resolve(), *add_graph(series, args), *([] if args.ids is None else [args.ids])]
     series = set_times(series, recipe, args.fill_gaps, origin)
     set_missing(series, recipe.null_val, origin)
-    arrays, meta = build(series, recipe.name, recipe.domain, recipe.train_ratio, args.input_len, args.output_len,
-                         [file.name for file in files])
+    arrays, meta = build(
+        series,
+        recipe.name,
+        recipe.domain,
+        recipe.train_ratio,
+        args.input_len,
+        args.output_len,
+        [file.name for file in files],
+    )
     outcome = write(args.data, series, arrays, meta, args.force)
     print(report(series, meta, outcome, args.data))
 

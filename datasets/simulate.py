@@ -31,8 +31,13 @@ from stlora_ext.simulation.traffic import simulate
 DATASETS = Path(__file__).resolve().parent
 _MONDAY = "2024-01-01"
 _TRAIN_RATIO = 0.6
-_RANGES = {"nodes": (3, 1_000_000), "days": (1, 36_500), "seed": (0, math.inf), "input_len": (1, 1_000_000),
-           "output_len": (1, 1_000_000)}
+_RANGES = {
+    "nodes": (3, 1_000_000),
+    "days": (1, 36_500),
+    "seed": (0, math.inf),
+    "input_len": (1, 1_000_000),
+    "output_len": (1, 1_000_000),
+}
 _DEFAULTS = {"heterogeneity": 0.5, "seed": 0, "interval": 5, "input_len": USUAL_LEN, "output_len": USUAL_LEN}
 
 
@@ -48,8 +53,12 @@ def parser() -> Parser:
     add("--interval", type=int, metavar="MINUTES", help="minutes per step, dividing a day (default 5)")
     add("--input-len", type=int, metavar="STEPS", help=f"input steps of a window (default {USUAL_LEN})")
     add("--output-len", type=int, metavar="STEPS", help=f"forecast steps of a window (default {USUAL_LEN})")
-    add("--raw-file", type=Path, metavar="PATH", help="write PATH (.npz) and NAME.csv as the official files are made, "
-        "and prepare nothing")
+    add(
+        "--raw-file",
+        type=Path,
+        metavar="PATH",
+        help="write PATH (.npz) and NAME.csv as the official files are made, and prepare nothing",
+    )
     add("--data", type=Path, metavar="DIR", help="where NAME/ is written (default: datasets/)")
     add("--force", action="store_true", help="replace another preparation of the same name")
     return result
@@ -85,24 +94,35 @@ def complete(args: argparse.Namespace) -> argparse.Namespace:
     elif entry.kind == "simulated":
         own = _own_values(entry)
     else:
-        raise UserError(f"{args.name} is a real data set and never written by a simulation: choose another NAME, or "
-                        "write a raw file in its form with --raw-file")
+        raise UserError(
+            f"{args.name} is a real data set and never written by a simulation: choose another NAME, or "
+            "write a raw file in its form with --raw-file"
+        )
     for option in ("nodes", "days", *_DEFAULTS):
         given = getattr(args, option)
         if given is None and option not in own:
-            raise UserError(f"--{option} is missing: '{args.name}' is no named size ({', '.join(SIMULATED)}), give "
-                            "--nodes and --days")
+            raise UserError(
+                f"--{option} is missing: '{args.name}' is no named size ({', '.join(SIMULATED)}), give "
+                "--nodes and --days"
+            )
         if entry is not None and given is not None and given != own[option]:
-            raise UserError(f"--{_dashed(option)} {given} contradicts {args.name}, for which it is {own[option]}: "
-                            "leave it out, or use another NAME")
+            raise UserError(
+                f"--{_dashed(option)} {given} contradicts {args.name}, for which it is {own[option]}: "
+                "leave it out, or use another NAME"
+            )
         if given is None:
             setattr(args, option, own[option])
     return args
 
 
 def _own_values(entry: CatalogEntry) -> dict[str, float]:
-    return {"nodes": entry.num_nodes, "days": entry.num_steps * entry.interval // 1440,
-            **_DEFAULTS, "heterogeneity": entry.heterogeneity, "interval": entry.interval}
+    return {
+        "nodes": entry.num_nodes,
+        "days": entry.num_steps * entry.interval // 1440,
+        **_DEFAULTS,
+        "heterogeneity": entry.heterogeneity,
+        "interval": entry.interval,
+    }
 
 
 def _dashed(name: str) -> str:
@@ -118,9 +138,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         for option in ("nodes", "interval", "input_len", "output_len", "data"):
             if getattr(args, option) is not None:
                 raise UserError(f"--{_dashed(option)} does not go with --raw-file, whose form is fixed: leave it out")
-        files = write_raw_file(args.name, args.raw_file, args.days,
-                               _DEFAULTS["heterogeneity"] if args.heterogeneity is None else args.heterogeneity,
-                               args.seed or 0)
+        files = write_raw_file(
+            args.name,
+            args.raw_file,
+            args.days,
+            _DEFAULTS["heterogeneity"] if args.heterogeneity is None else args.heterogeneity,
+            args.seed or 0,
+        )
         print(f"{args.name}: simulated raw files, not the official ones: {', '.join(map(str, files))}")
         return
     args = complete(args)
@@ -128,9 +152,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     num_steps = args.days * 1440 // args.interval
     check_memory(args.nodes, num_steps, args.interval)
     traffic = simulate(args.nodes, num_steps, args.interval, args.heterogeneity, args.seed)
-    series = Series(traffic.flow, times=regular_times(np.datetime64(_MONDAY), num_steps, args.interval),
-                    interval=args.interval, graph=traffic.graph, null_val=0.0,
-                    notes=[f"simulated: heterogeneity {args.heterogeneity:g}, seed {args.seed}"])
+    series = Series(
+        traffic.flow,
+        times=regular_times(np.datetime64(_MONDAY), num_steps, args.interval),
+        interval=args.interval,
+        graph=traffic.graph,
+        null_val=0.0,
+        notes=[f"simulated: heterogeneity {args.heterogeneity:g}, seed {args.seed}"],
+    )
     arrays, meta = build(series, args.name, "simulated traffic flow", _TRAIN_RATIO, args.input_len, args.output_len, [])
     outcome = write(root, series, arrays, meta, args.force)
     print(report(series, meta, outcome, root))

@@ -19,8 +19,9 @@ from stlora_ext.threads import apply_tuning, set_threads
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     p = Parser(prog="experiments/evaluate.py", description=__doc__)
-    p.add_argument("path", type=Path, metavar="RECORD_OR_CHECKPOINT",
-                   help="record (.json) or model.pt of a finished run")
+    p.add_argument(
+        "path", type=Path, metavar="RECORD_OR_CHECKPOINT", help="record (.json) or model.pt of a finished run"
+    )
     add_folders(p, "where runs lie, for a record without its run's folder beside it")
     add_device(p)
     return p
@@ -45,9 +46,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(*score_lines(test, meta.interval), sep="\n")
     apart, place = largest_difference(test, run.record["test"])
     origin = run.record["provenance"]
-    print("  the record says the same, to the bit" if place is None else
-          f"  largest difference from the record: {apart:.3g} ({place}; it was measured on {origin.get('hardware')}, "
-          f"{origin.get('threads')} threads)")
+    print(
+        "  the record says the same, to the bit"
+        if place is None
+        else f"  largest difference from the record: {apart:.3g} ({place}; it was measured on "
+        f"{origin.get('hardware')}, {origin.get('threads')} threads)"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """List every model: its name, and the package that holds it.
 
-    python experiments/models.py
+python experiments/models.py
 """
 
 import argparse

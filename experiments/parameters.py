@@ -1,8 +1,8 @@
 """Print what an adapter adds to every trained backbone on the benchmark data sets; no data are needed.
 
-    python experiments/parameters.py
-    python experiments/parameters.py --datasets PEMS08 --models AGCRN LSTM --modules
-    python experiments/parameters.py --format csv > parameters.csv
+python experiments/parameters.py
+python experiments/parameters.py --datasets PEMS08 --models AGCRN LSTM --modules
+python experiments/parameters.py --format csv > parameters.csv
 """
 
 import argparse
@@ -54,11 +54,14 @@ def _trained(patterns: Sequence[str]) -> list[str]:
         UserError: If a pattern matches none.
     """
     from stlora_ext.config.registry import backbones, get_backbone
+
     trained = [name for name in backbones() if not get_backbone(name).fitted]
     for pattern in patterns:
         if pattern in backbones() and pattern not in trained:
-            raise UserError(f"--models {pattern}: it is fitted and has no trained parameters to compare with; expected "
-                            f"one of: {', '.join(trained)}")
+            raise UserError(
+                f"--models {pattern}: it is fitted and has no trained parameters to compare with; expected "
+                f"one of: {', '.join(trained)}"
+            )
         if not any(fnmatchcase(name, pattern) for name in trained):
             raise UserError(f"--models {pattern}: no trained backbone has this name; {nearest(pattern, trained)}")
     return [name for name in trained if any(fnmatchcase(name, pattern) for pattern in patterns)]
@@ -77,29 +80,59 @@ def _reports(entries: Sequence[Any], names: Sequence[str]) -> Iterator[dict[str,
         for entry in entries:
             nodes = np.arange(entry.num_nodes)
             (Path(folder) / entry.name).mkdir(exist_ok=True)
-            np.savez(Path(folder) / entry.name / "graph.npz", num_nodes=entry.num_nodes, source=nodes,
-                     target=np.roll(nodes, -1), weight=np.ones(entry.num_nodes))
+            np.savez(
+                Path(folder) / entry.name / "graph.npz",
+                num_nodes=entry.num_nodes,
+                source=nodes,
+                target=np.roll(nodes, -1),
+                weight=np.ones(entry.num_nodes),
+            )
             for name in names:
                 exp = load_experiment(ROOT / "experiments" / entry.name / f"{name}_LoRA.py")
-                meta = Meta(entry.name, entry.num_steps, entry.num_nodes, entry.interval, 1440 // entry.interval,
-                            entry.start, entry.null_val, USUAL_LEN, USUAL_LEN, {}, [], True, "")
-                yield {"data set": entry.name, "nodes": entry.num_nodes, "model": exp.model,
-                       **parameter_report(build_model(exp, meta, Path(folder)))}
+                meta = Meta(
+                    entry.name,
+                    entry.num_steps,
+                    entry.num_nodes,
+                    entry.interval,
+                    1440 // entry.interval,
+                    entry.start,
+                    entry.null_val,
+                    USUAL_LEN,
+                    USUAL_LEN,
+                    {},
+                    [],
+                    True,
+                    "",
+                )
+                yield {
+                    "data set": entry.name,
+                    "nodes": entry.num_nodes,
+                    "model": exp.model,
+                    **parameter_report(build_model(exp, meta, Path(folder))),
+                }
 
 
 def _above(report: dict[str, Any]) -> bool:
     from stlora_ext.lora.parameters import CLAIM_PERCENT
+
     return report["adapter_percent"] > CLAIM_PERCENT
 
 
 def _row(report: dict[str, Any], number: str) -> list[str]:
     counts = [format(report[name], number) for name in ("backbone", "adapter", "trainable")]
-    return [report["data set"], str(report["nodes"]), report["model"], *counts, f"{report['adapter_percent']:.2f}",
-            "yes" if _above(report) else "no"]
+    return [
+        report["data set"],
+        str(report["nodes"]),
+        report["model"],
+        *counts,
+        f"{report['adapter_percent']:.2f}",
+        "yes" if _above(report) else "no",
+    ]
 
 
 def _print_markdown(reports: list[dict[str, Any]], modules: bool) -> None:
     from stlora_ext.lora.parameters import module_lines
+
     print(f"| {' | '.join(COLUMNS)} |")
     print("| --- | ---: | --- | ---: | ---: | ---: | ---: | --- |")
     for report in reports:
@@ -122,16 +155,24 @@ def _verdict(reports: list[dict[str, Any]]) -> str:
             to = f" to {above[-1][0]:.1f}" if len(above) > 1 else ""
             parts.append(f"{model} on {where} ({above[0][0]:.1f}{to} %)")
     count = sum(_above(report) for report in reports)
-    return ("The paper says that the adapter adds about 1 % of parameters. With the default settings it adds more than "
-            f"1 % in {count} of {len(reports)} cases{': ' * bool(parts)}{', '.join(parts)}.")
+    return (
+        "The paper says that the adapter adds about 1 % of parameters. With the default settings it adds more than "
+        f"1 % in {count} of {len(reports)} cases{': ' * bool(parts)}{', '.join(parts)}."
+    )
 
 
 def _print_csv(reports: list[dict[str, Any]], modules: bool) -> None:
     rows = [COLUMNS, *(_row(report, "") for report in reports)]
     if modules:
-        rows = [("data set", "nodes", "model", "part", "module", "parameters"),
-                *((report["data set"], report["nodes"], report["model"], part, name, count) for report in reports
-                  for part, counts in report["modules"].items() for name, count in counts.items())]
+        rows = [
+            ("data set", "nodes", "model", "part", "module", "parameters"),
+            *(
+                (report["data set"], report["nodes"], report["model"], part, name, count)
+                for report in reports
+                for part, counts in report["modules"].items()
+                for name, count in counts.items()
+            ),
+        ]
     csv.writer(sys.stdout, lineterminator="\n").writerows([safe_cell(cell) for cell in row] for row in rows)
 
 

@@ -1,8 +1,8 @@
 """Draw error against horizon of a data set's records, base and "+", or an adapter's settings or gains, as a PNG.
 
-    python experiments/plot.py --dataset CITY --out city.png
-    python experiments/plot.py --dataset PEMS08-TAIL --settings LSTM+ --results results/screening --out settings.png
-    python experiments/plot.py --dataset CITY-H0 CITY CITY-H1 --gains LSTM+ --out gains.png
+python experiments/plot.py --dataset CITY --out city.png
+python experiments/plot.py --dataset PEMS08-TAIL --settings LSTM+ --results results/screening --out settings.png
+python experiments/plot.py --dataset CITY-H0 CITY CITY-H1 --gains LSTM+ --out gains.png
 """
 
 import argparse
@@ -42,12 +42,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise UserError(f"{option}: only for error against horizon, not for {other}; leave it out")
     if args.gains is not None:
         from stlora_ext.plots.gains import plot_gains
+
         plot_gains(args.gains, {dataset: _rows(dataset, args.results) for dataset in args.dataset}, args.out)
     elif len(args.dataset) > 1:
         raise UserError(f"--dataset {' '.join(args.dataset)}: expected one data set; several go with --gains MODEL")
     elif args.settings is not None:
         from stlora_ext.plots.settings import plot_settings
         from stlora_ext.tables.groups import settings_of
+
         plot_settings(args.dataset[0], settings_of(args.settings, args.dataset[0], args.results), args.out)
     else:
         _draw_horizons(args, args.dataset[0])
@@ -56,10 +58,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _draw_horizons(args: argparse.Namespace, dataset: str) -> None:
     from stlora_ext.plots.horizons import plot_horizons
+
     rows = [row for row in _rows(dataset, args.results) if not args.models or row.model in args.models]
     if not rows:
-        raise UserError(f"no records of {' or '.join(args.models)} on {dataset} under {args.results}: name "
-                        f"models of python experiments/table.py --dataset {dataset}, or run them first")
+        raise UserError(
+            f"no records of {' or '.join(args.models)} on {dataset} under {args.results}: name "
+            f"models of python experiments/table.py --dataset {dataset}, or run them first"
+        )
     plot_horizons(dataset, rows, args.metric or "MAE", args.out, args.horizons)
 
 
@@ -67,11 +72,14 @@ def _rows(dataset: str, results: Path) -> list[Any]:
     from stlora_ext.config.registry import models
     from stlora_ext.tables.groups import dataset_records
     from stlora_ext.tables.rows import by_data, table_rows
+
     groups = by_data(dataset_records(dataset, results))
     first, *others = groups.values()
     if others:
-        raise UserError(f"the records under {results} are of {len(groups)} versions of {dataset}; keep them "
-                        "apart with --results DIR")
+        raise UserError(
+            f"the records under {results} are of {len(groups)} versions of {dataset}; keep them "
+            "apart with --results DIR"
+        )
     return table_rows(first, models())
 
 

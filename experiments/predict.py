@@ -32,14 +32,25 @@ if TYPE_CHECKING:
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     p = Parser(prog="experiments/predict.py", description=__doc__)
-    p.add_argument("path", type=Path, metavar="RECORD_OR_ADAPTER",
-                   help="record (.json) or model.pt of a finished run, or an adapter file (.safetensors)")
+    p.add_argument(
+        "path",
+        type=Path,
+        metavar="RECORD_OR_ADAPTER",
+        help="record (.json) or model.pt of a finished run, or an adapter file (.safetensors)",
+    )
     p.add_argument("--input", type=Path, required=True, metavar="CSV", help="the last readings")
     p.add_argument("--output", type=Path, required=True, metavar="CSV", help="where the forecast goes")
-    p.add_argument("--time-format", metavar="FORMAT",
-                   help="how --input writes times, e.g. '%%d.%%m.%%Y %%H:%%M' (default: ISO 8601)")
-    p.add_argument("--backbone", type=Path, metavar="PATH",
-                   help="for an adapter file: checkpoint with its backbone's weights (default: model.pt beside it)")
+    p.add_argument(
+        "--time-format",
+        metavar="FORMAT",
+        help="how --input writes times, e.g. '%%d.%%m.%%Y %%H:%%M' (default: ISO 8601)",
+    )
+    p.add_argument(
+        "--backbone",
+        type=Path,
+        metavar="PATH",
+        help="for an adapter file: checkpoint with its backbone's weights (default: model.pt beside it)",
+    )
     add_folders(p, "where runs lie, for a record without its run's folder beside it")
     return p
 
@@ -59,12 +70,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     model, stats, meta, bf16 = _open(args)
     values, times = read_recent(args.input, meta, args.time_format)
     prediction = forecast(model, stats, meta, values, stamps(times), bf16)
-    table = pd.DataFrame(prediction, pd.Index(times[meta.input_len:], name="time"),
-                         [safe_cell(name) for name in meta.sensor_ids])
+    table = pd.DataFrame(
+        prediction, pd.Index(times[meta.input_len :], name="time"), [safe_cell(name) for name in meta.sensor_ids]
+    )
     with atomic_path(args.output) as temporary:
         table.to_csv(temporary)
-    print(f"{args.output}: {meta.output_len} steps of {meta.interval} minutes x {meta.num_nodes} sensors, "
-          f"{table.index[0]} to {table.index[-1]}")
+    print(
+        f"{args.output}: {meta.output_len} steps of {meta.interval} minutes x {meta.num_nodes} sensors, "
+        f"{table.index[0]} to {table.index[-1]}"
+    )
 
 
 def _refuse_its_own_files(args: argparse.Namespace) -> None:
@@ -82,15 +96,19 @@ def _open(args: argparse.Namespace) -> "tuple[nn.Module, dict[str, torch.Tensor]
     if args.path.suffix == ".safetensors":
         from stlora_ext.data.available import open_dataset
         from stlora_ext.runs.adapter_origin import load_adapted, read_origin
+
         origin = read_origin(args.path)
         meta = open_dataset(origin.exp.dataset, args.data)
         model, stats = load_adapted(origin, meta, args.data, args.backbone)
         return model, stats, meta, origin.exp.training.bf16
     if args.backbone is not None:
-        raise UserError(f"--backbone {args.backbone}: only an adapter file (.safetensors) needs one, {args.path.name} "
-                        "holds the whole model; leave it out")
+        raise UserError(
+            f"--backbone {args.backbone}: only an adapter file (.safetensors) needs one, {args.path.name} "
+            "holds the whole model; leave it out"
+        )
     from stlora_ext.runs.open_run import open_run
     from stlora_ext.runs.reopen import load_run
+
     run, meta = open_run(args.path, args.results, args.data)
     return *load_run(run, meta, args.data), meta, run.exp.training.bf16
 

@@ -38,23 +38,30 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     set_threads(args.threads)
-    records = [record for record in read_records(args.results, args.dataset)
-               if any(fnmatch(record["key"]["model"], pattern) for pattern in args.models)]
+    records = [
+        record
+        for record in read_records(args.results, args.dataset)
+        if any(fnmatch(record["key"]["model"], pattern) for pattern in args.models)
+    ]
     if not records:
-        raise UserError(f"no records of {' or '.join(args.models)} on '{args.dataset}' under {args.results}: "
-                        "run them first, or give the folder that they are in as --results")
+        raise UserError(
+            f"no records of {' or '.join(args.models)} on '{args.dataset}' under {args.results}: "
+            "run them first, or give the folder that they are in as --results"
+        )
     keys = [RunKey(**record["key"]) for record in records]
     if not args.force:
         _refuse_other_scores(records, args.to)
     from experiments.verify import confirm
     from stlora_ext.host.launcher import use_device
+
     use_device(args.gpus)
     for place, key in enumerate(keys, start=1):
         path = key.record_path(args.results)
         verdict = confirm(path, args)
         if verdict.difference is not None:
-            raise UserError(f"{path} {verdict}: nothing is published; repeat the run with --force, or put back its own "
-                            "files")
+            raise UserError(
+                f"{path} {verdict}: nothing is published; repeat the run with --force, or put back its own files"
+            )
         print(f"[{place}/{len(keys)}] {path}: {verdict}", flush=True)
     for record in records:
         print(f"published {write_record(record, args.to).relative_to(args.to)}")
@@ -66,8 +73,10 @@ def _refuse_other_scores(records: Sequence[dict[str, Any]], to: Path) -> None:
         there = find_record(key, to)
         if there is not None and there["test"] != record["test"]:
             before, now = there["test"]["average"]["MAE"], record["test"]["average"]["MAE"]
-            raise UserError(f"{key.record_path(to)} is published with other scores (average MAE {before}, now {now}): "
-                            "nothing was published; --force replaces it")
+            raise UserError(
+                f"{key.record_path(to)} is published with other scores (average MAE {before}, now {now}): "
+                "nothing was published; --force replaces it"
+            )
 
 
 if __name__ == "__main__":

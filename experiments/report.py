@@ -31,11 +31,20 @@ def parser() -> argparse.ArgumentParser:
     p = Parser(prog="experiments/report.py", description=__doc__)
     p.add_argument("--dataset", nargs="+", metavar="NAME", help="data sets (default: all that have records)")
     p.add_argument("--models", nargs="+", metavar="NAME", help="models to show (default: all)")
-    p.add_argument("--nodes", nargs="+", metavar="NODE",
-                   help="nodes whose forecasts to show, by id or by number from 0 on; goes with one data set (default: "
-                        "the one that gains most, the one that loses most, the one nearest to the average node)")
-    p.add_argument("--days", type=positive, default=7, metavar="D",
-                   help="forecasts of the last D days of the test set (default: 7)")
+    p.add_argument(
+        "--nodes",
+        nargs="+",
+        metavar="NODE",
+        help="nodes whose forecasts to show, by id or by number from 0 on; goes with one data set (default: "
+        "the one that gains most, the one that loses most, the one nearest to the average node)",
+    )
+    p.add_argument(
+        "--days",
+        type=positive,
+        default=7,
+        metavar="D",
+        help="forecasts of the last D days of the test set (default: 7)",
+    )
     add_horizons(p)
     p.add_argument("--compare", action="store_true", help="add published figures of the same data set to the tables")
     p.add_argument("--out", type=Path, default=Path("report.html"), metavar="HTML", help="default: report.html")
@@ -67,12 +76,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         reported_steps(num_steps(group.rows[0]), args.horizons, group.dataset)
     chapters = []
     for number, group in enumerate(groups):
-        print(f"[{number + 1}/{len(groups)}] {group.dataset}: {len(group.rows)} rows, {_records(group)} records",
-              flush=True)
+        print(
+            f"[{number + 1}/{len(groups)}] {group.dataset}: {len(group.rows)} rows, {_records(group)} records",
+            flush=True,
+        )
         chapters.append(chapter(number, material(group, args)))
     total = sum(map(_records, groups))
-    text = page(chapters, f"Made of {total} run record{'s' * (total != 1)} by experiments/report.py; the same records, "
-                          "checkpoints and data make the same page.")
+    text = page(
+        chapters,
+        f"Made of {total} run record{'s' * (total != 1)} by experiments/report.py; the same records, "
+        "checkpoints and data make the same page.",
+    )
     with atomic_path(args.out) as temporary:
         temporary.write_text(text, encoding="utf-8")
     print(f"report: {args.out}, {args.out.stat().st_size / 1e6:.1f} MB")

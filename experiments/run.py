@@ -33,28 +33,51 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seeds", type=int_range, nargs="+", metavar="S", help="0 1 2 or 0-4 (default: the config's)")
     p.add_argument("--epochs", type=positive, metavar="E", help="epochs at most")
     p.add_argument("--batch-size", type=positive, metavar="B", help="windows per training step")
-    p.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="assignments",
-                   help="any setting, for example lr=0.002 model.num_layers=3")
-    p.add_argument("--arm", choices=("base", "plus", "control", "wide"),
-                   help="of a model with adapter: without it, as it is, without node-level weights, or those widened")
-    p.add_argument("--protocol", choices=("joint", "adapt"),
-                   help="train backbone and adapter together, or the adapter alone on a trained backbone")
-    p.add_argument("--from", metavar="PATH", dest="backbone_from",
-                   help="model.pt of the trained backbone, for --protocol adapt; {seed} stands for the seed (default: "
-                        "that of the base arm's run with the same seed and settings)")
-    p.add_argument("--train-backbone", action="store_true",
-                   help="for --protocol adapt: train the backbone first where no finished run of it is there")
+    p.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="assignments",
+        help="any setting, for example lr=0.002 model.num_layers=3",
+    )
+    p.add_argument(
+        "--arm",
+        choices=("base", "plus", "control", "wide"),
+        help="of a model with adapter: without it, as it is, without node-level weights, or those widened",
+    )
+    p.add_argument(
+        "--protocol",
+        choices=("joint", "adapt"),
+        help="train backbone and adapter together, or the adapter alone on a trained backbone",
+    )
+    p.add_argument(
+        "--from",
+        metavar="PATH",
+        dest="backbone_from",
+        help="model.pt of the trained backbone, for --protocol adapt; {seed} stands for the seed (default: "
+        "that of the base arm's run with the same seed and settings)",
+    )
+    p.add_argument(
+        "--train-backbone",
+        action="store_true",
+        help="for --protocol adapt: train the backbone first where no finished run of it is there",
+    )
     add_folders(p, "where runs and records go")
     p.add_argument("--compile", action="store_true", help="run the model through torch.compile")
     p.add_argument("--cuda-graphs", action="store_true", help="on a GPU, record training steps and replay them")
     p.add_argument("--bf16", action="store_true", help="forward passes under bfloat16 autocast; results of their own")
-    p.add_argument("--deterministic", action="store_true",
-                   help="on a GPU, algorithms that repeat to the bit; on the CPU all do")
+    p.add_argument(
+        "--deterministic", action="store_true", help="on a GPU, algorithms that repeat to the bit; on the CPU all do"
+    )
     p.add_argument("--save-results", action="store_true", help="keep the test set's forecasts as .npy files")
     p.add_argument("--dry-run", action="store_true", help="print what would run, and stop")
     p.add_argument("--force", action="store_true", help="repeat finished runs")
-    p.add_argument("--as-recorded", action="store_true",
-                   help="take settings that have no effect, too: to repeat a record that holds some")
+    p.add_argument(
+        "--as-recorded",
+        action="store_true",
+        help="take settings that have no effect, too: to repeat a record that holds some",
+    )
     p.add_argument("--no-tuning", action="store_true", help="leave malloc and OpenMP settings alone")
     return p
 
@@ -73,15 +96,25 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     exp = asked_for(args)
     if args.train_backbone and (exp.protocol != "adapt" or exp.backbone.fitted or exp.backbone_from is not None):
-        raise UserError("--train-backbone: only --protocol adapt without --from, and of a trained model, looks for a "
-                        "trained backbone; leave it out")
+        raise UserError(
+            "--train-backbone: only --protocol adapt without --from, and of a trained model, looks for a "
+            "trained backbone; leave it out"
+        )
     if args.cuda_graphs and not args.gpus:
         raise UserError("--cuda-graphs: the CPU has no such thing; name a GPU, --gpus 0, or leave it out")
     use_device(args.gpus)
     meta = open_dataset(exp.dataset, args.data)
     exp = settled(exp, meta, args.data)
-    place = RunOptions(args.data, args.results, args.gpus, args.save_results, args.compile, args.train_backbone,
-                  args.deterministic, args.cuda_graphs)
+    place = RunOptions(
+        args.data,
+        args.results,
+        args.gpus,
+        args.save_results,
+        args.compile,
+        args.train_backbone,
+        args.deterministic,
+        args.cuda_graphs,
+    )
     if args.dry_run:
         describe(exp, meta, place)
         return
@@ -99,6 +132,7 @@ def asked_for(args: argparse.Namespace) -> "Experiment":
     """
     from stlora_ext.config.config_file import load_experiment
     from stlora_ext.config.without_effect import refuse_without_effect
+
     config, given = load_experiment(args.config, args.data), given_settings(args)
     exp = config.override(given)
     if args.protocol or args.backbone_from is not None:
@@ -116,15 +150,20 @@ def describe(exp: "Experiment", meta: "Meta", place: "RunOptions") -> None:
     from stlora_ext.lora.parameters import module_lines, parameter_report
     from stlora_ext.runs.build import build_model, host_config
     from stlora_ext.runs.run import run_key
-    print(f"{exp.dataset} / {exp.model}, protocol {exp.protocol}, arm {exp.arm}, on "
-          + (f"GPU {place.gpus}" if place.gpus else "CPU"))
+
+    print(
+        f"{exp.dataset} / {exp.model}, protocol {exp.protocol}, arm {exp.arm}, on "
+        + (f"GPU {place.gpus}" if place.gpus else "CPU")
+    )
     for group, values in configuration(exp).items():
         print(f"  {group}: {json.dumps(values)}")
     host_config(exp, meta, place.data, exp.cell_seeds[0], compiled=place.compiled, cuda_graphs=place.cuda_graphs)
     counts = parameter_report(build_model(exp, meta, place.data))
-    print(f"  parameters: {counts['backbone']:,} backbone, {counts['adapter']:,} adapter, "
-          f"{counts['trainable']:,} trainable"
-          + (f" (the adapter adds {counts['adapter_percent']:.1f} %)" if counts["adapter_percent"] else ""))
+    print(
+        f"  parameters: {counts['backbone']:,} backbone, {counts['adapter']:,} adapter, "
+        f"{counts['trainable']:,} trainable"
+        + (f" (the adapter adds {counts['adapter_percent']:.1f} %)" if counts["adapter_percent"] else "")
+    )
     print(*(f"    {line}" for line in module_lines(counts["modules"])), sep="\n")
     print("  windows: " + ", ".join(f"{count:,} {split}" for split, count in meta.windows.items()))
     print(f"  data: {meta.num_steps:,} steps of {meta.interval} min, {meta.num_nodes} nodes, {meta.fingerprint[:19]}")
@@ -140,10 +179,13 @@ def report(record: dict[str, Any], there: bool, results: Path, saved: bool = Fal
     from stlora_ext.runs.key import RunKey
     from stlora_ext.runs.remarks import remarks
     from stlora_ext.runs.scores import score_lines
+
     key = RunKey(**record["key"])
     seed = "" if key.seed is None else f" seed {key.seed}"
-    print(f"{key.dataset}/{key.model}{seed}: " + ("already finished, not repeated (--force repeats it)" if there else
-                                                  "finished"))
+    print(
+        f"{key.dataset}/{key.model}{seed}: "
+        + ("already finished, not repeated (--force repeats it)" if there else "finished")
+    )
     print(*score_lines(record["test"], record["data"]["interval"]), sep="\n")
     if there:
         print(*(f"  note: {remark}\n" for remark in remarks(record, results)), sep="", end="")

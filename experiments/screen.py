@@ -53,8 +53,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in args.only or ():
         if name not in SETTINGS:
             raise UserError(f"--only '{name}': {nearest(name, list(SETTINGS))}")
-    exp = load_experiment(args.config, args.data).override({"num_epochs": args.epochs}).with_protocol(
-        args.protocol, args.backbone_from)
+    exp = (
+        load_experiment(args.config, args.data)
+        .override({"num_epochs": args.epochs})
+        .with_protocol(args.protocol, args.backbone_from)
+    )
     use_device(args.gpus)
     meta = open_dataset(exp.dataset, args.data)
     place = RunOptions(args.data, args.results, args.gpus, train_backbone=args.train_backbone)

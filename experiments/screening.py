@@ -7,8 +7,17 @@ from typing import Any
 
 from stlora_ext.config.experiment import ArmName
 
-_FIRST = {"sharing": "embedding", "num_embeddings": 8, "rank": 2, "layers": 2, "width": 32, "x": "both",
-          "activation": "identity", "time_of_day": False, "day_of_week": False}
+_FIRST = {
+    "sharing": "embedding",
+    "num_embeddings": 8,
+    "rank": 2,
+    "layers": 2,
+    "width": 32,
+    "x": "both",
+    "activation": "identity",
+    "time_of_day": False,
+    "day_of_week": False,
+}
 _TIMES = {"time_of_day": True, "day_of_week": True}
 
 SETTINGS: dict[str, tuple[ArmName, dict[str, Any]]] = {

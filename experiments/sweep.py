@@ -30,18 +30,38 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     p = Parser(prog="experiments/sweep.py", description=__doc__)
     p.add_argument("--datasets", nargs="+", required=True, metavar="NAME", help="names, globs such as 'PEMS*', or all")
-    p.add_argument("--models", nargs="+", required=True, metavar="NAME",
-                   help="names, globs such as 'A*' or '*+', or all; NAME+ is NAME with adapter")
-    p.add_argument("--protocols", nargs="+", choices=PROTOCOLS,
-                   help="of trained models with adapter (default: joint); a fitted model's adapter always adapts")
-    p.add_argument("--arms", nargs="+", choices=ARMS, default=["plus"],
-                   help="of models with adapter (default: plus); base is the model without it")
+    p.add_argument(
+        "--models",
+        nargs="+",
+        required=True,
+        metavar="NAME",
+        help="names, globs such as 'A*' or '*+', or all; NAME+ is NAME with adapter",
+    )
+    p.add_argument(
+        "--protocols",
+        nargs="+",
+        choices=PROTOCOLS,
+        help="of trained models with adapter (default: joint); a fitted model's adapter always adapts",
+    )
+    p.add_argument(
+        "--arms",
+        nargs="+",
+        choices=ARMS,
+        default=["plus"],
+        help="of models with adapter (default: plus); base is the model without it",
+    )
     p.add_argument("--seeds", type=int_range, nargs="+", metavar="S", help="0 1 2 or 0-4 (default: the configs')")
     add_engines(p)
     p.add_argument("--epochs", type=positive, metavar="E", help="epochs at most")
     p.add_argument("--batch-size", type=positive, metavar="B", help="windows per training step")
-    p.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="assignments",
-                   help="any setting of run.py; model.X and adapter.X go to the models that have X")
+    p.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="assignments",
+        help="any setting of run.py; model.X and adapter.X go to the models that have X",
+    )
     add_folders(p, "where runs and records go")
     p.add_argument("--compile", action="store_true", help="run the models through torch.compile")
     p.add_argument("--cuda-graphs", action="store_true", help="on a GPU, record training steps and replay them")
@@ -65,8 +85,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     cells = without_idle(plan.cells, args.results)
     engine, where, hardware = chosen(args)
     estimates = Estimates(args.results, hardware)
-    print(*plan_lines(cells, args.results, estimates, where, engine.places(), plan.left_out, plan.settings), sep="\n",
-          flush=True)
+    print(
+        *plan_lines(cells, args.results, estimates, where, engine.places(), plan.left_out, plan.settings),
+        sep="\n",
+        flush=True,
+    )
     if args.dry_run:
         return
     waiting = [cell for cell in cells if cell.record(args.results) is None]
@@ -76,8 +99,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     finally:
         display.close()
         engine.close()
-        print(f"{display.here} cells run, {len(cells) - len(waiting)} finished before, {display.elsewhere} by "
-              "other processes", flush=True)
+        print(
+            f"{display.here} cells run, {len(cells) - len(waiting)} finished before, {display.elsewhere} by "
+            "other processes",
+            flush=True,
+        )
     if failures:
         print(f"{len(failures)} failed:", *failure_lines(failures), sep="\n", flush=True)
         sys.exit(1)
@@ -86,11 +112,25 @@ def main(argv: Sequence[str] | None = None) -> None:
 def request(args: argparse.Namespace) -> "Request":
     """Return what ``args`` ask to plan."""
     from stlora_ext.sweep.request import Request
-    extra = [text for option, path in (("results", args.results), ("data", args.data))
-             if path.resolve() != parser().get_default(option) for text in (f"--{option}", shown(path))]
+
+    extra = [
+        text
+        for option, path in (("results", args.results), ("data", args.data))
+        if path.resolve() != parser().get_default(option)
+        for text in (f"--{option}", shown(path))
+    ]
     extra += ["--deterministic"] * args.deterministic + ["--cuda-graphs"] * args.cuda_graphs
-    return Request(args.datasets, args.models, args.protocols, args.arms, given_settings(args), args.data.resolve(),
-                   args.compile, args.cuda_graphs, extra)
+    return Request(
+        args.datasets,
+        args.models,
+        args.protocols,
+        args.arms,
+        given_settings(args),
+        args.data.resolve(),
+        args.compile,
+        args.cuda_graphs,
+        extra,
+    )
 
 
 def shown(path: Path) -> str:

@@ -1,15 +1,15 @@
 """Print the tables of the run records, mean and standard deviation over seeds, base, "+" and their difference.
 
-    python experiments/table.py                                         every data set that has records
-    python experiments/table.py --dataset PEMS08-TAIL --results results/published
-    python experiments/table.py --dataset TINY --horizons 1 3 12        other steps than 3, 6 and 12
-    python experiments/table.py --dataset PEMS04 --compare              beside published figures of the same data set
-    python experiments/table.py --dataset PEMS08-TAIL --format latex > table.tex
-    python experiments/table.py --dataset TINY --settings LSTM+         one model's adapter settings side by side
-    python experiments/table.py --dataset PEMS08-TAIL --gains           a line per backbone: what its adapter gains
-    python experiments/table.py --dataset CITY --short                  the average MAE alone (also with --gains)
-    python experiments/table.py --benchmark results/published/benchmarks/adapter.json
-    python experiments/table.py --update README.md                      rewrite the tables marked in a document
+python experiments/table.py                                         every data set that has records
+python experiments/table.py --dataset PEMS08-TAIL --results results/published
+python experiments/table.py --dataset TINY --horizons 1 3 12        other steps than 3, 6 and 12
+python experiments/table.py --dataset PEMS04 --compare              beside published figures of the same data set
+python experiments/table.py --dataset PEMS08-TAIL --format latex > table.tex
+python experiments/table.py --dataset TINY --settings LSTM+         one model's adapter settings side by side
+python experiments/table.py --dataset PEMS08-TAIL --gains           a line per backbone: what its adapter gains
+python experiments/table.py --dataset CITY --short                  the average MAE alone (also with --gains)
+python experiments/table.py --benchmark results/published/benchmarks/adapter.json
+python experiments/table.py --update README.md                      rewrite the tables marked in a document
 """
 
 import argparse
@@ -87,8 +87,12 @@ def printed(args: argparse.Namespace, root: Path) -> str:
         _refuse_unused(args, short=False)
         if args.dataset is None:
             raise UserError("--gains: name the data set with --dataset NAME")
-        return FORMATS[args.format]([gains_table(group.dataset, group.rows, args.short, group.heading)
-                                     for group in data_groups([args.dataset], results)])
+        return FORMATS[args.format](
+            [
+                gains_table(group.dataset, group.rows, args.short, group.heading)
+                for group in data_groups([args.dataset], results)
+            ]
+        )
     if args.short and (args.compare or args.horizons is not None):
         raise UserError("--short shows the average MAE alone: leave out --compare and --horizons")
     datasets = recorded_datasets(results) if args.dataset is None else [args.dataset]
@@ -110,8 +114,10 @@ def _refuse_unused(args: argparse.Namespace, settings: bool = False, short: bool
 
 def updated(document: str) -> str:
     """Return ``document`` with its marked tables as the records are now; their paths are the repository's."""
+
     def print_table(arguments: Sequence[str]) -> str:
         return printed(parser().parse_args(arguments), ROOT)
+
     return update_tables(document, print_table)
 
 

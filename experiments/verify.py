@@ -31,8 +31,13 @@ _RECORD = re.compile(r"(fitted|joint|adapt)-(base|plus|control|wide)-[0-9a-f]{8}
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     p = Parser(prog="experiments/verify.py", description=__doc__)
-    p.add_argument("paths", type=Path, nargs="+", metavar="RECORD_OR_FOLDER",
-                   help="records (.json) of finished runs, or folders that hold some")
+    p.add_argument(
+        "paths",
+        type=Path,
+        nargs="+",
+        metavar="RECORD_OR_FOLDER",
+        help="records (.json) of finished runs, or folders that hold some",
+    )
     add_folders(p, "where runs lie, for a record without its run's folder beside it")
     add_device(p)
     return p
@@ -59,8 +64,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         differing += verdict.difference is not None
         print(f"{path}: {verdict}", flush=True)
     if len(paths) > 1:
-        print(f"{len(paths)} records: {len(paths) - differing - refused} confirmed, {differing} differ, "
-              f"{refused} can't be confirmed")
+        print(
+            f"{len(paths)} records: {len(paths) - differing - refused} confirmed, {differing} differ, "
+            f"{refused} can't be confirmed"
+        )
     if differing or refused:
         sys.exit(1 if differing else 2)
 

@@ -1,7 +1,7 @@
 """ST-LoRA: low-rank adaptation for spatio-temporal forecasting, on BasicTS.
 
-    from stlora_ext import STLoRAConfig, attach
-    model = attach(backbone, STLoRAConfig(input_len=12, output_len=12), num_nodes=170)
+from stlora_ext import STLoRAConfig, attach
+model = attach(backbone, STLoRAConfig(input_len=12, output_len=12), num_nodes=170)
 """
 
 from importlib import import_module
@@ -9,14 +9,21 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_PUBLIC = {"STLoRAConfig": "stlora_ext.lora.predictor", "STLoRA": "stlora_ext.lora.model",
-           "attach": "stlora_ext.lora.model", "merge": "stlora_ext.lora.merge",
-           "save_adapter": "stlora_ext.lora.files", "load_adapter": "stlora_ext.lora.files",
-           # these need BasicTS
-           "register": "stlora_ext.config.registry", "TrainingSettings": "stlora_ext.config.training",
-           "experiment": "stlora_ext.config.experiment", "STLoRARunner": "stlora_ext.runs.adapter_runner",
-           "STLoRAForecastingConfig": "stlora_ext.runs.adapter_runner",
-           "launch_training": "stlora_ext.host.launcher"}
+_PUBLIC = {
+    "STLoRAConfig": "stlora_ext.lora.predictor",
+    "STLoRA": "stlora_ext.lora.model",
+    "attach": "stlora_ext.lora.model",
+    "merge": "stlora_ext.lora.merge",
+    "save_adapter": "stlora_ext.lora.files",
+    "load_adapter": "stlora_ext.lora.files",
+    # these need BasicTS
+    "register": "stlora_ext.config.registry",
+    "TrainingSettings": "stlora_ext.config.training",
+    "experiment": "stlora_ext.config.experiment",
+    "STLoRARunner": "stlora_ext.runs.adapter_runner",
+    "STLoRAForecastingConfig": "stlora_ext.runs.adapter_runner",
+    "launch_training": "stlora_ext.host.launcher",
+}
 __all__ = list(_PUBLIC)
 
 

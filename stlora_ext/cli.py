@@ -11,21 +11,28 @@ from stlora_ext.errors import UserError
 
 MOST_NUMBERS = 1000  # in one range
 _OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED", "can't allocate memory")  # torch's, of a GPU and of a CPU
-LARGEST = 10 ** 6  # of what is counted: epochs, threads, processes, nodes
+LARGEST = 10**6  # of what is counted: epochs, threads, processes, nodes
 
 
 class _Store(argparse.Action):
     """argparse's "store" that never drops what was given before: lists grow, another single value is refused."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
-                 option_string: str | None = None) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
         given = parser.given  # type: ignore[attr-defined]
         if self.dest in given:
             if self.nargs in ("+", "*"):
                 values = [*given[self.dest], *values]
             elif values != given[self.dest]:
-                raise argparse.ArgumentError(self, f"it is given twice, as {_shown(given[self.dest])} and "
-                                                   f"{_shown(values)}: leave one of them out")
+                raise argparse.ArgumentError(
+                    self,
+                    f"it is given twice, as {_shown(given[self.dest])} and {_shown(values)}: leave one of them out",
+                )
         given[self.dest] = values
         setattr(namespace, self.dest, values)
 
@@ -77,25 +84,33 @@ def command(main: Callable[[Sequence[str] | None], None]) -> NoReturn:
     except KeyboardInterrupt as stop:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what asks twice still gets the line
         told, code = ("terminated", 143) if isinstance(stop, _Terminated) else ("interrupted", 130)
-        print(f"{told}: what is finished is kept; the same command goes on from the last finished epoch",
-              file=sys.stderr)
+        print(
+            f"{told}: what is finished is kept; the same command goes on from the last finished epoch", file=sys.stderr
+        )
         sys.exit(code)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
     except MemoryError as error:
-        print(f"error: not enough memory ({error or 'of this process'}): ask for less, or use a machine that has more",
-              file=sys.stderr)
+        print(
+            f"error: not enough memory ({error or 'of this process'}): ask for less, or use a machine that has more",
+            file=sys.stderr,
+        )
         sys.exit(1)
     except UnicodeError as error:
-        print(f"error: {error}: name files in UTF-8, and run where the terminal takes it (PYTHONIOENCODING=utf-8)",
-              file=sys.stderr)
+        print(
+            f"error: {error}: name files in UTF-8, and run where the terminal takes it (PYTHONIOENCODING=utf-8)",
+            file=sys.stderr,
+        )
         sys.exit(2)
     except RuntimeError as error:
         if any(sign in str(error) for sign in _OUT_OF_MEMORY):
             reason = str(error).splitlines()[0].split(". GPU")[0]
-            print(f"error: not enough memory ({reason}): ask for less (run.py and sweep.py: a lower --batch-size, "
-                  "--set eval_batch_size=...; sweep.py: fewer --jobs); what is finished is kept", file=sys.stderr)
+            print(
+                f"error: not enough memory ({reason}): ask for less (run.py and sweep.py: a lower --batch-size, "
+                "--set eval_batch_size=...; sweep.py: fewer --jobs); what is finished is kept",
+                file=sys.stderr,
+            )
             sys.exit(1)
         if "Symlink loop" not in str(error):  # Python 3.12 and older: no OSError
             raise
@@ -104,8 +119,10 @@ def command(main: Callable[[Sequence[str] | None], None]) -> NoReturn:
     except OSError as error:
         what = error.strerror or str(error) or type(error).__name__
         where = f": {error.filename}" if error.filename else ""
-        print(f"error: {what}{where}: mend that and give the same command again; what is finished is kept",
-              file=sys.stderr)
+        print(
+            f"error: {what}{where}: mend that and give the same command again; what is finished is kept",
+            file=sys.stderr,
+        )
         sys.exit(1)
     sys.exit(0)
 
@@ -132,8 +149,11 @@ def positive(text: str) -> int:
     """
     if is_number(text) and 0 < int(text) <= LARGEST:
         return int(text)
-    raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1" if not is_number(text)
-                                     or int(text) < 1 else f"'{text}' is more than {LARGEST:,}")
+    raise argparse.ArgumentTypeError(
+        f"'{text}' is not a whole number of at least 1"
+        if not is_number(text) or int(text) < 1
+        else f"'{text}' is more than {LARGEST:,}"
+    )
 
 
 def int_range(text: str) -> list[int]:
@@ -146,8 +166,9 @@ def int_range(text: str) -> list[int]:
     if is_number(first) and (not dash or is_number(last)):
         numbers = range(int(first), int(last if dash else first) + 1)
         if numbers.stop - numbers.start > MOST_NUMBERS:
-            raise argparse.ArgumentTypeError(f"'{text}' names more than {MOST_NUMBERS} numbers: expected a shorter "
-                                             "range such as 0-4")
+            raise argparse.ArgumentTypeError(
+                f"'{text}' names more than {MOST_NUMBERS} numbers: expected a shorter range such as 0-4"
+            )
         if numbers:
             return list(numbers)
     raise argparse.ArgumentTypeError(f"'{text}' is not a number or a range such as 0-4")

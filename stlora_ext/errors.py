@@ -18,7 +18,7 @@ class UserError(ValueError):
 
 def _shown(word: str) -> str:
     """Return a word of a message as a terminal can show it: what a file holds may be endless, or steer the terminal."""
-    word = word if len(word) <= _LONGEST else f"{word[:_LONGEST // 2]}..."
+    word = word if len(word) <= _LONGEST else f"{word[: _LONGEST // 2]}..."
     return word if word.isprintable() else word.encode("unicode_escape").decode()
 
 

@@ -24,8 +24,10 @@ def reported_steps(num_steps: int, asked: Sequence[int] | None = None, of: str =
         return tuple(sorted({-(-num_steps // part) for part in (4, 2, 1)}))
     for step in asked:
         if not 1 <= step <= num_steps:
-            raise UserError(f"--horizons {' '.join(map(str, asked))}: the forecast{f' of {of}' if of else ''} has "
-                            f"{num_steps} step{'s' * (num_steps != 1)}; name steps from 1 to {num_steps}")
+            raise UserError(
+                f"--horizons {' '.join(map(str, asked))}: the forecast{f' of {of}' if of else ''} has "
+                f"{num_steps} step{'s' * (num_steps != 1)}; name steps from 1 to {num_steps}"
+            )
     return tuple(sorted(set(asked)))
 
 
@@ -35,6 +37,7 @@ def step_title(step: int, interval: int) -> str:
     The unit is the largest of which it is a whole number, at least two, or one where each step is a whole number of it.
     """
     ahead = step * interval
-    size, unit = next((size, unit) for size, unit in _UNITS
-                      if ahead % size == 0 and (ahead >= 2 * size or interval % size == 0))
+    size, unit = next(
+        (size, unit) for size, unit in _UNITS if ahead % size == 0 and (ahead >= 2 * size or interval % size == 0)
+    )
     return f"{ahead // size} {unit}"

@@ -23,8 +23,13 @@ def add_folders(parser: argparse.ArgumentParser, results_help: str, results: Pat
 
 def add_horizons(parser: argparse.ArgumentParser) -> None:
     """Add ``--horizons``."""
-    parser.add_argument("--horizons", type=positive, nargs="+", metavar="STEP",
-                        help="steps to show (default: a quarter, half and all of the forecast)")
+    parser.add_argument(
+        "--horizons",
+        type=positive,
+        nargs="+",
+        metavar="STEP",
+        help="steps to show (default: a quarter, half and all of the forecast)",
+    )
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -40,11 +45,15 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
         UserError: If one isn't key=value, or two of them say different things.
     """
     from stlora_ext.fields import parse_assignments
+
     settings = parse_assignments(args.assignments)
     seeds = list(dict.fromkeys(seed for seeds in args.seeds or () for seed in seeds))
-    for name, option, value in (("num_epochs", "--epochs", args.epochs),
-                                ("batch_size", "--batch-size", args.batch_size),
-                                ("bf16", "--bf16", args.bf16 or None), ("seeds", "--seeds", seeds or None)):
+    for name, option, value in (
+        ("num_epochs", "--epochs", args.epochs),
+        ("batch_size", "--batch-size", args.batch_size),
+        ("bf16", "--bf16", args.bf16 or None),
+        ("seeds", "--seeds", seeds or None),
+    ):
         if value is None:
             continue
         other = settings.setdefault(name, value)

@@ -16,8 +16,12 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 MOST_THREADS = 1024
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = 1 << 30, (1 << 31) - 1
 # The same settings for a process that doesn't call apply_tuning().
-TUNED_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000",
-                     "MALLOC_MMAP_THRESHOLD_": str(_MMAP_THRESHOLD), "MALLOC_TRIM_THRESHOLD_": str(_TRIM_THRESHOLD)}
+TUNED_ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "2000",
+    "MALLOC_MMAP_THRESHOLD_": str(_MMAP_THRESHOLD),
+    "MALLOC_TRIM_THRESHOLD_": str(_TRIM_THRESHOLD),
+}
 
 
 def apply_tuning(enabled: bool = True) -> bool:
@@ -53,6 +57,7 @@ def set_threads(threads: int | None) -> int:
         UserError: If ``threads`` is more than any machine has.
     """
     import torch
+
     if threads is not None and threads > MOST_THREADS:
         raise UserError(f"--threads {threads}: expected at most {MOST_THREADS}")
     if threads is not None:

@@ -34,8 +34,9 @@ def _array(tensor: torch.Tensor) -> np.ndarray:
         return tensor.view(_BITS[tensor.element_size()]).numpy()
 
 
-def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: Path,
-                 strict: bool = True) -> tuple[list[str], list[str]]:
+def load_weights(
+    model: nn.Module, state: dict[str, torch.Tensor], source: Path, strict: bool = True
+) -> tuple[list[str], list[str]]:
     """Load ``state`` into ``model``, whichever of the two is wrapped by DDP or torch.compile, whole or in part.
 
     Args:
@@ -56,11 +57,15 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: Path,
     reshaped = [name for name in common if target[name][1].shape != given[name].shape]
     if reshaped:
         name = reshaped[0]
-        raise UserError(f"{source}: '{name}' has shape {tuple(given[name].shape)}, the model expects "
-                        f"{tuple(target[name][1].shape)}; the checkpoint is of another configuration")
+        raise UserError(
+            f"{source}: '{name}' has shape {tuple(given[name].shape)}, the model expects "
+            f"{tuple(target[name][1].shape)}; the checkpoint is of another configuration"
+        )
     if not common or (strict and (missing or unexpected)):
-        raise UserError(f"{source} does not fit the model: missing {_some(missing)}, unexpected {_some(unexpected)}; "
-                        "give a checkpoint of the same architecture")
+        raise UserError(
+            f"{source} does not fit the model: missing {_some(missing)}, unexpected {_some(unexpected)}; "
+            "give a checkpoint of the same architecture"
+        )
     model.load_state_dict({target[name][0]: given[name] for name in common}, strict=False)
     return missing, unexpected
 

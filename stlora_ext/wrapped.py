@@ -23,9 +23,11 @@ def bare_names(module: nn.Module, names: Iterable[str]) -> dict[str, str]:
         module: A module, itself or any part of it wrapped.
         names: Names of its parameters and buffers, as ``named_parameters`` and ``state_dict`` give them.
     """
-    inserted = {f"{path}.{child}" if path else child
-                for path, part in module.named_modules(remove_duplicate=False)
-                if (child := _wrapped_child(part)) is not None}
+    inserted = {
+        f"{path}.{child}" if path else child
+        for path, part in module.named_modules(remove_duplicate=False)
+        if (child := _wrapped_child(part)) is not None
+    }
     return {name: _without(name, inserted) for name in names} if inserted else {name: name for name in names}
 
 

@@ -30,21 +30,38 @@ BACKBONES = {
     "HA": Listed("baselines.HA", more={"fitted": True, "deterministic": True}),
     "VAR": Listed("baselines.VAR", more={"fitted": True, "deterministic": True}),
     "SVR": Listed("baselines.SVR", more={"fitted": True}),
-    "LSTM": Listed("baselines.LSTM", TrainingSettings(
-        lr=1e-3, weight_decay=5e-4, clip_grad_norm=5.0, lr_milestones=(50, 80)),
-        {"tested_with": ("compile", "bf16", "cuda-graphs"), "unused": {"dropout": ("num_layers", 1)}}),
-    "STGCN": Listed("baselines.STGCN", TrainingSettings(
-        lr=4e-4, weight_decay=3e-4, lr_milestones=(1, 50), batch_size=16),
-        {"tested_with": ("compile", "cuda-graphs")}),
-    "GWNet": Listed("baselines.GWNet", TrainingSettings(
-        lr=2e-3, weight_decay=1e-4, clip_grad_norm=5.0, lr_milestones=(1, 50), batch_size=16),
-        {"tested_with": ("cuda-graphs",), "unused": {"adaptive_rank": ("adaptive", False)}}),
-    "AGCRN": Listed("baselines.AGCRN", TrainingSettings(lr=3e-3),
-                    {"tested_with": ("compile", "bf16", "cuda-graphs")}),
-    "STAE": Listed("baselines.STAE", TrainingSettings(
-        lr=1e-3, weight_decay=3e-4, lr_milestones=(20, 25), lr_gamma=0.1, batch_size=16),
-        {"tested_with": ("cuda-graphs",)}),
-    "D2STGNN": Listed("baselines.D2STGNN", TrainingSettings(
-        lr=2e-3, weight_decay=1e-5, clip_grad_norm=5.0, lr_milestones=(1, 30, 38, 46, 54, 62, 70, 80), batch_size=16,
-        curriculum_warm_up=30, curriculum_every=3), {"tested_with": ("cuda-graphs",)}),
+    "LSTM": Listed(
+        "baselines.LSTM",
+        TrainingSettings(lr=1e-3, weight_decay=5e-4, clip_grad_norm=5.0, lr_milestones=(50, 80)),
+        {"tested_with": ("compile", "bf16", "cuda-graphs"), "unused": {"dropout": ("num_layers", 1)}},
+    ),
+    "STGCN": Listed(
+        "baselines.STGCN",
+        TrainingSettings(lr=4e-4, weight_decay=3e-4, lr_milestones=(1, 50), batch_size=16),
+        {"tested_with": ("compile", "cuda-graphs")},
+    ),
+    "GWNet": Listed(
+        "baselines.GWNet",
+        TrainingSettings(lr=2e-3, weight_decay=1e-4, clip_grad_norm=5.0, lr_milestones=(1, 50), batch_size=16),
+        {"tested_with": ("cuda-graphs",), "unused": {"adaptive_rank": ("adaptive", False)}},
+    ),
+    "AGCRN": Listed("baselines.AGCRN", TrainingSettings(lr=3e-3), {"tested_with": ("compile", "bf16", "cuda-graphs")}),
+    "STAE": Listed(
+        "baselines.STAE",
+        TrainingSettings(lr=1e-3, weight_decay=3e-4, lr_milestones=(20, 25), lr_gamma=0.1, batch_size=16),
+        {"tested_with": ("cuda-graphs",)},
+    ),
+    "D2STGNN": Listed(
+        "baselines.D2STGNN",
+        TrainingSettings(
+            lr=2e-3,
+            weight_decay=1e-5,
+            clip_grad_norm=5.0,
+            lr_milestones=(1, 30, 38, 46, 54, 62, 70, 80),
+            batch_size=16,
+            curriculum_warm_up=30,
+            curriculum_every=3,
+        ),
+        {"tested_with": ("cuda-graphs",)},
+    ),
 }

@@ -23,14 +23,18 @@ def load_experiment(path: Path, data: Path = DATA) -> Experiment:
     """
     if path.is_dir():
         example = path / "LSTM.py"
-        raise UserError(f"config {path} does not exist; it is a folder, name a file in it such as "
-                        f"{example if example.is_file() else 'experiments/TINY/LSTM.py'}")
+        raise UserError(
+            f"config {path} does not exist; it is a folder, name a file in it such as "
+            f"{example if example.is_file() else 'experiments/TINY/LSTM.py'}"
+        )
     if not path.is_file():
         raise UserError(f"config {path} does not exist; {instead_of(path, data)}")
     cfg = run_file(path, f"config {path}", "CFG = experiment(DATASET, MODEL, ...)").get("CFG")
     if not isinstance(cfg, Experiment):
-        raise UserError(f"config {path}: expected CFG = experiment(DATASET, MODEL, ...), found "
-                        f"{'no CFG' if cfg is None else type(cfg).__name__}")
+        raise UserError(
+            f"config {path}: expected CFG = experiment(DATASET, MODEL, ...), found "
+            f"{'no CFG' if cfg is None else type(cfg).__name__}"
+        )
     return cfg
 
 
@@ -68,5 +72,4 @@ def config_or_default(dataset: str, model: str) -> tuple[Path, Experiment, str]:
     path = config_path(dataset, model)
     if (ROOT / path).is_file():
         return path, load_experiment(ROOT / path), ""
-    return (Path("CONFIG.py"), experiment(dataset, model),
-            f" where CONFIG.py holds: {config_text(dataset, model)}")
+    return (Path("CONFIG.py"), experiment(dataset, model), f" where CONFIG.py holds: {config_text(dataset, model)}")

@@ -13,7 +13,7 @@ from stlora_ext.fields import checked, field_names
 from stlora_ext.lora.predictor import STLoRAConfig
 
 DEFAULT_SEEDS = (0, 1, 2, 3, 4)
-LARGEST_SEED = 2 ** 32 - 1  # that numpy takes
+LARGEST_SEED = 2**32 - 1  # that numpy takes
 PROTOCOLS = ("joint", "adapt")
 # The benchmark's adapter: the best validation error among the settings that add at most 1 % to AGCRN at 170 nodes
 # (docs/adapter_settings.md). STLoRAConfig itself takes no times, which a module attached by hand may not be given.
@@ -95,8 +95,12 @@ class Experiment:
         if self.protocol == "fitted":
             training = _without_training(training)
         return replace(
-            self, seeds=checked_seeds(values.get("seeds", self.seeds)), adapter=adapter, training=training,
-            model_settings={**self.model_settings, **checked(self.backbone.config, groups["model"], "model.")})
+            self,
+            seeds=checked_seeds(values.get("seeds", self.seeds)),
+            adapter=adapter,
+            training=training,
+            model_settings={**self.model_settings, **checked(self.backbone.config, groups["model"], "model.")},
+        )
 
     def with_arm(self, arm: ArmName) -> "Experiment":
         """Return the experiment in another arm; ``base`` drops the adapter.
@@ -105,14 +109,22 @@ class Experiment:
             UserError: If the model carries no adapter.
         """
         if arm == "base":
-            base = replace(self, model=self.model.removesuffix("+"), adapter=None, arm="base", backbone_from=None,
-                           training=replace(self.training, adapter_lr=None))
+            base = replace(
+                self,
+                model=self.model.removesuffix("+"),
+                adapter=None,
+                arm="base",
+                backbone_from=None,
+                training=replace(self.training, adapter_lr=None),
+            )
             if self.backbone.fitted:
                 return replace(base, protocol="fitted", training=_without_training(self.training))
             return replace(base, protocol="joint")
         if self.adapter is None:
-            raise UserError(f"--arm {arm}: {self.model} carries no adapter; give the config of {self.model}+, "
-                            f"experiments/{self.dataset}/{self.model}_LoRA.py")
+            raise UserError(
+                f"--arm {arm}: {self.model} carries no adapter; give the config of {self.model}+, "
+                f"experiments/{self.dataset}/{self.model}_LoRA.py"
+            )
         return replace(self, arm=arm)
 
     def with_protocol(self, protocol: ProtocolName, backbone_from: str | None = None) -> "Experiment":
@@ -122,14 +134,20 @@ class Experiment:
             UserError: If the model can't be trained by it, or a trained backbone is named where none is needed.
         """
         if self.adapter is None:
-            raise UserError(f"--protocol {protocol}: {self.model} carries no adapter to train; give the config of "
-                            f"{self.model.removesuffix('+')}+")
+            raise UserError(
+                f"--protocol {protocol}: {self.model} carries no adapter to train; give the config of "
+                f"{self.model.removesuffix('+')}+"
+            )
         if protocol == "joint" and self.backbone.fitted:
-            raise UserError(f"--protocol joint: {self.backbone.name} is fitted, not trained; its adapter is trained "
-                            "with --protocol adapt")
+            raise UserError(
+                f"--protocol joint: {self.backbone.name} is fitted, not trained; its adapter is trained "
+                "with --protocol adapt"
+            )
         if backbone_from is not None and self.backbone.fitted:
-            raise UserError(f"--from {backbone_from}: {self.backbone.name} is fitted to the data of the run itself; "
-                            "leave --from out")
+            raise UserError(
+                f"--from {backbone_from}: {self.backbone.name} is fitted to the data of the run itself; "
+                "leave --from out"
+            )
         if backbone_from is not None and protocol == "joint":
             raise UserError(f"--from {backbone_from}: only --protocol adapt starts from a trained backbone")
         return replace(self, protocol=protocol, backbone_from=backbone_from)
@@ -153,8 +171,11 @@ def checked_seeds(seeds: Any) -> tuple[int, ...]:
     Raises:
         UserError: If they aren't whole numbers that a generator takes, at least one.
     """
-    if not isinstance(seeds, (list, tuple, range)) or not seeds \
-            or not all(type(seed) is int and 0 <= seed <= LARGEST_SEED for seed in seeds):
+    if (
+        not isinstance(seeds, (list, tuple, range))
+        or not seeds
+        or not all(type(seed) is int and 0 <= seed <= LARGEST_SEED for seed in seeds)
+    ):
         raise UserError(f"seeds={seeds!r}: expected whole numbers from 0 to {LARGEST_SEED}, such as [0, 1, 2]")
     return tuple(seeds)
 
@@ -165,8 +186,14 @@ def _without_training(training: TrainingSettings) -> TrainingSettings:
     return TrainingSettings(**{name: getattr(training, name) for name in kept})
 
 
-def experiment(dataset: str, model: str, *, model_settings: Mapping[str, Any] | None = None,
-               adapter: Mapping[str, Any] | None = None, **settings: Any) -> Experiment:
+def experiment(
+    dataset: str,
+    model: str,
+    *,
+    model_settings: Mapping[str, Any] | None = None,
+    adapter: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> Experiment:
     """Describe an experiment; a config file holds one, named ``CFG``.
 
     Args:
@@ -184,8 +211,11 @@ def experiment(dataset: str, model: str, *, model_settings: Mapping[str, Any] | 
     base = Experiment(dataset, model, backbone.training, protocol="fitted" if backbone.fitted else "joint")
     if model.endswith("+"):
         base = replace(base, adapter=ADAPTER, arm="plus", protocol="adapt" if backbone.fitted else "joint")
-    given = {**settings, **{f"model.{key}": value for key, value in (model_settings or {}).items()},
-             **{f"adapter.{key}": value for key, value in (adapter or {}).items()}}
+    given = {
+        **settings,
+        **{f"model.{key}": value for key, value in (model_settings or {}).items()},
+        **{f"adapter.{key}": value for key, value in (adapter or {}).items()},
+    }
     exp = base.override(given)
     refuse_without_effect(exp, base, given)
     return exp

@@ -18,6 +18,7 @@ def instead_of(path: Path, data: Path) -> str:
         data: Folder of the prepared data sets; one that is there may need a config first.
     """
     from stlora_ext.config.registry import models
+
     folder, file = path.parent, f"{path.name.removesuffix('.py')}.py"
     there, model = _files(folder), _model(file)
     if file in there:
@@ -29,14 +30,19 @@ def instead_of(path: Path, data: Path) -> str:
             return _did_you_mean(folder / near)
         meant = model if model in models() else _closest(model, models())
         if meant is not None:
-            return f"{dataset} has no config of {meant} yet: write {folder / _file(meant)}, which holds: " \
+            return (
+                f"{dataset} has no config of {meant} yet: write {folder / _file(meant)}, which holds: "
                 f"{config_text(dataset, meant)}"
+            )
         return f"expected one of: {', '.join(there or map(_file, models()))}"
     if near := _closest(file, there):
         return _did_you_mean(folder / near)
     known = [each.name for each in _CONFIGS.iterdir() if _files(each)]
-    own = f"; for data of your own prepare {dataset}, then write {path}, which holds: {config_text(dataset, model)}" \
-        if model in models() and dataset not in ("", _CONFIGS.name, *known) else ""
+    own = (
+        f"; for data of your own prepare {dataset}, then write {path}, which holds: {config_text(dataset, model)}"
+        if model in models() and dataset not in ("", _CONFIGS.name, *known)
+        else ""
+    )
     other = _closest(dataset, known)
     if other and (near := _closest(file, _files(_CONFIGS / other))):
         return _did_you_mean(_CONFIGS / other / near) + own

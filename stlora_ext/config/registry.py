@@ -48,11 +48,18 @@ class Backbone:
 _BACKBONES: dict[str, Backbone] = {}
 
 
-def register(name: str, arch: "type[nn.Module]", config: "type[BasicTSModelConfig]",
-             training: TrainingSettings = TrainingSettings(), *,  # noqa: B008 (frozen)
-             fitted: bool = False, deterministic: bool = False, tested_with: tuple[str, ...] = (),
-             of_lengths: Callable[[int, int], dict[str, Any]] | None = None,
-             unused: Mapping[str, tuple[str, Any]] = MappingProxyType({})) -> Backbone:
+def register(
+    name: str,
+    arch: "type[nn.Module]",
+    config: "type[BasicTSModelConfig]",
+    training: TrainingSettings = TrainingSettings(),  # noqa: B008 (frozen)
+    *,
+    fitted: bool = False,
+    deterministic: bool = False,
+    tested_with: tuple[str, ...] = (),
+    of_lengths: Callable[[int, int], dict[str, Any]] | None = None,
+    unused: Mapping[str, tuple[str, Any]] = MappingProxyType({}),
+) -> Backbone:
     """Register a backbone under ``name``; a name taken by another architecture is replaced with a warning."""
     known = _BACKBONES.get(name)
     if known is not None and known.arch is not arch:
@@ -63,8 +70,7 @@ def register(name: str, arch: "type[nn.Module]", config: "type[BasicTSModelConfi
         before = None
     if before is not None:
         warnings.warn(f"backbone '{name}': {before} is replaced by {arch.__module__}.{arch.__name__}", stacklevel=2)
-    _BACKBONES[name] = Backbone(name, arch, config, training, fitted, deterministic, tested_with, of_lengths,
-                                unused)
+    _BACKBONES[name] = Backbone(name, arch, config, training, fitted, deterministic, tested_with, of_lengths, unused)
     return _BACKBONES[name]
 
 
@@ -90,6 +96,12 @@ def get_backbone(name: str) -> Backbone:
             raise UserError(f"unknown model '{model}': {nearest(model, models())}")
         listed = BACKBONES[name]
         module = import_module(listed.module)
-        register(name, getattr(module, name), getattr(module, f"{name}Config"), listed.training,
-                 of_lengths=getattr(module, "of_lengths", None), **listed.more)
+        register(
+            name,
+            getattr(module, name),
+            getattr(module, f"{name}Config"),
+            listed.training,
+            of_lengths=getattr(module, "of_lengths", None),
+            **listed.more,
+        )
     return _BACKBONES[name]

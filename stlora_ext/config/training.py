@@ -58,8 +58,15 @@ class TrainingSettings:
         return self.curriculum_warm_up is not None and self.num_epochs >= CURRICULUM_EPOCHS
 
     def __post_init__(self) -> None:
-        for name in ("num_epochs", "batch_size", "eval_batch_size", "patience", "val_interval", "curriculum_every",
-                     *LENGTHS):
+        for name in (
+            "num_epochs",
+            "batch_size",
+            "eval_batch_size",
+            "patience",
+            "val_interval",
+            "curriculum_every",
+            *LENGTHS,
+        ):
             value = getattr(self, name)
             if value is None and name in LENGTHS:
                 continue

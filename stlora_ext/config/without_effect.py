@@ -19,8 +19,10 @@ class Idle(NamedTuple):
     @property
     def remedy(self) -> str:
         """What to do about it, in words."""
-        return "".join(f"{key}={str(value).replace(' ', '')} says the same" for key, value in self.instead.items()) \
+        return (
+            "".join(f"{key}={str(value).replace(' ', '')} says the same" for key, value in self.instead.items())
             or "leave it out"
+        )
 
 
 def refuse_without_effect(exp: "Experiment", config: "Experiment", given: Mapping[str, Any]) -> None:
@@ -47,8 +49,11 @@ def without_effect(exp: "Experiment", config: "Experiment", given: Mapping[str, 
     if exp.adapter is None:
         why = f"{exp.model} has no adapter, which {exp.model}+ has"
         found |= {key: Idle(why) for key in given if key == "adapter_lr" or key.startswith("adapter.")}
-    return {key: found[key] for key in given
-            if key in found and config.override({key: given[key]}).settings != config.settings}
+    return {
+        key: found[key]
+        for key in given
+        if key in found and config.override({key: given[key]}).settings != config.settings
+    }
 
 
 def _of_run(exp: "Experiment", config: "Experiment") -> Iterator[tuple[str, Idle]]:
@@ -104,6 +109,7 @@ def _stopping(training: TrainingSettings, config: TrainingSettings) -> Iterator[
 
     def never(patience: int) -> bool:
         return patience + 1 >= validations
+
     if never(training.patience):
         why = f"a run of {epochs} epochs ends before it runs out"
         if never(config.patience):

@@ -19,8 +19,9 @@ def open_dataset(name: str, data_dir: Path) -> Meta:
     entry = CATALOG.get(name)
     if entry is not None and entry.kind == "simulated" and not (data_dir / name / "meta.json").exists():
         print(f"data set {name} is simulated and not there yet: making it (datasets/simulate.py {name})", flush=True)
-        made = subprocess.run([sys.executable, str(ROOT / "datasets" / "simulate.py"), name, "--data", str(data_dir)],
-                              check=False)
+        made = subprocess.run(
+            [sys.executable, str(ROOT / "datasets" / "simulate.py"), name, "--data", str(data_dir)], check=False
+        )
         if made.returncode:
             raise UserError(f"datasets/simulate.py {name} failed, see above")
     return load_meta(data_dir, name)

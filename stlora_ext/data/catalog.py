@@ -49,8 +49,9 @@ _ENTRIES = (
     CatalogEntry("PEMS07", "official", 28224, 883, "2017-05-01", 0.6, "traffic flow", "PEMS07.npz", "PEMS07.csv"),
     CatalogEntry("PEMS08", "official", 17856, 170, "2016-07-01", 0.6, "traffic flow", "PEMS08.npz", "PEMS08.csv"),
     CatalogEntry("METR-LA", "official", 34272, 207, "2012-03-01", 0.7, "traffic speed", "metr-la.h5", "adj_mx.pkl"),
-    CatalogEntry("PEMS-BAY", "official", 52116, 325, "2017-01-01", 0.7, "traffic speed", "pems-bay.h5",
-                 "adj_mx_bay.pkl"),
+    CatalogEntry(
+        "PEMS-BAY", "official", 52116, 325, "2017-01-01", 0.7, "traffic speed", "pems-bay.h5", "adj_mx_bay.pkl"
+    ),
     CatalogEntry("PEMS08-TAIL", "piece", 7156, 170, "2016-08-07T03:40", 0.6, "traffic flow", "PEMS08-part.npz"),
     CatalogEntry("METR-LA-29", "piece", 34272, 29, "2012-03-01", 0.7, "traffic speed", "METR-LA-29.npz"),
     CatalogEntry("LOS-LOOP", "piece", 2016, 207, "2012-03-01", 0.7, "traffic speed", "METR-LA-week.npz"),

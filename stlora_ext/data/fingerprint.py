@@ -20,8 +20,11 @@ def read_fingerprint(root: Path, meta: Meta) -> str:
     folder = root / meta.name
     names = [f"{split}_{kind}.npy" for split in SPLITS for kind in ("data", "timestamps")] + [GRAPH] * meta.has_graph
     try:
-        state = tuple((str(folder / name), stat.st_size, stat.st_mtime_ns, stat.st_ino)
-                      for name in names for stat in [(folder / name).stat()])
+        state = tuple(
+            (str(folder / name), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+            for name in names
+            for stat in [(folder / name).stat()]
+        )
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} cannot be read ({error.strerror}): {made_again(root, meta.name)}") from None
     if state not in _computed:
@@ -32,8 +35,9 @@ def read_fingerprint(root: Path, meta: Meta) -> str:
             try:
                 arrays |= {f"graph/{name}": array for name, array in load_npz(folder / GRAPH).items()}
             except (OSError, ValueError) as error:
-                raise UserError(f"the graph {folder / GRAPH} cannot be read ({error}): "
-                                f"{made_again(root, meta.name)}") from None
+                raise UserError(
+                    f"the graph {folder / GRAPH} cannot be read ({error}): {made_again(root, meta.name)}"
+                ) from None
         _computed[state] = fingerprint(arrays)
     return _computed[state]
 
@@ -46,5 +50,7 @@ def refuse_changed_data(root: Path, meta: Meta) -> None:
     """
     found = read_fingerprint(root, meta)
     if found != meta.fingerprint:
-        raise UserError(f"the arrays in {root / meta.name} are not those that were prepared (they are {found[:19]}, "
-                        f"meta.json says {meta.fingerprint[:19]}): {made_again(root, meta.name)}")
+        raise UserError(
+            f"the arrays in {root / meta.name} are not those that were prepared (they are {found[:19]}, "
+            f"meta.json says {meta.fingerprint[:19]}): {made_again(root, meta.name)}"
+        )

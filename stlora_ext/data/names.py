@@ -5,8 +5,16 @@ from typing import Any
 
 from stlora_ext.errors import UserError
 
-RESERVED = ("published", "screening", "heterogeneity", "benchmarks", "demo",  # folders of results/
-            "preparation", "simulation", "__pycache__")  # and of datasets/
+RESERVED = (
+    "published",
+    "screening",
+    "heterogeneity",
+    "benchmarks",
+    "demo",  # folders of results/
+    "preparation",
+    "simulation",
+    "__pycache__",
+)  # and of datasets/
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -22,9 +30,13 @@ def check_dataset_name(name: Any) -> str:
         UserError: If not.
     """
     if isinstance(name, str) and is_reserved(name):
-        raise UserError(f"data set {name!r}: expected a name such as PEMS08, and none of {', '.join(RESERVED)}, which "
-                        "are folders of this project; choose another name")
+        raise UserError(
+            f"data set {name!r}: expected a name such as PEMS08, and none of {', '.join(RESERVED)}, which "
+            "are folders of this project; choose another name"
+        )
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise UserError(f"data set {name!r}: expected a name such as PEMS08, of letters, digits, '-', '_' and '.', "
-                        "beginning with a letter or digit")
+        raise UserError(
+            f"data set {name!r}: expected a name such as PEMS08, of letters, digits, '-', '_' and '.', "
+            "beginning with a letter or digit"
+        )
     return name

@@ -1,10 +1,10 @@
 """A prepared data set on disk: BasicTS 1.1.0's layout plus the window protocol in ``meta.json``.
 
-    NAME/{train,val,test}_data.npy        float32 [rows, N]; missing readings as meta's null value
-    NAME/{train,val,test}_timestamps.npy  float32 [rows, 2]: time of day in [0, 1), day of week / 7
-    NAME/graph.npz                        num_nodes [], source [E], target [E], weight [E]; optional
-                                          distance [E], position [N, 2]
-    NAME/meta.json                        BasicTS's keys, and ours under "stlora"
+NAME/{train,val,test}_data.npy        float32 [rows, N]; missing readings as meta's null value
+NAME/{train,val,test}_timestamps.npy  float32 [rows, 2]: time of day in [0, 1), day of week / 7
+NAME/graph.npz                        num_nodes [], source [E], target [E], weight [E]; optional
+                                      distance [E], position [N, 2]
+NAME/meta.json                        BasicTS's keys, and ours under "stlora"
 """
 
 import json
@@ -73,7 +73,8 @@ def split_windows(num_steps: int, input_len: int, output_len: int, train_ratio: 
     if min(windows.values()) < 1:
         raise UserError(
             f"{num_steps} rows give the windows {windows} (input {input_len}, output {output_len}, train share "
-            f"{train_ratio}): every split needs at least one; bring a longer series or another train share")
+            f"{train_ratio}): every split needs at least one; bring a longer series or another train share"
+        )
     return windows
 
 
@@ -109,28 +110,47 @@ def load_meta(root: Path, name: str) -> Meta:
     try:
         ours, null_val = content["stlora"], content["regular_settings"]["null_val"]
         meta = Meta(
-            name=content["name"], num_steps=content["num_time_steps"], num_nodes=content["num_vars"],
-            interval=content["frequency (minutes)"], steps_per_day=ours["steps_per_day"], start=ours["start"],
+            name=content["name"],
+            num_steps=content["num_time_steps"],
+            num_nodes=content["num_vars"],
+            interval=content["frequency (minutes)"],
+            steps_per_day=ours["steps_per_day"],
+            start=ours["start"],
             null_val=math.nan if null_val is None else float(null_val),
-            input_len=ours["input_len"], output_len=ours["output_len"], windows=ours["windows"],
-            sensor_ids=ours["sensor_ids"], has_graph=content["has_graph"], fingerprint=ours["fingerprint"])
+            input_len=ours["input_len"],
+            output_len=ours["output_len"],
+            windows=ours["windows"],
+            sensor_ids=ours["sensor_ids"],
+            has_graph=content["has_graph"],
+            fingerprint=ours["fingerprint"],
+        )
         _check(meta)
     except (ValueError, OverflowError) as error:
         raise UserError(f"{path} is damaged ({error}): {made_again(root, name)}") from None
     except (KeyError, TypeError) as error:
-        raise UserError(f"{path} was not written by datasets/prepare.py (no {error}): give the folder to prepare.py "
-                        f"as --raw under another name, or {how_to_get(name)}") from None
+        raise UserError(
+            f"{path} was not written by datasets/prepare.py (no {error}): give the folder to prepare.py "
+            f"as --raw under another name, or {how_to_get(name)}"
+        ) from None
     if meta.name != name:
-        raise UserError(f"{path} describes the data set '{meta.name}': give the folder its own name back, or "
-                        f"prepare the raw file again as '{name}'")
+        raise UserError(
+            f"{path} describes the data set '{meta.name}': give the folder its own name back, or "
+            f"prepare the raw file again as '{name}'"
+        )
     return meta
 
 
 def _check(meta: Meta) -> None:
     """Raise a ValueError if what ``meta`` says can't be of a prepared data set."""
-    counts = {"num_time_steps": meta.num_steps, "num_vars": meta.num_nodes, "frequency (minutes)": meta.interval,
-              "steps_per_day": meta.steps_per_day, "input_len": meta.input_len, "output_len": meta.output_len,
-              **{f"windows of {split}": meta.windows[split] for split in SPLITS}}
+    counts = {
+        "num_time_steps": meta.num_steps,
+        "num_vars": meta.num_nodes,
+        "frequency (minutes)": meta.interval,
+        "steps_per_day": meta.steps_per_day,
+        "input_len": meta.input_len,
+        "output_len": meta.output_len,
+        **{f"windows of {split}": meta.windows[split] for split in SPLITS},
+    }
     for name, value in counts.items():
         if type(value) is not int or value < 1:
             raise ValueError(f"{name} is {value!r}, expected a whole number of at least 1")
@@ -138,8 +158,11 @@ def _check(meta: Meta) -> None:
         raise ValueError(f"the windows {meta.windows} are not those of {meta.num_steps} rows")
     if meta.interval * meta.steps_per_day != 1440:
         raise ValueError(f"{meta.steps_per_day} steps of {meta.interval} minutes are no day")
-    if not isinstance(meta.sensor_ids, list) or len(meta.sensor_ids) != meta.num_nodes \
-            or not all(isinstance(name, str) for name in meta.sensor_ids):
+    if (
+        not isinstance(meta.sensor_ids, list)
+        or len(meta.sensor_ids) != meta.num_nodes
+        or not all(isinstance(name, str) for name in meta.sensor_ids)
+    ):
         raise ValueError(f"sensor_ids are not {meta.num_nodes} names")
     if not all(isinstance(text, str) for text in (meta.name, meta.start, meta.fingerprint)):
         raise ValueError("name, start or fingerprint is no text")
@@ -159,10 +182,18 @@ def prepare_again(meta: Meta, root: Path, name: str, input_len: int, output_len:
     share = next(share for share in shares if round(share * total) == train)
     folder = (root / meta.name).resolve()
     folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    return " ".join(["python datasets/prepare.py", name, "--raw", shlex.quote(str(folder)),
-                     *[f"--train-ratio {share}"] * (share != 0.7), *["--fill-gaps"] * (meta.name == "PEMS-BAY"),
-                     f"--input-len {input_len} --output-len {output_len}",
-                     *[f"--data {shlex.quote(str(folder.parent))}"] * (folder.parent != Path("datasets"))])
+    return " ".join(
+        [
+            "python datasets/prepare.py",
+            name,
+            "--raw",
+            shlex.quote(str(folder)),
+            *[f"--train-ratio {share}"] * (share != 0.7),
+            *["--fill-gaps"] * (meta.name == "PEMS-BAY"),
+            f"--input-len {input_len} --output-len {output_len}",
+            *[f"--data {shlex.quote(str(folder.parent))}"] * (folder.parent != Path("datasets")),
+        ]
+    )
 
 
 def load_array(root: Path, meta: Meta, file: str, shape: tuple[int, ...], memmap: bool = False) -> np.ndarray:
@@ -179,16 +210,20 @@ def load_array(root: Path, meta: Meta, file: str, shape: tuple[int, ...], memmap
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}): {made_again(root, meta.name)}") from None
     if array.shape != shape or array.dtype != np.float32:
-        raise UserError(f"{path} holds {array.dtype} {array.shape}, meta.json promises float32 {shape}: "
-                        f"{made_again(root, meta.name)}")
+        raise UserError(
+            f"{path} holds {array.dtype} {array.shape}, meta.json promises float32 {shape}: "
+            f"{made_again(root, meta.name)}"
+        )
     return array
 
 
 def load_split(root: Path, meta: Meta, split: str, memmap: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Read one split: values ``[rows, N]`` and timestamps ``[rows, 2]``, both float32."""
     rows = meta.windows[split] + meta.input_len + meta.output_len - 1
-    return (load_array(root, meta, f"{split}_data.npy", (rows, meta.num_nodes), memmap),
-            load_array(root, meta, f"{split}_timestamps.npy", (rows, 2), memmap))
+    return (
+        load_array(root, meta, f"{split}_data.npy", (rows, meta.num_nodes), memmap),
+        load_array(root, meta, f"{split}_timestamps.npy", (rows, 2), memmap),
+    )
 
 
 def made_again(root: Path, name: str) -> str:

@@ -45,8 +45,15 @@ class WindowBatches:
 
     sampler = None  # BasicTS asks its loaders for one
 
-    def __init__(self, split: SplitTensors, input_len: int, output_len: int, batch_size: int,
-                 order: Callable[[int], torch.Tensor] | None = None, device: torch.device | None = None) -> None:
+    def __init__(
+        self,
+        split: SplitTensors,
+        input_len: int,
+        output_len: int,
+        batch_size: int,
+        order: Callable[[int], torch.Tensor] | None = None,
+        device: torch.device | None = None,
+    ) -> None:
         self.split, self.input_len, self.output_len = split, input_len, output_len
         self.batch_size, self.order = batch_size, order
         self.device = device or split.scaled.device
@@ -66,6 +73,7 @@ class WindowBatches:
 
     def _batch(self, first: slice | torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the windows that begin at the rows ``first``."""
+
         def inputs(table: torch.Tensor) -> torch.Tensor:
             return _take(table, first, 0, self.input_len).contiguous()  # for models that call view()
 
@@ -73,8 +81,12 @@ class WindowBatches:
             return _take(table, first, self.input_len, self.output_len)
 
         split = self.split
-        batch = {"inputs": inputs(split.scaled), "inputs_mask": inputs(split.mask),
-                 "targets": targets(split.original), "targets_mask": targets(split.mask)}
+        batch = {
+            "inputs": inputs(split.scaled),
+            "inputs_mask": inputs(split.mask),
+            "targets": targets(split.original),
+            "targets_mask": targets(split.mask),
+        }
         if split.timestamps is not None:
             batch["inputs_timestamps"] = inputs(split.timestamps)
             batch["targets_timestamps"] = targets(split.timestamps).contiguous()
@@ -94,6 +106,6 @@ def _sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 def _take(table: torch.Tensor, first: slice | torch.Tensor, offset: int, length: int) -> torch.Tensor:
     """Return ``[B, length, columns]``, the rows from ``offset`` after each of ``first`` on; of a slice, a view."""
     if isinstance(first, slice):
-        return table[first.start + offset:first.stop + offset + length - 1].unfold(0, length, 1).transpose(1, 2)
+        return table[first.start + offset : first.stop + offset + length - 1].unfold(0, length, 1).transpose(1, 2)
     rows = first[:, None] + torch.arange(offset, offset + length, device=first.device)
     return table.index_select(0, rows.reshape(-1)).view(*rows.shape, table.shape[1])

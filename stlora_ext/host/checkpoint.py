@@ -12,13 +12,17 @@ from stlora_ext.files import atomic_path
 
 
 def _are_tensors(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(name, str) and isinstance(tensor, torch.Tensor)
-                                           for name, tensor in value.items())
+    return isinstance(value, dict) and all(
+        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in value.items()
+    )
 
 
 # What an entry must be to be used at all.
-_PLAIN = {"model_state_dict": _are_tensors, "config_md5": lambda value: isinstance(value, str),
-          "scaler_stats": lambda value: _are_tensors(value) and {"mean", "std"} <= value.keys()}
+_PLAIN = {
+    "model_state_dict": _are_tensors,
+    "config_md5": lambda value: isinstance(value, str),
+    "scaler_stats": lambda value: _are_tensors(value) and {"mean", "std"} <= value.keys(),
+}
 
 
 def save_checkpoint(content: dict[str, Any], path: Path) -> None:
@@ -33,8 +37,9 @@ def save_checkpoint(content: dict[str, Any], path: Path) -> None:
         temporary.write_bytes(buffer.getbuffer())
 
 
-def load_checkpoint(path: Path, device: torch.device | None = None,
-                    keys: Sequence[str] = ("model_state_dict",)) -> dict[str, Any]:
+def load_checkpoint(
+    path: Path, device: torch.device | None = None, keys: Sequence[str] = ("model_state_dict",)
+) -> dict[str, Any]:
     """Read a checkpoint; only tensors and plain values are admitted.
 
     Args:
@@ -50,17 +55,22 @@ def load_checkpoint(path: Path, device: torch.device | None = None,
     except FileNotFoundError:
         raise UserError(f"checkpoint {path} does not exist") from None
     except (PermissionError, IsADirectoryError) as error:  # a damaged archive may be another OSError
-        raise UserError(f"checkpoint {path} cannot be read ({error.strerror or error}): expected the model.pt of a "
-                        "run, a file that you may read") from None
+        raise UserError(
+            f"checkpoint {path} cannot be read ({error.strerror or error}): expected the model.pt of a "
+            "run, a file that you may read"
+        ) from None
     except Exception as error:  # a damaged archive raises almost anything
         reason = str(error).split("\n")[0][:120] or type(error).__name__
-        raise UserError(f"checkpoint {path} is damaged ({reason}): delete it to start this run again, "
-                        "or put back a whole copy") from None
+        raise UserError(
+            f"checkpoint {path} is damaged ({reason}): delete it to start this run again, or put back a whole copy"
+        ) from None
     absent = [key for key in keys if not isinstance(content, dict) or key not in content]
     if absent:
         raise UserError(f"checkpoint {path} holds no '{absent[0]}': expected one that this project wrote")
     wrong = next((key for key in keys if key in _PLAIN and not _PLAIN[key](content[key])), None)
     if wrong is not None:
-        raise UserError(f"checkpoint {path} is damaged ('{wrong}' is no such thing): delete it to start this run "
-                        "again, or put back a whole copy")
+        raise UserError(
+            f"checkpoint {path} is damaged ('{wrong}' is no such thing): delete it to start this run "
+            "again, or put back a whole copy"
+        )
     return content

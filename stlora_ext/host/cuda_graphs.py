@@ -71,8 +71,9 @@ class RecordedSteps:
         return _Recording(graph, kept, loss, [parameter.grad for parameter in self._parameters])
 
 
-def refuse_unrecordable(callbacks: Iterable[BasicTSCallback], forward_params: Iterable[str], device: torch.device
-                        ) -> None:
+def refuse_unrecordable(
+    callbacks: Iterable[BasicTSCallback], forward_params: Iterable[str], device: torch.device
+) -> None:
     """Refuse what recorded steps would get wrong.
 
     Raises:
@@ -81,13 +82,19 @@ def refuse_unrecordable(callbacks: Iterable[BasicTSCallback], forward_params: It
     """
     counted = sorted({"step", "epoch"} & set(forward_params))
     if counted:
-        raise UserError(f"cuda_graphs=True: the model's forward asks for the {counted[0]}, which a recording repeats "
-                        "as it was; leave cuda_graphs out")
+        raise UserError(
+            f"cuda_graphs=True: the model's forward asks for the {counted[0]}, which a recording repeats "
+            "as it was; leave cuda_graphs out"
+        )
     for callback in callbacks:
-        acts = any(getattr(type(callback), hook, None) not in (None, getattr(BasicTSCallback, hook))
-                   for hook in ("on_compute_loss", "on_backward"))
+        acts = any(
+            getattr(type(callback), hook, None) not in (None, getattr(BasicTSCallback, hook))
+            for hook in ("on_compute_loss", "on_backward")
+        )
         if acts and not isinstance(callback, HorizonCurriculum):
-            raise UserError(f"cuda_graphs=True: {type(callback).__name__} acts within single steps, which a recording "
-                            "repeats as they were; leave one of the two out")
+            raise UserError(
+                f"cuda_graphs=True: {type(callback).__name__} acts within single steps, which a recording "
+                "repeats as they were; leave one of the two out"
+            )
     if device.type != "cuda":
         raise UserError(f"cuda_graphs=True: the device is {device.type}; name a GPU, gpus='0', or leave it out")

@@ -21,8 +21,9 @@ class Fitted(Protocol):
         """Fit; of what ``fit_model`` offers, the model's own signature names what it takes."""
 
 
-def fit_model(model: Fitted, split: SplitTensors, seed: int, run_dir: Path,
-              over: Callable[..., Iterator], identity: str = "") -> None:
+def fit_model(
+    model: Fitted, split: SplitTensors, seed: int, run_dir: Path, over: Callable[..., Iterator], identity: str = ""
+) -> None:
     """Fit ``model`` on a split; a model whose ``fit`` asks for them gets more than data and mask.
 
     That is ``seed``; ``partial_path``, a file for partial results, and ``identity``, what identifies them;
@@ -39,11 +40,11 @@ def fit_model(model: Fitted, split: SplitTensors, seed: int, run_dir: Path,
     Raises:
         UserError: If the model refuses, for instance damaged partial results.
     """
+
     def progress(items: Iterable, total: int, done: int, unit: str) -> Iterator:
         return over(items, "fit", total, done, unit)
 
-    offered = {"seed": seed, "partial_path": run_dir / PARTIAL, "identity": identity,
-               "progress": progress}
+    offered = {"seed": seed, "partial_path": run_dir / PARTIAL, "identity": identity, "progress": progress}
     asked = inspect.signature(model.fit).parameters
     try:
         model.fit(split.scaled, split.mask, **{name: value for name, value in offered.items() if name in asked})

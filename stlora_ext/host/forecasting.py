@@ -21,8 +21,10 @@ class ForecastingRunner(CheckpointedRunner):
     def __init__(self, cfg: ForecastingConfig) -> None:
         mask = inspect.signature(cfg.model.forward).parameters.get("targets_mask")
         if mask is not None and mask.default is mask.empty:
-            raise UserError(f"{cfg.model.__name__}: its forward demands targets_mask, known in training alone; "
-                            "give it a default, targets_mask=None")
+            raise UserError(
+                f"{cfg.model.__name__}: its forward demands targets_mask, known in training alone; "
+                "give it a default, targets_mask=None"
+            )
         super().__init__(cfg)
 
     @property
@@ -45,13 +47,17 @@ class ForecastingRunner(CheckpointedRunner):
         forward_return["targets"] = batch["targets"]
         return forward_return
 
-    def _forward(self, model: torch.nn.Module, data: dict[str, Any], step: int,
-                 epoch: int | None = None) -> dict[str, Any]:
+    def _forward(
+        self, model: torch.nn.Module, data: dict[str, Any], step: int, epoch: int | None = None
+    ) -> dict[str, Any]:
         """Return what the model returns, with the batch."""
         offered = {**data, "step": step, "epoch": epoch if self.teaches else None, "train": self.teaches}
         if "targets" in self.forward_params:
-            offered["targets"] = self.scaler.transform(data["targets"], data["targets_mask"]) if self.teaches \
+            offered["targets"] = (
+                self.scaler.transform(data["targets"], data["targets_mask"])
+                if self.teaches
                 else torch.zeros_like(data["targets"])
+            )
         if not self.teaches:
             del offered["targets_mask"]
         result = model(data["inputs"], **{name: offered[name] for name in self.forward_params if name in offered})

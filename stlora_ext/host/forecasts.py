@@ -23,13 +23,15 @@ def forecast_writer(folder: Path, num_windows: int) -> Iterator[Callable[..., No
     rows: dict[str, int] = {}
 
     with atomic_folder(folder) as temporary:
+
         def write(**batches: torch.Tensor) -> None:
             for name, batch in batches.items():
                 if name not in files:
-                    files[name] = open_memmap(temporary / f"{name}.npy", mode="w+", dtype=np.float32,
-                                              shape=(num_windows, *batch.shape[1:]))
+                    files[name] = open_memmap(
+                        temporary / f"{name}.npy", mode="w+", dtype=np.float32, shape=(num_windows, *batch.shape[1:])
+                    )
                     rows[name] = 0
-                files[name][rows[name]:rows[name] + len(batch)] = batch.cpu().numpy()
+                files[name][rows[name] : rows[name] + len(batch)] = batch.cpu().numpy()
                 rows[name] += len(batch)
 
         yield write

@@ -1,6 +1,5 @@
 """BasicTSLauncher for any runner class, on one device."""
 
-
 import torch
 from easytorch.device import set_device_type
 
@@ -20,8 +19,10 @@ def refuse_absent_gpu(gpu: str) -> None:
     """
     found = torch.cuda.device_count()
     if int(gpu) >= found:
-        raise UserError(f"--gpus {gpu}: this machine has {found or 'no'} CUDA GPU{'s' * (found != 1)}; on the CPU: "
-                        "the same command with --gpus ''")
+        raise UserError(
+            f"--gpus {gpu}: this machine has {found or 'no'} CUDA GPU{'s' * (found != 1)}; on the CPU: "
+            "the same command with --gpus ''"
+        )
 
 
 def use_device(gpus: str | None) -> None:
@@ -34,15 +35,18 @@ def use_device(gpus: str | None) -> None:
         set_device_type("cpu")
         return
     if not is_number(gpus):
-        raise UserError(f"--gpus {gpus}: one run uses one GPU, named by its number; to use several, run the cells of a "
-                        "sweep side by side: python experiments/sweep.py --gpus 0,1")
+        raise UserError(
+            f"--gpus {gpus}: one run uses one GPU, named by its number; to use several, run the cells of a "
+            "sweep side by side: python experiments/sweep.py --gpus 0,1"
+        )
     refuse_absent_gpu(gpus)
     set_device_type("gpu")
     torch.cuda.set_device(int(gpus))
 
 
-def launch_training(cfg: ForecastingConfig, runner_class: type[HostRunner] = HostRunner,
-                    outlook: Outlook | None = None) -> HostRunner:
+def launch_training(
+    cfg: ForecastingConfig, runner_class: type[HostRunner] = HostRunner, outlook: Outlook | None = None
+) -> HostRunner:
     """Train and evaluate ``cfg`` in this process and return the runner with its results.
 
     Args:
@@ -65,13 +69,16 @@ def launch_training(cfg: ForecastingConfig, runner_class: type[HostRunner] = Hos
         if "deterministic" not in str(error) or not cfg.deterministic:
             raise
         operation = str(error).split(" does not have")[0].split("\n")[0][:120]
-        raise UserError(f"--deterministic: {operation} has no form on this device that repeats to the bit; leave "
-                        "--deterministic out, or run on the CPU") from None
+        raise UserError(
+            f"--deterministic: {operation} has no form on this device that repeats to the bit; leave "
+            "--deterministic out, or run on the CPU"
+        ) from None
     return runner
 
 
-def launch_evaluation(cfg: ForecastingConfig, ckpt_path: str,
-                      runner_class: type[HostRunner] = HostRunner) -> HostRunner:
+def launch_evaluation(
+    cfg: ForecastingConfig, ckpt_path: str, runner_class: type[HostRunner] = HostRunner
+) -> HostRunner:
     """Evaluate a checkpoint on the test split and return the runner with its results."""
     quiet_host_loggers()
     use_device(cfg.gpus)

@@ -82,12 +82,12 @@ class MetricSums:
         """
         steps = {name: total.sum(dim=1) for name, total in self._sums.items()}
         nodes = {name: total.sum(dim=0) for name, total in self._sums.items()}
-        per_node = [_scores({name: total[i] for name, total in nodes.items()})
-                    for i in range(len(nodes["count"]))]
+        per_node = [_scores({name: total[i] for name, total in nodes.items()}) for i in range(len(nodes["count"]))]
         return {
             "average": self.average(),
-            "horizons": [_scores({name: total[i] for name, total in steps.items()})
-                         for i in range(len(steps["count"]))],
+            "horizons": [
+                _scores({name: total[i] for name, total in steps.items()}) for i in range(len(steps["count"]))
+            ],
             "nodes": {metric: [scores[metric] for scores in per_node] for metric in METRICS},
             "num_targets": int(self._sums["count"].sum()),
         }
@@ -100,6 +100,8 @@ def _numbers(mask: torch.Tensor) -> torch.Tensor:
 
 def _scores(sums: dict[str, torch.Tensor]) -> dict[str, float | None]:
     count, relative_count = sums["count"].item(), sums["relative_count"].item()
-    return {"MAE": sums["absolute"].item() / count if count else None,
-            "RMSE": math.sqrt(sums["squared"].item() / count) if count else None,
-            "MAPE": 100 * sums["relative"].item() / relative_count if relative_count else None}
+    return {
+        "MAE": sums["absolute"].item() / count if count else None,
+        "RMSE": math.sqrt(sums["squared"].item() / count) if count else None,
+        "MAPE": 100 * sums["relative"].item() / relative_count if relative_count else None,
+    }

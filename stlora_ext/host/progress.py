@@ -37,8 +37,10 @@ class Outlook:
     def tell(self, seconds: float, how: str) -> None:
         """Print how long the command takes, and how that is known."""
         self.told = True
-        tqdm.write(f"about {duration(seconds)} for the whole command: {self.runs} run{'s' * (self.runs != 1)}{how}",
-                   file=sys.stderr)
+        tqdm.write(
+            f"about {duration(seconds)} for the whole command: {self.runs} run{'s' * (self.runs != 1)}{how}",
+            file=sys.stderr,
+        )
 
 
 class Progress:
@@ -69,8 +71,9 @@ class Progress:
         self._done, self._step = 0, 0  # epochs, and steps of the running one
         self._begun = self._warm = monotonic()
 
-    def over(self, items: Iterable, what: str, total: int, initial: int = 0, unit: str = "batch",
-             whole: bool = False) -> Iterator:
+    def over(
+        self, items: Iterable, what: str, total: int, initial: int = 0, unit: str = "batch", whole: bool = False
+    ) -> Iterator:
         """Yield ``items``, showing how many of them are done.
 
         Args:
@@ -81,8 +84,18 @@ class Progress:
             unit: What one of them is.
             whole: Whether this is all that the run does.
         """
-        bar = tqdm(items, f"{self.title}: {what}", total, initial=initial, unit=unit, leave=False, disable=None,
-                   file=sys.stderr, dynamic_ncols=True, delay=_UNSEEN)
+        bar = tqdm(
+            items,
+            f"{self.title}: {what}",
+            total,
+            initial=initial,
+            unit=unit,
+            leave=False,
+            disable=None,
+            file=sys.stderr,
+            dynamic_ncols=True,
+            delay=_UNSEEN,
+        )
         begun, warm = monotonic(), 0.0
         for done, item in enumerate(bar, start=1):
             yield item
@@ -95,15 +108,25 @@ class Progress:
             if whole and enough and outlook is not None:
                 outlook.tell(each * (total - initial - done + (outlook.runs - 1) * total), "")
             if bar.disable and initial + done < total and self._due():
-                self._print(f"{self.title}: {what}, {unit} {initial + done}/{total}, "
-                            f"left {duration(each * (total - initial - done))}")
+                self._print(
+                    f"{self.title}: {what}, {unit} {initial + done}/{total}, "
+                    f"left {duration(each * (total - initial - done))}"
+                )
 
     def epoch(self, batches: Iterable, epoch: int) -> tqdm:
         """Return ``batches`` wrapped in the bar of ``epoch``; drawn on a terminal only."""
         setproctitle.setproctitle(f"{self.title} epoch {epoch}/{self.num_epochs}")
         self._done, self._step = epoch - self.first_epoch, 0
-        self.bar = tqdm(batches, desc=f"{self.title} epoch {epoch}/{self.num_epochs}", unit="batch", leave=False,
-                        disable=None, file=sys.stderr, dynamic_ncols=True, mininterval=0.5)
+        self.bar = tqdm(
+            batches,
+            desc=f"{self.title} epoch {epoch}/{self.num_epochs}",
+            unit="batch",
+            leave=False,
+            disable=None,
+            file=sys.stderr,
+            dynamic_ncols=True,
+            mininterval=0.5,
+        )
         return self.bar
 
     def step(self, loss: Callable[[], float], free: bool) -> None:
@@ -125,20 +148,23 @@ class Progress:
             if self._due():
                 first = self._done == 0 and self._step == 1 < self._steps  # it may have compiled
                 left = "unknown" if first else duration(self._left())
-                self._print(f"{self.title} epoch {self.first_epoch + self._done}/{self.num_epochs}  batch {self._step}/"
-                            f"{self._steps}  loss {number(loss(), 3)}  left {left}")
+                self._print(
+                    f"{self.title} epoch {self.first_epoch + self._done}/{self.num_epochs}  batch {self._step}/"
+                    f"{self._steps}  loss {number(loss(), 3)}  left {left}"
+                )
         elif free:
             self.bar.set_postfix_str(f"loss {number(loss(), 3)}{self._after}", refresh=False)
 
-    def epoch_done(self, epoch: int, loss: float, val_mae: float | None, best: float | None,
-                   seconds: float) -> None:
+    def epoch_done(self, epoch: int, loss: float, val_mae: float | None, best: float | None, seconds: float) -> None:
         """Print the line of a finished epoch."""
         self._done, self._step = epoch - self.first_epoch + 1, 0
         left = duration(self._left())
         self._after = ("" if best is None else f", best val MAE {number(best, 3)}") + f", run left {left}"
         validation = "" if val_mae is None else f"  val MAE {number(val_mae, 3)} (best {number(best, 3)})"
-        self._print(f"{self.title} epoch {epoch}/{self.num_epochs}  loss {number(loss, 3)}{validation}  "
-                    f"{seconds:.1f} s, left {left}")
+        self._print(
+            f"{self.title} epoch {epoch}/{self.num_epochs}  loss {number(loss, 3)}{validation}  "
+            f"{seconds:.1f} s, left {left}"
+        )
 
     def _left(self) -> float:
         """Return the seconds until the last epoch is over, by those since the first step, which is slower."""
@@ -152,8 +178,9 @@ class Progress:
 
     def _guess(self, outlook: Outlook, loss: Callable[[], float]) -> None:
         """Tell how long the command takes, by a few steps of the first epoch."""
-        if self._step < self._steps and (self._step == 1 or
-                                         (self._step <= _STEPS and monotonic() - self._warm < _LOOK)):
+        if self._step < self._steps and (
+            self._step == 1 or (self._step <= _STEPS and monotonic() - self._warm < _LOOK)
+        ):
             return
         loss()
         since, steps = (self._warm, self._step - 1) if self._step > 1 else (self._begun, 1)
@@ -161,8 +188,10 @@ class Progress:
         before = self._begun - self._made  # a fit, a backbone's forecasts
         others = (outlook.runs - 1) * (before + epoch * self.num_epochs)
         epochs = f"{self.num_epochs} epoch{'s' * (self.num_epochs != 1)} at most"
-        outlook.tell(epoch * (self.num_epochs - self.first_epoch + 1) + others,
-                     f" x {epochs} (timed over {steps} step{'s' * (steps > 1)})")
+        outlook.tell(
+            epoch * (self.num_epochs - self.first_epoch + 1) + others,
+            f" x {epochs} (timed over {steps} step{'s' * (steps > 1)})",
+        )
 
     def _due(self) -> bool:
         return monotonic() - self._told >= EVERY

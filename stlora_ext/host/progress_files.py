@@ -27,8 +27,13 @@ _OTHER = {
 
 def identity(cfg: ForecastingConfig) -> dict[str, Any]:
     """Return what every progress file holds, to be told from another run's."""
-    return {"run_key": cfg.run_key, "data_fingerprint": cfg.data_fingerprint, "config_md5": cfg.md5,
-            "backbone_weights": cfg.get("backbone_weights"), "numerics": NUMERICS}
+    return {
+        "run_key": cfg.run_key,
+        "data_fingerprint": cfg.data_fingerprint,
+        "config_md5": cfg.md5,
+        "backbone_weights": cfg.get("backbone_weights"),
+        "numerics": NUMERICS,
+    }
 
 
 def identity_text(cfg: ForecastingConfig) -> str:

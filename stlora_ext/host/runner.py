@@ -35,6 +35,7 @@ from stlora_ext.weights import load_weights
 
 FORECASTS = "test_results"  # the folder of the test set's forecasts, in the run's
 
+
 class HostRunner(ForecastingRunner):
     """Trains, validates and tests one model; BasicTS's models and callbacks run in it unchanged, but for
     ``on_compute_loss``, which is triggered in training alone: in evaluation there is no loss to change. With
@@ -84,12 +85,19 @@ class HostRunner(ForecastingRunner):
         if not self.scaler.stats:
             training = dataset if mode == BasicTSMode.TRAIN else Builder._build_dataset(self.cfg, BasicTSMode.TRAIN)
             self.scaler.fit(training.data)
-        split = place_split(dataset.data, dataset.timestamps if dataset.use_timestamps else None, self.scaler,
-                            self.cfg.null_val, self.device, self.run_dir)
+        split = place_split(
+            dataset.data,
+            dataset.timestamps if dataset.use_timestamps else None,
+            self.scaler,
+            self.cfg.null_val,
+            self.device,
+            self.run_dir,
+        )
         shuffle = mode == BasicTSMode.TRAIN and self.cfg.train_data_shuffle
         order = (lambda count: shuffled(count, self.cfg.seed, self.epoch)) if shuffle else None
-        return WindowBatches(split, dataset.input_len, dataset.output_len, self.cfg[f"{mode}_batch_size"], order,
-                             self.device)
+        return WindowBatches(
+            split, dataset.input_len, dataset.output_len, self.cfg[f"{mode}_batch_size"], order, self.device
+        )
 
     def _init_train(self) -> None:
         self.num_epochs, self.training_unit = self.cfg.num_epochs, "epoch"
@@ -108,8 +116,9 @@ class HostRunner(ForecastingRunner):
         if self.cfg.cuda_graphs:
             refuse_unrecordable(self.callback_handler.callbacks, self.forward_params, self.device)
             self.recorded = RecordedSteps(self._passes, [p for p in self.model.parameters() if p.requires_grad])
-        self.tensorboard_writer = SummaryWriter(str(self.run_dir / "tensorboard"),
-                                                purge_step=self.start_epoch + 1 if self.start_epoch else None)
+        self.tensorboard_writer = SummaryWriter(
+            str(self.run_dir / "tensorboard"), purge_step=self.start_epoch + 1 if self.start_epoch else None
+        )
 
     def _build_optimizer(self) -> torch.optim.Optimizer:
         return Builder._build_optimizer(self.cfg, self.model)
@@ -127,8 +136,10 @@ class HostRunner(ForecastingRunner):
         if self.cfg.compile_model:
             compiler = os.environ.get("CXX", "g++")
             if self.device.type == "cpu" and shutil.which(compiler) is None:
-                raise UserError(f"--compile: the C++ compiler '{compiler}' isn't installed; install it, name another "
-                                "in the environment variable CXX, or leave --compile out")
+                raise UserError(
+                    f"--compile: the C++ compiler '{compiler}' isn't installed; install it, name another "
+                    "in the environment variable CXX, or leave --compile out"
+                )
             self.model.compile(dynamic=False)
 
     def on_train_start(self) -> None:
@@ -173,16 +184,26 @@ class HostRunner(ForecastingRunner):
         self.training_unit, self.best_metrics, self.status = "epoch", {}, RunnerStatus.VALIDATING
         split = self._build_batches(BasicTSMode.TRAIN).split
         if not self.best_path.exists():
-            fit_model(model, split, self.cfg.seed, self.run_dir, partial(self.progress.over, whole=True),
-                      identity_text(self.cfg))
+            fit_model(
+                model,
+                split,
+                self.cfg.seed,
+                self.run_dir,
+                partial(self.progress.over, whole=True),
+                identity_text(self.cfg),
+            )
             self._init_validation()
             val = self._evaluate(self.val_data_loader).average()
             self.history = [{"epoch": 1, "val": val, "seconds": time.monotonic() - started}]
             self._save_best(val["MAE"])
 
     def _train_loop(self) -> None:
-        self.progress.begin(self.num_epochs, self.start_epoch + 1, self.steps_per_epoch,
-                            self.val_data_loader.num_windows / self.train_data_loader.num_windows / self.val_interval)
+        self.progress.begin(
+            self.num_epochs,
+            self.start_epoch + 1,
+            self.steps_per_epoch,
+            self.val_data_loader.num_windows / self.train_data_loader.num_windows / self.val_interval,
+        )
         self.global_steps = self.start_epoch * self.steps_per_epoch
         for epoch in range(self.start_epoch + 1, self.num_epochs + 1):
             if self.should_training_stop:
@@ -221,10 +242,14 @@ class HostRunner(ForecastingRunner):
     def _passes(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Run forward and backward pass and return the loss."""
         forward_return = self._forecast(batch, self.global_steps, self.epoch)
-        self.callback_handler.trigger("on_compute_loss", self, epoch=self.epoch, step=self.global_steps,
-                                      data=batch, forward_return=forward_return)
-        loss = forward_return["loss"] if "loss" in forward_return else self.loss(
-            forward_return["prediction"], forward_return["targets"], forward_return["targets_mask"])
+        self.callback_handler.trigger(
+            "on_compute_loss", self, epoch=self.epoch, step=self.global_steps, data=batch, forward_return=forward_return
+        )
+        loss = (
+            forward_return["loss"]
+            if "loss" in forward_return
+            else self.loss(forward_return["prediction"], forward_return["targets"], forward_return["targets_mask"])
+        )
         if self.should_backward:
             self.callback_handler.trigger("on_backward", self, loss=loss)
             with getattr(self.model, "no_sync", nullcontext)():
@@ -233,15 +258,20 @@ class HostRunner(ForecastingRunner):
 
     def _covered_steps(self) -> tuple[int, ...]:
         """Return how many forecast steps the loss of this epoch covers, by curriculum."""
-        return tuple(callback.steps(self.epoch, self.train_data_loader.output_len)
-                     for callback in self.callback_handler.callbacks if isinstance(callback, HorizonCurriculum))
+        return tuple(
+            callback.steps(self.epoch, self.train_data_loader.output_len)
+            for callback in self.callback_handler.callbacks
+            if isinstance(callback, HorizonCurriculum)
+        )
 
     def _refuse_divergence(self, total: torch.Tensor) -> None:
         if not torch.isfinite(total):
-            raise UserError(f"{self.title}: the training loss became {total.item()} in epoch {self.epoch}, "
-                            f"step {self.global_steps} (lr {self.optimizer.param_groups[0]['lr']:g}); "
-                            "lower the learning rate (--set lr=...) or look for extreme readings in the data; "
-                            "earlier results are untouched")
+            raise UserError(
+                f"{self.title}: the training loss became {total.item()} in epoch {self.epoch}, "
+                f"step {self.global_steps} (lr {self.optimizer.param_groups[0]['lr']:g}); "
+                "lower the learning rate (--set lr=...) or look for extreme readings in the data; "
+                "earlier results are untouched"
+            )
 
     # ---- epochs --------------------------------------------------------------------------------------
 
@@ -253,8 +283,11 @@ class HostRunner(ForecastingRunner):
         """Validate, step the schedule, save the state, tell the user."""
         self.update_meter("train/time", time.monotonic() - self.epoch_start_time)
         self.update_meter("train/lr", self.optimizer.param_groups[0]["lr"])
-        entry = {"epoch": epoch, "lr": self.optimizer.param_groups[0]["lr"],
-                 "loss": self.meter_pool.get_value("train/loss")}
+        entry = {
+            "epoch": epoch,
+            "lr": self.optimizer.param_groups[0]["lr"],
+            "loss": self.meter_pool.get_value("train/loss"),
+        }
         self.history.append(entry)
         validated = epoch % self.val_interval == 0 or epoch == self.num_epochs or self.should_training_stop
         if validated:
@@ -269,8 +302,13 @@ class HostRunner(ForecastingRunner):
         self.print_meters("train")
         self._save_model(epoch)
         self.reset_meters()
-        self.progress.epoch_done(epoch, entry["loss"], entry.get("val", {}).get("MAE"),
-                                 self.best_metrics.get(f"val/{self.target_metric}"), entry["seconds"])
+        self.progress.epoch_done(
+            epoch,
+            entry["loss"],
+            entry.get("val", {}).get("MAE"),
+            self.best_metrics.get(f"val/{self.target_metric}"),
+            entry["seconds"],
+        )
 
     @torch.no_grad()
     def validate(self, train_step: int | None = None, train_epoch: int | None = None) -> None:
@@ -304,16 +342,23 @@ class HostRunner(ForecastingRunner):
             forward_return = self._forecast(batch, step)
             sums.update(forward_return["prediction"], batch["targets"], batch["targets_mask"])
             if write is not None:
-                write(inputs=self.scaler.inverse_transform(batch["inputs"], batch["inputs_mask"]),
-                      prediction=forward_return["prediction"], targets=batch["targets"],
-                      targets_mask=batch["targets_mask"])
+                write(
+                    inputs=self.scaler.inverse_transform(batch["inputs"], batch["inputs_mask"]),
+                    prediction=forward_return["prediction"],
+                    targets=batch["targets"],
+                    targets_mask=batch["targets_mask"],
+                )
         if sums.average()["MAE"] is None:
-            raise UserError(f"{self.title}: the {self.status} split holds no reading to compare a forecast with; bring "
-                            "a longer series or one with fewer gaps")
+            raise UserError(
+                f"{self.title}: the {self.status} split holds no reading to compare a forecast with; bring "
+                "a longer series or one with fewer gaps"
+            )
         if not sums.finite():
-            raise UserError(f"{self.title}: the model forecasts NaN or infinity "
-                            f"({self.status} after epoch {self.epoch}); lower the learning rate (--set lr=...) or look "
-                            "for extreme readings in the data; earlier results are untouched")
+            raise UserError(
+                f"{self.title}: the model forecasts NaN or infinity "
+                f"({self.status} after epoch {self.epoch}); lower the learning rate (--set lr=...) or look "
+                "for extreme readings in the data; earlier results are untouched"
+            )
         return sums
 
     @torch.no_grad()

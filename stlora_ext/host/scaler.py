@@ -31,8 +31,9 @@ class GlobalZScoreScaler(BasicTSScaler):
 
     stats: dict[str, torch.Tensor]
 
-    def __init__(self, norm_each_channel: bool, rescale: bool, null_val: float = float("nan"),
-                 stats: dict | None = None) -> None:
+    def __init__(
+        self, norm_each_channel: bool, rescale: bool, null_val: float = float("nan"), stats: dict | None = None
+    ) -> None:
         super().__init__(norm_each_channel, rescale, stats or {})
         self.null_val = null_val
 
@@ -62,7 +63,7 @@ class GlobalZScoreScaler(BasicTSScaler):
     def _parts(self, data: np.ndarray | torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield pieces of rows, 0 where missing, with where they aren't; ``data`` may be larger than memory."""
         for begin in range(0, len(data), ROWS):
-            part = torch.from_numpy(np.array(data[begin:begin + ROWS]))
+            part = torch.from_numpy(np.array(data[begin : begin + ROWS]))
             mask = observed(part, self.null_val)
             yield part.masked_fill(~mask, 0.0), mask
 

@@ -14,8 +14,14 @@ from stlora_ext.host.scaler import ROWS, GlobalZScoreScaler, observed
 _SHARE = 0.5  # of what is free; the rest is for the model and its steps
 
 
-def place_split(values: np.ndarray, timestamps: np.ndarray | None, scaler: GlobalZScoreScaler, null_val: float,
-                device: torch.device, folder: Path) -> SplitTensors:
+def place_split(
+    values: np.ndarray,
+    timestamps: np.ndarray | None,
+    scaler: GlobalZScoreScaler,
+    null_val: float,
+    device: torch.device,
+    folder: Path,
+) -> SplitTensors:
     """Normalise a split and put it where there is room.
 
     Args:
@@ -31,8 +37,10 @@ def place_split(values: np.ndarray, timestamps: np.ndarray | None, scaler: Globa
     """
     dtypes = (torch.float32, torch.float32, torch.bool)
     home = _home(values.size * sum(dtype.itemsize for dtype in dtypes), device)
-    scaled, original, mask = (_mapped(values.shape, dtype, folder) if home is None
-                              else torch.empty(values.shape, dtype=dtype, device=home) for dtype in dtypes)
+    scaled, original, mask = (
+        _mapped(values.shape, dtype, folder) if home is None else torch.empty(values.shape, dtype=dtype, device=home)
+        for dtype in dtypes
+    )
     for begin in range(0, len(values), ROWS):
         rows = slice(begin, begin + ROWS)
         part = torch.from_numpy(np.array(values[rows]))

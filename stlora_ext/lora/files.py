@@ -31,8 +31,14 @@ def backbone_hash(backbone: nn.Module) -> str:
     return weights_fingerprint(bare_state_dict(backbone))
 
 
-def save_adapter(model: nn.Module, path: Path, *, scaler: dict[str, torch.Tensor] | None = None,
-                 data_fingerprint: str | None = None, origin: dict[str, Any] | None = None) -> int:
+def save_adapter(
+    model: nn.Module,
+    path: Path,
+    *,
+    scaler: dict[str, torch.Tensor] | None = None,
+    data_fingerprint: str | None = None,
+    origin: dict[str, Any] | None = None,
+) -> int:
     """Write the adapter of ``model`` to ``path``, atomically.
 
     Args:
@@ -53,10 +59,15 @@ def save_adapter(model: nn.Module, path: Path, *, scaler: dict[str, torch.Tensor
     if not isinstance(model, STLoRA):
         raise UserError(f"save_adapter: a {type(model).__name__} carries no adapter; expected what attach() returned")
     described = {
-        "format": FORMAT, "settings": asdict(model.config), "num_nodes": model.num_nodes,
-        "backbone": type(unwrapped(model.backbone)).__name__, "backbone_hash": backbone_hash(model.backbone),
+        "format": FORMAT,
+        "settings": asdict(model.config),
+        "num_nodes": model.num_nodes,
+        "backbone": type(unwrapped(model.backbone)).__name__,
+        "backbone_hash": backbone_hash(model.backbone),
         "scaler": {name: value.tolist() for name, value in (scaler or {}).items()},
-        "data_fingerprint": data_fingerprint, "origin": origin}
+        "data_fingerprint": data_fingerprint,
+        "origin": origin,
+    }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in bare_state_dict(model.adapter).items()}
     path = Path(path)
     with atomic_path(path) as temporary:
@@ -82,8 +93,9 @@ def read_adapter(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     if not isinstance(described, dict) or "format" not in described:
         raise UserError(f"{path} is no ST-LoRA adapter file: expected one that save_adapter wrote")
     if described["format"] != FORMAT:
-        raise UserError(f"adapter file {path} has format {described['format']}, expected {FORMAT}: save it again with "
-                        "this version")
+        raise UserError(
+            f"adapter file {path} has format {described['format']}, expected {FORMAT}: save it again with this version"
+        )
     wrong = next((name for name, kind in _REQUIRED.items() if type(described.get(name)) is not kind), None)
     if wrong is None and not isinstance(described.get("data_fingerprint"), (str, type(None))):
         wrong = "data_fingerprint"
@@ -92,8 +104,14 @@ def read_adapter(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     return described, tensors
 
 
-def load_adapter(backbone: nn.Module, path: Path, *, num_nodes: int | None = None,
-                 input_len: int | None = None, output_len: int | None = None) -> STLoRA:
+def load_adapter(
+    backbone: nn.Module,
+    path: Path,
+    *,
+    num_nodes: int | None = None,
+    input_len: int | None = None,
+    output_len: int | None = None,
+) -> STLoRA:
     """Put the adapter of a file on the backbone it was saved with.
 
     The adapter is on the backbone's device and of the file's floating-point type, which is the backbone's unless the
@@ -114,34 +132,49 @@ def load_adapter(backbone: nn.Module, path: Path, *, num_nodes: int | None = Non
     """
     described, tensors = read_adapter(path)
     config = STLoRAConfig.from_json(json.dumps(described["settings"]))
-    for name, wanted, found in (("num_nodes", num_nodes, described["num_nodes"]),
-                                ("input_len", input_len, config.input_len),
-                                ("output_len", output_len, config.output_len)):
+    for name, wanted, found in (
+        ("num_nodes", num_nodes, described["num_nodes"]),
+        ("input_len", input_len, config.input_len),
+        ("output_len", output_len, config.output_len),
+    ):
         if wanted is not None and wanted != found:
-            raise UserError(f"adapter file {path} is for {name}={found}, not {wanted}: train an adapter for this "
-                            "network and horizon")
+            raise UserError(
+                f"adapter file {path} is for {name}={found}, not {wanted}: train an adapter for this "
+                "network and horizon"
+            )
     name = type(unwrapped(backbone)).__name__
     if name != described["backbone"]:
-        raise UserError(f"adapter file {path} is for a {described['backbone']}, not a {name}: give the backbone that "
-                        "it was trained on")
+        raise UserError(
+            f"adapter file {path} is for a {described['backbone']}, not a {name}: give the backbone that "
+            "it was trained on"
+        )
     if backbone_hash(backbone) != described["backbone_hash"]:
-        raise UserError(f"adapter file {path} belongs to other weights of {described['backbone']} "
-                        f"({described['backbone_hash'][:19]}, these are {backbone_hash(backbone)[:19]}): load the "
-                        "checkpoint that it was trained on")
+        raise UserError(
+            f"adapter file {path} belongs to other weights of {described['backbone']} "
+            f"({described['backbone_hash'][:19]}, these are {backbone_hash(backbone)[:19]}): load the "
+            "checkpoint that it was trained on"
+        )
     try:
         model = attach(backbone, config, described["num_nodes"])
     except UserError:
         raise
     except (RuntimeError, ValueError) as error:  # a size beyond memory
-        raise UserError(f"adapter file {path} is damaged (its settings: {str(error).splitlines()[0][:120]}): save it "
-                        "again, or put back a whole copy") from None
+        raise UserError(
+            f"adapter file {path} is damaged (its settings: {str(error).splitlines()[0][:120]}): save it "
+            "again, or put back a whole copy"
+        ) from None
     expected = {name: tuple(tensor.shape) for name, tensor in model.adapter.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if expected != given:
-        wrong = [f"{name} ({given.get(name, 'absent')}, expected {expected.get(name, 'none of this name')})"
-                 for name in sorted(expected.keys() | given.keys()) if expected.get(name) != given.get(name)]
+        wrong = [
+            f"{name} ({given.get(name, 'absent')}, expected {expected.get(name, 'none of this name')})"
+            for name in sorted(expected.keys() | given.keys())
+            if expected.get(name) != given.get(name)
+        ]
         more = f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""
-        raise UserError(f"adapter file {path} does not hold the tensors that its settings need: {', '.join(wrong[:4])}"
-                        f"{more}; save it again, or put back a whole copy")
+        raise UserError(
+            f"adapter file {path} does not hold the tensors that its settings need: {', '.join(wrong[:4])}"
+            f"{more}; save it again, or put back a whole copy"
+        )
     model.adapter.to(dtype=widest_type(tensors.values())).load_state_dict(tensors)
     return model.eval()

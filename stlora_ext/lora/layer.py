@@ -35,8 +35,15 @@ class LowRankInput(nn.Module):
         generator: Draws the initial values.
     """
 
-    def __init__(self, num_nodes: int, in_features: int, rank: int, sharing: str, num_embeddings: int,
-                 generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self,
+        num_nodes: int,
+        in_features: int,
+        rank: int,
+        sharing: str,
+        num_embeddings: int,
+        generator: torch.Generator | None = None,
+    ) -> None:
         super().__init__()
         self.sharing = sharing
         bound = math.sqrt(3 / in_features)  # LoRA's: uniform with variance 1 / d_in
@@ -84,8 +91,18 @@ class NALL(nn.Module):
         generator: Draws the initial values; B starts at zero.
     """
 
-    def __init__(self, num_nodes: int, in_features: int, out_features: int, rank: int, scale: float, sharing: str,
-                 num_embeddings: int, relu: bool, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self,
+        num_nodes: int,
+        in_features: int,
+        out_features: int,
+        rank: int,
+        scale: float,
+        sharing: str,
+        num_embeddings: int,
+        relu: bool,
+        generator: torch.Generator | None = None,
+    ) -> None:
         super().__init__()
         bound = 1 / math.sqrt(in_features)
         self.weight = nn.Parameter(torch.empty(out_features, in_features).uniform_(-bound, bound, generator=generator))

@@ -1,7 +1,7 @@
 """Merging: the low-rank weights of a trained adapter added into full ones, where that is defined.
 
-    sharing="none"       W + s B A, one matrix: the merged layer is an ordinary linear layer
-    elsewhere            W + s B A_i, one matrix per node: an explicit bank of N d_out d_in numbers
+sharing="none"       W + s B A, one matrix: the merged layer is an ordinary linear layer
+elsewhere            W + s B A_i, one matrix per node: an explicit bank of N d_out d_in numbers
 """
 
 import copy
@@ -43,9 +43,11 @@ def merge(model: STLoRA, *, per_node: bool = False) -> STLoRA:
     """
     model = unwrapped(model)
     if model.config.sharing != "none" and not per_node:
-        raise UserError(f"merge: with sharing='{model.config.sharing}' every node has a matrix of its own, no single "
-                        "one is equal to the layer; merge(model, per_node=True) forms the bank of "
-                        f"{model.num_nodes} matrices per layer")
+        raise UserError(
+            f"merge: with sharing='{model.config.sharing}' every node has a matrix of its own, no single "
+            "one is equal to the layer; merge(model, per_node=True) forms the bank of "
+            f"{model.num_nodes} matrices per layer"
+        )
     merged = copy.deepcopy(model)
     adapter = unwrapped(merged.adapter)
     adapter.nalls = nn.ModuleList(MergedNALL(cast(NALL, layer)) for layer in adapter.nalls)

@@ -102,9 +102,11 @@ class STLoRA(nn.Module):
             UserError: If asked to merge.
         """
         if merge:
-            raise UserError("detach(merge=True): the correction is added to the backbone's forecast and is in none of "
-                            "its weights; keep the model, whose own layers stlora_ext.merge can merge, or leave merge "
-                            "out")
+            raise UserError(
+                "detach(merge=True): the correction is added to the backbone's forecast and is in none of "
+                "its weights; keep the model, whose own layers stlora_ext.merge can merge, or leave merge "
+                "out"
+            )
         self.unfreeze_backbone()
         return self.backbone
 
@@ -138,8 +140,9 @@ class STLoRA(nn.Module):
             return {**result, "prediction": self.correct(inputs, result["prediction"], timestamps)}
         return self.correct(inputs, result, timestamps)
 
-    def correct(self, inputs: torch.Tensor, forecast: torch.Tensor,
-                timestamps: torch.Tensor | None = None) -> torch.Tensor:
+    def correct(
+        self, inputs: torch.Tensor, forecast: torch.Tensor, timestamps: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Add the correction to a forecast that the backbone has made of ``inputs``.
 
         Args:
@@ -158,8 +161,10 @@ class STLoRA(nn.Module):
         stamps = None
         if self.config.cycles:
             if timestamps is None:
-                raise UserError("the adapter takes the time of day or the day of the week: give inputs_timestamps, "
-                                "time of day and day of week in [0, 1), [batch, input_len, 2]")
+                raise UserError(
+                    "the adapter takes the time of day or the day of the week: give inputs_timestamps, "
+                    "time of day and day of week in [0, 1), [batch, input_len, 2]"
+                )
             stamps = timestamps[:, -1]
         x = {"window": (inputs,), "forecast": (forecast,), "both": (inputs, forecast)}[self.config.x]
         return (forecast + self.adapter(torch.cat(x, dim=1), stamps)).to(forecast.dtype)
@@ -167,8 +172,10 @@ class STLoRA(nn.Module):
     def _check(self, what: str, tensor: torch.Tensor, steps: int) -> None:
         if tensor.dim() != 3 or tensor.shape[1:] != (steps, self.num_nodes):
             length = "input_len" if what == "input" else "output_len"
-            raise UserError(f"the {what} has shape {tuple(tensor.shape)}, the adapter expects [batch, {steps} steps, "
-                            f"{self.num_nodes} nodes]; set {length} and num_nodes to the backbone's")
+            raise UserError(
+                f"the {what} has shape {tuple(tensor.shape)}, the adapter expects [batch, {steps} steps, "
+                f"{self.num_nodes} nodes]; set {length} and num_nodes to the backbone's"
+            )
 
 
 def attach(backbone: nn.Module, config: STLoRAConfig, num_nodes: int, *, seed: int = 0) -> STLoRA:
@@ -239,9 +246,12 @@ def parameter_counts(model: nn.Module) -> dict[str, Any]:
     total = sum(p.numel() for p in model.parameters())
     adapter = sum(p.numel() for p in model.adapter.parameters()) if isinstance(model, STLoRA) else 0
     backbone = total - adapter
-    return {"backbone": backbone, "adapter": adapter,
-            "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
-            "adapter_percent": 100 * adapter / backbone if backbone else None}
+    return {
+        "backbone": backbone,
+        "adapter": adapter,
+        "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "adapter_percent": 100 * adapter / backbone if backbone else None,
+    }
 
 
 def widened(config: STLoRAConfig, num_nodes: int, at_least: int) -> STLoRAConfig:

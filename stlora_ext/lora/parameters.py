@@ -32,11 +32,15 @@ def parameter_report(model: nn.Module) -> dict[str, Any]:
     """
     model = unwrapped(model)
     parts = {"backbone": model.backbone, "adapter": model.adapter} if isinstance(model, STLoRA) else {"backbone": model}
-    return {**parameter_counts(model),
-            "modules": {part: module_counts(unwrapped(module)) for part, module in parts.items()}}
+    return {
+        **parameter_counts(model),
+        "modules": {part: module_counts(unwrapped(module)) for part, module in parts.items()},
+    }
 
 
 def module_lines(modules: dict[str, dict[str, int]]) -> list[str]:
     """Return one line per part of ``modules``, as ``backbone: embed 64, lstm 58,368``; a part without any says none."""
-    return [f"{part}: " + (", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none")
-            for part, counts in modules.items()]
+    return [
+        f"{part}: " + (", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none")
+        for part, counts in modules.items()
+    ]

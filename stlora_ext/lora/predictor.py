@@ -152,15 +152,28 @@ class Predictor(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         bound = 1 / math.sqrt(config.channels)
         self.conv_weight = nn.Parameter(
-            torch.empty(config.width, config.channels).uniform_(-bound, bound, generator=generator))
+            torch.empty(config.width, config.channels).uniform_(-bound, bound, generator=generator)
+        )
         self.conv_bias = nn.Parameter(torch.empty(config.width).uniform_(-bound, bound, generator=generator))
         self.nalls = nn.ModuleList(
-            NALL(num_nodes, config.width, config.width, config.rank, config.scale, config.sharing,
-                 config.num_embeddings, config.activation == "relu", generator) for _ in range(config.layers))
+            NALL(
+                num_nodes,
+                config.width,
+                config.width,
+                config.rank,
+                config.scale,
+                config.sharing,
+                config.num_embeddings,
+                config.activation == "relu",
+                generator,
+            )
+            for _ in range(config.layers)
+        )
         self.cycles = config.cycles
         if self.cycles:
             self.time_weight = nn.Parameter(
-                torch.empty(config.width, 2 * len(self.cycles)).uniform_(-bound, bound, generator=generator))
+                torch.empty(config.width, 2 * len(self.cycles)).uniform_(-bound, bound, generator=generator)
+            )
         self.dropout = NodeDropout(config.dropout, seed)
         self.output_weight = nn.Parameter(torch.zeros(config.output_len, config.width))
         self.output_bias = nn.Parameter(torch.zeros(config.output_len))
@@ -180,7 +193,7 @@ class Predictor(nn.Module):
         h = nn.functional.linear(x.permute(2, 0, 1).to(dtype), self.conv_weight, self.conv_bias)  # [N, B, width]
         if self.cycles:
             assert stamps is not None
-            angle = 2 * math.pi * stamps[:, self.cycles[0]:self.cycles[-1] + 1]
+            angle = 2 * math.pi * stamps[:, self.cycles[0] : self.cycles[-1] + 1]
             h = h + nn.functional.linear(torch.cat([angle.sin(), angle.cos()], dim=1).to(dtype), self.time_weight)
         for nall in self.nalls:
             h = h + nall(self.dropout(torch.relu(h)))

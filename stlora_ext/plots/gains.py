@@ -42,9 +42,11 @@ def plot_gains(model: str, datasets: Mapping[str, Sequence[Row]], path: Path) ->
             models = {row.model for row in datasets[dataset]}
             if model not in models:
                 raise UserError(f"no records of {model} on {dataset}: {nearest(model, sorted(models))}")
-            raise UserError(f"no runs of {model} on {dataset} that pair with another arm's: run "
-                            f"python experiments/sweep.py --datasets {dataset} --models {model.removesuffix('+')} "
-                            f"{model} --arms plus control first")
+            raise UserError(
+                f"no runs of {model} on {dataset} that pair with another arm's: run "
+                f"python experiments/sweep.py --datasets {dataset} --models {model.removesuffix('+')} "
+                f"{model} --arms plus control first"
+            )
         for label, comparison in comparisons.items():
             values = [value for value in comparison.differences(None, "MAE", percent=True) if value is not None]
             x = place + _SPACING * (labels.index(label) - (len(labels) - 1) / 2)
@@ -52,10 +54,22 @@ def plot_gains(model: str, datasets: Mapping[str, Sequence[Row]], path: Path) ->
             test = paired_test(values)
             mean = math.nan if test.mean is None else test.mean
             bar = None if test.low is None or test.high is None else [[mean - test.low], [test.high - mean]]
-            axes.errorbar([x], [mean], yerr=bar, fmt="_", color=colours[label], markersize=14, capsize=4,
-                          label=label if label not in axes.get_legend_handles_labels()[1] else None)
-    axes.set(xticks=range(len(found)), xticklabels=[_described(dataset) for dataset in found],
-             ylabel="difference of the average MAE, %", title=f"{model}: paired differences, mean and 95 % interval")
+            axes.errorbar(
+                [x],
+                [mean],
+                yerr=bar,
+                fmt="_",
+                color=colours[label],
+                markersize=14,
+                capsize=4,
+                label=label if label not in axes.get_legend_handles_labels()[1] else None,
+            )
+    axes.set(
+        xticks=range(len(found)),
+        xticklabels=[_described(dataset) for dataset in found],
+        ylabel="difference of the average MAE, %",
+        title=f"{model}: paired differences, mean and 95 % interval",
+    )
     axes.grid(alpha=0.25, axis="y")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
@@ -75,9 +89,11 @@ def compared(model: str, rows: Sequence[Row]) -> dict[str, Comparison]:
     for each in (each for each in arms + node_level if each.plus.model == model):
         label = f"{each.plus.arm} against {each.base.arm}"
         if label in found:
-            raise UserError(f"{model}: runs of several configurations are there, {found[label].plus.config_hash} and "
-                            f"{each.plus.config_hash}, and a picture of gains shows one; keep them apart with "
-                            "--results DIR")
+            raise UserError(
+                f"{model}: runs of several configurations are there, {found[label].plus.config_hash} and "
+                f"{each.plus.config_hash}, and a picture of gains shows one; keep them apart with "
+                "--results DIR"
+            )
         found[label] = each
     return found
 

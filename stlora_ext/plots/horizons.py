@@ -12,12 +12,20 @@ from stlora_ext.plots.series import UNITS, colours, error_band, num_steps, seeds
 from stlora_ext.tables.rows import Row
 
 _IN_THE_AXES = 6  # lines whose legend finds a place there
-STYLES = {"base": "--", "plus": "-", "control": ":", "wide": (0, (1, 3)), "plus, adapt": "-.",
-          "control, adapt": (0, (4, 1, 1, 1, 1, 1)), "wide, adapt": (0, (4, 1, 1, 3, 1, 3))}
+STYLES = {
+    "base": "--",
+    "plus": "-",
+    "control": ":",
+    "wide": (0, (1, 3)),
+    "plus, adapt": "-.",
+    "control, adapt": (0, (4, 1, 1, 1, 1, 1)),
+    "wide, adapt": (0, (4, 1, 1, 3, 1, 3)),
+}
 
 
-def plot_horizons(dataset: str, rows: Sequence[Row], metric: str, path: Path,
-                  horizons: Sequence[int] | None = None) -> None:
+def plot_horizons(
+    dataset: str, rows: Sequence[Row], metric: str, path: Path, horizons: Sequence[int] | None = None
+) -> None:
     """Draw the mean error of each row over the forecast steps, with a band of one standard deviation over seeds.
 
     A backbone and its "+" share a colour; the backbone is dashed, the control dotted, the wide arm sparsely dotted,
@@ -41,11 +49,23 @@ def plot_horizons(dataset: str, rows: Sequence[Row], metric: str, path: Path,
     axes = figure.add_subplot()
     for row, text, colour in zip(rows, row_labels(rows), colours(rows), strict=True):
         mean, low, high = error_band(row, metric)
-        axes.plot(steps, mean, color=colour, linestyle=style(row, STYLES), linewidth=1.8,
-                  marker="o" if last == 1 else None, label=f"{text}, {seeds_of(row)}")
+        axes.plot(
+            steps,
+            mean,
+            color=colour,
+            linestyle=style(row, STYLES),
+            linewidth=1.8,
+            marker="o" if last == 1 else None,
+            label=f"{text}, {seeds_of(row)}",
+        )
         axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
-    axes.set(xlabel="ahead", ylabel=f"{UNITS[metric]} (test)", xticks=named, xticklabels=titles(rows[0], named),
-             title=f"{dataset}: error against horizon")
+    axes.set(
+        xlabel="ahead",
+        ylabel=f"{UNITS[metric]} (test)",
+        xticks=named,
+        xticklabels=titles(rows[0], named),
+        title=f"{dataset}: error against horizon",
+    )
     if last > 1:
         axes.set_xlim(1, last)
     axes.grid(alpha=0.25)

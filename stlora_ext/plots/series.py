@@ -23,8 +23,11 @@ def colours(rows: Sequence[Row]) -> list[str]:
 
 def palette(count: int, greys: bool = True) -> list[str]:
     """Return colours that are told apart, the first ten of them; eight without the two ``greys``."""
-    sequence = [colour for colour in map(to_hex, matplotlib.color_sequences["petroff10"])
-                if greys or rgb_to_hsv(to_rgb(colour))[1] > _GREY]
+    sequence = [
+        colour
+        for colour in map(to_hex, matplotlib.color_sequences["petroff10"])
+        if greys or rgb_to_hsv(to_rgb(colour))[1] > _GREY
+    ]
     return [sequence[place % len(sequence)] for place in range(count)]
 
 

@@ -41,12 +41,24 @@ def _panel(axes: Axes, group: Settings) -> None:
         kind = arm if arm != "plus" else adapter["sharing"]
         colour = colours["none" if arm != "plus" else adapter["sharing"]]
         assert setting.val.mean is not None  # best_validation refuses a record without
-        axes.errorbar(setting.added, setting.val.mean, yerr=setting.val.std, fmt="os"[arm == "wide"], color=colour,
-                      markerfacecolor=colour if arm == "plus" else "white", label=None if kind in shown else kind,
-                      markersize=7, capsize=3)
+        axes.errorbar(
+            setting.added,
+            setting.val.mean,
+            yerr=setting.val.std,
+            fmt="os"[arm == "wide"],
+            color=colour,
+            markerfacecolor=colour if arm == "plus" else "white",
+            label=None if kind in shown else kind,
+            markersize=7,
+            capsize=3,
+        )
         shown.add(kind)
-    axes.set(xscale="log", xlabel="parameters that the adapter adds", ylabel="validation MAE",
-             title=f"{group.model}, {group.protocol}")
+    axes.set(
+        xscale="log",
+        xlabel="parameters that the adapter adds",
+        ylabel="validation MAE",
+        title=f"{group.model}, {group.protocol}",
+    )
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)

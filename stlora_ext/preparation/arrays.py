@@ -15,8 +15,9 @@ def open_npy(path: Path) -> np.ndarray:
     try:
         return load_npy(path)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as .npy ({error}): expected a plain numeric array saved by np.save") \
-            from None
+        raise UserError(
+            f"{path} cannot be read as .npy ({error}): expected a plain numeric array saved by np.save"
+        ) from None
 
 
 def open_npz(path: Path) -> dict[str, np.ndarray]:
@@ -36,8 +37,9 @@ def pick_channel(array: np.ndarray, channel: int | None, origin: str) -> np.ndar
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[1] == 0:
-        raise UserError(f"{origin} holds an array of shape {array.shape}: expected [time, sensor] or "
-                        "[time, sensor, channel]")
+        raise UserError(
+            f"{origin} holds an array of shape {array.shape}: expected [time, sensor] or [time, sensor, channel]"
+        )
     channels = array.shape[2]
     if channel is None and channels == 1:
         channel = 0
@@ -64,6 +66,7 @@ def read_npz(path: Path, channel: int | None) -> Series:
         series.sensor_ids = [str(name) for name in arrays["sensor_ids"].ravel().tolist()]
         check_ids(series.sensor_ids, values.shape[1], path.name)
     if "adj" in arrays:
-        series.graph = graph_from_matrix(arrays["adj"], values.shape[1], path.name, arrays.get("distance"),
-                                         sensor_ids=series.sensor_ids)
+        series.graph = graph_from_matrix(
+            arrays["adj"], values.shape[1], path.name, arrays.get("distance"), sensor_ids=series.sensor_ids
+        )
     return series

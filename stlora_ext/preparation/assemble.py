@@ -28,8 +28,10 @@ def check_shape(series: Series, recipe: Recipe, origin: str) -> None:
         UserError: If it is another one.
     """
     if recipe.shape is not None and series.values.shape != recipe.shape:
-        raise UserError(f"{origin} has shape {series.values.shape} [time, sensor], {recipe.name} has {recipe.shape}: "
-                        "bring the official file, or go on with --allow-other-shape")
+        raise UserError(
+            f"{origin} has shape {series.values.shape} [time, sensor], {recipe.name} has {recipe.shape}: "
+            "bring the official file, or go on with --allow-other-shape"
+        )
 
 
 def set_times(series: Series, recipe: Recipe, fill_gaps: bool, origin: str) -> Series:
@@ -44,22 +46,27 @@ def set_times(series: Series, recipe: Recipe, fill_gaps: bool, origin: str) -> S
     if series.times is None:
         interval = recipe.interval or series.interval
         if recipe.start is None or interval is None:
-            raise UserError(f"{origin} does not say when its rows are: give --start (time of the first row, as "
-                            "2024-01-31T00:00) and --interval (minutes)")
+            raise UserError(
+                f"{origin} does not say when its rows are: give --start (time of the first row, as "
+                "2024-01-31T00:00) and --interval (minutes)"
+            )
         series.times = _times_without_clock(recipe.start, recipe.known_gap, num_steps, interval)
     else:
         _place(series, recipe, origin)
     interval = infer_interval(series.known_times)
     for stated in (recipe.interval, series.interval):
         if stated is not None and stated != interval:
-            raise UserError(f"rows of {origin} are {interval} minutes apart, {stated} were stated: expected the same; "
-                            "correct --interval or the file")
+            raise UserError(
+                f"rows of {origin} are {interval} minutes apart, {stated} were stated: expected the same; "
+                "correct --interval or the file"
+            )
     series.interval = interval
     return close_gaps(series, interval, fill_gaps, recipe.known_gap)
 
 
-def _times_without_clock(start: np.datetime64, known_gap: tuple[str, str] | None, num_steps: int,
-                         interval: int) -> np.ndarray:
+def _times_without_clock(
+    start: np.datetime64, known_gap: tuple[str, str] | None, num_steps: int, interval: int
+) -> np.ndarray:
     times = regular_times(start, num_steps, interval)
     if known_gap is not None:
         before, after = (np.datetime64(time, "us") for time in known_gap)
@@ -72,26 +79,33 @@ def _place(series: Series, recipe: Recipe, origin: str) -> None:
     """Check a file's own first time against the stated one; a nominal date gives way to it."""
     times = series.known_times
     if series.nominal and recipe.start is None:
-        series.notes.append(f"the first row is put at {show(times[0])}, a nominal date: --start states the true "
-                            "one")
+        series.notes.append(f"the first row is put at {show(times[0])}, a nominal date: --start states the true one")
     if recipe.start is None or times[0] == recipe.start:
         return
     here, stated = show(times[0]), show(recipe.start)
     if series.nominal:
         shift = recipe.start - times[0]
         if shift % np.timedelta64(7, "D") != np.timedelta64(0):
-            series.notes.append(f"the calendar features begin on {times[0].item():%A %H:%M}, the first row is "
-                                f"stated to be {recipe.start.item():%A %H:%M}: the features are not used")
+            series.notes.append(
+                f"the calendar features begin on {times[0].item():%A %H:%M}, the first row is "
+                f"stated to be {recipe.start.item():%A %H:%M}: the features are not used"
+            )
         # an official set has its own calendar; of other folders the features' gaps are kept
-        series.times = times + shift if recipe.shape is None else \
-            _times_without_clock(recipe.start, recipe.known_gap, len(times), infer_interval(times))
+        series.times = (
+            times + shift
+            if recipe.shape is None
+            else _times_without_clock(recipe.start, recipe.known_gap, len(times), infer_interval(times))
+        )
         series.notes.append(f"the first row is at {stated}")
     elif not recipe.known:
-        raise UserError(f"{origin} begins at {here}, --start says {stated}: leave --start out, the file has its own "
-                        "times")
+        raise UserError(
+            f"{origin} begins at {here}, --start says {stated}: leave --start out, the file has its own times"
+        )
     elif recipe.shape is not None:
-        raise UserError(f"{origin} begins at {here}, {recipe.name} at {stated}: bring the official file, or prepare "
-                        "under another NAME")
+        raise UserError(
+            f"{origin} begins at {here}, {recipe.name} at {stated}: bring the official file, or prepare "
+            "under another NAME"
+        )
     else:
         series.notes.append(f"begins at {here}, {recipe.name} at {stated}")
 
@@ -113,20 +127,24 @@ def set_missing(series: Series, stated: float | None, origin: str) -> None:
     series.null_val = math.nan if null_val is None else null_val
     rows = max(1, 2**24 // max(1, series.values.shape[1]))
     for first in range(0, len(series.values), rows):
-        block = series.values[first:first + rows]
+        block = series.values[first : first + rows]
         infinite = np.argwhere(np.isinf(block))
         if len(infinite):
             row, column = infinite[0]
             name = series.sensor_ids[column] if series.sensor_ids else column
-            raise UserError(f"{origin}, row {first + row + 1}, sensor '{name}': the reading is infinite (or beyond "
-                            "float32): expected a finite number, or NaN where it is missing")
+            raise UserError(
+                f"{origin}, row {first + row + 1}, sensor '{name}': the reading is infinite (or beyond "
+                "float32): expected a finite number, or NaN where it is missing"
+            )
         huge = np.argwhere(np.abs(block) > LARGEST)
         if len(huge):
             row, column = huge[0]
             name = series.sensor_ids[column] if series.sensor_ids else column
-            raise UserError(f"{origin}, row {first + row + 1}, sensor '{name}': the reading {block[row, column]:g} is "
-                            f"too large for errors to be squared: expected at most {LARGEST:g} in size, or NaN where "
-                            "it is missing")
+            raise UserError(
+                f"{origin}, row {first + row + 1}, sensor '{name}': the reading {block[row, column]:g} is "
+                f"too large for errors to be squared: expected at most {LARGEST:g} in size, or NaN where "
+                "it is missing"
+            )
         if not math.isnan(series.null_val):
             block[np.isnan(block)] = series.null_val
 
@@ -142,6 +160,7 @@ def set_ids(series: Series, ids_file: Path | None, origin: str) -> None:
     listed = read_ids(ids_file)
     check_ids(listed, series.values.shape[1], ids_file.name)
     if series.sensor_ids is not None and series.sensor_ids != listed:
-        raise UserError(f"--ids {ids_file.name} differs from the sensor names in {origin}: leave it out, "
-                        "the file names its columns")
+        raise UserError(
+            f"--ids {ids_file.name} differs from the sensor names in {origin}: leave it out, the file names its columns"
+        )
     series.sensor_ids = listed

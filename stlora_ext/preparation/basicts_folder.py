@@ -29,8 +29,10 @@ def read_basicts(folder: Path, channel: int | None) -> Series:
     """
     old, new = folder / "desc.json", folder / "meta.json"
     if not old.is_file() and not new.is_file():
-        raise UserError(f"{folder} holds neither desc.json (BasicTS 0.5.8) nor meta.json (1.1.0): "
-                        "expected a prepared BasicTS folder, or give --raw a file")
+        raise UserError(
+            f"{folder} holds neither desc.json (BasicTS 0.5.8) nor meta.json (1.1.0): "
+            "expected a prepared BasicTS folder, or give --raw a file"
+        )
     try:
         if old.is_file():
             return _read_058(folder, _read_json(old), channel or 0)
@@ -39,8 +41,10 @@ def read_basicts(folder: Path, channel: int | None) -> Series:
     except UserError:
         raise
     except (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-        raise UserError(f"{folder} is damaged ({type(error).__name__}: {error}): expected data.dat and desc.json of "
-                        "BasicTS 0.5.8, or the splits and meta.json of 1.1.0; make the folder again") from None
+        raise UserError(
+            f"{folder} is damaged ({type(error).__name__}: {error}): expected data.dat and desc.json of "
+            "BasicTS 0.5.8, or the splits and meta.json of 1.1.0; make the folder again"
+        ) from None
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -62,10 +66,15 @@ def _read_058(folder: Path, desc: dict[str, Any], channel: int) -> Series:
     shape = tuple(int(size) for size in desc["shape"])
     content = np.memmap(folder / "data.dat", dtype=np.float32, mode="r", shape=shape)
     if content.size * 4 != (folder / "data.dat").stat().st_size or content.ndim != 3:
-        raise UserError(f"{folder / 'data.dat'} has {(folder / 'data.dat').stat().st_size} bytes, desc.json promises "
-                        f"float32 {shape}: expected one shape [time, sensor, channel]; make the folder again")
-    series = Series(pick_channel(content, channel, "data.dat"), interval=int(desc["frequency (minutes)"]),
-                    null_val=_null_val(desc.get("regular_settings"), "NULL_VAL"))
+        raise UserError(
+            f"{folder / 'data.dat'} has {(folder / 'data.dat').stat().st_size} bytes, desc.json promises "
+            f"float32 {shape}: expected one shape [time, sensor, channel]; make the folder again"
+        )
+    series = Series(
+        pick_channel(content, channel, "data.dat"),
+        interval=int(desc["frequency (minutes)"]),
+        null_val=_null_val(desc.get("regular_settings"), "NULL_VAL"),
+    )
     names = [str(name).lower() for name in desc.get("feature_description", [])]
     if "time of day" in names and "day of week" in names and len(names) == shape[2]:
         _set_calendar(series, content[:, 0, names.index("time of day")], content[:, 0, names.index("day of week")])
@@ -73,17 +82,23 @@ def _read_058(folder: Path, desc: dict[str, Any], channel: int) -> Series:
 
 
 def _read_110(folder: Path, meta: dict[str, Any], channel: int | None) -> Series:
-    values = np.concatenate([pick_channel(open_npy(folder / f"{split}_data.npy"), channel, f"{split}_data.npy")
-                             for split in SPLITS])
+    values = np.concatenate(
+        [pick_channel(open_npy(folder / f"{split}_data.npy"), channel, f"{split}_data.npy") for split in SPLITS]
+    )
     interval = meta.get("frequency (minutes)")
-    series = Series(values, interval=None if interval is None else int(interval),
-                    null_val=_null_val(meta.get("regular_settings"), "null_val"))
+    series = Series(
+        values,
+        interval=None if interval is None else int(interval),
+        null_val=_null_val(meta.get("regular_settings"), "null_val"),
+    )
     names = [str(name).lower() for name in meta.get("timestamps_description", [])]
     if "time of day" in names and "day of week" in names:
         stamps = np.concatenate([open_npy(folder / f"{split}_timestamps.npy") for split in SPLITS])
         if stamps.shape != (len(values), len(names)):
-            raise UserError(f"{folder}: the timestamps have shape {stamps.shape}: expected ({len(values)}, "
-                            f"{len(names)}), a row per row of data and a column per name in meta.json")
+            raise UserError(
+                f"{folder}: the timestamps have shape {stamps.shape}: expected ({len(values)}, "
+                f"{len(names)}), a row per row of data and a column per name in meta.json"
+            )
         _set_calendar(series, stamps[:, names.index("time of day")], stamps[:, names.index("day of week")])
     return series
 
@@ -92,10 +107,16 @@ def _read_ours(folder: Path) -> Series:
     meta = load_meta(folder.parent, folder.name)
     overlap = meta.input_len + meta.output_len - 1
     splits = [load_split(folder.parent, meta, split) for split in SPLITS]
-    values, stamps = (np.concatenate([split[part][overlap if index else 0:] for index, split in enumerate(splits)])
-                      for part in (0, 1))
-    series = Series(to_float32(values, folder.name), interval=meta.interval,
-                    null_val=_null_val({"null_val": meta.null_val}, "null_val"), sensor_ids=meta.sensor_ids)
+    values, stamps = (
+        np.concatenate([split[part][overlap if index else 0 :] for index, split in enumerate(splits)])
+        for part in (0, 1)
+    )
+    series = Series(
+        to_float32(values, folder.name),
+        interval=meta.interval,
+        null_val=_null_val({"null_val": meta.null_val}, "null_val"),
+        sensor_ids=meta.sensor_ids,
+    )
     _set_calendar(series, stamps[:, 0], stamps[:, 1])
     series.times = series.known_times + (np.datetime64(meta.start, "us") - series.known_times[0])
     series.nominal = False

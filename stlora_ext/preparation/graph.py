@@ -34,8 +34,12 @@ class Graph:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays of ``graph.npz`` by name."""
-        arrays = {"num_nodes": np.array(self.num_nodes, dtype=np.int64), "source": self.source,
-                  "target": self.target, "weight": self.weight}
+        arrays = {
+            "num_nodes": np.array(self.num_nodes, dtype=np.int64),
+            "source": self.source,
+            "target": self.target,
+            "weight": self.weight,
+        }
         if self.distance is not None:
             arrays["distance"] = self.distance
         if self.position is not None:
@@ -43,8 +47,15 @@ class Graph:
         return arrays
 
 
-def graph_from_edges(num_nodes: int, source: np.ndarray, target: np.ndarray, weight: np.ndarray,
-                     distance: np.ndarray | None, origin: str, **fields: Any) -> Graph:
+def graph_from_edges(
+    num_nodes: int,
+    source: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray,
+    distance: np.ndarray | None,
+    origin: str,
+    **fields: Any,
+) -> Graph:
     """Sort edges, drop those of weight zero, keep the last of repeated ones, and check the numbers.
 
     Args:
@@ -67,8 +78,10 @@ def graph_from_edges(num_nodes: int, source: np.ndarray, target: np.ndarray, wei
             continue
         bad = np.flatnonzero(~(np.isfinite(numbers) & (numbers >= 0)))
         if len(bad):
-            raise UserError(f"{origin}: the {what} of edge {source[bad[0]]} -> {target[bad[0]]} is {numbers[bad[0]]}: "
-                            "expected a finite number that is not negative")
+            raise UserError(
+                f"{origin}: the {what} of edge {source[bad[0]]} -> {target[bad[0]]} is {numbers[bad[0]]}: "
+                "expected a finite number that is not negative"
+            )
     notes = list(fields.pop("notes", ()))
     key = np.asarray(source, dtype=np.int64) * num_nodes + np.asarray(target, dtype=np.int64)
     unique, from_end = np.unique(key[::-1], return_index=True)
@@ -78,13 +91,20 @@ def graph_from_edges(num_nodes: int, source: np.ndarray, target: np.ndarray, wei
     edges = chosen[weight[chosen] > 0]
     if len(edges) < len(chosen):
         notes.append(f"{len(chosen) - len(edges)} edges of weight 0 in {origin} are not edges")
-    return Graph(num_nodes, key[edges] // num_nodes, key[edges] % num_nodes, weight[edges],
-                 None if distance is None else distance[edges],
-                 notes=tuple(notes), **fields)
+    return Graph(
+        num_nodes,
+        key[edges] // num_nodes,
+        key[edges] % num_nodes,
+        weight[edges],
+        None if distance is None else distance[edges],
+        notes=tuple(notes),
+        **fields,
+    )
 
 
-def graph_from_matrix(matrix: np.ndarray, num_nodes: int, origin: str, distance: np.ndarray | None = None,
-                      **fields: Any) -> Graph:
+def graph_from_matrix(
+    matrix: np.ndarray, num_nodes: int, origin: str, distance: np.ndarray | None = None, **fields: Any
+) -> Graph:
     """Read the edges of a matrix ``[N, N]``, entry [source, target].
 
     Raises:
@@ -92,11 +112,20 @@ def graph_from_matrix(matrix: np.ndarray, num_nodes: int, origin: str, distance:
     """
     for what, array in (("matrix", matrix), ("distance matrix", distance)):
         if array is not None and (array.shape != (num_nodes, num_nodes) or array.dtype.kind not in "fiub"):
-            raise UserError(f"{origin}: the {what} has shape {array.shape} of {array.dtype}: expected numbers of "
-                            f"shape ({num_nodes}, {num_nodes}), one row and column per sensor")
+            raise UserError(
+                f"{origin}: the {what} has shape {array.shape} of {array.dtype}: expected numbers of "
+                f"shape ({num_nodes}, {num_nodes}), one row and column per sensor"
+            )
     source, target = np.nonzero(matrix)  # NaN counts as an edge and is refused below
-    return graph_from_edges(num_nodes, source, target, matrix[source, target],
-                            None if distance is None else distance[source, target], origin, **fields)
+    return graph_from_edges(
+        num_nodes,
+        source,
+        target,
+        matrix[source, target],
+        None if distance is None else distance[source, target],
+        origin,
+        **fields,
+    )
 
 
 def align(graph: Graph, sensor_ids: list[str] | None, origin: str) -> Graph:
@@ -111,14 +140,26 @@ def align(graph: Graph, sensor_ids: list[str] | None, origin: str) -> Graph:
     only_data = [name for name in sensor_ids if name not in in_graph]
     only_graph = [name for name in graph.sensor_ids if name not in in_data]
     if only_data or only_graph:
-        example = f"sensor '{only_data[0]}' is only in the data" if only_data else \
-            f"sensor '{only_graph[0]}' is only in the graph"
-        raise UserError(f"{origin} and the data name different sensors ({example}): "
-                        "expected the same names; bring the graph that belongs to the data")
+        example = (
+            f"sensor '{only_data[0]}' is only in the data"
+            if only_data
+            else f"sensor '{only_graph[0]}' is only in the graph"
+        )
+        raise UserError(
+            f"{origin} and the data name different sensors ({example}): "
+            "expected the same names; bring the graph that belongs to the data"
+        )
     column = {name: index for index, name in enumerate(sensor_ids)}
     order = np.array([column[name] for name in graph.sensor_ids], dtype=np.int64)
-    moved = graph_from_edges(graph.num_nodes, order[graph.source], order[graph.target], graph.weight, graph.distance,
-                             origin, notes=(*graph.notes, f"{origin} was brought into the order of the data's columns"))
+    moved = graph_from_edges(
+        graph.num_nodes,
+        order[graph.source],
+        order[graph.target],
+        graph.weight,
+        graph.distance,
+        origin,
+        notes=(*graph.notes, f"{origin} was brought into the order of the data's columns"),
+    )
     position = graph.position
     return replace(moved, sensor_ids=sensor_ids, position=None if position is None else position[np.argsort(order)])
 

@@ -54,8 +54,9 @@ def _read_csv(path: Path, num_nodes: int, sensor_ids: list[str] | None) -> Graph
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path.name} cannot be read as CSV ({error}): expected text in UTF-8, separated by "
-                        "commas") from None
+        raise UserError(
+            f"{path.name} cannot be read as CSV ({error}): expected text in UTF-8, separated by commas"
+        ) from None
     header = [cell.strip().lower() for cell in rows[0]] if rows else []
     if header[:2] == ["from", "to"]:
         return _read_edges(path.name, header, rows[1:], num_nodes, sensor_ids)
@@ -64,8 +65,10 @@ def _read_csv(path: Path, num_nodes: int, sensor_ids: list[str] | None) -> Graph
         try:
             matrix.append(_numbers(row, len(header)))
         except ValueError:
-            raise UserError(f"{path.name}, line {line}: not {len(header)} numbers. Expected edges with the header "
-                            "from,to[,weight][,distance], or a matrix of numbers without a header") from None
+            raise UserError(
+                f"{path.name}, line {line}: not {len(header)} numbers. Expected edges with the header "
+                "from,to[,weight][,distance], or a matrix of numbers without a header"
+            ) from None
     return graph_from_matrix(np.array(matrix).reshape(len(rows), len(header)), num_nodes, path.name)
 
 
@@ -76,8 +79,9 @@ def _numbers(row: list[str], width: int, first: int = 0) -> np.ndarray:
     return np.array([float(cell) for cell in row[first:]])
 
 
-def _read_edges(origin: str, header: list[str], rows: list[list[str]], num_nodes: int,
-                sensor_ids: list[str] | None) -> Graph:
+def _read_edges(
+    origin: str, header: list[str], rows: list[list[str]], num_nodes: int, sensor_ids: list[str] | None
+) -> Graph:
     kinds = ["distance" if name in _DISTANCE else name for name in header[2:]]
     if len(set(kinds)) < len(kinds) or not set(kinds) <= {"weight", "distance"}:
         raise UserError(f"{origin} has the columns {','.join(header)}: expected from,to[,weight][,cost]")
@@ -86,16 +90,18 @@ def _read_edges(origin: str, header: list[str], rows: list[list[str]], num_nodes
         try:
             numbers[index] = _numbers(row, len(header), first=2)
         except ValueError:
-            raise UserError(f"{origin}, edge {index + 1} ({','.join(row)}): expected {','.join(header)} with numbers "
-                            "from the third column on") from None
+            raise UserError(
+                f"{origin}, edge {index + 1} ({','.join(row)}): expected {','.join(header)} with numbers "
+                "from the third column on"
+            ) from None
     ends = _columns_of_ends([row[:2] for row in rows], num_nodes, sensor_ids, origin)
     columns = dict(zip(kinds, numbers.T, strict=True))
-    return graph_from_edges(num_nodes, ends[:, 0], ends[:, 1], columns.get("weight", np.ones(len(rows))),
-                            columns.get("distance"), origin)
+    return graph_from_edges(
+        num_nodes, ends[:, 0], ends[:, 1], columns.get("weight", np.ones(len(rows))), columns.get("distance"), origin
+    )
 
 
-def _columns_of_ends(ends: list[list[str]], num_nodes: int, sensor_ids: list[str] | None,
-                     origin: str) -> np.ndarray:
+def _columns_of_ends(ends: list[list[str]], num_nodes: int, sensor_ids: list[str] | None, origin: str) -> np.ndarray:
     """Turn sensor names, or else column indices, into columns ``[E, 2]``."""
     names = [[plain_text(end.strip()) for end in pair] for pair in ends]
     indices = {str(index): index for index in range(num_nodes)}
@@ -107,8 +113,9 @@ def _columns_of_ends(ends: list[list[str]], num_nodes: int, sensor_ids: list[str
             known = f"one of the {num_nodes} sensor ids or " if sensor_ids else ""
             remedy = "" if sensor_ids else "; if the file uses sensor ids, give their order with --ids PATH"
             wrong = unknown if sensor_ids and unknown not in indices else stranger
-            raise UserError(f"{origin} names node '{wrong}': expected {known}an index from 0 to {num_nodes - 1}"
-                            f"{remedy}")
+            raise UserError(
+                f"{origin} names node '{wrong}': expected {known}an index from 0 to {num_nodes - 1}{remedy}"
+            )
         column = indices
     return np.array([[column[a], column[b]] for a, b in names], dtype=np.int64).reshape(-1, 2)
 
@@ -122,20 +129,28 @@ def _read_archive(path: Path, num_nodes: int, name: str, key: str | None) -> Gra
     if found is None and key is None and len(arrays) == 1:
         found = next(iter(arrays))
     if found is None:
-        raise UserError(f"{path.name} holds {', '.join(arrays)}: expected {' or '.join(candidates)}; "
-                        "choose one with --graph-key")
+        raise UserError(
+            f"{path.name} holds {', '.join(arrays)}: expected {' or '.join(candidates)}; choose one with --graph-key"
+        )
     distance = arrays.get("distance" if found == "adj" else f"{found}_dist")
     ids = arrays.get("sensor_ids" if found == "adj" else f"{found}_ids")
-    return graph_from_matrix(arrays[found], num_nodes, path.name, distance,
-                             sensor_ids=None if ids is None else [str(i) for i in ids.ravel().tolist()])
+    return graph_from_matrix(
+        arrays[found],
+        num_nodes,
+        path.name,
+        distance,
+        sensor_ids=None if ids is None else [str(i) for i in ids.ravel().tolist()],
+    )
 
 
 def _read_prepared(path: Path, arrays: dict[str, np.ndarray], num_nodes: int) -> Graph:
     """Read the arrays of a ``graph.npz``: ``num_nodes``, ``source``, ``target``, ``weight`` and what else is there."""
     _check_prepared(path.name, arrays, "num_nodes", ())
     if arrays["num_nodes"] != num_nodes:
-        raise UserError(f"{path.name} is a graph of {arrays['num_nodes']} nodes, the data have {num_nodes} columns: "
-                        "bring the graph that belongs to the data")
+        raise UserError(
+            f"{path.name} is a graph of {arrays['num_nodes']} nodes, the data have {num_nodes} columns: "
+            "bring the graph that belongs to the data"
+        )
     source, target = arrays["source"], arrays["target"]
     for name in ("source", "target", "weight", "distance"):
         _check_prepared(path.name, arrays, name, (source.size,))
@@ -143,18 +158,29 @@ def _read_prepared(path: Path, arrays: dict[str, np.ndarray], num_nodes: int) ->
     for ends in (source, target):
         strange = ends[(ends < 0) | (ends >= num_nodes)]
         if len(strange):
-            raise UserError(f"{path.name} names node '{strange[0]}': expected an index from 0 to {num_nodes - 1}; "
-                            "bring the graph that belongs to the data")
-    return graph_from_edges(num_nodes, source, target, arrays["weight"], arrays.get("distance"), path.name,
-                            position=_position(path.name, arrays.get("position")))
+            raise UserError(
+                f"{path.name} names node '{strange[0]}': expected an index from 0 to {num_nodes - 1}; "
+                "bring the graph that belongs to the data"
+            )
+    return graph_from_edges(
+        num_nodes,
+        source,
+        target,
+        arrays["weight"],
+        arrays.get("distance"),
+        path.name,
+        position=_position(path.name, arrays.get("position")),
+    )
 
 
 def _check_prepared(origin: str, arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> None:
     kinds, what = ("iu", "whole numbers") if name in ("num_nodes", "source", "target") else ("fiub", "numbers")
     array = arrays.get(name)
     if array is not None and (array.shape != shape or array.dtype.kind not in kinds):
-        raise UserError(f"{origin}: '{name}' has shape {array.shape} of {array.dtype}: expected {what} of shape "
-                        f"{shape}, as in the graph.npz that prepare.py writes; mend it, or give --graph another file")
+        raise UserError(
+            f"{origin}: '{name}' has shape {array.shape} of {array.dtype}: expected {what} of shape "
+            f"{shape}, as in the graph.npz that prepare.py writes; mend it, or give --graph another file"
+        )
 
 
 def _position(origin: str, position: np.ndarray | None) -> np.ndarray | None:
@@ -164,6 +190,8 @@ def _position(origin: str, position: np.ndarray | None) -> np.ndarray | None:
         position = position.astype(np.float32)
     wrong = np.argwhere(~np.isfinite(position))
     if len(wrong):
-        raise UserError(f"{origin}: the position of node {wrong[0, 0]} is {position[wrong[0, 0]].tolist()}: expected "
-                        "finite coordinates in km; mend them, or leave 'position' out")
+        raise UserError(
+            f"{origin}: the position of node {wrong[0, 0]} is {position[wrong[0, 0]].tolist()}: expected "
+            "finite coordinates in km; mend them, or leave 'position' out"
+        )
     return position

@@ -30,8 +30,9 @@ def read_recent(path: Path, meta: Meta, time_format: str | None = None) -> tuple
             few rows, an infinite reading, or times that go back or aren't one interval apart.
     """
     if not path.is_file():
-        raise UserError(f"--input {path} does not exist: expected a CSV with a time column and a column per sensor of "
-                        f"{meta.name}")
+        raise UserError(
+            f"--input {path} does not exist: expected a CSV with a time column and a column per sensor of {meta.name}"
+        )
     with open(path, "rb") as file:
         rows = sum(bool(line.strip()) for line in file) - 1
     _check_rows(max(rows, 0), meta, path.name)
@@ -41,13 +42,15 @@ def read_recent(path: Path, meta: Meta, time_format: str | None = None) -> tuple
     times = series.known_times
     _check_rows(len(times), meta, path.name)
     _check_times(times, meta, path.name)
-    values = series.values[-meta.input_len:, [columns[name] for name in meta.sensor_ids]]
+    values = series.values[-meta.input_len :, [columns[name] for name in meta.sensor_ids]]
     infinite = np.argwhere(np.isinf(values))
     if len(infinite):
         row, column = infinite[0]
-        raise UserError(f"{path.name}, row {len(times) - meta.input_len + row + 1}, sensor "
-                        f"'{meta.sensor_ids[column]}': the reading is infinite: expected a finite number, or an empty "
-                        "cell where it is missing")
+        raise UserError(
+            f"{path.name}, row {len(times) - meta.input_len + row + 1}, sensor "
+            f"'{meta.sensor_ids[column]}': the reading is infinite: expected a finite number, or an empty "
+            "cell where it is missing"
+        )
     steps = np.arange(1 - meta.input_len, meta.output_len + 1) * np.timedelta64(meta.interval, "m")
     return values, times[-1] + steps
 
@@ -59,18 +62,22 @@ def stamps(times: np.ndarray) -> np.ndarray:
 
 def _check_rows(rows: int, meta: Meta, origin: str) -> None:
     if rows < meta.input_len:
-        raise UserError(f"{origin} has {rows} rows: expected at least {meta.input_len}, the input steps of the model, "
-                        f"{meta.interval} minutes apart, below a header")
+        raise UserError(
+            f"{origin} has {rows} rows: expected at least {meta.input_len}, the input steps of the model, "
+            f"{meta.interval} minutes apart, below a header"
+        )
 
 
 def _check_sensors(given: Collection[str], meta: Meta, origin: str) -> None:
     lacking = [name for name in meta.sensor_ids if name not in given]
     unknown = sorted(set(given) - set(meta.sensor_ids))
     if lacking or unknown:
-        raise UserError(f"{origin}: {_some('lacks sensor', lacking)}{' and ' * bool(lacking and unknown)}"
-                        f"{_some('has the unknown sensor', unknown)}: expected the {meta.num_nodes} sensors of "
-                        f"{meta.name}, each once, in any order ({', '.join(meta.sensor_ids[:_NAMED])}, ...); a sensor "
-                        "without readings is a column of empty cells")
+        raise UserError(
+            f"{origin}: {_some('lacks sensor', lacking)}{' and ' * bool(lacking and unknown)}"
+            f"{_some('has the unknown sensor', unknown)}: expected the {meta.num_nodes} sensors of "
+            f"{meta.name}, each once, in any order ({', '.join(meta.sensor_ids[:_NAMED])}, ...); a sensor "
+            "without readings is a column of empty cells"
+        )
 
 
 def _some(what: str, names: list[str]) -> str:
@@ -84,13 +91,17 @@ def _check_times(times: np.ndarray, meta: Meta, origin: str) -> None:
     back = np.flatnonzero(np.diff(times) <= np.timedelta64(0))
     if len(back):
         row = int(back[0]) + 1
-        raise UserError(f"{origin}, row {row + 1}: {show(times[row])} is not after {show(times[row - 1])} of the row "
-                        "before: expected times in order, each once; sort the rows and drop repeated ones")
-    steps = np.diff(times[-meta.input_len:])
+        raise UserError(
+            f"{origin}, row {row + 1}: {show(times[row])} is not after {show(times[row - 1])} of the row "
+            "before: expected times in order, each once; sort the rows and drop repeated ones"
+        )
+    steps = np.diff(times[-meta.input_len :])
     wrong = np.flatnonzero(steps != np.timedelta64(meta.interval, "m"))
     if len(wrong):
         row = len(times) - len(steps) + int(wrong[0])
         apart = steps[wrong[0]] / np.timedelta64(1, "m")
-        raise UserError(f"{origin}, row {row + 1}: {show(times[row])} is {apart:g} minutes after the row before: "
-                        f"expected {meta.interval} minutes, the interval of {meta.name}, between the last "
-                        f"{meta.input_len} rows; insert a missing row with empty cells")
+        raise UserError(
+            f"{origin}, row {row + 1}: {show(times[row])} is {apart:g} minutes after the row before: "
+            f"expected {meta.interval} minutes, the interval of {meta.name}, between the last "
+            f"{meta.input_len} rows; insert a missing row with empty cells"
+        )

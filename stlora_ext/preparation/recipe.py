@@ -55,21 +55,44 @@ def recipe_for(args: argparse.Namespace) -> Recipe:
     name = check_dataset_name(args.name)
     entry = CATALOG.get(name)
     if entry is None:
-        return Recipe(name, None, None if args.start is None else parse_start(args.start),
-                      None if args.interval is None else check_interval(args.interval), args.channel,
-                      _null_val(args.null), 0.7 if args.train_ratio is None else args.train_ratio,
-                      args.domain or "unknown")
+        return Recipe(
+            name,
+            None,
+            None if args.start is None else parse_start(args.start),
+            None if args.interval is None else check_interval(args.interval),
+            args.channel,
+            _null_val(args.null),
+            0.7 if args.train_ratio is None else args.train_ratio,
+            args.domain or "unknown",
+        )
     if entry.kind == "simulated":
         raise UserError(f"{name} is simulated, nothing is prepared from raw files: python datasets/simulate.py {name}")
-    fixed = {"--start": args.start, "--interval": args.interval, "--null": args.null, "--channel": args.channel,
-             "--train-ratio": args.train_ratio, "--domain": args.domain}
+    fixed = {
+        "--start": args.start,
+        "--interval": args.interval,
+        "--null": args.null,
+        "--channel": args.channel,
+        "--train-ratio": args.train_ratio,
+        "--domain": args.domain,
+    }
     for option, value in fixed.items():
         if value is not None:
-            raise UserError(f"{option} {value} contradicts {name}, for which it is fixed: leave it out, or prepare "
-                            "under another NAME")
-    return Recipe(name, None if args.allow_other_shape else (entry.num_steps, entry.num_nodes),
-                  parse_start(entry.start), entry.interval, 0, entry.null_val, entry.train_ratio, entry.domain,
-                  _KNOWN_GAPS.get(name), known=True)
+            raise UserError(
+                f"{option} {value} contradicts {name}, for which it is fixed: leave it out, or prepare "
+                "under another NAME"
+            )
+    return Recipe(
+        name,
+        None if args.allow_other_shape else (entry.num_steps, entry.num_nodes),
+        parse_start(entry.start),
+        entry.interval,
+        0,
+        entry.null_val,
+        entry.train_ratio,
+        entry.domain,
+        _KNOWN_GAPS.get(name),
+        known=True,
+    )
 
 
 def _null_val(text: str | None) -> float | None:
@@ -78,6 +101,8 @@ def _null_val(text: str | None) -> float | None:
     except ValueError:
         value = math.inf
     if value is not None and not in_float32(value):
-        raise UserError(f"--null {text}: expected a number such as 0, or nan; float32 holds at most "
-                        f"{np.finfo(np.float32).max:.1e} in size")
+        raise UserError(
+            f"--null {text}: expected a number such as 0, or nan; float32 holds at most "
+            f"{np.finfo(np.float32).max:.1e} in size"
+        )
     return value

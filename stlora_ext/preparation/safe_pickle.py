@@ -99,8 +99,11 @@ def _refuse(*_: Any) -> None:
     raise pickle.UnpicklingError("an array made otherwise than numpy makes it")
 
 
-_ADMITTED = {("numpy", "dtype"): _Name(_Dtype), ("numpy", "ndarray"): _Name(_refuse),
-             ("_codecs", "encode"): _Name(_latin1)}
+_ADMITTED = {
+    ("numpy", "dtype"): _Name(_Dtype),
+    ("numpy", "ndarray"): _Name(_refuse),
+    ("_codecs", "encode"): _Name(_latin1),
+}
 for _core in ("numpy.core", "numpy._core"):
     _ADMITTED[f"{_core}.multiarray", "_reconstruct"] = _Name(lambda *_: _Array())
     _ADMITTED[f"{_core}.multiarray", "scalar"] = _Name(_scalar)
@@ -170,16 +173,20 @@ def _loads(program: bytes) -> bool:
 def _damage(path: Path, program: bytes, error: Exception) -> str:
     """Say what is wrong with a pickle that can't be loaded: its line ends, or what the loader said."""
     if b"\r" in program and _loads(program.replace(b"\r\n", b"\n")):
-        return (f"{path} has CR LF where a pickle has LF: {_ENDS_CHANGED}, or turn them back: "
-                f"sed -i 's/\\r$//' {shlex.quote(str(path))}")
+        return (
+            f"{path} has CR LF where a pickle has LF: {_ENDS_CHANGED}, or turn them back: "
+            f"sed -i 's/\\r$//' {shlex.quote(str(path))}"
+        )
     if 0 < program.count(b"\n") == program.count(b"\r\n"):
         return f"{path} has CR LF wherever a pickle has LF: {_ENDS_CHANGED}"
     if b"\r" in program and _loads(re.sub(rb"\r+\n?", b"\n", program)):
         return f"{path} has CR where a pickle has LF: {_ENDS_CHANGED}"
     if isinstance(error, _BadLine):
         return f"{path} has a line that doesn't end as a pickle's lines do ({error}): it is damaged, or {_ENDS_CHANGED}"
-    return (f"{path} cannot be read as an adjacency pickle (it holds {error}): {_EXPECTED}; nothing in it was run; "
-            "download it again, or save the matrix with np.save and give that")
+    return (
+        f"{path} cannot be read as an adjacency pickle (it holds {error}): {_EXPECTED}; nothing in it was run; "
+        "download it again, or save the matrix with np.save and give that"
+    )
 
 
 def _names(ids: Any, path: Path) -> list[str] | None:

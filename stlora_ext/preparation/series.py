@@ -67,13 +67,16 @@ def check_ids(sensor_ids: list[str], num_nodes: int, origin: str) -> None:
         UserError: If not, naming the count or the repeated name.
     """
     if len(sensor_ids) != num_nodes:
-        raise UserError(f"{origin} names {len(sensor_ids)} sensors, the data have {num_nodes} columns: "
-                        "expected one name per column, in the order of the columns")
+        raise UserError(
+            f"{origin} names {len(sensor_ids)} sensors, the data have {num_nodes} columns: "
+            "expected one name per column, in the order of the columns"
+        )
     seen: set[str] = set()
     for name in sensor_ids:
         if not name.strip():
-            raise UserError(f"{origin} has a sensor without a name: expected a name for every column; name it, or "
-                            "drop the column")
+            raise UserError(
+                f"{origin} has a sensor without a name: expected a name for every column; name it, or drop the column"
+            )
         if name in seen:
             raise UserError(f"{origin} names sensor '{name}' twice: expected names that differ; rename or drop one")
         seen.add(name)

@@ -47,16 +47,20 @@ def summarise(series: Series, meta: dict[str, Any]) -> list[str]:
         ("without data", _some(empty, names)),
         ("duplicated", _some(duplicated, names)),
         ("graph", _describe_graph(series)),
-        ("windows", f"{windows['train']} train, {windows['val']} validation, {windows['test']} test "
-                    f"({ours['input_len']} steps in, {ours['output_len']} out)"),
+        (
+            "windows",
+            f"{windows['train']} train, {windows['val']} validation, {windows['test']} test "
+            f"({ours['input_len']} steps in, {ours['output_len']} out)",
+        ),
         ("fingerprint", ours["fingerprint"]),
         *(("note", note) for note in series.notes),
     ]
     return [f"  {label + ':':<14}{text}" for label, text in lines]
 
 
-def _inspect(series: Series) -> tuple[float, tuple[int, float], list[int], list[int], list[int],
-                                      tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _inspect(
+    series: Series,
+) -> tuple[float, tuple[int, float], list[int], list[int], list[int], tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Return the missing share, the worst column and its share, the empty, constant and duplicated columns, and every
     column's lowest and highest reading and number of readings below 0."""
     assert series.null_val is not None
@@ -81,8 +85,14 @@ def _inspect(series: Series) -> tuple[float, tuple[int, float], list[int], list[
     constant = np.flatnonzero(low == high)
     worst = int(absent.argmax())
     duplicated = [column for column in duplicated if absent[column] < num_steps]
-    return (float(absent.sum() / series.values.size), (worst, float(absent[worst] / num_steps)), empty.tolist(),
-            constant.tolist(), duplicated, (low, high, below))
+    return (
+        float(absent.sum() / series.values.size),
+        (worst, float(absent[worst] / num_steps)),
+        empty.tolist(),
+        constant.tolist(),
+        duplicated,
+        (low, high, below),
+    )
 
 
 def _describe_readings(extent: tuple[np.ndarray, np.ndarray, np.ndarray], names: list[str]) -> str:
@@ -90,8 +100,10 @@ def _describe_readings(extent: tuple[np.ndarray, np.ndarray, np.ndarray], names:
     text = f"{low.min():g} to {high.max():g}"
     if below.any():
         column = int(low.argmin())
-        text += (f"; {below.sum()} below 0 in {np.count_nonzero(below)} sensors, the lowest of {names[column]} (--null "
-                 f"{low[column]:g} where it means missing)")
+        text += (
+            f"; {below.sum()} below 0 in {np.count_nonzero(below)} sensors, the lowest of {names[column]} (--null "
+            f"{low[column]:g} where it means missing)"
+        )
     return text
 
 
@@ -114,5 +126,7 @@ def _describe_graph(series: Series) -> str:
     held = f", with {' and '.join(extras)}" if extras else ""
     loops = int((graph.source == graph.target).sum())
     components = count_components(graph)
-    return (f"{len(graph.source)} directed edges ({loops} of them self-loops), {components} "
-            f"component{'s' if components != 1 else ''}{held}")
+    return (
+        f"{len(graph.source)} directed edges ({loops} of them self-loops), {components} "
+        f"component{'s' if components != 1 else ''}{held}"
+    )

@@ -61,8 +61,10 @@ def infer_interval(times: np.ndarray) -> int:
     if len(wrong):
         row = int(wrong[0]) + 1
         problem = "repeats the time" if steps[row - 1] == 0 else f"({show(times[row])}) is earlier than"
-        raise UserError(f"row {row + 1} {problem} {show(times[row - 1])} of the row before: expected times in order, "
-                        "each once; sort the rows and drop repeated ones")
+        raise UserError(
+            f"row {row + 1} {problem} {show(times[row - 1])} of the row before: expected times in order, "
+            "each once; sort the rows and drop repeated ones"
+        )
     lengths, counts = np.unique(steps, return_counts=True)
     step = int(lengths[counts.argmax()])
     if step % _MINUTE:
@@ -88,25 +90,33 @@ def close_gaps(series: Series, interval: int, fill: bool, known: tuple[str, str]
         before, after = (np.datetime64(time, "us") for time in known)
         kept = (times[:-1] == before) & (times[1:] == after)
         if kept.any():
-            series.notes.append(f"no rows between {show(before)} and {show(after)} (the hour that daylight saving "
-                                "skips): rows kept contiguous")
+            series.notes.append(
+                f"no rows between {show(before)} and {show(after)} (the hour that daylight saving "
+                "skips): rows kept contiguous"
+            )
             jumps[kept] = step
     off = np.flatnonzero(jumps % step)
     if len(off):
         row = int(off[0]) + 1
-        raise UserError(f"row {row + 1} ({show(times[row])}) is {jumps[row - 1] / _MINUTE:g} minutes after the "
-                        f"row before: expected steps of {interval} minutes; resample the data or mend the times")
+        raise UserError(
+            f"row {row + 1} ({show(times[row])}) is {jumps[row - 1] / _MINUTE:g} minutes after the "
+            f"row before: expected steps of {interval} minutes; resample the data or mend the times"
+        )
     gaps = np.flatnonzero(jumps != step)
     if not len(gaps):
         return series
     count = int((jumps // step - 1).sum())
     first = f"{len(gaps)} gaps in time, {count} rows missing, the first after {show(times[gaps[0]])}"
     if not fill:
-        raise UserError(f"{first} (next row {show(times[gaps[0] + 1])}): expected a row every {interval} "
-                        "minutes; --fill-gaps inserts the missing rows as missing readings")
+        raise UserError(
+            f"{first} (next row {show(times[gaps[0] + 1])}): expected a row every {interval} "
+            "minutes; --fill-gaps inserts the missing rows as missing readings"
+        )
     if count > len(times):
-        raise UserError(f"{first}: more rows are missing than there are ({len(times)}); "
-                        "expected a continuous series; cut the data at the gaps or mend the times")
+        raise UserError(
+            f"{first}: more rows are missing than there are ({len(times)}); "
+            "expected a continuous series; cut the data at the gaps or mend the times"
+        )
     rows = np.concatenate([[0], np.cumsum(jumps // step)])
     values = np.full((rows[-1] + 1, series.values.shape[1]), np.nan, dtype=np.float32)
     values[rows] = series.values

@@ -24,8 +24,9 @@ _OUR_FILES = _DATA_FILES | {"meta.json", "graph.npz"}
 Outcome = Literal["written", "already prepared"]
 
 
-def build(series: Series, name: str, domain: str, train_ratio: float, input_len: int, output_len: int,
-          source: list[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def build(
+    series: Series, name: str, domain: str, train_ratio: float, input_len: int, output_len: int, source: list[str]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Cut the splits and describe them.
 
     Args:
@@ -44,39 +45,56 @@ def build(series: Series, name: str, domain: str, train_ratio: float, input_len:
     times, interval, null_val = series.known_times, series.interval, series.null_val
     assert interval is not None and null_val is not None
     if not 0 < train_ratio < 0.8:
-        raise UserError(f"a train share of {train_ratio}: expected more than 0 and less than 0.8, the test share is "
-                        "0.2")
+        raise UserError(
+            f"a train share of {train_ratio}: expected more than 0 and less than 0.8, the test share is 0.2"
+        )
     windows = split_windows(num_steps, input_len, output_len, train_ratio)
     stamps = calendar(times)
     arrays = {}
     for split, rows in split_rows(windows, input_len, output_len).items():
         arrays[f"{split}_data"] = series.values[rows]
         if not _holds_a_reading(arrays[f"{split}_data"][input_len:], null_val):
-            raise UserError(f"rows {rows.start + input_len + 1} to {rows.stop}, which the windows of the {split} split "
-                            "forecast, hold no reading at all: expected readings in every split; check --null, or "
-                            "bring a series with fewer gaps")
+            raise UserError(
+                f"rows {rows.start + input_len + 1} to {rows.stop}, which the windows of the {split} split "
+                "forecast, hold no reading at all: expected readings in every split; check --null, or "
+                "bring a series with fewer gaps"
+            )
         arrays[f"{split}_timestamps"] = stamps[rows]
     graph = {} if series.graph is None else {f"graph/{key}": array for key, array in series.graph.arrays().items()}
     meta = {
-        "name": name, "domain": domain, "frequency (minutes)": interval, "shape": [num_steps, num_nodes],
-        "num_time_steps": num_steps, "num_vars": num_nodes, "has_graph": series.graph is not None,
+        "name": name,
+        "domain": domain,
+        "frequency (minutes)": interval,
+        "shape": [num_steps, num_nodes],
+        "num_time_steps": num_steps,
+        "num_vars": num_nodes,
+        "has_graph": series.graph is not None,
         "timestamps_description": ["time of day", "day of week"],
         "regular_settings": {
-            "train_val_test_ratio": [train_ratio, round(0.8 - train_ratio, 10), 0.2], "norm_each_channel": False,
-            "rescale": True, "metrics": ["MAE", "RMSE", "MAPE"],
-            "null_val": None if math.isnan(null_val) else null_val},
+            "train_val_test_ratio": [train_ratio, round(0.8 - train_ratio, 10), 0.2],
+            "norm_each_channel": False,
+            "rescale": True,
+            "metrics": ["MAE", "RMSE", "MAPE"],
+            "null_val": None if math.isnan(null_val) else null_val,
+        },
         "stlora": {
-            "format": FORMAT, "start": str(times[0].astype("datetime64[s]")),
-            "steps_per_day": 1440 // interval, "input_len": input_len, "output_len": output_len,
+            "format": FORMAT,
+            "start": str(times[0].astype("datetime64[s]")),
+            "steps_per_day": 1440 // interval,
+            "input_len": input_len,
+            "output_len": output_len,
             "windows": windows,
             "sensor_ids": series.sensor_ids or [str(column) for column in range(num_nodes)],
-            "fingerprint": fingerprint(arrays | graph), "source": source, "notes": series.notes},
+            "fingerprint": fingerprint(arrays | graph),
+            "source": source,
+            "notes": series.notes,
+        },
     }
     return arrays, meta
 
 
 def _holds_a_reading(values: np.ndarray, null_val: float) -> bool:
-    return any(not missing(values[first:first + 256], null_val).all() for first in range(0, len(values), 256))
+    return any(not missing(values[first : first + 256], null_val).all() for first in range(0, len(values), 256))
 
 
 def write(root: Path, series: Series, arrays: dict[str, np.ndarray], meta: dict[str, Any], force: bool) -> Outcome:
@@ -106,8 +124,10 @@ def write(root: Path, series: Series, arrays: dict[str, np.ndarray], meta: dict[
                 np.savez(folder / "graph.npz", **series.graph.arrays())  # type: ignore[arg-type]  # none is allow_pickle
             write_json(folder / "meta.json", meta)
     except OSError as error:
-        raise UserError(f"{target} cannot be written ({error.strerror or error}): nothing was left half-written; "
-                        "mend this, or write elsewhere with --data DIR") from None
+        raise UserError(
+            f"{target} cannot be written ({error.strerror or error}): nothing was left half-written; "
+            "mend this, or write elsewhere with --data DIR"
+        ) from None
     return "written"
 
 
@@ -115,12 +135,13 @@ def _is_same(target: Path, meta: dict[str, Any]) -> bool:
     """Tell whether the arrays on disk and what counts in meta.json are those about to be written."""
     try:
         there = json.loads((target / "meta.json").read_text(encoding="utf-8"))
-        arrays = {name.removesuffix(".npy"): load_npy(target / name, memmap=True)
-                  for name in _DATA_FILES}
+        arrays = {name.removesuffix(".npy"): load_npy(target / name, memmap=True) for name in _DATA_FILES}
         if there["has_graph"]:
             arrays |= {f"graph/{key}": array for key, array in load_npz(target / "graph.npz").items()}
-        return _without_provenance(there) == _without_provenance(meta) \
+        return (
+            _without_provenance(there) == _without_provenance(meta)
             and fingerprint(arrays) == meta["stlora"]["fingerprint"]
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
 
@@ -132,19 +153,26 @@ def _without_provenance(meta: dict[str, Any]) -> dict[str, Any]:
 
 def _check_replaceable(target: Path, force: bool) -> None:
     """Refuse to replace what prepare.py did not write, and what it wrote unless told to."""
-    foreign = [target.name] if not target.is_dir() or target.is_symlink() else \
-        sorted(item.name for item in target.iterdir() if item.name not in _OUR_FILES)
+    foreign = (
+        [target.name]
+        if not target.is_dir() or target.is_symlink()
+        else sorted(item.name for item in target.iterdir() if item.name not in _OUR_FILES)
+    )
     try:
         ours = not foreign and "stlora" in json.loads((target / "meta.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError, RecursionError):
         ours = False
     if not ours:
         what = f"({foreign[0]}) " if foreign else ""
-        raise UserError(f"{target} holds something {what}that this command did not write: it is never replaced; move "
-                        "it away, or choose another NAME or --data DIR")
+        raise UserError(
+            f"{target} holds something {what}that this command did not write: it is never replaced; move "
+            "it away, or choose another NAME or --data DIR"
+        )
     if not force:
-        raise UserError(f"{target} holds another or damaged preparation of the same name: --force replaces it, or "
-                        "choose another NAME or --data DIR")
+        raise UserError(
+            f"{target} holds another or damaged preparation of the same name: --force replaces it, or "
+            "choose another NAME or --data DIR"
+        )
 
 
 def _recover(target: Path) -> None:

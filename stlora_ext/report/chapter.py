@@ -48,17 +48,32 @@ def chapter(number: int, material: ChapterData) -> Chapter:
     training = training_figure(f"{name}-training-figure", dataset, material.rows)
     parts = (
         ("table", "Tables", fragment(material.table)),
-        ("horizon", "Error against horizon",
-         horizon_figure(f"{name}-horizon-figure", dataset, material.rows, material.horizons).html()),
-        ("training", "Training", training.html() if training else
-         absent("No model here was trained by epochs: fitted ones have no curve.")),
+        (
+            "horizon",
+            "Error against horizon",
+            horizon_figure(f"{name}-horizon-figure", dataset, material.rows, material.horizons).html(),
+        ),
+        (
+            "training",
+            "Training",
+            training.html() if training else absent("No model here was trained by epochs: fitted ones have no curve."),
+        ),
         ("nodes", "Who gains, who loses", _nodes(f"{name}-nodes-figure", dataset, material)),
-        ("distance", "Gain against distance from the average node",
-         _distance(f"{name}-distance-figure", dataset, material)),
+        (
+            "distance",
+            "Gain against distance from the average node",
+            _distance(f"{name}-distance-figure", dataset, material),
+        ),
         ("forecasts", "Forecasts against truth", _forecasts(f"{name}-forecasts-figure", dataset, material)),
-        ("costs", "Parameters and time", costs_figure(f"{name}-costs-figure", dataset, material.rows).html() + "\n"
-         + grid_fragment(costs_grid(material.rows))),
-        ("provenance", "Provenance", provenance(material.rows)))
+        (
+            "costs",
+            "Parameters and time",
+            costs_figure(f"{name}-costs-figure", dataset, material.rows).html()
+            + "\n"
+            + grid_fragment(costs_grid(material.rows)),
+        ),
+        ("provenance", "Provenance", provenance(material.rows)),
+    )
     return Chapter(name, title, tuple(Section(f"{name}-{anchor}", heading, body) for anchor, heading, body in parts))
 
 
@@ -89,8 +104,10 @@ def _forecasts(name: str, dataset: str, material: ChapterData) -> str:
     lines = [forecast_figure(name, dataset, found).html()] if found.rows else []
     if found.absent:
         lines.append('<div class="absent"><p>Not shown, and why:</p>\n<ul>')
-        lines += [f"<li>{markup(title)}: {markup(why)}{f' <code>{markup(fill)}</code>' if fill else ''}</li>"
-                  for title, why, fill in found.absent]
+        lines += [
+            f"<li>{markup(title)}: {markup(why)}{f' <code>{markup(fill)}</code>' if fill else ''}</li>"
+            for title, why, fill in found.absent
+        ]
         lines.append("</ul></div>")
     return "\n".join(lines)
 
@@ -98,14 +115,19 @@ def _forecasts(name: str, dataset: str, material: ChapterData) -> str:
 def _no_comparison(material: ChapterData) -> str:
     return "\n".join(_without(material)) or absent(
         "There is no “+” with a base of the same settings and seeds here; the tables say what is missing and the "
-        "command that fills it.")
+        "command that fills it."
+    )
 
 
 def _without(material: ChapterData) -> list[str]:
     if not material.without:
         return []
-    return [absent(f"Records without the errors of single nodes: {', '.join(material.without)}. Repeat these runs with "
-                   "python experiments/run.py ... --force.")]
+    return [
+        absent(
+            f"Records without the errors of single nodes: {', '.join(material.without)}. Repeat these runs with "
+            "python experiments/run.py ... --force."
+        )
+    ]
 
 
 def _absent_data(material: ChapterData) -> list[str]:

@@ -23,8 +23,9 @@ def named_nodes(dataset: str, names: Sequence[str], prepared: Prepared) -> dict[
         if node is None or node >= prepared.num_nodes:
             hint = nearest(name, ids)
             guess = f"{hint} " if hint.startswith("did you mean") else ""
-            raise UserError(f"{dataset} has no node '{name}': {guess}expected an id, or a number from 0 to "
-                            f"{prepared.num_nodes - 1}")
+            raise UserError(
+                f"{dataset} has no node '{name}': {guess}expected an id, or a number from 0 to {prepared.num_nodes - 1}"
+            )
         found[node] = ""
     return found
 
@@ -38,10 +39,13 @@ def notable_nodes(errors: Sequence[NodeErrors], prepared: Prepared) -> dict[int,
 
     def add(node: int, why: str) -> None:
         found.setdefault(node, []).append(why)
+
     difference = errors[0].difference if errors else np.empty(0)
     if np.isfinite(difference).any():
-        for node, sign, why in ((np.nanargmin(difference), -1, "gains most"),
-                                (np.nanargmax(difference), 1, "loses most")):
+        for node, sign, why in (
+            (np.nanargmin(difference), -1, "gains most"),
+            (np.nanargmax(difference), 1, "loses most"),
+        ):
             if difference[node] * sign > 0:
                 add(int(node), why)
     distances = prepared.distances

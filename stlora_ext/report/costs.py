@@ -16,9 +16,17 @@ from stlora_ext.tables.table import Cell, Column, Grid
 
 def costs_grid(rows: Sequence[Row]) -> Grid:
     """Return a line per row."""
-    heads = (Column("Model", kind="name"), Column("Backbone", "Parameters"), Column("Adapter", "Parameters"),
-             Column("Added %", "Parameters"), Column("Trained", "Parameters"), Column("Epochs", "Training"),
-             Column("s per epoch", "Training"), Column("s in all", "Training"), Column("Hardware", kind="name"))
+    heads = (
+        Column("Model", kind="name"),
+        Column("Backbone", "Parameters"),
+        Column("Adapter", "Parameters"),
+        Column("Added %", "Parameters"),
+        Column("Trained", "Parameters"),
+        Column("Epochs", "Training"),
+        Column("s per epoch", "Training"),
+        Column("s in all", "Training"),
+        Column("Hardware", kind="name"),
+    )
     return Grid("", heads, tuple(_line(row, text) for row, text in zip(rows, row_labels(rows), strict=True)))
 
 
@@ -29,23 +37,42 @@ def costs_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure:
 
     def bars(place: int, values: Sequence[float | None], unit: str, part: str = "", opacity: float = 1.0) -> go.Bar:
         said = f"{part} %{{x:,.6~g}} {unit}".strip()
-        return go.Bar(y=labels, x=values, meta=[place], orientation="h", name=part or unit, showlegend=False,
-                      opacity=opacity, marker={"color": colours(rows)},
-                      hovertemplate=f"%{{y}}<br>{said}<extra></extra>")
+        return go.Bar(
+            y=labels,
+            x=values,
+            meta=[place],
+            orientation="h",
+            name=part or unit,
+            showlegend=False,
+            opacity=opacity,
+            marker={"color": colours(rows)},
+            hovertemplate=f"%{{y}}<br>{said}<extra></extra>",
+        )
+
     titles = ("parameters", "seconds per epoch", "seconds in all")
-    traces = [bars(0, [each.get("backbone") for each in first], "parameters", "backbone"),
-              bars(0, [each.get("adapter") for each in first], "parameters", "adapter", 0.55),
-              bars(1, [_mean(row, _epoch_seconds) for row in rows], "s"),
-              bars(2, [_mean(row, _all_seconds) for row in rows], "s")]
+    traces = [
+        bars(0, [each.get("backbone") for each in first], "parameters", "backbone"),
+        bars(0, [each.get("adapter") for each in first], "parameters", "adapter", 0.55),
+        bars(1, [_mean(row, _epoch_seconds) for row in rows], "s"),
+        bars(2, [_mean(row, _all_seconds) for row in rows], "s"),
+    ]
     return Figure(
-        name, f"{dataset}: parameters and time",
+        name,
+        f"{dataset}: parameters and time",
         "Parameters: backbone, then, paler, adapter. Times: mean over runs; they compare only where hardware, number "
         "of threads and what else ran beside them are the same. The table tells the first two. Fitted models have no "
         "epochs.",
-        traces, {"height": 140 + 30 * len(rows), "barmode": "stack", "margin": {"l": 8, "r": 16, "t": 16, "b": 56},
-                 "xaxis": {"title": {"text": titles[0]}, "rangemode": "tozero"},
-                 "yaxis": {"type": "category", "autorange": "reversed", "automargin": True}},
-        (Choice("Show", titles),), tuple({"xaxis.title.text": title, "xaxis.autorange": True} for title in titles))
+        traces,
+        {
+            "height": 140 + 30 * len(rows),
+            "barmode": "stack",
+            "margin": {"l": 8, "r": 16, "t": 16, "b": 56},
+            "xaxis": {"title": {"text": titles[0]}, "rangemode": "tozero"},
+            "yaxis": {"type": "category", "autorange": "reversed", "automargin": True},
+        },
+        (Choice("Show", titles),),
+        tuple({"xaxis.title.text": title, "xaxis.autorange": True} for title in titles),
+    )
 
 
 def _line(row: Row, text: str) -> tuple[Cell, ...]:
@@ -53,10 +80,16 @@ def _line(row: Row, text: str) -> tuple[Cell, ...]:
     percent = parameters.get("adapter_percent")
     epochs = [str(record["training"]["epochs"]) for record in records if record["training"].get("epochs") is not None]
     where = sorted({hardware(record) for record in records})
-    return (Cell(text, "name"), *(Cell(_count(parameters.get(name))) for name in ("backbone", "adapter")),
-            Cell(f"{percent:.2f}" if percent else ""), Cell(_count(parameters.get("trainable"))),
-            Cell(", ".join(dict.fromkeys(epochs))), Cell(_seconds(_mean(row, _epoch_seconds))),
-            Cell(_seconds(_mean(row, _all_seconds))), Cell("; ".join(where), "name"))
+    return (
+        Cell(text, "name"),
+        *(Cell(_count(parameters.get(name))) for name in ("backbone", "adapter")),
+        Cell(f"{percent:.2f}" if percent else ""),
+        Cell(_count(parameters.get("trainable"))),
+        Cell(", ".join(dict.fromkeys(epochs))),
+        Cell(_seconds(_mean(row, _epoch_seconds))),
+        Cell(_seconds(_mean(row, _all_seconds))),
+        Cell("; ".join(where), "name"),
+    )
 
 
 def hardware(record: dict[str, Any]) -> str:

@@ -12,11 +12,20 @@ from stlora_ext.report.escape import label
 from stlora_ext.report.figure import Choice, Figure
 from stlora_ext.tables.rows import METRICS, Row
 
-DASHES = {"base": "dash", "plus": "solid", "control": "dot", "wide": "2px,7px", "plus, adapt": "dashdot",
-          "control, adapt": "9px,3px,2px,3px,2px,3px", "wide, adapt": "9px,3px,2px,7px,2px,7px"}
-_TRAINING = (("validation MAE", lambda entry: entry.get("val", {}).get("MAE")),
-             ("training loss", lambda entry: entry.get("loss")),
-             ("learning rate", lambda entry: entry.get("lr")))
+DASHES = {
+    "base": "dash",
+    "plus": "solid",
+    "control": "dot",
+    "wide": "2px,7px",
+    "plus, adapt": "dashdot",
+    "control, adapt": "9px,3px,2px,3px,2px,3px",
+    "wide, adapt": "9px,3px,2px,7px,2px,7px",
+}
+_TRAINING = (
+    ("validation MAE", lambda entry: entry.get("val", {}).get("MAE")),
+    ("training loss", lambda entry: entry.get("loss")),
+    ("learning rate", lambda entry: entry.get("lr")),
+)
 
 
 def horizon_figure(name: str, dataset: str, rows: Sequence[Row], horizons: Sequence[int] | None = None) -> Figure:
@@ -32,23 +41,49 @@ def horizon_figure(name: str, dataset: str, rows: Sequence[Row], horizons: Seque
             mean, low, high = error_band(row, metric)
             shown = label(f"{text}, {seeds_of(row)}")
             if high != low:
-                traces.append(go.Scatter(
-                    x=steps + steps[::-1], y=high + low[::-1], meta=[place], name=shown, legendgroup=shown,
-                    showlegend=False, fill="toself", fillcolor=_faint(colour), line={"width": 0}, mode="lines",
-                    hoverinfo="skip"))
-            traces.append(go.Scatter(
-                x=steps, y=mean, text=ahead, meta=[place], name=shown, legendgroup=shown, mode="lines+markers",
-                line={"color": colour, "dash": style(row, DASHES)}, marker={"size": 5},
-                hovertemplate=f"%{{fullData.name}}<br>%{{text}}: {metric} %{{y:.5~g}}<extra></extra>"))
+                traces.append(
+                    go.Scatter(
+                        x=steps + steps[::-1],
+                        y=high + low[::-1],
+                        meta=[place],
+                        name=shown,
+                        legendgroup=shown,
+                        showlegend=False,
+                        fill="toself",
+                        fillcolor=_faint(colour),
+                        line={"width": 0},
+                        mode="lines",
+                        hoverinfo="skip",
+                    )
+                )
+            traces.append(
+                go.Scatter(
+                    x=steps,
+                    y=mean,
+                    text=ahead,
+                    meta=[place],
+                    name=shown,
+                    legendgroup=shown,
+                    mode="lines+markers",
+                    line={"color": colour, "dash": style(row, DASHES)},
+                    marker={"size": 5},
+                    hovertemplate=f"%{{fullData.name}}<br>%{{text}}: {metric} %{{y:.5~g}}<extra></extra>",
+                )
+            )
     return Figure(
-        name, f"{dataset}: error against horizon",
+        name,
+        f"{dataset}: error against horizon",
         "Test error of each forecast step, mean over seeds; the band is one standard deviation of them. Dashed: a "
         "backbone alone; solid, in the same colour: with its adapter; dotted: control, sparsely: wide; "
         "dash-dotted: protocol adapt, with more dots in these arms. A click on a name hides it.",
-        traces, {"xaxis": {"title": {"text": "ahead"}, "tickvals": named, "ticktext": titles(rows[0], named)},
-                 "yaxis": {"title": {"text": UNITS[METRICS[0]]}}},
+        traces,
+        {
+            "xaxis": {"title": {"text": "ahead"}, "tickvals": named, "ticktext": titles(rows[0], named)},
+            "yaxis": {"title": {"text": UNITS[METRICS[0]]}},
+        },
         (Choice("Error", METRICS),),
-        tuple({"yaxis.title.text": UNITS[metric], "yaxis.autorange": True} for metric in METRICS))
+        tuple({"yaxis.title.text": UNITS[metric], "yaxis.autorange": True} for metric in METRICS),
+    )
 
 
 def training_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure | None:
@@ -60,23 +95,38 @@ def training_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure | No
             shown = label(text)
             runs = [(record, _course(record, value)) for record in row.records]
             for number, (record, (epochs, values)) in enumerate((run, course) for run, course in runs if course[0]):
-                traces.append(go.Scatter(
-                    x=epochs, y=values, meta=[place], name=shown, legendgroup=shown, showlegend=number == 0,
-                    mode="lines+markers", marker={"size": 4}, opacity=0.85,
-                    line={"color": colour, "width": 1.5, "dash": style(row, DASHES)},
-                    hovertemplate=f"%{{fullData.name}}, {label(_run(record))}<br>epoch %{{x}}: %{{y:.5g}}"
-                                  "<extra></extra>"))
+                traces.append(
+                    go.Scatter(
+                        x=epochs,
+                        y=values,
+                        meta=[place],
+                        name=shown,
+                        legendgroup=shown,
+                        showlegend=number == 0,
+                        mode="lines+markers",
+                        marker={"size": 4},
+                        opacity=0.85,
+                        line={"color": colour, "width": 1.5, "dash": style(row, DASHES)},
+                        hovertemplate=f"%{{fullData.name}}, {label(_run(record))}<br>epoch %{{x}}: %{{y:.5g}}"
+                        "<extra></extra>",
+                    )
+                )
     if not traces:
         return None
     last = max(max(trace.x) for trace in traces)
     return Figure(
-        name, f"{dataset}: course of training",
+        name,
+        f"{dataset}: course of training",
         "A line per run; runs of a model with other seeds share its colour. The weights of the best epoch on "
         "validation are the ones tested. The training loss is the masked MAE in original units.",
-        traces, {"xaxis": {"title": {"text": "epoch"}, "rangemode": "tozero", "dtick": max(1, round(last / 10))},
-                 "yaxis": {"title": {"text": _TRAINING[0][0]}}},
+        traces,
+        {
+            "xaxis": {"title": {"text": "epoch"}, "rangemode": "tozero", "dtick": max(1, round(last / 10))},
+            "yaxis": {"title": {"text": _TRAINING[0][0]}},
+        },
         (Choice("Show", tuple(title for title, _ in _TRAINING)),),
-        tuple({"yaxis.title.text": title, "yaxis.autorange": True, "xaxis.autorange": True} for title, _ in _TRAINING))
+        tuple({"yaxis.title.text": title, "yaxis.autorange": True, "xaxis.autorange": True} for title, _ in _TRAINING),
+    )
 
 
 def _course(record: dict[str, Any], value: Any) -> tuple[list[int], list[float]]:
@@ -91,5 +141,5 @@ def _run(record: dict[str, Any]) -> str:
 
 
 def _faint(colour: str) -> str:
-    red, green, blue = (int(colour[place:place + 2], 16) for place in (1, 3, 5))
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.15)"

@@ -1,19 +1,21 @@
 """How far a node is from the average node of its network, by training data alone."""
 
-
 import numpy as np
 from scipy.stats import spearmanr
 
 from stlora_ext.data.prepared import missing
 
-DEFINITION = ("Distance: take the readings of the training split, minus their mean and divided by their standard "
-              "deviation, both of the whole network; average each node's by time of day; the average node is the mean "
-              "of these daily profiles over the nodes; a node's distance is the root mean square over the day of its "
-              "profile minus that of the average node.")
+DEFINITION = (
+    "Distance: take the readings of the training split, minus their mean and divided by their standard "
+    "deviation, both of the whole network; average each node's by time of day; the average node is the mean "
+    "of these daily profiles over the nodes; a node's distance is the root mean square over the day of its "
+    "profile minus that of the average node."
+)
 
 
-def distance_from_average(values: np.ndarray, time_of_day: np.ndarray, steps_per_day: int,
-                          null_val: float) -> np.ndarray:
+def distance_from_average(
+    values: np.ndarray, time_of_day: np.ndarray, steps_per_day: int, null_val: float
+) -> np.ndarray:
     """Return each node's distance from the average node.
 
     With z the readings scaled by the network's one mean and standard deviation, p_i(t) the mean of node i's z at time

@@ -58,21 +58,32 @@ class Figure:
             lines.append("</div>")
         parts = {"data": script(figure.to_json(engine="json")), "changes": script_json(list(self.changes))}
         height = self.layout.get("height", _USUAL["height"])
-        lines += [f'<div class="plot" id="{self.name}" role="img" aria-label="{markup(self.title)}" '
-                  f'style="min-height: {height}px"></div>',
-                  f"<figcaption>{markup(self.caption)}</figcaption>",
-                  *(f'<script type="application/json" id="{self.name}-{part}">{content}</script>'
-                    for part, content in parts.items()),
-                  "</figure>"]
+        lines += [
+            f'<div class="plot" id="{self.name}" role="img" aria-label="{markup(self.title)}" '
+            f'style="min-height: {height}px"></div>',
+            f"<figcaption>{markup(self.caption)}</figcaption>",
+            *(
+                f'<script type="application/json" id="{self.name}-{part}">{content}</script>'
+                for part, content in parts.items()
+            ),
+            "</figure>",
+        ]
         return "\n".join(lines)
 
 
-_USUAL = {"height": 420, "margin": {"l": 64, "r": 16, "t": 16, "b": 56}, "hovermode": "closest",
-          "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "maxheight": 0.3}}
+_USUAL = {
+    "height": 420,
+    "margin": {"l": 64, "r": 16, "t": 16, "b": 56},
+    "hovermode": "closest",
+    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "maxheight": 0.3},
+}
 
 
 def _select(name: str, place: int, choice: Choice) -> str:
-    options = "".join(f'<option value="{number}">{markup(option)}</option>'
-                      for number, option in enumerate(choice.options))
-    return (f'<label>{markup(choice.title)} <select data-figure="{name}" data-place="{place}" '
-            f'autocomplete="off">{options}</select></label>')
+    options = "".join(
+        f'<option value="{number}">{markup(option)}</option>' for number, option in enumerate(choice.options)
+    )
+    return (
+        f'<label>{markup(choice.title)} <select data-figure="{name}" data-place="{place}" '
+        f'autocomplete="off">{options}</select></label>'
+    )

@@ -101,8 +101,9 @@ def run_forecasts(run: FinishedRun, forecasts: Forecasts, folder: Path) -> np.nd
     parts = []
     for first in range(0, stretch.windows, _BATCH):
         rows = np.arange(first, min(first + _BATCH, stretch.windows))[:, None] + np.arange(covered)
-        made = forecast_windows(model, stats, meta, stretch.values[rows[:, :meta.input_len]], stretch.stamps[rows],
-                                run.exp.training.bf16)
+        made = forecast_windows(
+            model, stats, meta, stretch.values[rows[:, : meta.input_len]], stretch.stamps[rows], run.exp.training.bf16
+        )
         parts.append(made[:, [step - 1 for step in forecasts.steps]][:, :, list(forecasts.nodes)])
     return np.concatenate(parts).round(stretch.decimals)
 
@@ -114,32 +115,63 @@ def forecast_figure(name: str, dataset: str, forecasts: Forecasts) -> Figure:
 
     def begin(row: int) -> str:
         return (stretch.start + timedelta(minutes=row * meta.interval)).isoformat()
+
     traces = []
     for place, node in enumerate(forecasts.nodes):
-        traces.append(go.Scatter(
-            x0=begin(meta.input_len), dx=step_ms, y=truth[meta.input_len:, node].round(stretch.decimals),
-            meta=[place, None], name="truth", mode="lines", line={"color": "#8c96a3", "width": 2.5},
-            hovertemplate="%{x}<br>truth %{y:.5~g}<extra></extra>"))
-        for row, text, colour, values in zip(forecasts.rows, row_labels(forecasts.rows),
-                                             palette(len(forecasts.rows), greys=False), forecasts.values, strict=True):
+        traces.append(
+            go.Scatter(
+                x0=begin(meta.input_len),
+                dx=step_ms,
+                y=truth[meta.input_len :, node].round(stretch.decimals),
+                meta=[place, None],
+                name="truth",
+                mode="lines",
+                line={"color": "#8c96a3", "width": 2.5},
+                hovertemplate="%{x}<br>truth %{y:.5~g}<extra></extra>",
+            )
+        )
+        for row, text, colour, values in zip(
+            forecasts.rows,
+            row_labels(forecasts.rows),
+            palette(len(forecasts.rows), greys=False),
+            forecasts.values,
+            strict=True,
+        ):
             for lead, step in enumerate(forecasts.steps):
-                traces.append(go.Scatter(
-                    x0=begin(meta.input_len + step - 1), dx=step_ms, y=values[:, lead, place], meta=[place, lead],
-                    name=label(text), mode="lines", line={"color": colour, "width": 1.5,
-                                                          "dash": style(row, DASHES)},
-                    hovertemplate="%{x}<br>%{fullData.name} %{y:.5~g}<extra></extra>"))
-    ids = [f"{meta.sensor_ids[node]}{why and f' ({why})'}" for node, why in
-           zip(forecasts.nodes, forecasts.why, strict=True)]
+                traces.append(
+                    go.Scatter(
+                        x0=begin(meta.input_len + step - 1),
+                        dx=step_ms,
+                        y=values[:, lead, place],
+                        meta=[place, lead],
+                        name=label(text),
+                        mode="lines",
+                        line={"color": colour, "width": 1.5, "dash": style(row, DASHES)},
+                        hovertemplate="%{x}<br>%{fullData.name} %{y:.5~g}<extra></extra>",
+                    )
+                )
+    ids = [
+        f"{meta.sensor_ids[node]}{why and f' ({why})'}"
+        for node, why in zip(forecasts.nodes, forecasts.why, strict=True)
+    ]
     return Figure(
-        name, f"{dataset}: forecasts against truth",
+        name,
+        f"{dataset}: forecasts against truth",
         f"The last {stretch.windows:,} windows of the test set ({meta.windows['test']:,} in all). Each forecast stands "
         "at the time that it is for; it was made as long before as the drop-down says, by the run of the lowest seed "
         "whose checkpoint is there. Gaps: missing readings. Drag over a stretch or in the strip below to zoom, double "
         "click to go back; a click on a name hides it.",
-        traces, {"height": 500, "margin": {"l": 64, "r": 16, "t": 16, "b": 24}, "dragmode": "zoom",
-                 "xaxis": {"type": "date",
-                           "rangeslider": {"visible": True, "thickness": 0.12}},
-                 "yaxis": {"title": {"text": "reading"}, "fixedrange": False}},
-        (Choice("Node", tuple(ids)), Choice("Made", tuple(f"{step_title(step, meta.interval)} before"
-                                                          for step in forecasts.steps))),
-        tuple({"yaxis.autorange": True} for _ in ids))
+        traces,
+        {
+            "height": 500,
+            "margin": {"l": 64, "r": 16, "t": 16, "b": 24},
+            "dragmode": "zoom",
+            "xaxis": {"type": "date", "rangeslider": {"visible": True, "thickness": 0.12}},
+            "yaxis": {"title": {"text": "reading"}, "fixedrange": False},
+        },
+        (
+            Choice("Node", tuple(ids)),
+            Choice("Made", tuple(f"{step_title(step, meta.interval)} before" for step in forecasts.steps)),
+        ),
+        tuple({"yaxis.autorange": True} for _ in ids),
+    )

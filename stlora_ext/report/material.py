@@ -37,12 +37,20 @@ def material(group: DataGroup, args: argparse.Namespace) -> ChapterData:
     forecasts = None
     if prepared.meta is not None:
         nodes = notable_nodes(errors, prepared) if chosen is None else chosen
-        forecasts = Forecasts(last_days(args.data, prepared.meta, args.days), tuple(nodes), tuple(nodes.values()),
-                              horizons=args.horizons)
+        forecasts = Forecasts(
+            last_days(args.data, prepared.meta, args.days), tuple(nodes), tuple(nodes.values()), horizons=args.horizons
+        )
         for row, label in zip(group.rows, row_labels(group.rows), strict=True):
             _add(forecasts, row, label, args)
-    return ChapterData(group.rows, group_table(group, args.results, args.compare, args.horizons), errors, without,
-                    prepared, forecasts, args.horizons)
+    return ChapterData(
+        group.rows,
+        group_table(group, args.results, args.compare, args.horizons),
+        errors,
+        without,
+        prepared,
+        forecasts,
+        args.horizons,
+    )
 
 
 def _add(forecasts: Forecasts, row: Row, label: str, args: argparse.Namespace) -> None:

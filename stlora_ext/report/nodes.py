@@ -51,8 +51,10 @@ def node_errors(arranged: Sequence[Block]) -> tuple[list[NodeErrors], list[str]]
 
 
 def _means(comparison: Comparison) -> tuple[np.ndarray, np.ndarray] | None:
-    sides = [[errors for record in side if (errors := _errors(record)) is not None]
-             for side in zip(*comparison.pairs, strict=True)]
+    sides = [
+        [errors for record in side if (errors := _errors(record)) is not None]
+        for side in zip(*comparison.pairs, strict=True)
+    ]
     if any(len(side) < len(comparison.pairs) for side in sides):
         return None
     base, plus = (np.mean(side, axis=0) for side in sides)

@@ -58,24 +58,48 @@ def page(chapters: Sequence[Chapter], summary: str) -> str:
         summary: What it is made of, a sentence.
     """
     title = "ST-LoRA: " + ", ".join(dict.fromkeys(chapter.title.partition(",")[0] for chapter in chapters))
-    scripts = [text.replace("\r\n", "\n").replace("\r", "\n")
-               for text in (get_plotlyjs(), (_FOLDER / "page.js").read_text(encoding="utf-8"))]
+    scripts = [
+        text.replace("\r\n", "\n").replace("\r", "\n")
+        for text in (get_plotlyjs(), (_FOLDER / "page.js").read_text(encoding="utf-8"))
+    ]
     style = (_FOLDER / "page.css").read_text(encoding="utf-8")
-    return "\n".join([
-        "<!DOCTYPE html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{markup(title)}</title>", f"<style>\n{style}</style>", "</head>", "<body>", '<div class="frame">',
-        _contents(chapters), "<main>", f"<h1>{markup(title)}</h1>", f'<p class="note">{markup(summary)}</p>', _WORDS,
-        "<noscript><p>The figures need JavaScript; the tables don't.</p></noscript>", *map(_chapter, chapters),
-        "</main>", "</div>", *(f"<script>{script}</script>" for script in scripts), "</body>", "</html>", ""])
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en">',
+            "<head>",
+            '<meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{markup(title)}</title>",
+            f"<style>\n{style}</style>",
+            "</head>",
+            "<body>",
+            '<div class="frame">',
+            _contents(chapters),
+            "<main>",
+            f"<h1>{markup(title)}</h1>",
+            f'<p class="note">{markup(summary)}</p>',
+            _WORDS,
+            "<noscript><p>The figures need JavaScript; the tables don't.</p></noscript>",
+            *map(_chapter, chapters),
+            "</main>",
+            "</div>",
+            *(f"<script>{script}</script>" for script in scripts),
+            "</body>",
+            "</html>",
+            "",
+        ]
+    )
 
 
 def _policy(scripts: Sequence[str]) -> str:
     digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
-    return (f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
-            "base-uri 'none'; form-action 'none'")
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def _contents(chapters: Sequence[Chapter]) -> str:

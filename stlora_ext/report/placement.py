@@ -37,8 +37,10 @@ def place_by_edges(num_nodes: int, edges: np.ndarray) -> np.ndarray:
     for number in np.lexsort((np.arange(count), -sizes)):
         members = np.flatnonzero(part == number)
         boxes.append((members, _place_part(hops[np.ix_(members, members)])))
-    width = max(math.sqrt(sum(np.prod(np.ptp(xy, axis=0) + 2) for _, xy in boxes)) * 1.2,
-                *(np.ptp(xy[:, 0]) + 2 for _, xy in boxes))
+    width = max(
+        math.sqrt(sum(np.prod(np.ptp(xy, axis=0) + 2) for _, xy in boxes)) * 1.2,
+        *(np.ptp(xy[:, 0]) + 2 for _, xy in boxes),
+    )
     x = y = row = 0.0
     for members, xy in boxes:
         extent = np.ptp(xy, axis=0) + 2
@@ -62,7 +64,7 @@ def _place_part(hops: np.ndarray) -> np.ndarray:
     # Nodes with the same neighbours begin at the same place: apart a little, in the order of their numbers.
     angle = np.arange(size) * 2.399963
     xy += _FLAT * np.ptp(xy, axis=0).max() * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    weights = 1 / (hops + np.eye(size))**2 - np.eye(size)
+    weights = 1 / (hops + np.eye(size)) ** 2 - np.eye(size)
     total = weights.sum(axis=1, keepdims=True)
     for _ in range(_SWEEPS):
         # The others' places, each moved towards this node until the distance is the number of edges.

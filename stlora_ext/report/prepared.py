@@ -73,12 +73,17 @@ class Prepared:
         edges = edges[edges[:, 0] != edges[:, 1]]
         if "position" in graph:
             return Network(graph["position"].astype(float), edges, "A map: the nodes' coordinates.")
-        return Network(place_by_edges(self.num_nodes, edges), edges, "A layout of the graph, no map: the data set has "
-                       "no coordinates; distances approximate the number of edges between two nodes.")
+        return Network(
+            place_by_edges(self.num_nodes, edges),
+            edges,
+            "A layout of the graph, no map: the data set has "
+            "no coordinates; distances approximate the number of edges between two nodes.",
+        )
 
     def _grid(self, why: str) -> Network:
-        return Network(grid(self.num_nodes), np.empty((0, 2), int),
-                       f"A grid in the order of the nodes' numbers, no map: {why}.")
+        return Network(
+            grid(self.num_nodes), np.empty((0, 2), int), f"A grid in the order of the nodes' numbers, no map: {why}."
+        )
 
     def _graph(self, meta: Meta) -> dict[str, np.ndarray]:
         path = self.folder / meta.name / "graph.npz"

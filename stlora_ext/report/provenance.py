@@ -16,13 +16,27 @@ from stlora_ext.tables.table import Cell, Column, Grid
 
 def provenance(rows: Sequence[Row]) -> str:
     """Return a table with a line per record, and the configuration of each row."""
-    titles = ("Record", "Status", "Data", "Commit", "Hardware", "Compiled", "CUDA graphs",
-              "Adapted backbone", "Versions")
-    grid = Grid("", tuple(Column(title, kind="name") for title in titles),
-                tuple(_line(record) for row in rows for record in row.records))
-    settings = [f"<details><summary>Settings of {markup(text)} <code>{markup(row.config_hash)}</code></summary>\n"
-                f"<pre>{markup(json.dumps(row.records[0]['configuration'], indent=1, sort_keys=True))}</pre></details>"
-                for row, text in zip(rows, row_labels(rows), strict=True)]
+    titles = (
+        "Record",
+        "Status",
+        "Data",
+        "Commit",
+        "Hardware",
+        "Compiled",
+        "CUDA graphs",
+        "Adapted backbone",
+        "Versions",
+    )
+    grid = Grid(
+        "",
+        tuple(Column(title, kind="name") for title in titles),
+        tuple(_line(record) for row in rows for record in row.records),
+    )
+    settings = [
+        f"<details><summary>Settings of {markup(text)} <code>{markup(row.config_hash)}</code></summary>\n"
+        f"<pre>{markup(json.dumps(row.records[0]['configuration'], indent=1, sort_keys=True))}</pre></details>"
+        for row, text in zip(rows, row_labels(rows), strict=True)
+    ]
     return "\n".join([grid_fragment(grid), *settings])
 
 
@@ -30,11 +44,16 @@ def _line(record: dict[str, Any]) -> tuple[Cell, ...]:
     origin, backbone = record["provenance"], adapted_backbone(record)
     versions = ", ".join(f"{package} {version}" for package, version in origin.get("versions", {}).items())
     null_val = record["data"].get("null_val")
-    texts = (f"{RunKey(**record['key']).path}.json", record["status"],
-             f"{record['data']['fingerprint'][:19]}, missing: {'NaN' if null_val is None else f'{null_val:g}'}",
-             _commit(origin.get("git_commit")), hardware(record),
-             *("yes" if origin.get(key) else "no" for key in ("compiled", "cuda_graphs")),
-             str(RunKey(**backbone).path) if backbone else "", versions or "unknown")
+    texts = (
+        f"{RunKey(**record['key']).path}.json",
+        record["status"],
+        f"{record['data']['fingerprint'][:19]}, missing: {'NaN' if null_val is None else f'{null_val:g}'}",
+        _commit(origin.get("git_commit")),
+        hardware(record),
+        *("yes" if origin.get(key) else "no" for key in ("compiled", "cuda_graphs")),
+        str(RunKey(**backbone).path) if backbone else "",
+        versions or "unknown",
+    )
     return tuple(Cell(str(text), "name") for text in texts)
 
 

@@ -44,9 +44,11 @@ def read_origin(path: Path) -> AdapterOrigin:
     described, _ = read_adapter(path)
     origin, scaler = described.get("origin"), described.get("scaler")
     if not origin or not scaler:
-        raise UserError(f"adapter file {path} holds no {'scaler' if origin else 'origin'}: expected one that run.py "
-                        "wrote, or save_adapter with scaler=... and origin=...; in Python, load_adapter(backbone, "
-                        "path) takes it as it is")
+        raise UserError(
+            f"adapter file {path} holds no {'scaler' if origin else 'origin'}: expected one that run.py "
+            "wrote, or save_adapter with scaler=... and origin=...; in Python, load_adapter(backbone, "
+            "path) takes it as it is"
+        )
     try:
         key, configuration = checked_key(origin["key"]), origin["configuration"]
         for statistic in ("mean", "std"):
@@ -54,13 +56,15 @@ def read_origin(path: Path) -> AdapterOrigin:
             if shape not in ((), (described["num_nodes"],)):
                 raise ValueError(f"{statistic} has shape {shape}, expected a number, or one per node")
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
-        raise UserError(f"adapter file {path} is damaged (its origin or scaler: {error}): put back a whole "
-                        "copy") from None
+        raise UserError(
+            f"adapter file {path} is damaged (its origin or scaler: {error}): put back a whole copy"
+        ) from None
     return AdapterOrigin(path, described, rebuild(key, configuration, f"adapter file {path}"))
 
 
-def load_adapted(origin: AdapterOrigin, meta: Meta, data_dir: Path,
-                 backbone_from: Path | None = None) -> tuple[STLoRA, dict[str, torch.Tensor]]:
+def load_adapted(
+    origin: AdapterOrigin, meta: Meta, data_dir: Path, backbone_from: Path | None = None
+) -> tuple[STLoRA, dict[str, torch.Tensor]]:
     """Build the backbone of an adapter file, load its weights and put the adapter on it.
 
     Args:
@@ -77,19 +81,28 @@ def load_adapted(origin: AdapterOrigin, meta: Meta, data_dir: Path,
         UserError: If the data set or the weights aren't the adapter's, or no checkpoint is there.
     """
     refuse_changed_data(data_dir, meta)
-    refuse_other_data({"fingerprint": origin.described.get("data_fingerprint")}, meta, f"adapter file {origin.path}",
-                      OTHER_DATA_REMEDY)
+    refuse_other_data(
+        {"fingerprint": origin.described.get("data_fingerprint")},
+        meta,
+        f"adapter file {origin.path}",
+        OTHER_DATA_REMEDY,
+    )
     source = origin.path.parent / CHECKPOINT if backbone_from is None else backbone_from
     if not source.is_file():
-        expected = f"expected the {CHECKPOINT} of the {origin.exp.model} run that trained the adapter, or of the " \
+        expected = (
+            f"expected the {CHECKPOINT} of the {origin.exp.model} run that trained the adapter, or of the "
             f"{origin.exp.backbone.name} that it adapted"
-        raise UserError(f"--backbone {source} does not exist: {expected}" if backbone_from is not None else
-                        f"adapter file {origin.path} has no {CHECKPOINT} beside it: name one with --backbone PATH; "
-                        f"{expected}")
+        )
+        raise UserError(
+            f"--backbone {source} does not exist: {expected}"
+            if backbone_from is not None
+            else f"adapter file {origin.path} has no {CHECKPOINT} beside it: name one with --backbone PATH; {expected}"
+        )
     backbone = build_model(origin.exp.with_arm("base"), meta, data_dir)
     load_weights(backbone, _of_backbone(load_checkpoint(source)["model_state_dict"]), source)
-    model = load_adapter(backbone, origin.path, num_nodes=meta.num_nodes, input_len=meta.input_len,
-                         output_len=meta.output_len)
+    model = load_adapter(
+        backbone, origin.path, num_nodes=meta.num_nodes, input_len=meta.input_len, output_len=meta.output_len
+    )
     return model, {name: torch.tensor(value) for name, value in origin.described["scaler"].items()}
 
 

@@ -19,8 +19,9 @@ from stlora_ext.lora.model import STLoRA, attach
 from stlora_ext.lora.predictor import STLoRAConfig
 from stlora_ext.weights import load_weights
 
-CACHE_LIMIT = 4 * 2 ** 30  # bytes of a split's cached forecasts
+CACHE_LIMIT = 4 * 2**30  # bytes of a split's cached forecasts
 FORECAST = "backbone_forecast"  # their name in a batch
+
 
 @dataclass(init=False)
 class STLoRAForecastingConfig(ForecastingConfig):
@@ -29,20 +30,29 @@ class STLoRAForecastingConfig(ForecastingConfig):
     # BasicTS wants a default of every field; a run sets both.
     adapter: STLoRAConfig = field(default=None, metadata={"help": "Settings of the adapter."})  # type: ignore
     num_nodes: int = field(default=None, metadata={"help": "Number of sensors."})  # type: ignore
-    protocol: Literal["joint", "adapt"] = field(default="joint", metadata={"help": "Backbone and adapter together from "
-                                                                                   "scratch, or the adapter alone."})
-    adapter_lr: float | None = field(default=None, metadata={"help": "Learning rate of the adapter; None: the "
-                                                                        "backbone's, 1e-3 where that is frozen."})
-    backbone_from: str | None = field(default=None, metadata={"help": "Checkpoint of the trained backbone, for "
-                                                                         "protocol adapt."})
+    protocol: Literal["joint", "adapt"] = field(
+        default="joint", metadata={"help": "Backbone and adapter together from scratch, or the adapter alone."}
+    )
+    adapter_lr: float | None = field(
+        default=None,
+        metadata={"help": "Learning rate of the adapter; None: the backbone's, 1e-3 where that is frozen."},
+    )
+    backbone_from: str | None = field(
+        default=None, metadata={"help": "Checkpoint of the trained backbone, for protocol adapt."}
+    )
     backbone_weights: str | None = field(default=None, metadata={"help": "Hash of that backbone's weights."})
-    backbone_hash: str | None = field(default=None, metadata={"help": "What identifies that backbone: the hash of "
-                                                                         "its run's configuration, or of its weights."})
+    backbone_hash: str | None = field(
+        default=None,
+        metadata={"help": "What identifies that backbone: the hash of its run's configuration, or of its weights."},
+    )
 
     def _get_md5(self, serialized: dict) -> str:
         # Settings added since the first records: left out where they don't apply, so that those keep their keys.
-        adapter = {name: value for name, value in serialized["adapter"].items()
-                   if value or name not in ("time_of_day", "day_of_week")}
+        adapter = {
+            name: value
+            for name, value in serialized["adapter"].items()
+            if value or name not in ("time_of_day", "day_of_week")
+        }
         return super()._get_md5({**serialized, "adapter": adapter})
 
 
@@ -82,11 +92,16 @@ class STLoRARunnerMixin(_Host):
         super()._init_train()
         backbone = self.model.backbone
         if isinstance(backbone, Fitted) and self.start_epoch == 0 and self.cfg.backbone_from is None:
-            fit_model(backbone, self.train_data_loader.split, self.cfg.seed, self.run_dir,
-                      self.progress.over, identity_text(self.cfg))
+            fit_model(
+                backbone,
+                self.train_data_loader.split,
+                self.cfg.seed,
+                self.run_dir,
+                self.progress.over,
+                identity_text(self.cfg),
+            )
         # One pass costs less than an epoch, whose every step it saves the backbone.
-        self.cached_forecasts = (self.cfg.protocol == "adapt" and self.num_epochs > 1
-                                 and _fits(self.train_data_loader))
+        self.cached_forecasts = self.cfg.protocol == "adapt" and self.num_epochs > 1 and _fits(self.train_data_loader)
         self._cache(self.train_data_loader)
 
     def _init_validation(self) -> None:
@@ -99,8 +114,9 @@ class STLoRARunnerMixin(_Host):
         if not self.cached_forecasts or done or not _fits(batches):
             return
         cached: torch.Tensor | None = None
-        in_order = WindowBatches(batches.split, batches.input_len, batches.output_len, self.cfg.val_batch_size,
-                                 device=self.device)
+        in_order = WindowBatches(
+            batches.split, batches.input_len, batches.output_len, self.cfg.val_batch_size, device=self.device
+        )
         self.model.eval()
         with torch.no_grad(), self.model.disable_adapter(), self.autocast():
             first = 0
@@ -108,7 +124,7 @@ class STLoRARunnerMixin(_Host):
                 forecast = self._forward(self.model, batch, 0)["prediction"]
                 if cached is None:
                     cached = forecast.new_empty(_shape(batches))
-                cached[first:first + len(forecast)] = forecast
+                cached[first : first + len(forecast)] = forecast
                 first += len(forecast)
         if cached is not None:
             batches.per_window[FORECAST] = cached
@@ -118,8 +134,9 @@ class STLoRARunnerMixin(_Host):
         """Whether a forecast is made to train the backbone: a frozen one forecasts in training as in evaluation."""
         return super().teaches and not self.model.frozen
 
-    def _forward(self, model: torch.nn.Module, data: dict[str, Any], step: int,
-                 epoch: int | None = None) -> dict[str, Any]:
+    def _forward(
+        self, model: torch.nn.Module, data: dict[str, Any], step: int, epoch: int | None = None
+    ) -> dict[str, Any]:
         if FORECAST not in data:
             return super()._forward(model, data, step, epoch)
         forecast = self.model.correct(data["inputs"], data[FORECAST], data.get("inputs_timestamps"))

@@ -58,8 +58,10 @@ def read_backbone(path: Path, exp: Experiment, meta: Meta) -> TrainedBackbone:
     if any(name.startswith("adapter.") for name in state):
         raise UserError(f"checkpoint {path} carries an adapter already: {expected}")
     if isinstance(stats, dict) and any(torch.is_tensor(stat) and stat.numel() > 1 for stat in stats.values()):
-        raise UserError(f"checkpoint {path} was trained on readings normalised sensor by sensor, as in stock BasicTS: "
-                        "expected one mean and std for all; train the base run here (--train-backbone)")
+        raise UserError(
+            f"checkpoint {path} was trained on readings normalised sensor by sensor, as in stock BasicTS: "
+            "expected one mean and std for all; train the base run here (--train-backbone)"
+        )
     folder = path.absolute().parent
     record = folder.with_name(f"{folder.name}.json")
     key = RunKey(**read_record(record)["key"]) if record.exists() else None
@@ -67,9 +69,11 @@ def read_backbone(path: Path, exp: Experiment, meta: Meta) -> TrainedBackbone:
         raise UserError(f"--from {path} is a run of {key.model}, expected one of {exp.backbone.name}")
     backbone = TrainedBackbone(path, key, weights_fingerprint(state), content.get("data_fingerprint"))
     if backbone.fingerprint not in (None, meta.fingerprint):
-        raise UserError(f"the backbone {path} was trained on other data ({backbone.fingerprint[:19]}, {meta.name} is "
-                        f"now {meta.fingerprint[:19]}): train one on these data (--train-backbone without --from), or "
-                        "prepare the earlier data again")
+        raise UserError(
+            f"the backbone {path} was trained on other data ({backbone.fingerprint[:19]}, {meta.name} is "
+            f"now {meta.fingerprint[:19]}): train one on these data (--train-backbone without --from), or "
+            "prepare the earlier data again"
+        )
     return backbone
 
 

@@ -36,23 +36,31 @@ def settled(exp: Experiment, meta: Meta, data_dir: Path) -> Experiment:
     if (input_len, output_len) != (meta.input_len, meta.output_len):
         name = f"{meta.name}-{input_len}-{output_len}"
         command = prepare_again(meta, data_dir, name, input_len, output_len)
-        raise UserError(f"input_len={input_len}, output_len={output_len}: {meta.name} was prepared for "
-                        f"{meta.input_len} and {meta.output_len}, which its runs take; leave the lengths out, or "
-                        f"prepare it again under another name: {command} and run a config that holds: "
-                        f"{config_text(name, exp.model)}")
+        raise UserError(
+            f"input_len={input_len}, output_len={output_len}: {meta.name} was prepared for "
+            f"{meta.input_len} and {meta.output_len}, which its runs take; leave the lengths out, or "
+            f"prepare it again under another name: {command} and run a config that holds: "
+            f"{config_text(name, exp.model)}"
+        )
     return exp.with_lengths(meta.input_len, meta.output_len)
 
 
 def model_config(exp: Experiment, meta: Meta, data_dir: Path) -> Any:
     """Build the config of the backbone's architecture from the settled experiment and the data set."""
     graph = data_dir / meta.name / "graph.npz"
-    derived = {"num_nodes": meta.num_nodes, "num_features": meta.num_nodes,
-               "steps_per_day": meta.steps_per_day, "num_time_in_day": meta.steps_per_day,
-               "input_len": meta.input_len, "output_len": meta.output_len,
-               "graph_path": str(graph) if meta.has_graph else None}
+    derived = {
+        "num_nodes": meta.num_nodes,
+        "num_features": meta.num_nodes,
+        "steps_per_day": meta.steps_per_day,
+        "num_time_in_day": meta.steps_per_day,
+        "input_len": meta.input_len,
+        "output_len": meta.output_len,
+        "graph_path": str(graph) if meta.has_graph else None,
+    }
     names = field_names(exp.backbone.config)
-    return exp.backbone.config(**{name: value for name, value in derived.items() if name in names},
-                               **exp.model_settings)
+    return exp.backbone.config(
+        **{name: value for name, value in derived.items() if name in names}, **exp.model_settings
+    )
 
 
 def adapter_config(exp: Experiment, meta: Meta) -> STLoRAConfig:
@@ -78,8 +86,10 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
     _check_graph(exp, meta, data_dir / meta.name / "graph.npz")
     negative = next((name for name, value in exp.model_settings.items() if type(value) is int and value < 0), None)
     if negative is not None:
-        raise UserError(f"{exp.dataset}/{exp.model} can't be built with these settings (model.{negative} is negative): "
-                        "correct those of the model, --set model.NAME=VALUE")
+        raise UserError(
+            f"{exp.dataset}/{exp.model} can't be built with these settings (model.{negative} is negative): "
+            "correct those of the model, --set model.NAME=VALUE"
+        )
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Initializing zero-element tensors")  # a width of 0 learns nothing
@@ -92,9 +102,11 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
     except ValueError as error:
         raise UserError(f"{exp.dataset}/{exp.model}: {error}") from None
     except (RuntimeError, TypeError, ArithmeticError, AssertionError, IndexError, UserWarning) as error:
-        raise UserError(f"{exp.dataset}/{exp.model} can't be built with these settings ({type(error).__name__}: "
-                        f"{str(error).splitlines()[0] if str(error) else 'no reason given'}): correct those of the "
-                        "model, --set model.NAME=VALUE, or of the adapter, --set adapter.NAME=VALUE") from None
+        raise UserError(
+            f"{exp.dataset}/{exp.model} can't be built with these settings ({type(error).__name__}: "
+            f"{str(error).splitlines()[0] if str(error) else 'no reason given'}): correct those of the "
+            "model, --set model.NAME=VALUE, or of the adapter, --set adapter.NAME=VALUE"
+        ) from None
     if exp.protocol == "adapt" and isinstance(model, STLoRA):
         model.freeze_backbone()
     return model
@@ -111,9 +123,18 @@ def _check_graph(exp: Experiment, meta: Meta, path: Path) -> None:
         raise UserError(f"the graph {path} cannot be read ({error}): prepare the data set again") from None
 
 
-def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: int | None, gpus: str | None = None,
-                run_dir: Path | None = None, save_results: bool = False,
-                compiled: bool = False, deterministic: bool = False, cuda_graphs: bool = False) -> ForecastingConfig:
+def host_config(
+    exp: Experiment,
+    meta: Meta,
+    data_dir: Path,
+    seed: int | None,
+    gpus: str | None = None,
+    run_dir: Path | None = None,
+    save_results: bool = False,
+    compiled: bool = False,
+    deterministic: bool = False,
+    cuda_graphs: bool = False,
+) -> ForecastingConfig:
     """Build the host's configuration of one run.
 
     Raises:
@@ -124,13 +145,15 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: int | None, g
     if cuda_graphs and compiled:
         raise UserError("--cuda-graphs: not with --compile; leave one of them out")
     if cuda_graphs and exp.adapter is not None and exp.adapter.dropout:
-        raise UserError("--cuda-graphs: not with adapter.dropout, whose generator isn't recorded; leave one of them "
-                        "out")
+        raise UserError(
+            "--cuda-graphs: not with adapter.dropout, whose generator isn't recorded; leave one of them out"
+        )
     for option, asked in (("compile", compiled), ("bf16", training.bf16), ("cuda-graphs", cuda_graphs)):
         if asked and option not in exp.backbone.tested_with:
             tested = [name for name in backbones() if option in get_backbone(name).tested_with]
-            raise UserError(f"--{option}: not tested with {exp.backbone.name}, only with {', '.join(tested)}; "
-                            "leave it out")
+            raise UserError(
+                f"--{option}: not tested with {exp.backbone.name}, only with {', '.join(tested)}; leave it out"
+            )
     callbacks = [EarlyStopping(training.patience)]
     if training.clip_grad_norm is not None:
         callbacks.append(GradientClipping(training.clip_grad_norm))
@@ -138,27 +161,56 @@ def host_config(exp: Experiment, meta: Meta, data_dir: Path, seed: int | None, g
         callbacks.append(HorizonCurriculum(training.curriculum_warm_up, training.curriculum_every))
     settings: dict[str, Any] = {}
     if training.lr_milestones:
-        settings = {"lr_scheduler": MultiStepLR, "lr_scheduler_params": {
-            "milestones": list(training.lr_milestones), "gamma": training.lr_gamma}}
+        settings = {
+            "lr_scheduler": MultiStepLR,
+            "lr_scheduler_params": {"milestones": list(training.lr_milestones), "gamma": training.lr_gamma},
+        }
     config_class = ForecastingConfig
     if exp.adapter is not None:
         config_class = STLoRAForecastingConfig
-        settings.update(adapter=adapter_config(exp, meta), num_nodes=meta.num_nodes, protocol=exp.protocol,
-                        adapter_lr=training.adapter_lr, **_backbone(exp, meta, data_dir, seed))
+        settings.update(
+            adapter=adapter_config(exp, meta),
+            num_nodes=meta.num_nodes,
+            protocol=exp.protocol,
+            adapter_lr=training.adapter_lr,
+            **_backbone(exp, meta, data_dir, seed),
+        )
     return config_class(
-        model=exp.backbone.arch, model_config=model_config(exp, meta, data_dir), dataset_name=meta.name,
-        dataset_params={"dataset_name": meta.name, "input_len": meta.input_len, "output_len": meta.output_len,
-                        "use_timestamps": True, "memmap": True, "data_file_path": str(data_dir / meta.name)},
-        null_val=meta.null_val, callbacks=callbacks, num_epochs=training.num_epochs, val_interval=training.val_interval,
-        optimizer=Adam, optimizer_params={"lr": training.lr, "weight_decay": training.weight_decay},
-        train_batch_size=training.batch_size, val_batch_size=training.eval_batch_size,
-        test_batch_size=training.eval_batch_size, eval_horizons=list(reported_steps(meta.output_len)),
-        seed=0 if seed is None else seed, gpus=gpus or None, save_results=save_results,
+        model=exp.backbone.arch,
+        model_config=model_config(exp, meta, data_dir),
+        dataset_name=meta.name,
+        dataset_params={
+            "dataset_name": meta.name,
+            "input_len": meta.input_len,
+            "output_len": meta.output_len,
+            "use_timestamps": True,
+            "memmap": True,
+            "data_file_path": str(data_dir / meta.name),
+        },
+        null_val=meta.null_val,
+        callbacks=callbacks,
+        num_epochs=training.num_epochs,
+        val_interval=training.val_interval,
+        optimizer=Adam,
+        optimizer_params={"lr": training.lr, "weight_decay": training.weight_decay},
+        train_batch_size=training.batch_size,
+        val_batch_size=training.eval_batch_size,
+        test_batch_size=training.eval_batch_size,
+        eval_horizons=list(reported_steps(meta.output_len)),
+        seed=0 if seed is None else seed,
+        gpus=gpus or None,
+        save_results=save_results,
         ckpt_save_dir=str(run_dir) if run_dir else ".",
-        data_fingerprint=meta.fingerprint, run_title=_title(exp, seed), bf16=training.bf16, compile_model=compiled,
+        data_fingerprint=meta.fingerprint,
+        run_title=_title(exp, seed),
+        bf16=training.bf16,
+        compile_model=compiled,
         cuda_graphs=cuda_graphs,
-        deterministic=deterministic, cudnn_benchmark=not deterministic, cudnn_determinstic=deterministic,
-        **settings)
+        deterministic=deterministic,
+        cudnn_benchmark=not deterministic,
+        cudnn_determinstic=deterministic,
+        **settings,
+    )
 
 
 def _backbone(exp: Experiment, meta: Meta, data_dir: Path, seed: int | None) -> dict[str, str | None]:
@@ -169,11 +221,17 @@ def _backbone(exp: Experiment, meta: Meta, data_dir: Path, seed: int | None) -> 
     if path is None:
         return {"backbone_hash": host_config(exp.with_arm("base"), meta, data_dir, seed).md5[:8]}
     backbone = read_backbone(path, exp, meta)
-    return {"backbone_from": str(path), "backbone_weights": backbone.weights,
-            "backbone_hash": backbone_identity(backbone, exp, seed)}
+    return {
+        "backbone_from": str(path),
+        "backbone_weights": backbone.weights,
+        "backbone_hash": backbone_identity(backbone, exp, seed),
+    }
 
 
 def _title(exp: Experiment, seed: int | None) -> str:
-    marks = [mark for mark, default in ((exp.arm, ("base", "plus")), (exp.protocol, ("joint", "fitted")))
-             if mark not in default]
+    marks = [
+        mark
+        for mark, default in ((exp.arm, ("base", "plus")), (exp.protocol, ("joint", "fitted")))
+        if mark not in default
+    ]
     return " ".join([f"{exp.dataset}/{exp.model}", *marks, *([] if seed is None else [f"seed {seed}"])])

@@ -8,5 +8,8 @@ from typing import Any
 
 def part_digests(record: Mapping[str, Any]) -> dict[str, str]:
     """Return the SHA-256 of each part of a record but for its format, by the part's name."""
-    return {name: hashlib.sha256(json.dumps(part, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-            for name, part in record.items() if name != "format"}
+    return {
+        name: hashlib.sha256(json.dumps(part, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+        for name, part in record.items()
+        if name != "format"
+    }

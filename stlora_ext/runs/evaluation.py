@@ -11,8 +11,9 @@ from stlora_ext.runs.build import build_model, host_config
 from stlora_ext.runs.reopen import FinishedRun, read_checkpoint
 
 
-def evaluate(run: FinishedRun, meta: Meta, data: Path, gpus: str | None = None,
-             forecasts: Path | None = None) -> HostRunner:
+def evaluate(
+    run: FinishedRun, meta: Meta, data: Path, gpus: str | None = None, forecasts: Path | None = None
+) -> HostRunner:
     """Evaluate a run's checkpoint on the test split by the run's own runner.
 
     Args:

@@ -10,8 +10,14 @@ from stlora_ext.host.scaler import GlobalZScoreScaler, observed
 from stlora_ext.lora.model import forward_names
 
 
-def forecast(model: nn.Module, stats: dict[str, torch.Tensor], meta: Meta, values: np.ndarray, stamps: np.ndarray,
-             bf16: bool = False) -> np.ndarray:
+def forecast(
+    model: nn.Module,
+    stats: dict[str, torch.Tensor],
+    meta: Meta,
+    values: np.ndarray,
+    stamps: np.ndarray,
+    bf16: bool = False,
+) -> np.ndarray:
     """Forecast the steps after one input window, as the runner forecasts those of the test set.
 
     Args:
@@ -30,18 +36,28 @@ def forecast(model: nn.Module, stats: dict[str, torch.Tensor], meta: Meta, value
         UserError: If no reading is there, or the model forecasts NaN or infinity.
     """
     if not observed(torch.tensor(values), meta.null_val).any():
-        raise UserError(f"the last {meta.input_len} rows hold no reading at all, every value is missing: expected at "
-                        "least one; bring rows with readings")
+        raise UserError(
+            f"the last {meta.input_len} rows hold no reading at all, every value is missing: expected at "
+            "least one; bring rows with readings"
+        )
     prediction = forecast_windows(model, stats, meta, values[None], stamps[None], bf16)[0]
     if not np.isfinite(prediction).all():
-        raise UserError("the model forecasts NaN or infinity from these readings: look for extreme values in the last "
-                        f"{meta.input_len} rows")
+        raise UserError(
+            "the model forecasts NaN or infinity from these readings: look for extreme values in the last "
+            f"{meta.input_len} rows"
+        )
     return prediction
 
 
 @torch.no_grad()
-def forecast_windows(model: nn.Module, stats: dict[str, torch.Tensor], meta: Meta, values: np.ndarray,
-                     stamps: np.ndarray, bf16: bool = False) -> np.ndarray:
+def forecast_windows(
+    model: nn.Module,
+    stats: dict[str, torch.Tensor],
+    meta: Meta,
+    values: np.ndarray,
+    stamps: np.ndarray,
+    bf16: bool = False,
+) -> np.ndarray:
     """Forecast the steps after each of several input windows, at once.
 
     Args:
@@ -59,9 +75,15 @@ def forecast_windows(model: nn.Module, stats: dict[str, torch.Tensor], meta: Met
     inputs = torch.tensor(values, dtype=torch.float32)
     mask = observed(inputs, meta.null_val)
     times = torch.tensor(stamps, dtype=torch.float32)
-    offered = {"inputs_mask": mask, "inputs_timestamps": times[:, :meta.input_len],
-               "targets_timestamps": times[:, meta.input_len:], "step": 0, "epoch": None, "train": False,
-               "targets": torch.zeros(len(inputs), meta.output_len, meta.num_nodes)}
+    offered = {
+        "inputs_mask": mask,
+        "inputs_timestamps": times[:, : meta.input_len],
+        "targets_timestamps": times[:, meta.input_len :],
+        "step": 0,
+        "epoch": None,
+        "train": False,
+        "targets": torch.zeros(len(inputs), meta.output_len, meta.num_nodes),
+    }
     taken = forward_names(model)
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         result = model(scaler.transform(inputs, mask), **{name: offered[name] for name in offered if name in taken})

@@ -51,5 +51,7 @@ def locked(run_dir: Path) -> Iterator[None]:
 
 
 def _no_locks(run_dir: Path, error: OSError) -> UserError:
-    return UserError(f"{run_dir} is on a file system that takes no locks ({error.strerror}): have it mounted with "
-                     "flock, or write to another one with --results DIR")
+    return UserError(
+        f"{run_dir} is on a file system that takes no locks ({error.strerror}): have it mounted with "
+        "flock, or write to another one with --results DIR"
+    )

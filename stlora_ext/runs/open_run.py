@@ -33,8 +33,10 @@ def open_run(path: Path, results: Path, data: Path) -> tuple[FinishedRun, Meta]:
     refuse_changed_data(data, meta)
     refuse_other_data(run.record["data"], meta, f"record {run.path}", OTHER_DATA_REMEDY)
     if run.checkpoint is None:
-        raise UserError(f"the checkpoint of {run.path} is not there (looked for {', '.join(map(str, run.places))}): "
-                        f"repeat the run with: {how_to_repeat(run.record, meta, results, data)}")
+        raise UserError(
+            f"the checkpoint of {run.path} is not there (looked for {', '.join(map(str, run.places))}): "
+            f"repeat the run with: {how_to_repeat(run.record, meta, results, data)}"
+        )
     return run, meta
 
 
@@ -50,11 +52,25 @@ def how_to_repeat(record: dict[str, Any], meta: Meta, results: Path = RESULTS, d
     key = RunKey(**record["key"])
     exp = rebuild(key, record["configuration"], f"record {key.path.name}")
     path, config, written = config_or_default(exp.dataset, exp.model)
-    extra = [text for option, here, usual in (("--results", results, RESULTS), ("--data", data, DATA))
-             if here.resolve() != usual for text in (option, str(here))]
+    extra = [
+        text
+        for option, here, usual in (("--results", results, RESULTS), ("--data", data, DATA))
+        if here.resolve() != usual
+        for text in (option, str(here))
+    ]
     extra += ["--force"] * key.record_path(results).exists()
-    return repeat_command(exp, config, path, key.seed, backbone_from=_backbone_from(record, exp, meta, results),
-                          compiled=record["provenance"].get("compiled", False), extra=extra) + written
+    return (
+        repeat_command(
+            exp,
+            config,
+            path,
+            key.seed,
+            backbone_from=_backbone_from(record, exp, meta, results),
+            compiled=record["provenance"].get("compiled", False),
+            extra=extra,
+        )
+        + written
+    )
 
 
 def _backbone_from(record: dict[str, Any], exp: Any, meta: Meta, results: Path) -> Any:

@@ -19,8 +19,9 @@ COMMIT_VARIABLE = "STLORA_GIT_COMMIT"
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def provenance(device: torch.device, deterministic: bool = False, compiled: bool = False,
-               cuda_graphs: bool = False) -> dict[str, Any]:
+def provenance(
+    device: torch.device, deterministic: bool = False, compiled: bool = False, cuda_graphs: bool = False
+) -> dict[str, Any]:
     """Return what a process that works on a run is, as it begins.
 
     Args:
@@ -35,11 +36,21 @@ def provenance(device: torch.device, deterministic: bool = False, compiled: bool
     """
     varies = ["seconds"]
     if device.type == "cuda" and not deterministic:
-        varies.append("figures and weights, by rounding: the GPU's libraries choose algorithms by their time, and some "
-                      "add in no fixed order (--deterministic)")
-    return {"versions": _versions(), "hardware": hardware(device), "threads": torch.get_num_threads(),
-            "git_commit": git_commit(), "numerics": NUMERICS, "deterministic": deterministic or device.type == "cpu",
-            "varies": varies, "compiled": compiled, "cuda_graphs": cuda_graphs}
+        varies.append(
+            "figures and weights, by rounding: the GPU's libraries choose algorithms by their time, and some "
+            "add in no fixed order (--deterministic)"
+        )
+    return {
+        "versions": _versions(),
+        "hardware": hardware(device),
+        "threads": torch.get_num_threads(),
+        "git_commit": git_commit(),
+        "numerics": NUMERICS,
+        "deterministic": deterministic or device.type == "cpu",
+        "varies": varies,
+        "compiled": compiled,
+        "cuda_graphs": cuda_graphs,
+    }
 
 
 def git_commit(root: Path = _ROOT) -> str | None:
@@ -47,9 +58,12 @@ def git_commit(root: Path = _ROOT) -> str | None:
 
     Outside git: what the environment variable ``COMMIT_VARIABLE`` says, which a cluster's workers are given; else None.
     """
+
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True,
-                              timeout=20).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=20
+        ).stdout.strip()
+
     try:
         if Path(git("rev-parse", "--show-toplevel")).resolve() != root:
             return os.environ.get(COMMIT_VARIABLE)

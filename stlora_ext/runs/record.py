@@ -36,12 +36,12 @@ def _steps(value: Any) -> bool:
 def _history(value: Any) -> bool:
     return isinstance(value, list) and all(
         _object(entry) and ("val" not in entry or (_object(entry["val"]) and _number(entry["val"].get("MAE"))))
-        for entry in value)
+        for entry in value
+    )
 
 
 def _nodes(value: Any) -> bool:
-    return value is None or (_object(value) and isinstance(value.get("MAE"), list)
-                             and all(map(_number, value["MAE"])))
+    return value is None or (_object(value) and isinstance(value.get("MAE"), list) and all(map(_number, value["MAE"])))
 
 
 def _interval(value: Any) -> bool:

@@ -62,22 +62,28 @@ def find_run(path: Path, results: Path) -> FinishedRun:
     if not path.is_file():
         raise UserError(f"{path} does not exist: expected the record of a finished run (.json) or its {CHECKPOINT}")
     if path.suffix not in (".json", ".pt"):
-        raise UserError(f"{path} ends in '{path.suffix}': expected the record of a finished run (.json) or its "
-                        f"{CHECKPOINT}")
+        raise UserError(
+            f"{path} ends in '{path.suffix}': expected the record of a finished run (.json) or its {CHECKPOINT}"
+        )
     if path.suffix == ".pt":
         folder = path.resolve().parent
         record_path = folder.with_name(f"{folder.name}.json")
         if not record_path.is_file():
-            raise UserError(f"checkpoint {path} has no record {record_path.name} beside its folder: finish the run "
-                            "(the same run.py command goes on), or give the record and name the folder of runs with "
-                            "--results DIR")
+            raise UserError(
+                f"checkpoint {path} has no record {record_path.name} beside its folder: finish the run "
+                "(the same run.py command goes on), or give the record and name the folder of runs with "
+                "--results DIR"
+            )
     else:
         record_path = path
     record = read_whole_record(record_path, figures=False)
     key = RunKey(**record["key"])
     exp = rebuild(key, record["configuration"], f"record {record_path}")
-    places = (path,) if path.suffix == ".pt" else tuple(dict.fromkeys(
-        (record_path.with_suffix("") / CHECKPOINT, results / key.path / CHECKPOINT)))
+    places = (
+        (path,)
+        if path.suffix == ".pt"
+        else tuple(dict.fromkeys((record_path.with_suffix("") / CHECKPOINT, results / key.path / CHECKPOINT)))
+    )
     return FinishedRun(record_path, record, key, exp, next((p for p in places if p.is_file()), None), places)
 
 
@@ -98,16 +104,23 @@ def rebuild(key: RunKey, configuration: dict[str, Any], source: str) -> Experime
         exp = experiment(key.dataset, key.model)
         adapter = STLoRAConfig(**checked(STLoRAConfig, configuration["adapter"], "adapter.")) if exp.adapter else None
         return replace(
-            exp, arm=cast(ArmName, key.arm), protocol=cast(ProtocolName, key.protocol), adapter=adapter,
+            exp,
+            arm=cast(ArmName, key.arm),
+            protocol=cast(ProtocolName, key.protocol),
+            adapter=adapter,
             seeds=exp.seeds if key.seed is None else (key.seed,),
             training=TrainingSettings(**checked(TrainingSettings, configuration["training"])),
-            model_settings=checked(exp.backbone.config, configuration["model"], "model."))
+            model_settings=checked(exp.backbone.config, configuration["model"], "model."),
+        )
     except UserError as error:
-        raise UserError(f"{source}: {error} It was written by another version (repeat the run), or with a backbone of "
-                        "your own (add it to stlora_ext/config/backbones.py)") from None
+        raise UserError(
+            f"{source}: {error} It was written by another version (repeat the run), or with a backbone of "
+            "your own (add it to stlora_ext/config/backbones.py)"
+        ) from None
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(f"{source} is damaged ({type(error).__name__}: {error}): put back a whole copy, or repeat the "
-                        "run") from None
+        raise UserError(
+            f"{source} is damaged ({type(error).__name__}: {error}): put back a whole copy, or repeat the run"
+        ) from None
 
 
 def read_checkpoint(run: FinishedRun, meta: Meta) -> dict[str, Any]:
@@ -118,15 +131,20 @@ def read_checkpoint(run: FinishedRun, meta: Meta) -> dict[str, Any]:
     """
     assert run.checkpoint is not None
     checkpoint = load_checkpoint(run.checkpoint, keys=("model_state_dict", "scaler_stats", "config_md5"))
-    refuse_other_data({"fingerprint": checkpoint.get("data_fingerprint")}, meta, f"checkpoint {run.checkpoint}",
-                      OTHER_DATA_REMEDY)
+    refuse_other_data(
+        {"fingerprint": checkpoint.get("data_fingerprint")}, meta, f"checkpoint {run.checkpoint}", OTHER_DATA_REMEDY
+    )
     if checkpoint["config_md5"][:8] != run.key.config_hash:
-        raise UserError(f"checkpoint {run.checkpoint} is of another run (configuration {checkpoint['config_md5'][:8]}, "
-                        f"record {run.path.name} says {run.key.config_hash}): put back the run's own {CHECKPOINT}, or "
-                        "repeat the run with --force")
+        raise UserError(
+            f"checkpoint {run.checkpoint} is of another run (configuration {checkpoint['config_md5'][:8]}, "
+            f"record {run.path.name} says {run.key.config_hash}): put back the run's own {CHECKPOINT}, or "
+            "repeat the run with --force"
+        )
     if checkpoint.get("run_key") not in (None, "", str(run.key.path)):
-        raise UserError(f"checkpoint {run.checkpoint} is of the run {checkpoint['run_key']}, record {run.path.name} "
-                        f"says {run.key.path}: put back the run's own files, or repeat it with --force")
+        raise UserError(
+            f"checkpoint {run.checkpoint} is of the run {checkpoint['run_key']}, record {run.path.name} "
+            f"says {run.key.path}: put back the run's own files, or repeat it with --force"
+        )
     return checkpoint
 
 

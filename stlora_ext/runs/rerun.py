@@ -27,15 +27,25 @@ def differences(exp: Experiment, config: Experiment, lengths: bool = False) -> d
     if None not in of_run:  # what follows from them is no difference
         config = replace(config.with_lengths(*of_run), training=config.training)
     here, there = (json.loads(json.dumps(configuration(each))) for each in (exp, config))
-    return {name if group == "training" else f"{group}.{name}": value
-            for group, values in here.items() for name, value in values.items()
-            if not (name in DERIVED and not (lengths and group == "training"))
-            and there.get(group, {}).get(name) != value}
+    return {
+        name if group == "training" else f"{group}.{name}": value
+        for group, values in here.items()
+        for name, value in values.items()
+        if not (name in DERIVED and not (lengths and group == "training")) and there.get(group, {}).get(name) != value
+    }
 
 
-def repeat_command(exp: Experiment, config: Experiment, config_path: Path, seed: int | None, *,
-                   backbone_from: str | None = None, compiled: bool = False, lengths: bool = False,
-                   extra: Sequence[str] = ()) -> str:
+def repeat_command(
+    exp: Experiment,
+    config: Experiment,
+    config_path: Path,
+    seed: int | None,
+    *,
+    backbone_from: str | None = None,
+    compiled: bool = False,
+    lengths: bool = False,
+    extra: Sequence[str] = (),
+) -> str:
     """Return the call of ``run.py`` that repeats one run.
 
     Args:

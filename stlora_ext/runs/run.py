@@ -40,8 +40,9 @@ def run_key(exp: Experiment, meta: Meta, seed: int | None) -> RunKey:
     return RunKey(exp.dataset, exp.model, exp.protocol, exp.arm, config_hash, seed)
 
 
-def train_run(exp: Experiment, meta: Meta, seed: int | None, place: RunOptions,
-             force: bool = False) -> tuple[dict[str, Any], bool]:
+def train_run(
+    exp: Experiment, meta: Meta, seed: int | None, place: RunOptions, force: bool = False
+) -> tuple[dict[str, Any], bool]:
     """Train and evaluate one cell, or find it finished.
 
     Args:
@@ -75,19 +76,34 @@ def train_run(exp: Experiment, meta: Meta, seed: int | None, place: RunOptions,
         exp = _with_backbone(exp, meta, seed, place)
         work = run_dir / REPEAT if os.path.lexists(key.record_path(place.results)) else run_dir
         build_model(exp, meta, place.data)  # what can't be built is refused now, not after hours of training
-        cfg = host_config(exp, meta, place.data, seed, place.gpus, work, place.save_results,
-                          place.compiled, place.deterministic, place.cuda_graphs)
+        cfg = host_config(
+            exp,
+            meta,
+            place.data,
+            seed,
+            place.gpus,
+            work,
+            place.save_results,
+            place.compiled,
+            place.deterministic,
+            place.cuda_graphs,
+        )
         cfg.run_key = str(key.path)
         processes = _begin(work, cfg, place, force)
         runner = launch_training(cfg, HostRunner if exp.adapter is None else STLoRARunner, place.outlook)
         record = _record(key, exp, meta, seed, runner, processes)
         if exp.adapter is not None:
             record["adapter_bytes"] = save_adapter(
-                runner.model, work / "adapter.safetensors", scaler=runner.scaler.stats,
+                runner.model,
+                work / "adapter.safetensors",
+                scaler=runner.scaler.stats,
                 data_fingerprint=meta.fingerprint,
-                origin={"key": record["key"], "configuration": record["configuration"]})
-        save_checkpoint({**load_checkpoint(runner.best_path), "history": runner.history,
-                         "record_sha256": part_digests(record)}, work / "model.pt")
+                origin={"key": record["key"], "configuration": record["configuration"]},
+            )
+        save_checkpoint(
+            {**load_checkpoint(runner.best_path), "history": runner.history, "record_sha256": part_digests(record)},
+            work / "model.pt",
+        )
         if not place.save_results:
             drop_forecasts(work)
         if work == run_dir:
@@ -109,8 +125,10 @@ def _begin(work: Path, cfg: ForecastingConfig, place: RunOptions, force: bool) -
         epochs = 0
     earlier = read_json(work / PROCESSES) if (work / PROCESSES).exists() else []
     device = torch.device("cuda", int(place.gpus)) if place.gpus else torch.device("cpu")
-    processes = [*earlier, {"after_epoch": epochs, **provenance(device, place.deterministic, place.compiled,
-                                                                place.cuda_graphs)}]
+    processes = [
+        *earlier,
+        {"after_epoch": epochs, **provenance(device, place.deterministic, place.compiled, place.cuda_graphs)},
+    ]
     write_json(work / PROCESSES, processes)
     return processes
 
@@ -131,15 +149,21 @@ def _with_backbone(exp: Experiment, meta: Meta, seed: int | None, place: RunOpti
         _refuse_other_data(record, key, meta, place)
     if record is None or not path.exists():
         if not place.train_backbone:
-            raise UserError(f"--protocol adapt: there is no trained {base.model} of these settings and this seed at "
-                            f"{path}; --train-backbone trains it first, --from PATH names another one")
+            raise UserError(
+                f"--protocol adapt: there is no trained {base.model} of these settings and this seed at "
+                f"{path}; --train-backbone trains it first, --from PATH names another one"
+            )
         train_run(base, meta, seed, replace(place, save_results=False), force=not path.exists())
     return replace(exp, backbone_from=str(path))
 
 
 def _refuse_other_data(record: dict[str, Any], key: RunKey, meta: Meta, place: RunOptions) -> None:
-    refuse_other_data(record["data"], meta, f"record {key.record_path(place.results)}",
-                      "keep them apart with --results DIR, or replace the record with --force")
+    refuse_other_data(
+        record["data"],
+        meta,
+        f"record {key.record_path(place.results)}",
+        "keep them apart with --results DIR, or replace the record with --force",
+    )
 
 
 def _trained_backbone(exp: Experiment, meta: Meta, seed: int | None, runner: HostRunner) -> dict[str, Any] | None:
@@ -151,12 +175,16 @@ def _trained_backbone(exp: Experiment, meta: Meta, seed: int | None, runner: Hos
     if path is None:  # fitted by the run itself
         return {"key": None, "weights": weights, "fingerprint": meta.fingerprint}
     backbone = read_backbone(path, exp, meta)
-    return {"key": None if backbone.key is None else backbone.key.as_dict(), "weights": weights,
-            "fingerprint": backbone.fingerprint}
+    return {
+        "key": None if backbone.key is None else backbone.key.as_dict(),
+        "weights": weights,
+        "fingerprint": backbone.fingerprint,
+    }
 
 
-def _record(key: RunKey, exp: Experiment, meta: Meta, seed: int | None, runner: HostRunner,
-            processes: list[dict[str, Any]]) -> dict[str, Any]:
+def _record(
+    key: RunKey, exp: Experiment, meta: Meta, seed: int | None, runner: HostRunner, processes: list[dict[str, Any]]
+) -> dict[str, Any]:
     seconds = sorted(entry["seconds"] for entry in runner.history)
     last = {name: value for name, value in processes[-1].items() if name != "after_epoch"}
     return {
@@ -168,10 +196,14 @@ def _record(key: RunKey, exp: Experiment, meta: Meta, seed: int | None, runner: 
         "configuration": configuration(exp),
         "weights": weights_fingerprint(bare_state_dict(runner.model)),
         "trained_backbone": _trained_backbone(exp, meta, seed, runner),
-        "training": {"epochs": len(runner.history), "best_epoch": runner.best_epoch,
-                     "curriculum": exp.training.curriculum,
-                     "cached_forecasts": getattr(runner, "cached_forecasts", False),
-                     "seconds_per_epoch": seconds[len(seconds) // 2], "history": runner.history},
+        "training": {
+            "epochs": len(runner.history),
+            "best_epoch": runner.best_epoch,
+            "curriculum": exp.training.curriculum,
+            "cached_forecasts": getattr(runner, "cached_forecasts", False),
+            "seconds_per_epoch": seconds[len(seconds) // 2],
+            "history": runner.history,
+        },
         "parameters": parameter_report(runner.model),
         "provenance": {**last, "processes": processes},
     }

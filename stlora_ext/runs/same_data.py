@@ -9,9 +9,15 @@ from stlora_ext.errors import UserError
 
 def data_part(meta: Meta) -> dict[str, Any]:
     """Return what a record holds of its data set."""
-    return {"fingerprint": meta.fingerprint, "num_steps": meta.num_steps, "num_nodes": meta.num_nodes,
-            "interval": meta.interval, "start": meta.start,
-            "null_val": None if meta.null_val != meta.null_val else meta.null_val, "windows": dict(meta.windows)}
+    return {
+        "fingerprint": meta.fingerprint,
+        "num_steps": meta.num_steps,
+        "num_nodes": meta.num_nodes,
+        "interval": meta.interval,
+        "start": meta.start,
+        "null_val": None if meta.null_val != meta.null_val else meta.null_val,
+        "windows": dict(meta.windows),
+    }
 
 
 def data_difference(recorded: Mapping[str, Any], meta: Meta) -> str | None:

@@ -31,13 +31,14 @@ def save_forecasts(record_path: Path, meta: Meta, data: Path, gpus: str | None =
     run_dir = record_path.with_suffix("")
     forecasts = run_dir / FORECASTS
     if forecasts.is_dir():
-        print(f"{forecasts} is there already and left alone (--force repeats the run and replaces it)",
-              file=sys.stderr)
+        print(f"{forecasts} is there already and left alone (--force repeats the run and replaces it)", file=sys.stderr)
         return
     run = find_run(record_path, record_path.parents[2])
     if run.checkpoint is None:
-        raise UserError(f"--save-results: the weights of this finished run, {run.places[0]}, are gone: put them back, "
-                        "or repeat the run with --force")
+        raise UserError(
+            f"--save-results: the weights of this finished run, {run.places[0]}, are gone: put them back, "
+            "or repeat the run with --force"
+        )
     unfinished = run_dir / f".{FORECASTS}.saving"  # what a killed command left goes
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
@@ -45,8 +46,10 @@ def save_forecasts(record_path: Path, meta: Meta, data: Path, gpus: str | None =
         measured = evaluate(run, meta, data, gpus, unfinished).test_result["average"]["MAE"]
         recorded = run.record["test"]["average"]["MAE"]
         if not math.isclose(measured, recorded, rel_tol=SAME):
-            raise UserError(f"--save-results: {run.checkpoint} has a test MAE of {measured:.4g}, its record says "
-                            f"{recorded:.4g}: put back the run's own weights, or repeat the run with --force")
+            raise UserError(
+                f"--save-results: {run.checkpoint} has a test MAE of {measured:.4g}, its record says "
+                f"{recorded:.4g}: put back the run's own weights, or repeat the run with --force"
+            )
         (unfinished / FORECASTS).rename(forecasts)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

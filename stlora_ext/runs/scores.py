@@ -16,8 +16,10 @@ def score_lines(test: dict[str, Any], interval: int) -> list[str]:
     rows = {step_title(step, interval): test["horizons"][step - 1] for step in reported_steps(len(test["horizons"]))}
     rows["average"] = test["average"]
     width = max(map(len, rows)) + 1
-    return [f"  {title:{width}}" + "  ".join(f"{name} {number(value)}" for name, value in scores.items())
-            for title, scores in rows.items()]
+    return [
+        f"  {title:{width}}" + "  ".join(f"{name} {number(value)}" for name, value in scores.items())
+        for title, scores in rows.items()
+    ]
 
 
 def largest_difference(first: dict[str, Any], second: dict[str, Any]) -> tuple[float, str | None]:
@@ -30,8 +32,10 @@ def largest_difference(first: dict[str, Any], second: dict[str, Any]) -> tuple[f
     if len(first["horizons"]) != len(second["horizons"]):
         return float("inf"), "the number of steps"
     pairs = [("average", first["average"], second["average"])]
-    pairs += [(f"step {step}", *scores) for step, scores in
-              enumerate(zip(first["horizons"], second["horizons"], strict=True), start=1)]
+    pairs += [
+        (f"step {step}", *scores)
+        for step, scores in enumerate(zip(first["horizons"], second["horizons"], strict=True), start=1)
+    ]
     largest, place = 0.0, None
     for title, here, there in pairs:
         for metric, value in here.items():

@@ -30,8 +30,10 @@ def read_record(path: Path) -> dict[str, Any]:
         OSError: If it can't be opened.
     """
     if path.is_symlink():
-        raise UserError(f"record {path} is a link, which is never followed: put the file itself there, or name the "
-                        "folder that holds it with --results DIR")
+        raise UserError(
+            f"record {path} is a link, which is never followed: put the file itself there, or name the "
+            "folder that holds it with --results DIR"
+        )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         if record["format"] != FORMAT:
@@ -43,8 +45,10 @@ def read_record(path: Path) -> dict[str, Any]:
     except UserError:
         raise
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"record {path} is damaged ({type(error).__name__}: {error}): delete it and repeat the run, or "
-                        "put back a whole copy") from None
+        raise UserError(
+            f"record {path} is damaged ({type(error).__name__}: {error}): delete it and repeat the run, or "
+            "put back a whole copy"
+        ) from None
     return record
 
 

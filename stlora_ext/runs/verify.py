@@ -19,8 +19,13 @@ from stlora_ext.runs.reopen import FinishedRun, read_checkpoint
 from stlora_ext.weights import bare_state_dict, weights_fingerprint
 
 TOLERANCE = {True: 1e-6, False: 1e-4}  # relative, of the average and every step, by whether the hardware is the same
-_COMPUTED = {"test": "scores", "data": "data", "configuration": "configuration", "parameters": "parameters",
-             "weights": "weights"}
+_COMPUTED = {
+    "test": "scores",
+    "data": "data",
+    "configuration": "configuration",
+    "parameters": "parameters",
+    "weights": "weights",
+}
 NODE_TOLERANCE = {True: 1e-4, False: 1e-3}  # of one node: far fewer errors are averaged, so rounding shows more
 
 
@@ -45,8 +50,10 @@ class Verdict:
             return f"differs: {self.difference}"
         if not self.compared:
             return f"confirmed ({', '.join(self.computed)} computed again, the rest stated)"
-        return (f"confirmed (computed again: {', '.join(self.computed)}; as its checkpoint has it: "
-                f"{', '.join(self.compared)}; stated: {', '.join(self.stated) or 'nothing'})")
+        return (
+            f"confirmed (computed again: {', '.join(self.computed)}; as its checkpoint has it: "
+            f"{', '.join(self.compared)}; stated: {', '.join(self.stated) or 'nothing'})"
+        )
 
 
 def verify(run: FinishedRun, meta: Meta, data_dir: Path, gpus: str | None = None) -> Verdict:
@@ -68,17 +75,22 @@ def verify(run: FinishedRun, meta: Meta, data_dir: Path, gpus: str | None = None
     checkpoint = read_checkpoint(run, meta)
     digests = checkpoint.get("record_sha256")
     if digests is None and "weights" in run.record:
-        raise UserError(f"checkpoint {run.checkpoint} was not written with record {run.path}, whose SHA-256 it would "
-                        "hold: put back the run's own files, or repeat it with --force")
+        raise UserError(
+            f"checkpoint {run.checkpoint} was not written with record {run.path}, whose SHA-256 it would "
+            "hold: put back the run's own files, or repeat it with --force"
+        )
     runner = evaluate(run, meta, data_dir, gpus)
     same = run.record["provenance"].get("hardware") == hardware(runner.device)
-    difference = (first_difference(run.record["test"], runner.test_result, same)
-                  or _other_parameters(run.record["parameters"], parameter_report(runner.model))
-                  or _other_weights(run, runner.model))
+    difference = (
+        first_difference(run.record["test"], runner.test_result, same)
+        or _other_parameters(run.record["parameters"], parameter_report(runner.model))
+        or _other_weights(run, runner.model)
+    )
     origin = run.record["provenance"]
     if difference is not None:
-        difference += (f" (recorded on {origin.get('hardware')}, {origin.get('threads')} threads"
-                       + (", compiled)" if origin.get("compiled") else ")"))
+        difference += f" (recorded on {origin.get('hardware')}, {origin.get('threads')} threads" + (
+            ", compiled)" if origin.get("compiled") else ")"
+        )
     if digests is None:
         return Verdict(difference, ("scores",))
     compared = tuple(name for name in digests if name not in _COMPUTED)
@@ -87,13 +99,21 @@ def verify(run: FinishedRun, meta: Meta, data_dir: Path, gpus: str | None = None
 
 def _edited(found: dict[str, str], expected: dict[str, str]) -> str | None:
     name = next((name for name in {**expected, **found} if found.get(name) != expected.get(name)), None)
-    return name and (f"'{name}' is not what the run wrote (its SHA-256 is {str(found.get(name))[:12]}, the checkpoint "
-                     f"has {str(expected.get(name))[:12]}): the record or the checkpoint was edited or replaced")
+    return name and (
+        f"'{name}' is not what the run wrote (its SHA-256 is {str(found.get(name))[:12]}, the checkpoint "
+        f"has {str(expected.get(name))[:12]}): the record or the checkpoint was edited or replaced"
+    )
 
 
 def _other_parameters(recorded: dict[str, Any], counted: dict[str, Any]) -> str | None:
-    return next((f"parameters: {name} is {recorded[name]} in the record, {value} counted"
-                 for name, value in counted.items() if name in recorded and recorded[name] != value), None)
+    return next(
+        (
+            f"parameters: {name} is {recorded[name]} in the record, {value} counted"
+            for name, value in counted.items()
+            if name in recorded and recorded[name] != value
+        ),
+        None,
+    )
 
 
 def _other_weights(run: FinishedRun, model: Any) -> str | None:
@@ -119,19 +139,24 @@ def refuse_other_configuration(run: FinishedRun, meta: Meta, data_dir: Path) -> 
         UserError: If so.
     """
     if run.path.stem != run.key.path.name:
-        raise UserError(f"record {run.path} says that it is {run.key.path.name}: give it that name back, or put back "
-                        "a whole copy")
+        raise UserError(
+            f"record {run.path} says that it is {run.key.path.name}: give it that name back, or put back a whole copy"
+        )
     cfg = host_config(run.exp, meta, data_dir, run.key.seed)
     if run.exp.protocol == "adapt" and not run.exp.backbone.fitted:
         try:
             cfg.backbone_hash = recorded_identity(run.record, run.exp)
         except (KeyError, TypeError) as error:
-            raise UserError(f"record {run.path} is damaged ({type(error).__name__}: {error}): put back a whole copy, "
-                            "or delete it and repeat the run") from None
+            raise UserError(
+                f"record {run.path} is damaged ({type(error).__name__}: {error}): put back a whole copy, "
+                "or delete it and repeat the run"
+            ) from None
     if cfg.md5[:8] != run.key.config_hash:
-        raise UserError(f"record {run.path}: its configuration has the hash {cfg.md5[:8]}, its key says "
-                        f"{run.key.config_hash}; it was edited, or written by another version: put back a whole copy, "
-                        "or repeat the run")
+        raise UserError(
+            f"record {run.path}: its configuration has the hash {cfg.md5[:8]}, its key says "
+            f"{run.key.config_hash}; it was edited, or written by another version: put back a whole copy, "
+            "or repeat the run"
+        )
 
 
 def first_difference(recorded: dict[str, Any], measured: dict[str, Any], same_hardware: bool = True) -> str | None:

@@ -65,11 +65,17 @@ def draw_law(distance: np.ndarray, heterogeneity: float, interval: int, rng: np.
     minutes = distance / _SPEED * 60
     return NodeLaw(
         level=np.clip(260 * np.exp(heterogeneity * 0.6 * rng.standard_normal(num_nodes)), 50, 420).astype(np.float32),
-        morning=around(0.55, 0.35, 0.0, 1.0), evening=around(0.6, 0.35, 0.0, 1.0),
-        morning_time=around(7.75, 1.2, 5.5, 10.5), evening_time=around(17.25, 1.5, 14.0, 20.5),
-        width=around(1.4, 0.5, 0.6, 2.5), night=around(0.12, 0.06, 0.05, 0.3), weekend=around(0.35, 0.3, 0.05, 1.0),
-        persistence=persistence, reaction=reaction.astype(np.float32),
-        lag=np.maximum(1, np.rint(minutes / interval)).astype(np.int64))
+        morning=around(0.55, 0.35, 0.0, 1.0),
+        evening=around(0.6, 0.35, 0.0, 1.0),
+        morning_time=around(7.75, 1.2, 5.5, 10.5),
+        evening_time=around(17.25, 1.5, 14.0, 20.5),
+        width=around(1.4, 0.5, 0.6, 2.5),
+        night=around(0.12, 0.06, 0.05, 0.3),
+        weekend=around(0.35, 0.3, 0.05, 1.0),
+        persistence=persistence,
+        reaction=reaction.astype(np.float32),
+        lag=np.maximum(1, np.rint(minutes / interval)).astype(np.int64),
+    )
 
 
 def weekly_demand(law: NodeLaw, interval: int) -> np.ndarray:

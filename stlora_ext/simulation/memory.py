@@ -22,5 +22,7 @@ def check_memory(num_nodes: int, num_steps: int, interval: int, copies: int = 1)
     needed = 4 * num_nodes * (copies * num_steps + _DEMAND * 1440 // interval)
     free = psutil.virtual_memory().available
     if needed > free:
-        raise UserError(f"{num_steps} steps of {num_nodes} nodes need {needed / 1e9:,.1f} GB of memory, "
-                        f"{free / 1e9:,.1f} GB are free: expected a simulation that fits; take fewer nodes or days")
+        raise UserError(
+            f"{num_steps} steps of {num_nodes} nodes need {needed / 1e9:,.1f} GB of memory, "
+            f"{free / 1e9:,.1f} GB are free: expected a simulation that fits; take fewer nodes or days"
+        )

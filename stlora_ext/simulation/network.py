@@ -26,9 +26,15 @@ class Network:
     def graph(self) -> Graph:
         """Return the relations as directed edges of weight 1, from the upstream node."""
         num_nodes, degree = self.upstream.shape
-        return graph_from_edges(num_nodes, self.upstream.ravel(), np.repeat(np.arange(num_nodes), degree),
-                                np.ones(num_nodes * degree), self.distance.ravel(), "the simulated network",
-                                position=self.position)
+        return graph_from_edges(
+            num_nodes,
+            self.upstream.ravel(),
+            np.repeat(np.arange(num_nodes), degree),
+            np.ones(num_nodes * degree),
+            self.distance.ravel(),
+            "the simulated network",
+            position=self.position,
+        )
 
 
 def make_network(num_nodes: int, heterogeneity: float, rng: np.random.Generator) -> Network:

@@ -56,8 +56,10 @@ def write_raw_file(name: str, path: Path, days: int | None, heterogeneity: float
         with atomic_path(distances) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["from", "to", "cost"])
-            writer.writerows([names[a], names[b], f"{1000 * length:.1f}"] for a, b, length in
-                             zip(graph.source, graph.target, graph.distance, strict=True))
+            writer.writerows(
+                [names[a], names[b], f"{1000 * length:.1f}"]
+                for a, b, length in zip(graph.source, graph.target, graph.distance, strict=True)
+            )
         if name == "PEMS03":
             with atomic_path(id_list) as temporary:
                 temporary.write_text("".join(f"{sensor}\n" for sensor in names), encoding="utf-8")

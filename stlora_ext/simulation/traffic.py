@@ -35,8 +35,9 @@ class Traffic:
     graph: Graph
 
 
-def simulate(num_nodes: int, num_steps: int, interval: int, heterogeneity: float, seed: int,
-             first_day: int = 0) -> Traffic:
+def simulate(
+    num_nodes: int, num_steps: int, interval: int, heterogeneity: float, seed: int, first_day: int = 0
+) -> Traffic:
     """Simulate flow readings from midnight on.
 
     Args:
@@ -89,8 +90,9 @@ def simulate(num_nodes: int, num_steps: int, interval: int, heterogeneity: float
     return Traffic(flow, network.graph())
 
 
-def _start_incidents(step: int, interval: int, clear_at: np.ndarray, room: np.ndarray,
-                     rng: np.random.Generator) -> None:
+def _start_incidents(
+    step: int, interval: int, clear_at: np.ndarray, room: np.ndarray, rng: np.random.Generator
+) -> None:
     hit = np.flatnonzero(rng.random(len(room), dtype=np.float32) < _INCIDENTS * interval / 1440)
     clear_at[hit] = step + np.maximum(1, np.rint(rng.uniform(20, 75, len(hit)) / interval))
     room[hit] = np.log(rng.uniform(0.2, 0.6, len(hit)))

@@ -77,8 +77,9 @@ class Local:
 
     def start(self, cell: Job) -> JobProcess:
         """Start ``cell`` on the first idle worker."""
-        worker = next(each for each in range(self.places())
-                      if each not in self._jobs or self._jobs[each].poll() is not None)
+        worker = next(
+            each for each in range(self.places()) if each not in self._jobs or self._jobs[each].poll() is not None
+        )
         self._jobs[worker] = JobProcess(cell, self._workers[worker], self._threads, self._root, self._results)
         return self._jobs[worker]
 

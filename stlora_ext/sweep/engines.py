@@ -51,15 +51,25 @@ def gpu_share(text: str) -> float:
 def add_engines(parser: argparse.ArgumentParser) -> None:
     """Add ``--gpus``, ``--jobs``, ``--threads``, ``--ray`` and ``--gpus-per-cell``."""
     parser.add_argument("--gpus", default="", metavar="N,N", help="cells on these GPUs; '' or absent: CPU")
-    parser.add_argument("--jobs", type=positive, metavar="J",
-                        help="cells side by side: on each GPU or on the CPU (default: 1), on a cluster (default: "
-                             "what its nodes hold)")
-    parser.add_argument("--threads", type=positive, metavar="T",
-                        help="CPU threads of a cell (default: shared out evenly); on a cluster the CPUs that it asks "
-                             "for (default: 1)")
+    parser.add_argument(
+        "--jobs",
+        type=positive,
+        metavar="J",
+        help="cells side by side: on each GPU or on the CPU (default: 1), on a cluster (default: what its nodes hold)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        metavar="T",
+        help="CPU threads of a cell (default: shared out evenly); on a cluster the CPUs that it asks for (default: 1)",
+    )
     parser.add_argument("--ray", metavar="ADDRESS", help="run on this Ray cluster: auto, HOST:PORT or ray://HOST:PORT")
-    parser.add_argument("--gpus-per-cell", type=gpu_share, metavar="G",
-                        help="with --ray: 1, or a share of a GPU such as 0.5 (default: the CPU)")
+    parser.add_argument(
+        "--gpus-per-cell",
+        type=gpu_share,
+        metavar="G",
+        help="with --ray: 1, or a share of a GPU such as 0.5 (default: the CPU)",
+    )
 
 
 def refuse_contradictions(args: argparse.Namespace) -> None:
@@ -70,15 +80,20 @@ def refuse_contradictions(args: argparse.Namespace) -> None:
     """
     if args.ray is None:
         if args.gpus_per_cell is not None:
-            raise UserError(f"--gpus-per-cell {args.gpus_per_cell:g}: only a cluster shares out GPUs (--ray ADDRESS); "
-                            "here --gpus 0,1 names them")
+            raise UserError(
+                f"--gpus-per-cell {args.gpus_per_cell:g}: only a cluster shares out GPUs (--ray ADDRESS); "
+                "here --gpus 0,1 names them"
+            )
         workers(args)
     elif args.gpus:
-        raise UserError(f"--gpus {args.gpus}: names GPUs of this machine; with --ray a cell asks for one by "
-                        "--gpus-per-cell 1")
+        raise UserError(
+            f"--gpus {args.gpus}: names GPUs of this machine; with --ray a cell asks for one by --gpus-per-cell 1"
+        )
     if args.cuda_graphs and not (args.gpus or args.gpus_per_cell):
-        raise UserError("--cuda-graphs: the CPU has no such thing; name GPUs (--gpus 0; of a cluster --gpus-per-cell "
-                        "1) or leave it out")
+        raise UserError(
+            "--cuda-graphs: the CPU has no such thing; name GPUs (--gpus 0; of a cluster --gpus-per-cell "
+            "1) or leave it out"
+        )
 
 
 def chosen(args: argparse.Namespace) -> Chosen:
@@ -89,17 +104,34 @@ def chosen(args: argparse.Namespace) -> Chosen:
     """
     if args.ray is not None:
         from stlora_ext.sweep.ray_engine import RayEngine
-        engine = RayEngine(args.ray, args.threads or 1, args.gpus_per_cell or 0, args.jobs, ROOT, args.data.resolve(),
-                           args.results.resolve())
-        return Chosen(engine, f"the Ray cluster, {engine.places()} side by side, {engine.share()} each",
-                      AnyHardware(bool(args.gpus_per_cell)))
+
+        engine = RayEngine(
+            args.ray,
+            args.threads or 1,
+            args.gpus_per_cell or 0,
+            args.jobs,
+            ROOT,
+            args.data.resolve(),
+            args.results.resolve(),
+        )
+        return Chosen(
+            engine,
+            f"the Ray cluster, {engine.places()} side by side, {engine.share()} each",
+            AnyHardware(bool(args.gpus_per_cell)),
+        )
     gpus, threads = workers(args)
     extra = [[*(["--gpus", gpu] if gpu else []), "--threads", str(threads)] for gpu in gpus]
     jobs = args.jobs or 1
-    where = (f"GPU {' and '.join(dict.fromkeys(gpus))}, each {jobs} cell{'s' * (jobs > 1)} at a time" if gpus[0]
-             else f"the CPU, {jobs} side by side")
-    return Chosen(Local(extra, threads, ROOT, args.results.resolve()),
-                  f"{where}, {threads} thread{'s' * (threads > 1)} each", hardware_of(gpus))
+    where = (
+        f"GPU {' and '.join(dict.fromkeys(gpus))}, each {jobs} cell{'s' * (jobs > 1)} at a time"
+        if gpus[0]
+        else f"the CPU, {jobs} side by side"
+    )
+    return Chosen(
+        Local(extra, threads, ROOT, args.results.resolve()),
+        f"{where}, {threads} thread{'s' * (threads > 1)} each",
+        hardware_of(gpus),
+    )
 
 
 def workers(args: argparse.Namespace) -> tuple[list[str], int]:
@@ -113,6 +145,7 @@ def workers(args: argparse.Namespace) -> tuple[list[str], int]:
         if not all(map(is_number, gpus)) or len(set(gpus)) < len(gpus):
             raise UserError(f"--gpus {args.gpus}: expected numbers of GPUs such as 0,1, each once")
         from stlora_ext.host.launcher import refuse_absent_gpu
+
         for gpu in gpus:
             refuse_absent_gpu(gpu)
     gpus *= args.jobs or 1  # the first cells go to different GPUs
@@ -125,4 +158,5 @@ def hardware_of(gpus: Sequence[str]) -> set[str]:
     import torch
 
     from stlora_ext.runs.provenance import hardware
+
     return {hardware(torch.device("cuda", int(gpu)) if gpu else torch.device("cpu")) for gpu in gpus}

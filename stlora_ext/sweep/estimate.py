@@ -48,14 +48,19 @@ class Estimates:
             alike: Whether a record of its kind counts.
         """
         kind = _kind(cell.key.as_dict())
-        known = [record for record in self._of_dataset(cell.key.dataset) if _kind(record["key"]) == kind
-                 and alike(record)]
+        known = [
+            record for record in self._of_dataset(cell.key.dataset) if _kind(record["key"]) == kind and alike(record)
+        ]
         if not known:
             return None
-        epochs = [record["training"]["epochs"] for record in known
-                  if record["configuration"]["training"]["num_epochs"] == cell.epochs]
+        epochs = [
+            record["training"]["epochs"]
+            for record in known
+            if record["configuration"]["training"]["num_epochs"] == cell.epochs
+        ]
         return median(record["training"]["seconds_per_epoch"] for record in known) * (
-            median(epochs) if epochs else cell.epochs)
+            median(epochs) if epochs else cell.epochs
+        )
 
     def left(self, cells: Iterable[Job], workers: int, spent: float = 0.0) -> float | None:
         """Return the seconds until ``cells`` are done; a cell without an estimate counts as the mean of the others.

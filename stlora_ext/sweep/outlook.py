@@ -46,8 +46,10 @@ def _runs(exp: Experiment, meta: Meta, place: RunOptions, force: bool) -> list[t
         if not force and _finished(exp, meta, seed, place):
             continue
         base = exp.with_arm("base")
-        if place.train_backbone and not (_finished(base, meta, seed, place) and
-                                         (place.results / run_key(base, meta, seed).path / CHECKPOINT).exists()):
+        if place.train_backbone and not (
+            _finished(base, meta, seed, place)
+            and (place.results / run_key(base, meta, seed).path / CHECKPOINT).exists()
+        ):
             runs.append((base, seed))
         runs.append((exp, seed))
     return runs
@@ -60,8 +62,7 @@ def _finished(exp: Experiment, meta: Meta, seed: int | None, place: RunOptions) 
         return False
 
 
-def _recorded(exp: Experiment, seed: int | None, meta: Meta, place: RunOptions,
-              estimates: Estimates) -> float | None:
+def _recorded(exp: Experiment, seed: int | None, meta: Meta, place: RunOptions, estimates: Estimates) -> float | None:
     """Return the seconds of a run by finished ones that did the same work per epoch; None where there are none."""
     try:
         key = run_key(exp, meta, seed)
@@ -71,10 +72,14 @@ def _recorded(exp: Experiment, seed: int | None, meta: Meta, place: RunOptions,
 
     def alike(record: dict[str, Any]) -> bool:
         there, origin = record["configuration"], record["provenance"]
-        return (record["key"]["arm"] == exp.arm and record["data"].get("fingerprint") == meta.fingerprint
-                and all(there.get(group) == here.get(group) for group in ("model", "adapter"))
-                and all(there["training"].get(name) == here["training"][name] for name in _SAME_WORK)
-                and origin.get("threads") == torch.get_num_threads()
-                and bool(origin.get("compiled")) == place.compiled
-                and bool(origin.get("cuda_graphs")) == place.cuda_graphs)
+        return (
+            record["key"]["arm"] == exp.arm
+            and record["data"].get("fingerprint") == meta.fingerprint
+            and all(there.get(group) == here.get(group) for group in ("model", "adapter"))
+            and all(there["training"].get(name) == here["training"][name] for name in _SAME_WORK)
+            and origin.get("threads") == torch.get_num_threads()
+            and bool(origin.get("compiled")) == place.compiled
+            and bool(origin.get("cuda_graphs")) == place.cuda_graphs
+        )
+
     return estimates.recorded(Job(key, (), meta.fingerprint, exp.training.num_epochs), alike)

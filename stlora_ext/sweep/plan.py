@@ -32,8 +32,7 @@ def settings_for(config: Experiment, settings: Mapping[str, Any]) -> dict[str, A
     return has
 
 
-def variants(exp: Experiment, protocols: Sequence[ProtocolName] | None,
-             arms: Sequence[ArmName]) -> list[Experiment]:
+def variants(exp: Experiment, protocols: Sequence[ProtocolName] | None, arms: Sequence[ArmName]) -> list[Experiment]:
     """Return the experiments of one config, settings applied: one without adapter, or every arm under every protocol.
 
     Args:
@@ -53,8 +52,16 @@ def variants(exp: Experiment, protocols: Sequence[ProtocolName] | None,
     return found
 
 
-def cells_of(exp: Experiment, config: Experiment, config_path: Path, meta: Meta, *, compiled: bool = False,
-             extra: Sequence[str] = (), added: bool = False) -> list[Job]:
+def cells_of(
+    exp: Experiment,
+    config: Experiment,
+    config_path: Path,
+    meta: Meta,
+    *,
+    compiled: bool = False,
+    extra: Sequence[str] = (),
+    added: bool = False,
+) -> list[Job]:
     """Return the cells of an experiment, one for each of its seeds.
 
     Args:
@@ -69,11 +76,19 @@ def cells_of(exp: Experiment, config: Experiment, config_path: Path, meta: Meta,
     cells = []
     adapts = exp.protocol == "adapt" and not exp.backbone.fitted and exp.backbone_from is None
     for seed in exp.cell_seeds:
-        command = repeat_command(exp, config, config_path, seed, backbone_from=exp.backbone_from, compiled=compiled,
-                                 extra=extra)
-        cells.append(Job(run_key(exp, meta, seed), tuple(shlex.split(command)[1:]), meta.fingerprint,
-                          exp.training.num_epochs,
-                          run_key(exp.with_arm("base"), meta, seed) if adapts else None, added))
+        command = repeat_command(
+            exp, config, config_path, seed, backbone_from=exp.backbone_from, compiled=compiled, extra=extra
+        )
+        cells.append(
+            Job(
+                run_key(exp, meta, seed),
+                tuple(shlex.split(command)[1:]),
+                meta.fingerprint,
+                exp.training.num_epochs,
+                run_key(exp.with_arm("base"), meta, seed) if adapts else None,
+                added,
+            )
+        )
     return cells
 
 
@@ -93,5 +108,11 @@ def in_order(cells: Iterable[Job]) -> list[Job]:
         if cell.key not in unique or unique[cell.key].added:
             unique[cell.key] = cell
     datasets = list(dict.fromkeys(key.dataset for key in unique))
-    return sorted(unique.values(), key=lambda cell: (
-        datasets.index(cell.key.dataset), -1 if cell.key.seed is None else cell.key.seed, cell.key.arm != "base"))
+    return sorted(
+        unique.values(),
+        key=lambda cell: (
+            datasets.index(cell.key.dataset),
+            -1 if cell.key.seed is None else cell.key.seed,
+            cell.key.arm != "base",
+        ),
+    )

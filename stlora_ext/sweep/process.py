@@ -46,8 +46,15 @@ class JobProcess:
             log.flush()
             self._begin = log.tell()
             self.process = subprocess.Popen(
-                [sys.executable, *cell.arguments, *extra], cwd=root, env={**os.environ, **limits}, process_group=0,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, preexec_fn=_bound_to(os.getpid()))
+                [sys.executable, *cell.arguments, *extra],
+                cwd=root,
+                env={**os.environ, **limits},
+                process_group=0,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=_bound_to(os.getpid()),
+            )
 
     def poll(self) -> int | None:
         """Return the exit code, negative for a signal; None while it runs."""
@@ -95,10 +102,12 @@ class JobProcess:
 
 def _bound_to(parent: int) -> Callable[[], None]:
     """Return what a child does before it becomes the command: die when ``parent`` dies, and mind Ctrl-C."""
+
     def bind() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background shell ignores it, and children inherit that
         if _LIBC is not None:
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:
                 os._exit(1)
+
     return bind

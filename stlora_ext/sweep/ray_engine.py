@@ -47,8 +47,9 @@ class RayEngine:
         UserError: If Ray isn't installed, no such cluster answers, or none of its nodes holds a cell.
     """
 
-    def __init__(self, address: str, threads: int, gpus: float, most: int | None, root: Path, data: Path,
-                 results: Path) -> None:
+    def __init__(
+        self, address: str, threads: int, gpus: float, most: int | None, root: Path, data: Path, results: Path
+    ) -> None:
         self._ray = connect(address, root)
         self._threads, self._gpus, self._most, self._data, self._results = threads, gpus, most, data, results
         self._extra = [*(["--gpus", "0"] if gpus else []), "--threads", str(threads)]  # Ray shows a cell its own GPU
@@ -58,9 +59,11 @@ class RayEngine:
         self._looked, self._places = float("-inf"), 0
         if not self.places():
             self.close()
-            raise UserError(f"--ray {address}: no node of this cluster has the {self.share()} of a cell: ask for less "
-                            "(--threads, --gpus-per-cell), or say with --jobs how many cells to ask for at once from "
-                            "a cluster that grows")
+            raise UserError(
+                f"--ray {address}: no node of this cluster has the {self.share()} of a cell: ask for less "
+                "(--threads, --gpus-per-cell), or say with --jobs how many cells to ask for at once from "
+                "a cluster that grows"
+            )
 
     def places(self) -> int:
         """Return how many cells the nodes that are alive hold, or the number that was given."""
@@ -81,10 +84,19 @@ class RayEngine:
             if cell.record(self._results) is not None:
                 return None
             actor = self._ray.remote(Worker).options(num_cpus=self._threads, num_gpus=self._gpus).remote()
-            first = actor.start.remote(cell, self._extra, self._threads, self._files(cell),
-                                       self._dataset(cell.key.dataset), self._results, self._data, self._commit)
-            return RayRun(self._ray, cell, actor, first, self.command(cell), self._results, self._losses,
-                          held.pop_all())
+            first = actor.start.remote(
+                cell,
+                self._extra,
+                self._threads,
+                self._files(cell),
+                self._dataset(cell.key.dataset),
+                self._results,
+                self._data,
+                self._commit,
+            )
+            return RayRun(
+                self._ray, cell, actor, first, self.command(cell), self._results, self._losses, held.pop_all()
+            )
 
     def command(self, cell: Job) -> str:
         """Return the command that runs ``cell`` alone, here."""
@@ -106,8 +118,9 @@ class RayEngine:
         """Return the data set's files, as an object that the cluster holds once."""
         if name not in self._datasets:
             folder = self._data / name
-            self._datasets[name] = self._ray.put({path.name: path.read_bytes() for path in sorted(folder.iterdir())
-                                                  if path.is_file()})
+            self._datasets[name] = self._ray.put(
+                {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+            )
         return self._datasets[name]
 
     def _files(self, cell: Job) -> dict[str, bytes]:
@@ -123,8 +136,9 @@ class RayEngine:
 class RayRun:
     """A cell on the cluster, seen from the driver, which holds the lock of its folder."""
 
-    def __init__(self, ray: Any, cell: Job, actor: Any, first: Any, command: str, results: Path,
-                 losses: Counter, held: ExitStack) -> None:
+    def __init__(
+        self, ray: Any, cell: Job, actor: Any, first: Any, command: str, results: Path, losses: Counter, held: ExitStack
+    ) -> None:
         self.cell, self.command, self.log = cell, command, results / cell.key.path / LOG
         self.started = time.monotonic()
         self._ray, self._actor, self._results, self._losses = ray, actor, results, losses
@@ -183,8 +197,12 @@ class RayRun:
             self._was_lost = True
             self._losses[self.cell] += 1
             times = self._losses[self.cell]
-            self._end(1, "its worker was lost" + (f" {times} times without a new checkpoint between" if times > 1 else
-                                                  "") + f" ({_first_line(error)})")
+            self._end(
+                1,
+                "its worker was lost"
+                + (f" {times} times without a new checkpoint between" if times > 1 else "")
+                + f" ({_first_line(error)})",
+            )
             return
         if not self._runs:
             self._runs, self.started = True, time.monotonic()
@@ -225,17 +243,24 @@ def connect(address: str, root: Path) -> Any:
     if importlib.util.find_spec("ray") is None:
         raise UserError("--ray: the package ray is not installed; pip install -c constraints.txt ray")
     import ray
+
     remedy = "start one with 'ray start --head', name a running one, or leave --ray out"
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address != "auto":
         try:  # Ray itself tries for minutes
             socket.create_connection((host, int(port)), _REACH).close()
         except (OSError, ValueError, OverflowError) as error:
-            raise UserError(f"--ray {address}: no cluster answers there ({error}); expected auto, HOST:PORT or "
-                            f"ray://HOST:PORT; {remedy}") from None
+            raise UserError(
+                f"--ray {address}: no cluster answers there ({error}); expected auto, HOST:PORT or "
+                f"ray://HOST:PORT; {remedy}"
+            ) from None
     try:
-        ray.init(address, runtime_env={"working_dir": str(root), "excludes": _NOT_SHIPPED}, log_to_driver=False,
-                 logging_level="ERROR")
+        ray.init(
+            address,
+            runtime_env={"working_dir": str(root), "excludes": _NOT_SHIPPED},
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(f"--ray {address}: cannot join the cluster ({_first_line(error)}); {remedy}") from None
     return ray

@@ -45,8 +45,17 @@ class Worker:
     worker that was killed, when the next one begins.
     """
 
-    def start(self, cell: Job, extra: Sequence[str], threads: int, files: Mapping[str, bytes],
-              data: Mapping[str, bytes], driver_results: Path, driver_data: Path, commit: str | None) -> Report:
+    def start(
+        self,
+        cell: Job,
+        extra: Sequence[str],
+        threads: int,
+        files: Mapping[str, bytes],
+        data: Mapping[str, bytes],
+        driver_results: Path,
+        driver_data: Path,
+        commit: str | None,
+    ) -> Report:
         """Start the process.
 
         Args:
@@ -71,8 +80,13 @@ class Worker:
         self._sent = {path: _state(path) for path in self._files()}
         self._printed = 0
         own = replace(cell, arguments=_without_folders(cell.arguments))
-        self._job = JobProcess(own, [*extra, "--results", str(self._results), "--data", str(dataset.parent)], threads,
-                        Path.cwd(), self._results)
+        self._job = JobProcess(
+            own,
+            [*extra, "--results", str(self._results), "--data", str(dataset.parent)],
+            threads,
+            Path.cwd(),
+            self._results,
+        )
         return self.report()
 
     def report(self) -> Report:
@@ -85,12 +99,17 @@ class Worker:
                 if self._sent.get(path) != state:
                     content = path.read_bytes()
                     files[str(path.relative_to(self._results))] = (
-                        self._as_driver(content) if path.suffix in _TEXT else content)
+                        self._as_driver(content) if path.suffix in _TEXT else content
+                    )
                     self._sent[path] = state
         output = self._job.log.read_bytes()
-        report = Report(code, self._as_driver(output[self._printed:]), files,
-                        self._record.read_bytes() if code == 0 and self._record.exists() else None,
-                        self._as_driver(self._job.reason().encode()).decode() if code else "")
+        report = Report(
+            code,
+            self._as_driver(output[self._printed :]),
+            files,
+            self._record.read_bytes() if code == 0 and self._record.exists() else None,
+            self._as_driver(self._job.reason().encode()).decode() if code else "",
+        )
         self._printed = len(output)
         if code is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -103,8 +122,11 @@ class Worker:
 
     def _files(self) -> list[Path]:
         """Return the run's files, ``last.pt`` first: ``best.pt`` may be newer than it, as after a kill, not older."""
-        found = [path for path in sorted(self._run.rglob("*"))
-                 if path.is_file() and not path.name.startswith(".") and path.name != LOG]
+        found = [
+            path
+            for path in sorted(self._run.rglob("*"))
+            if path.is_file() and not path.name.startswith(".") and path.name != LOG
+        ]
         return sorted(found, key=lambda path: path.name != "last.pt")
 
     def _as_driver(self, text: bytes) -> bytes:
@@ -119,7 +141,7 @@ def _without_folders(arguments: Sequence[str]) -> tuple[str, ...]:
     kept = list(arguments)
     for option in ("--results", "--data"):
         if option in kept:
-            del kept[kept.index(option):kept.index(option) + 2]
+            del kept[kept.index(option) : kept.index(option) + 2]
     return tuple(kept)
 
 

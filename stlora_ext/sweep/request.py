@@ -119,9 +119,14 @@ def _chosen(option: str, words: Iterable[str], names: Sequence[str]) -> dict[str
         if not found:
             if option == "datasets" and not set(word) & set("*?["):
                 check_dataset_name(word)
-            own = "" if option == "models" else ("; data of your own need a config for each model, such as "
-                                                 f"experiments/{word}/LSTM.py, which holds: "
-                                                 + config_text(word, "LSTM"))
+            own = (
+                ""
+                if option == "models"
+                else (
+                    "; data of your own need a config for each model, such as "
+                    f"experiments/{word}/LSTM.py, which holds: " + config_text(word, "LSTM")
+                )
+            )
             raise UserError(f"--{option} {word}: no such name, {nearest(word, [*names, ALL])}{own}")
         for name in found:
             chosen[name] = chosen.get(name, False) or name == word
@@ -130,8 +135,10 @@ def _chosen(option: str, words: Iterable[str], names: Sequence[str]) -> dict[str
 
 def _configs(dataset: str) -> dict[str, Path]:
     """Return the config file of every model that has one for the data set."""
-    return {f"{path.stem.removesuffix('_LoRA')}{'+' * path.stem.endswith('_LoRA')}": path.relative_to(ROOT)
-            for path in sorted((ROOT / "experiments" / dataset).glob("*.py"))}
+    return {
+        f"{path.stem.removesuffix('_LoRA')}{'+' * path.stem.endswith('_LoRA')}": path.relative_to(ROOT)
+        for path in sorted((ROOT / "experiments" / dataset).glob("*.py"))
+    }
 
 
 def _dataset(name: str, data: Path) -> Meta:
@@ -141,8 +148,9 @@ def _dataset(name: str, data: Path) -> Meta:
     return meta
 
 
-def _cells(dataset: str, model: str, meta: Meta, request: Request, asked: dict[str, list[str]],
-           idle: dict[str, Idle]) -> list[Job]:
+def _cells(
+    dataset: str, model: str, meta: Meta, request: Request, asked: dict[str, list[str]], idle: dict[str, Idle]
+) -> list[Job]:
     """Return the cells of one model on one data set, and the base runs that they adapt.
 
     A setting that would change nothing in a cell isn't given to it. ``asked`` takes in the models that use each
@@ -156,6 +164,7 @@ def _cells(dataset: str, model: str, meta: Meta, request: Request, asked: dict[s
 
     def cases(chosen: Mapping[str, Any]) -> list[Experiment]:
         return variants(config.override(chosen), request.protocols, request.arms)
+
     for place, exp in enumerate(cases(settings)):
         without = without_effect(exp, config, settings)
         idle.update(without)
@@ -170,8 +179,9 @@ def _cells(dataset: str, model: str, meta: Meta, request: Request, asked: dict[s
         own = cells_of(exp, config, path, meta, compiled=request.compiled, extra=request.extra)
         cells += own
         if any(cell.needs is not None for cell in own):
-            cells += cells_of(exp.with_arm("base"), config, path, meta, compiled=request.compiled,
-                              extra=request.extra, added=True)
+            cells += cells_of(
+                exp.with_arm("base"), config, path, meta, compiled=request.compiled, extra=request.extra, added=True
+            )
     for key in useful & asked.keys():
         asked[key].append(model)
     return cells

@@ -75,8 +75,9 @@ class Schedule:
                 while (self._pending or self._jobs) and not self._stopped:
                     self._settle()
                     self._fill()
-                    self._watcher.tick([*(job.cell for job in self._jobs), *self._pending], self._jobs,
-                                       self._engine.places())
+                    self._watcher.tick(
+                        [*(job.cell for job in self._jobs), *self._pending], self._jobs, self._engine.places()
+                    )
                     time.sleep(_TICK)
             finally:
                 stop(self._jobs)
@@ -104,8 +105,9 @@ class Schedule:
                 self._watcher.lost(job.cell, job.reason())
                 self._pending.insert(0, job.cell)
             else:
-                self._fail(Failure(job.cell, job.reason() if job.poll() else "it ended without a record", job.command,
-                                   job.log))
+                self._fail(
+                    Failure(job.cell, job.reason() if job.poll() else "it ended without a record", job.command, job.log)
+                )
 
     def _fill(self) -> None:
         """Start a cell in every free place."""
@@ -135,8 +137,14 @@ class Schedule:
             elif cell.needs in {failure.cell.key for failure in self._failures}:
                 self._pending.remove(cell)
                 unfinished.discard(cell.key)
-                self._fail(Failure(cell, f"not started: {title(cell.needs)} failed, whose weights it adapts",
-                                   self._engine.command(cell), None))
+                self._fail(
+                    Failure(
+                        cell,
+                        f"not started: {title(cell.needs)} failed, whose weights it adapts",
+                        self._engine.command(cell),
+                        None,
+                    )
+                )
             elif any(is_running(self._results / key.path) for key in (cell.key, cell.needs) if key is not None):
                 self._wait_for(cell)
             else:

@@ -17,8 +17,15 @@ from stlora_ext.sweep.job import Job, title
 from stlora_ext.sweep.schedule import Failure
 
 
-def plan_lines(cells: Sequence[Job], results: Path, estimates: Estimates, workers: str, num_workers: int,
-               left_out: Iterable[tuple[str, str]], settings: Mapping[str, Sequence[str]]) -> list[str]:
+def plan_lines(
+    cells: Sequence[Job],
+    results: Path,
+    estimates: Estimates,
+    workers: str,
+    num_workers: int,
+    left_out: Iterable[tuple[str, str]],
+    settings: Mapping[str, Sequence[str]],
+) -> list[str]:
     """Return the plan: a line per cell with its state and how long it will take, what is left out, and in all.
 
     Args:
@@ -43,12 +50,16 @@ def plan_lines(cells: Sequence[Job], results: Path, estimates: Estimates, worker
                 text += "; added, because its weights are adapted"
         lines.append(f"  {cell.title:{width}}  {text}")
     lines += [f"  left out: {what}: {reason}" for what, reason in left_out]
-    lines += [f"  {key} goes to {', '.join(models)}; the other models don't have or don't use it"
-              for key, models in settings.items()]
+    lines += [
+        f"  {key} goes to {', '.join(models)}; the other models don't have or don't use it"
+        for key, models in settings.items()
+    ]
     total = estimates.left(unfinished, num_workers)
     unknown = sum(estimates.of(cell) is None for cell in unfinished)
-    lines.append(f"{len(cells)} cell{'s' * (len(cells) != 1)}: {len(cells) - len(unfinished)} finished, "
-                 f"{len(unfinished)} to run on {workers}")
+    lines.append(
+        f"{len(cells)} cell{'s' * (len(cells) != 1)}: {len(cells) - len(unfinished)} finished, "
+        f"{len(unfinished)} to run on {workers}"
+    )
     if unfinished:
         hint = f" ({unknown} of them unknown: no such run has finished on this hardware)" if unknown else ""
         lines.append(f"time in all: {'unknown' if total is None else 'about ' + duration(total)}{hint}")
@@ -71,8 +82,15 @@ class Display:
         self._left: float | None = None
         self._last, self._told = 0.0, monotonic()
         self._remaining: dict[Job, Run | None] = {}
-        self._bar = tqdm(total=total, initial=finished, unit="cell", disable=None, file=sys.stderr, dynamic_ncols=True,
-                         bar_format="{n_fmt}/{total_fmt} cells |{bar}| {elapsed}{postfix}")
+        self._bar = tqdm(
+            total=total,
+            initial=finished,
+            unit="cell",
+            disable=None,
+            file=sys.stderr,
+            dynamic_ncols=True,
+            bar_format="{n_fmt}/{total_fmt} cells |{bar}| {elapsed}{postfix}",
+        )
 
     def finished(self, cell: Job, record: dict[str, Any], seconds: float | None) -> None:
         """Print the line of a finished cell."""

@@ -52,8 +52,10 @@ def notes_on(comparisons: Sequence[Comparison]) -> list[str]:
         listed = ". ".join(f"{', '.join(titles)}: {text}" for text, titles in unequal.items())
         texts.append(f"{UNLIKE} The runs of a pair were not computed alike, so part of Δ may come from that. {listed}.")
     if unknown:
-        texts.append(f"{UNKNOWN} The records don't tell whether both runs of a pair used the same weights of the "
-                     f"backbone: {', '.join(unknown)}.")
+        texts.append(
+            f"{UNKNOWN} The records don't tell whether both runs of a pair used the same weights of the "
+            f"backbone: {', '.join(unknown)}."
+        )
     return texts
 
 
@@ -65,10 +67,16 @@ def _title(comparison: Comparison) -> str:
 def _conditions(record: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     provenance = record["provenance"]
     processes: Iterable[dict[str, Any]] = provenance.get("processes") or [provenance]
-    values = [{"NUMERICS": each.get("numerics", 0), "hardware": each.get("hardware"),
-               "torch": str((each.get("versions") or {}).get("torch")).partition("+")[0],
-               "threads": each.get("threads"), "--compile": "on" if each.get("compiled") else "off"}
-              for each in processes]
+    values = [
+        {
+            "NUMERICS": each.get("numerics", 0),
+            "hardware": each.get("hardware"),
+            "torch": str((each.get("versions") or {}).get("torch")).partition("+")[0],
+            "threads": each.get("threads"),
+            "--compile": "on" if each.get("compiled") else "off",
+        }
+        for each in processes
+    ]
     return {name: tuple(sorted({str(each[name]) for each in values})) for name in values[0]}
 
 

@@ -18,14 +18,19 @@ def benchmark_table(path: Path) -> Table:
         content = json.loads(path.read_text(encoding="utf-8"))
         columns, rows = content["columns"], content["rows"]
         cells = tuple(tuple(Cell(_text(row[key], form)) for key, _, form in columns) for row in rows)
-        return Table("", grids=(Grid("", tuple(Column(str(heading)) for _, heading, _ in columns), cells),),
-                     figures=tuple({str(key): row[key] for key, *_ in columns} for row in rows),
-                     fields=tuple(str(key) for key, *_ in columns))
+        return Table(
+            "",
+            grids=(Grid("", tuple(Column(str(heading)) for _, heading, _ in columns), cells),),
+            figures=tuple({str(key): row[key] for key, *_ in columns} for row in rows),
+            fields=tuple(str(key) for key, *_ in columns),
+        )
     except OSError:
         raise UserError(f"benchmark {path} does not exist: run the benchmark with --out {path}") from None
     except Exception as error:  # its formats and cells can be anything
-        raise UserError(f"{path} is no benchmark that a table can be made of ({type(error).__name__}: {error}): run "
-                        "the benchmark again with --out") from None
+        raise UserError(
+            f"{path} is no benchmark that a table can be made of ({type(error).__name__}: {error}): run "
+            "the benchmark again with --out"
+        ) from None
 
 
 def _text(value: Any, form: str) -> str:

@@ -1,8 +1,8 @@
 """Tables inside Markdown documents: a marked block is what the command in its mark prints.
 
-    <!-- table: --dataset PEMS08-TAIL --results results/published -->
-    ...
-    <!-- end of table -->
+<!-- table: --dataset PEMS08-TAIL --results results/published -->
+...
+<!-- end of table -->
 """
 
 import re
@@ -29,5 +29,6 @@ def _arguments(mark: str) -> list[str]:
     try:
         return shlex.split(mark)
     except ValueError as error:
-        raise UserError(f"the options of the marked table '{mark}' can't be read ({error}): write them as on a command "
-                        "line") from None
+        raise UserError(
+            f"the options of the marked table '{mark}' can't be read ({error}): write them as on a command line"
+        ) from None

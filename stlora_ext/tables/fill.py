@@ -39,16 +39,20 @@ def fill_command(cell: Missing, results: Path, one_of_several: bool = False) -> 
         elif cell.arm != "base" and key.arm == "base":
             training = config.training if source.backbone.fitted else source.training
             lengths = {name: getattr(source.training, name) for name in LENGTHS}
-            exp = replace(config, training=replace(training, adapter_lr=config.training.adapter_lr, **lengths),
-                          model_settings=source.model_settings)
+            exp = replace(
+                config,
+                training=replace(training, adapter_lr=config.training.adapter_lr, **lengths),
+                model_settings=source.model_settings,
+            )
         elif cell.protocol == "adapt" and not source.backbone.fitted:
             backbone = _backbone(cell, results)
     except UserError as error:
         return f"no command is known ({error})"
     extra = ["--seeds", *map(str, cell.seeds)] if cell.seeds else []
     extra += _results(results)
-    return repeat_command(exp, config, path, None, backbone_from=backbone, lengths=one_of_several,
-                          extra=extra) + written
+    return (
+        repeat_command(exp, config, path, None, backbone_from=backbone, lengths=one_of_several, extra=extra) + written
+    )
 
 
 def _without_base(cell: Missing) -> str:

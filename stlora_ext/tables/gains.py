@@ -12,8 +12,20 @@ from stlora_ext.tables.pairs import Comparison, beyond_control, blocks, correcte
 from stlora_ext.tables.rows import Row
 from stlora_ext.tables.table import Cell, Column, Grid, Table
 
-FIELDS = ("dataset", "model", "protocol", "arm", "minus", "pairs", "delta", "ci_low", "ci_high", "p", "p_holm",
-          "unlike")
+FIELDS = (
+    "dataset",
+    "model",
+    "protocol",
+    "arm",
+    "minus",
+    "pairs",
+    "delta",
+    "ci_low",
+    "ci_high",
+    "p",
+    "p_holm",
+    "unlike",
+)
 _ABSENT = "–"
 _SIGNIFICANT = 0.05
 
@@ -37,8 +49,10 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
     gains = [comparison for block in arranged for comparison in block.comparisons]
     # Holm's correction is over all comparisons of the data set, whichever are shown.
     if not gains:
-        raise UserError(f"--gains: no records of {dataset} hold a model with '+' and the same model without it, of the "
-                        "same settings and seeds; leave --gains out to see what there is")
+        raise UserError(
+            f"--gains: no records of {dataset} hold a model with '+' and the same model without it, of the "
+            "same settings and seeds; leave --gains out to see what there is"
+        )
     families = [p for block in corrected(arranged) for p in block], holm([each.test.p for each in beyond])
     p_holm = {id(each): p for each, p in zip(gains + beyond, sum(families, []), strict=True)}
     clear = {each for each, p in p_holm.items() if p is not None and p < _SIGNIFICANT}
@@ -47,17 +61,32 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
 
     def cell(comparison: Comparison | None) -> Cell:
         shown.add(id(comparison))
-        return Cell(_difference(comparison), bold=id(comparison) in clear,
-                    sign="" if comparison is None else mark(comparison))
+        return Cell(
+            _difference(comparison), bold=id(comparison) in clear, sign="" if comparison is None else mark(comparison)
+        )
 
-    axes = [(protocol, arm) for protocol in PROTOCOLS for arm in ("plus", "control", "wide")
-            if any((each.plus.protocol, each.plus.arm) == (protocol, arm) for each in gains)]
-    node_level = [(protocol, arm) for protocol in PROTOCOLS for arm in ("control", "wide")
-                  if any((each.plus.protocol, each.base.arm) == (protocol, arm) for each in beyond)]
+    axes = [
+        (protocol, arm)
+        for protocol in PROTOCOLS
+        for arm in ("plus", "control", "wide")
+        if any((each.plus.protocol, each.plus.arm) == (protocol, arm) for each in gains)
+    ]
+    node_level = [
+        (protocol, arm)
+        for protocol in PROTOCOLS
+        for arm in ("control", "wide")
+        if any((each.plus.protocol, each.base.arm) == (protocol, arm) for each in beyond)
+    ]
     if short:
         axes, node_level = [("", "plus")], [("", "control")]
-    heads = ["Model", "Epochs at most", "MAE alone", *(_under(_called(arm), protocol) for protocol, arm in axes),
-             *(_under(f'"+" minus {arm}', protocol) for protocol, arm in node_level), '"+" adds, %']
+    heads = [
+        "Model",
+        "Epochs at most",
+        "MAE alone",
+        *(_under(_called(arm), protocol) for protocol, arm in axes),
+        *(_under(f'"+" minus {arm}', protocol) for protocol, arm in node_level),
+        '"+" adds, %',
+    ]
     lines = []
     bases = list({id(each.base): each.base for each in gains}.values())
     names = [name(base) for base in bases]
@@ -65,36 +94,70 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
         own = [each for each in gains if each.base is row]
         found = {(each.plus.protocol, each.plus.arm): each for each in own}
         if len(found) < len(own):
-            raise UserError(f"--gains: the adapter of {label} ran with several settings; --settings {row.model}+ sets "
-                            "them side by side")
-        further = {(each.plus.protocol, each.base.arm): each for each in beyond
-                   if any(each.plus is other.plus for other in own)}
+            raise UserError(
+                f"--gains: the adapter of {label} ran with several settings; --settings {row.model}+ sets "
+                "them side by side"
+            )
+        further = {
+            (each.plus.protocol, each.base.arm): each
+            for each in beyond
+            if any(each.plus is other.plus for other in own)
+        }
         if short:  # each under its own protocol
             chosen = "adapt" if row.protocol == "fitted" else "joint"
-            found, further = ({("", arm): each for (protocol, arm), each in some.items() if protocol == chosen}
-                              for some in (found, further))
+            found, further = (
+                {("", arm): each for (protocol, arm), each in some.items() if protocol == chosen}
+                for some in (found, further)
+            )
         label += f" [{row.config_hash}]" if names.count(label) > 1 else ""
-        lines.append((Cell(label, "name"), Cell(_epochs(own)), Cell(_alone(row)),
-                      *(cell(found.get(axis)) for axis in axes), *(cell(further.get(axis)) for axis in node_level),
-                      Cell(_added(own))))
+        lines.append(
+            (
+                Cell(label, "name"),
+                Cell(_epochs(own)),
+                Cell(_alone(row)),
+                *(cell(found.get(axis)) for axis in axes),
+                *(cell(further.get(axis)) for axis in node_level),
+                Cell(_added(own)),
+            )
+        )
     count = max(each.test.count for each in gains)
     over = ", over the differences from the backbone alone and over those from the arms without node-level weights"
-    caption = (f"average MAE, paired differences over up to {count} seeds (95 % interval); below 0 the adapter helps; "
-               f"bold: p < 0.05 after Holm's correction{'' if short else over}")
+    caption = (
+        f"average MAE, paired differences over up to {count} seeds (95 % interval); below 0 the adapter helps; "
+        f"bold: p < 0.05 after Holm's correction{'' if short else over}"
+    )
     told = [each for each in gains + beyond if id(each) in shown]
     columns = tuple(Column(head, kind="figure" if place else "name") for place, head in enumerate(heads))
-    return Table(dataset, heading, caption, (Grid("", columns, tuple(lines)),), tuple(notes_on(told)),
-                 figures=tuple(_figures(dataset, told, p_holm)), fields=FIELDS)
+    return Table(
+        dataset,
+        heading,
+        caption,
+        (Grid("", columns, tuple(lines)),),
+        tuple(notes_on(told)),
+        figures=tuple(_figures(dataset, told, p_holm)),
+        fields=FIELDS,
+    )
 
 
-def _figures(dataset: str, comparisons: Sequence[Comparison], p_holm: Mapping[int, float | None],
-             ) -> Iterator[dict[str, Any]]:
+def _figures(
+    dataset: str, comparisons: Sequence[Comparison], p_holm: Mapping[int, float | None]
+) -> Iterator[dict[str, Any]]:
     for each in comparisons:
         test = each.test
-        yield {"dataset": dataset, "model": each.base.model.removesuffix("+"), "protocol": each.plus.protocol,
-               "arm": each.plus.arm, "minus": each.base.arm, "pairs": test.count, "delta": test.mean,
-               "ci_low": test.low, "ci_high": test.high, "p": test.p, "p_holm": p_holm[id(each)],
-               "unlike": "; ".join(unlike(each) + ["backbone unknown"] * backbone_unknown(each))}
+        yield {
+            "dataset": dataset,
+            "model": each.base.model.removesuffix("+"),
+            "protocol": each.plus.protocol,
+            "arm": each.plus.arm,
+            "minus": each.base.arm,
+            "pairs": test.count,
+            "delta": test.mean,
+            "ci_low": test.low,
+            "ci_high": test.high,
+            "p": test.p,
+            "p_holm": p_holm[id(each)],
+            "unlike": "; ".join(unlike(each) + ["backbone unknown"] * backbone_unknown(each)),
+        }
 
 
 def _under(head: str, protocol: str) -> str:
@@ -108,8 +171,13 @@ def _called(arm: str) -> str:
 def _epochs(comparisons: Sequence[Comparison]) -> str:
     """Return the epochs of the backbone, if it is trained, and those of its adapters where they differ."""
     rows = [comparisons[0].base, *(each.plus for each in comparisons)]
-    return ", ".join(dict.fromkeys(str(row.records[0]["configuration"]["training"].get("num_epochs", _ABSENT))
-                                   for row in rows if row.protocol != "fitted"))
+    return ", ".join(
+        dict.fromkeys(
+            str(row.records[0]["configuration"]["training"].get("num_epochs", _ABSENT))
+            for row in rows
+            if row.protocol != "fitted"
+        )
+    )
 
 
 def _alone(row: Row) -> str:
@@ -132,6 +200,7 @@ def _difference(comparison: Comparison | None) -> str:
 
 
 def _added(comparisons: Sequence[Comparison]) -> str:
-    percents = [each.plus.records[0]["parameters"]["adapter_percent"] for each in comparisons
-                if each.plus.arm == "plus"]
+    percents = [
+        each.plus.records[0]["parameters"]["adapter_percent"] for each in comparisons if each.plus.arm == "plus"
+    ]
     return f"{percents[0]:.1f}" if percents and percents[0] else _ABSENT

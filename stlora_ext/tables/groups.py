@@ -19,8 +19,14 @@ from stlora_ext.tables.table import Table, layout
 PRINTED = ROOT / "experiments" / "published"
 
 
-def tables(datasets: Sequence[str], results: Path, compare: bool = False, shown: Path | None = None,
-           horizons: Sequence[int] | None = None, short: bool = False) -> list[Table]:
+def tables(
+    datasets: Sequence[str],
+    results: Path,
+    compare: bool = False,
+    shown: Path | None = None,
+    horizons: Sequence[int] | None = None,
+    short: bool = False,
+) -> list[Table]:
     """Return the tables of ``datasets`` from the records under ``results``, one per version of the data.
 
     Args:
@@ -63,14 +69,21 @@ def data_groups(datasets: Sequence[str], results: Path) -> list[DataGroup]:
         groups = by_data(dataset_records(dataset, results))
         for data, group in sorted(groups.items()):
             fingerprint, _, null = data.partition(" with ")
-            heading = (f"Data {fingerprint[:19]}{f' with {null}' if null else ''} (one of {len(groups)} versions of "
-                       f"{dataset}, never mixed)") if len(groups) > 1 else ""
+            heading = (
+                (
+                    f"Data {fingerprint[:19]}{f' with {null}' if null else ''} (one of {len(groups)} versions of "
+                    f"{dataset}, never mixed)"
+                )
+                if len(groups) > 1
+                else ""
+            )
             found.append(DataGroup(dataset, heading, table_rows(group, models())))
     return found
 
 
-def group_table(group: DataGroup, shown: Path, compare: bool = False,
-                horizons: Sequence[int] | None = None, short: bool = False) -> Table:
+def group_table(
+    group: DataGroup, shown: Path, compare: bool = False, horizons: Sequence[int] | None = None, short: bool = False
+) -> Table:
     """Return the table of a group.
 
     Args:
@@ -83,10 +96,15 @@ def group_table(group: DataGroup, shown: Path, compare: bool = False,
     Raises:
         UserError: If the forecasts have no such step.
     """
-    return layout(group.dataset, group.rows, heading=group.heading,
-                  fill=lambda cell: fill_command(cell, shown, one_of_several=bool(group.heading)),
-                  printed=read_printed(PRINTED, group.dataset) if compare else None, horizons=horizons,
-                  short=short)
+    return layout(
+        group.dataset,
+        group.rows,
+        heading=group.heading,
+        fill=lambda cell: fill_command(cell, shown, one_of_several=bool(group.heading)),
+        printed=read_printed(PRINTED, group.dataset) if compare else None,
+        horizons=horizons,
+        short=short,
+    )
 
 
 def dataset_records(dataset: str, results: Path) -> list[dict[str, Any]]:
@@ -100,8 +118,9 @@ def dataset_records(dataset: str, results: Path) -> list[dict[str, Any]]:
         raise UserError(f"no records of '{dataset}' under {results}; {_elsewhere(dataset, results)}")
     others = sorted({record["key"]["dataset"] for record in records} - {dataset})
     if others:
-        raise UserError(f"{results / dataset} holds records of {', '.join(others)}: move them to the folder of their "
-                        "data set")
+        raise UserError(
+            f"{results / dataset} holds records of {', '.join(others)}: move them to the folder of their data set"
+        )
     return records
 
 
@@ -114,12 +133,16 @@ def settings_of(model: str, dataset: str, results: Path) -> list[Settings]:
     groups = by_data(dataset_records(dataset, results))
     first, *others = groups.values()
     if others:
-        raise UserError(f"the records under {results} are of {len(groups)} versions of {dataset}; keep them apart with "
-                        "--results DIR")
+        raise UserError(
+            f"the records under {results} are of {len(groups)} versions of {dataset}; keep them apart with "
+            "--results DIR"
+        )
     found = by_setting(first, model)
     if not found:
-        raise UserError(f"no records of {model} on {dataset} under {results}: name a model with '+' that ran, or give "
-                        "the folder of experiments/screen.py as --results")
+        raise UserError(
+            f"no records of {model} on {dataset} under {results}: name a model with '+' that ran, or give "
+            "the folder of experiments/screen.py as --results"
+        )
     return found
 
 
@@ -132,8 +155,10 @@ def recorded_datasets(results: Path) -> list[str]:
     found = _with_records(results)
     if not found:
         published = f"; published ones: --results {results / PUBLISHED}" if (results / PUBLISHED).is_dir() else ""
-        raise UserError(f"no records under {results}{published}: run python experiments/run.py -c "
-                        "experiments/TINY/LSTM.py first, or name another folder with --results DIR")
+        raise UserError(
+            f"no records under {results}{published}: run python experiments/run.py -c "
+            "experiments/TINY/LSTM.py first, or name another folder with --results DIR"
+        )
     return found
 
 

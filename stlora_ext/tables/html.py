@@ -55,8 +55,11 @@ def grid_fragment(grid: Grid) -> str:
     if any(column.group for column in grid.columns):
         spans = [(group, len(list(members))) for group, members in groupby(grid.columns, lambda column: column.group)]
         lines.append("<tr>" + "".join(f'<th colspan="{span}">{escape(group)}</th>' for group, span in spans) + "</tr>")
-    lines.append("<tr>" + "".join(f'<th scope="col" class="{column.kind}">{escape(column.title)}</th>'
-                                  for column in grid.columns) + "</tr>")
+    lines.append(
+        "<tr>"
+        + "".join(f'<th scope="col" class="{column.kind}">{escape(column.title)}</th>' for column in grid.columns)
+        + "</tr>"
+    )
     lines += ["</thead>", "<tbody>"]
     lines += ["<tr>" + "".join(map(_cell, row)) + "</tr>" for row in grid.rows]
     return "\n".join([*lines, "</tbody>", "</table>", "</div>"])

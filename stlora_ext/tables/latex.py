@@ -5,11 +5,28 @@ from itertools import groupby
 
 from stlora_ext.tables.table import Cell, Column, Grid, Table
 
-_ESCAPED = str.maketrans({
-    **{character: f"\\{character}" for character in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$", '"': "''", "[": "{[}", "]": "{]}",
-    "±": r"$\pm$", "Δ": r"$\Delta$", "†": r"$^\dagger$", "‡": r"$^\ddagger$", "§": r"\S{}", "–": r"\textendash{}",
-    "\n": " ", "\r": " "})
+_ESCAPED = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"$<$",
+        ">": r"$>$",
+        "|": r"$|$",
+        '"': "''",
+        "[": "{[}",
+        "]": "{]}",
+        "±": r"$\pm$",
+        "Δ": r"$\Delta$",
+        "†": r"$^\dagger$",
+        "‡": r"$^\ddagger$",
+        "§": r"\S{}",
+        "–": r"\textendash{}",
+        "\n": " ",
+        "\r": " ",
+    }
+)
 
 
 def render(tables: Sequence[Table]) -> str:
@@ -18,8 +35,9 @@ def render(tables: Sequence[Table]) -> str:
 
 
 def _table(table: Table) -> str:
-    caption = ", ".join(filter(None, (f"\\textbf{{{escape(table.dataset)}}}" * bool(table.dataset),
-                                      escape(table.caption))))
+    caption = ", ".join(
+        filter(None, (f"\\textbf{{{escape(table.dataset)}}}" * bool(table.dataset), escape(table.caption)))
+    )
     if table.heading:
         caption = f"{escape(table.heading)}. {caption}"
     parts = [_grid(grid, caption + (f"; {escape(grid.title)}" if grid.title else "")) for grid in table.grids]
@@ -31,9 +49,14 @@ def _table(table: Table) -> str:
 def _grid(grid: Grid, caption: str) -> str:
     alignment = "".join("r" if column.kind == "figure" else "l" for column in grid.columns)
     wide = any(column.group for column in grid.columns)
-    lines = ["\\begin{table*}[t]", "\\centering", f"\\caption{{{caption}}}",
-             "\\small\\setlength{\\tabcolsep}{3pt}",
-             "\\resizebox{\\textwidth}{!}{" * wide + f"\\begin{{tabular}}{{{alignment}}}", "\\toprule"]
+    lines = [
+        "\\begin{table*}[t]",
+        "\\centering",
+        f"\\caption{{{caption}}}",
+        "\\small\\setlength{\\tabcolsep}{3pt}",
+        "\\resizebox{\\textwidth}{!}{" * wide + f"\\begin{{tabular}}{{{alignment}}}",
+        "\\toprule",
+    ]
     if wide:
         lines += _groups(grid.columns)
     lines += [_line(escape(column.title) for column in grid.columns), "\\midrule"]

@@ -49,13 +49,24 @@ def missing(arranged: Sequence[Block]) -> list[Missing]:
             own = [row for row, owner in zip(adapted, owners, strict=True) if owner is base]
             if not own and block.protocol == "joint" and block.arm in (None, "plus"):
                 protocol = "adapt" if base.protocol == "fitted" else "joint"
-                found.append(Missing(f"{base.model}+", protocol, "plus", tuple(s for s in base.seeds if s is not None),
-                                     base, base))
+                found.append(
+                    Missing(
+                        f"{base.model}+", protocol, "plus", tuple(s for s in base.seeds if s is not None), base, base
+                    )
+                )
             for row in own:
                 found += _unpaired(base, row)
-        found += [Missing(row.model.removesuffix("+"), "fitted" if row.records[0].get("fitted_backbone") else "joint",
-                          "base", tuple(s for s in row.seeds if s is not None), row)
-                  for row, owner in zip(adapted, owners, strict=True) if owner is None]
+        found += [
+            Missing(
+                row.model.removesuffix("+"),
+                "fitted" if row.records[0].get("fitted_backbone") else "joint",
+                "base",
+                tuple(s for s in row.seeds if s is not None),
+                row,
+            )
+            for row, owner in zip(adapted, owners, strict=True)
+            if owner is None
+        ]
     return [each for place, each in enumerate(found) if each not in found[:place]]
 
 
@@ -66,7 +77,8 @@ def _unpaired(base: Row, plus: Row) -> list[Missing]:
     absent = tuple(sorted(wanted - set(base.seeds)))
     lacking = [Missing(base.model, base.protocol, "base", absent, base)] if absent else []
     # Where every seed adapted one named backbone, its other seeds are no gap.
-    one_backbone = any((adapted_backbone(record) or record["key"])["seed"] != record["key"]["seed"]
-                       for record in plus.records)
+    one_backbone = any(
+        (adapted_backbone(record) or record["key"])["seed"] != record["key"]["seed"] for record in plus.records
+    )
     absent = () if one_backbone else tuple(sorted(set(base.seeds) - set(plus.seeds)))
     return lacking + ([Missing(plus.model, plus.protocol, plus.arm, absent, plus, base)] if absent else [])

@@ -20,18 +20,28 @@ def notes(rows: Sequence[Row], arranged: Sequence[Block], node_level: Sequence[C
         found.append("± n/a: one run has no standard deviation.")
     found += _on_differences(arranged)
     if node_level:
-        found.append("Node-level weights against none: \"+\" minus the arm that trained alike without per-node weights "
-                     "(control: the same adapter; wide: one with as many parameters); Holm's correction over this "
-                     "comparison's own tests.")
+        found.append(
+            'Node-level weights against none: "+" minus the arm that trained alike without per-node weights '
+            "(control: the same adapter; wide: one with as many parameters); Holm's correction over this "
+            "comparison's own tests."
+        )
     found += notes_on([*(each for block in arranged for each in block.comparisons), *node_level])
     found += _on_pairing(arranged)
     found += _on_epochs(rows)
-    adapters = {(name(row), row.records[0]["parameters"]["adapter"], row.records[0]["parameters"]["adapter_percent"])
-                for row in rows if row.arm != "base"}
+    adapters = {
+        (name(row), row.records[0]["parameters"]["adapter"], row.records[0]["parameters"]["adapter_percent"])
+        for row in rows
+        if row.arm != "base"
+    }
     if adapters:
-        found.append("Parameters added: " + ", ".join(
-            f"{label} {count:,}" + (f" ({percent:.1f} %)" if percent else "")
-            for label, count, percent in sorted(adapters, key=lambda a: (*a[:2], a[2] or 0))) + ".")
+        found.append(
+            "Parameters added: "
+            + ", ".join(
+                f"{label} {count:,}" + (f" ({percent:.1f} %)" if percent else "")
+                for label, count, percent in sorted(adapters, key=lambda a: (*a[:2], a[2] or 0))
+            )
+            + "."
+        )
     same_name = defaultdict(list)
     for row in rows:
         same_name[name(row), row.protocol].append(row)
@@ -52,12 +62,16 @@ def _on_differences(arranged: Sequence[Block]) -> list[str]:
     if not comparisons:
         return []
     tests = sum(each.test.p is not None for each in comparisons)
-    texts = ["Δ: \"+\" minus base with the same seed, mean ± standard deviation of the paired differences; below 0 the "
-             "adapter helps."]
+    texts = [
+        'Δ: "+" minus base with the same seed, mean ± standard deviation of the paired differences; below 0 the '
+        "adapter helps."
+    ]
     if tests:
-        texts.append("Average MAE: two-sided paired t-test and the 95 % confidence interval of the mean difference; "
-                     f"Holm's correction over the {f'{tests} tests' if tests > 1 else 'one test'} of \"+\" minus base "
-                     "in this table.")
+        texts.append(
+            "Average MAE: two-sided paired t-test and the 95 % confidence interval of the mean difference; "
+            f'Holm\'s correction over the {f"{tests} tests" if tests > 1 else "one test"} of "+" minus base '
+            "in this table."
+        )
     if any(each.test.p is None for each in comparisons):
         texts.append("p n/a: one pair, or differences without any spread, can't be tested.")
     if any(each.test.wilcoxon is not None for each in comparisons):
@@ -69,16 +83,21 @@ def _on_pairing(arranged: Sequence[Block]) -> list[str]:
     texts = []
     for block in arranged:
         paired = [each.plus for each in block.comparisons]
-        texts += [f"{name(row)} [{row.config_hash}], {block.title}: no base of the same settings and seeds is here, so "
-                  "there is no Δ." for row in block.rows
-                  if row.arm != "base" and not any(row is other for other in paired)]
+        texts += [
+            f"{name(row)} [{row.config_hash}], {block.title}: no base of the same settings and seeds is here, so "
+            "there is no Δ."
+            for row in block.rows
+            if row.arm != "base" and not any(row is other for other in paired)
+        ]
         for row in paired:
             keys = [adapted_backbone(record) for record in row.records]
             if any(key and key["seed"] != record["key"]["seed"] for key, record in zip(keys, row.records, strict=True)):
                 texts.append(f"{name(row)}, {block.title}: Δ is against the adapted backbone, of another seed.")
             elif row.protocol == "adapt" and not row.records[0].get("fitted_backbone") and None in keys:
-                texts.append(f"{name(row)}, {block.title}: its records don't tell the backbone's run; Δ is against the "
-                             "base of the same architecture and seed.")
+                texts.append(
+                    f"{name(row)}, {block.title}: its records don't tell the backbone's run; Δ is against the "
+                    "base of the same architecture and seed."
+                )
     return texts
 
 
@@ -91,16 +110,23 @@ def _on_epochs(rows: Sequence[Row]) -> list[str]:
     for row in trained:
         label = name(row) + (f" {row.protocol}" if len(protocols[name(row)]) > 1 else "")
         ran[label] |= {record["training"]["epochs"] for record in row.records}
-    ranges = (f"{label} {min(counts)}" + (f" to {max(counts)}" if len(counts) > 1 else "")
-              for label, counts in sorted(ran.items()))
+    ranges = (
+        f"{label} {min(counts)}" + (f" to {max(counts)}" if len(counts) > 1 else "")
+        for label, counts in sorted(ran.items())
+    )
     texts = ["Epochs run: " + ", ".join(ranges) + "."] if ran else []
     budgets = defaultdict(set)
     for row in trained:
         budgets[row.records[0]["configuration"]["training"].get("num_epochs")].add(name(row))
     if len(budgets) > 1:
-        texts.append("Budgets differ, which alone changes errors: " + "; ".join(
-            f"{epochs} epochs at most {', '.join(sorted(labels))}"
-            for epochs, labels in sorted(budgets.items(), key=lambda item: item[0] or 0)) + ".")
+        texts.append(
+            "Budgets differ, which alone changes errors: "
+            + "; ".join(
+                f"{epochs} epochs at most {', '.join(sorted(labels))}"
+                for epochs, labels in sorted(budgets.items(), key=lambda item: item[0] or 0)
+            )
+            + "."
+        )
     return texts
 
 
@@ -112,6 +138,9 @@ def _on_configurations(label: str, group: Sequence[Row]) -> list[str]:
     if not found:
         shown = ", ".join(f"[{each}]" for each in hashes)
         return [f"{label}: {shown} differ in something that their records don't hold."]
-    return [f"{label}: {setting} = " + ", ".join(f"{value} [{each}]" for value, each in
-                                                 zip(values, hashes, strict=True)) + "."
-            for setting, values in found.items()]
+    return [
+        f"{label}: {setting} = "
+        + ", ".join(f"{value} [{each}]" for value, each in zip(values, hashes, strict=True))
+        + "."
+        for setting, values in found.items()
+    ]

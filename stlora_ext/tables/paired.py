@@ -43,8 +43,9 @@ def paired_test(differences: Sequence[float]) -> PairedTest:
         return PairedTest(count, mean, mean, mean, 1.0 if mean == 0 else None, _wilcoxon(differences))
     result = stats.ttest_1samp(differences, 0.0)
     interval = result.confidence_interval(CONFIDENCE)
-    return PairedTest(count, mean, float(interval.low), float(interval.high), float(result.pvalue),
-                      _wilcoxon(differences))
+    return PairedTest(
+        count, mean, float(interval.low), float(interval.high), float(result.pvalue), _wilcoxon(differences)
+    )
 
 
 def _wilcoxon(differences: Sequence[float]) -> float | None:

@@ -119,9 +119,12 @@ def blocks(rows: Sequence[Row]) -> list[Block]:
     adapted = [row for row in rows if row.arm != "base"]
     axes: list[tuple[str, str | None]] = sorted(
         {(block_protocol(row), row.arm) for row in adapted},
-        key=lambda axis: (axis[0] != "joint", ("plus", "control", "wide").index(axis[1])))
-    return [_block(*axis, bases, [row for row in adapted if (block_protocol(row), row.arm) == axis])
-            for axis in axes or [("joint", None)]]
+        key=lambda axis: (axis[0] != "joint", ("plus", "control", "wide").index(axis[1])),
+    )
+    return [
+        _block(*axis, bases, [row for row in adapted if (block_protocol(row), row.arm) == axis])
+        for axis in axes or [("joint", None)]
+    ]
 
 
 def corrected(arranged: Sequence[Block]) -> list[list[float | None]]:
@@ -137,9 +140,13 @@ def beyond_control(rows: Sequence[Row]) -> list[Comparison]:
     def label(plus: Row) -> str:
         return _label(plus, [name(row) for row in adapted if row.protocol == plus.protocol])
 
-    return [Comparison(f"{label(plus)}, {plus.protocol}, minus {arm}", other, plus)
-            for plus in adapted for arm in ("control", "wide") for other in rows
-            if other.arm == arm and _alike(plus, other) and pairs(other, plus)]
+    return [
+        Comparison(f"{label(plus)}, {plus.protocol}, minus {arm}", other, plus)
+        for plus in adapted
+        for arm in ("control", "wide")
+        for other in rows
+        if other.arm == arm and _alike(plus, other) and pairs(other, plus)
+    ]
 
 
 def _alike(row: Row, other: Row) -> bool:
@@ -169,6 +176,7 @@ def pairs(base: Row, plus: Row) -> list[tuple[dict[str, Any], dict[str, Any]]]:
             return None
         backbone = adapted_backbone(record) if base.arm == "base" else None
         return (backbone or record["key"])["seed"]
+
     return [(by_seed[seed_of(record)], record) for record in plus.records if seed_of(record) in by_seed]
 
 
@@ -183,6 +191,7 @@ def _comparable(base: Row, plus: Row) -> bool:
         configuration = row.records[0]["configuration"]
         training = {key: value for key, value in configuration["training"].items() if key != "adapter_lr"}
         return {"model": configuration["model"], **({} if base.protocol == "fitted" else training)}
+
     key = adapted_backbone(plus.records[0])
     if key is not None:
         own = base.records[0]["key"]
@@ -205,15 +214,22 @@ def _block(protocol: str, arm: str | None, bases: Sequence[Row], adapted: Sequen
             if comparison.pairs:
                 comparisons.append(comparison)
                 lines += [Line(f"Δ {label}", "delta", comparison), Line(f"Δ {label}, %", "percent", comparison)]
-    lines += [Line(_label(plus, names), "result", plus) for plus, owner in zip(adapted, owners, strict=True)
-              if owner is None]
+    lines += [
+        Line(_label(plus, names), "result", plus) for plus, owner in zip(adapted, owners, strict=True) if owner is None
+    ]
     return Block(protocol, arm, tuple(lines), tuple(comparisons))
 
 
 def name(row: Row) -> str:
     """Return what a row is called: the model, with what sets it apart."""
-    marks = [mark for mark in ("fitted" if row.protocol == "fitted" or row.records[0].get("fitted_backbone") else "",
-                               row.arm if row.arm not in ("base", "plus") else "") if mark]
+    marks = [
+        mark
+        for mark in (
+            "fitted" if row.protocol == "fitted" or row.records[0].get("fitted_backbone") else "",
+            row.arm if row.arm not in ("base", "plus") else "",
+        )
+        if mark
+    ]
     return row.model + (f" ({', '.join(marks)})" if marks else "")
 
 

@@ -36,8 +36,11 @@ def read_printed(folder: Path, dataset: str) -> list[PublishedScore]:
     found = []
     for path in sorted(folder.glob("*.csv"), key=lambda path: (path.stem != "poster", path.name)):
         with open(path, encoding="utf-8", newline="") as file:
-            found += [PublishedScore(row["model"], row["label"], row["source"], dict(_figures(row)))
-                      for row in csv.DictReader(file) if row["dataset"] == dataset]
+            found += [
+                PublishedScore(row["model"], row["label"], row["source"], dict(_figures(row)))
+                for row in csv.DictReader(file)
+                if row["dataset"] == dataset
+            ]
     return found
 
 
@@ -56,16 +59,21 @@ def why_not(dataset: str, row: Row, printed: Sequence[PublishedScore]) -> str | 
         return f"No published figures of {dataset} are shipped; those of another data set don't compare with it."
     entry, data = CATALOG.get(dataset), row.records[0]["data"]
     if entry is not None and (data.get("num_steps"), data["num_nodes"]) != (entry.num_steps, entry.num_nodes):
-        return (f"These data have {data.get('num_steps', 'unknown')} rows and {data['num_nodes']} nodes, the official "
-                f"{dataset} has {entry.num_steps} and {entry.num_nodes}: published figures don't compare with them.")
+        return (
+            f"These data have {data.get('num_steps', 'unknown')} rows and {data['num_nodes']} nodes, the official "
+            f"{dataset} has {entry.num_steps} and {entry.num_nodes}: published figures don't compare with them."
+        )
     if lengths(row.records[0]) not in ((USUAL_LEN, USUAL_LEN), (None, USUAL_LEN)):
-        return (f"These forecasts are of {steps_text(row.records[0])}, published ones of {USUAL_LEN} steps in, "
-                f"{USUAL_LEN} out: they don't compare.")
+        return (
+            f"These forecasts are of {steps_text(row.records[0])}, published ones of {USUAL_LEN} steps in, "
+            f"{USUAL_LEN} out: they don't compare."
+        )
     return None
 
 
-def comparison_lines(arranged: Sequence[Block], printed: Sequence[PublishedScore],
-                     columns: Sequence[tuple[int | None, str]]) -> tuple[list[tuple], list[str]]:
+def comparison_lines(
+    arranged: Sequence[Block], printed: Sequence[PublishedScore], columns: Sequence[tuple[int | None, str]]
+) -> tuple[list[tuple], list[str]]:
     """Return the lines of a comparison, each a label, a count and texts with a bold flag, and its notes.
 
     Every published figure of the columns is shown. Ours stand above those of the same model; under them is the
@@ -73,13 +81,24 @@ def comparison_lines(arranged: Sequence[Block], printed: Sequence[PublishedScore
     compared with them.
     """
     keys = [(horizon, metric) for horizon, _ in columns for metric in METRICS]
-    ours = {line.label: line.source for block in arranged for line in block.lines if isinstance(line.source, Row)
-            and (line.source.arm == "base" or (line.source.protocol, line.source.arm) == ("joint", "plus"))}
+    ours = {
+        line.label: line.source
+        for block in arranged
+        for line in block.lines
+        if isinstance(line.source, Row)
+        and (line.source.arm == "base" or (line.source.protocol, line.source.arm) == ("joint", "plus"))
+    }
     lines, flagged = [], []
     for model in dict.fromkeys(each.model for each in printed):
         rows = {label: row for label, row in ours.items() if row.model == model}
-        lines += [(f"{label}, ours", "all" if row.deterministic else str(len(row.records)),
-                   [(_mean(row, key), False) for key in keys]) for label, row in rows.items()]
+        lines += [
+            (
+                f"{label}, ours",
+                "all" if row.deterministic else str(len(row.records)),
+                [(_mean(row, key), False) for key in keys],
+            )
+            for label, row in rows.items()
+        ]
         for each in (each for each in printed if each.model == model):
             lines.append((f"{model}, {each.label}", "printed", [(_printed(each, key), False) for key in keys]))
             for label, row in rows.items():
@@ -88,9 +107,11 @@ def comparison_lines(arranged: Sequence[Block], printed: Sequence[PublishedScore
                 known = [value for value in apart if value is not None]
                 far = [value for value in known if abs(value) > FLAG_PERCENT]
                 flagged += [f"{label} against {each.label} {len(far)} of {len(known)}"] if far else []
-    notes = ["Against published figures: ours minus the published mean, in percent of it; ! and bold where that is "
-             f"more than {FLAG_PERCENT:g} % either way. Published ones are of other implementations, mostly one run.",
-             "Flagged: " + (", ".join(flagged) if flagged else "none") + "."]
+    notes = [
+        "Against published figures: ours minus the published mean, in percent of it; ! and bold where that is "
+        f"more than {FLAG_PERCENT:g} % either way. Published ones are of other implementations, mostly one run.",
+        "Flagged: " + (", ".join(flagged) if flagged else "none") + ".",
+    ]
     if any(std is not None for each in printed for _, std in each.figures.values()):
         notes.append("‡ ± as printed; docs/differences.md says why it is no deviation over runs.")
     return lines, notes + sources(printed)

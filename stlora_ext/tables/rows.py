@@ -96,13 +96,18 @@ def table_rows(records: Iterable[dict[str, Any]], order: Sequence[str]) -> list[
         seeds = [record["key"]["seed"] for record in group]
         twice = next((record["key"] for record in group if seeds.count(record["key"]["seed"]) > 1), None)
         if twice is not None:
-            raise UserError(f"two records are of the same run, {RunKey(**twice).path}: a seed counts once; delete the "
-                            "copy, or keep it apart with --results DIR")
+            raise UserError(
+                f"two records are of the same run, {RunKey(**twice).path}: a seed counts once; delete the "
+                "copy, or keep it apart with --results DIR"
+            )
     rank = {model: place for place, model in enumerate(order)}
-    rows = [Row(*key, tuple(sorted(group, key=lambda r: (r["key"]["seed"] is not None, r["key"]["seed"]))))
-            for key, group in groups.items()]
-    return sorted(rows, key=lambda row: (rank.get(row.model, len(rank)), row.model, row.protocol, row.arm,
-                                         row.config_hash))
+    rows = [
+        Row(*key, tuple(sorted(group, key=lambda r: (r["key"]["seed"] is not None, r["key"]["seed"]))))
+        for key, group in groups.items()
+    ]
+    return sorted(
+        rows, key=lambda row: (rank.get(row.model, len(rank)), row.model, row.protocol, row.arm, row.config_hash)
+    )
 
 
 def differences(rows: Sequence[Row]) -> dict[str, list[Any]]:

@@ -17,8 +17,19 @@ from stlora_ext.tables.rows import Row, table_rows
 from stlora_ext.tables.statistics import MeanStd, spread
 from stlora_ext.tables.table import Cell, Column, Grid, Table
 
-FIELDS = ("model", "protocol", "arm", "config_hash", "adapter", "parameters", "seeds", "val_mae", "val_std", "test_mae",
-          "test_std")
+FIELDS = (
+    "model",
+    "protocol",
+    "arm",
+    "config_hash",
+    "adapter",
+    "parameters",
+    "seeds",
+    "val_mae",
+    "val_std",
+    "test_mae",
+    "test_std",
+)
 _NOT_SHOWN = ("input_len", "output_len", "sharing")
 
 
@@ -79,12 +90,18 @@ def by_setting(records: Iterable[dict[str, Any]], model: str | None = None) -> l
         base = base_of(row, bases)
         key = (row.model, row.protocol, "" if base is None else base.config_hash)
         groups.setdefault(key, (base, []))[1].append(
-            Setting(row, _label(row), row.records[0]["parameters"]["adapter"],
-                    spread([best_validation(record) for record in row.records]),
-                    spread([record["test"]["average"]["MAE"] for record in row.records])))
-    return [Settings(name, protocol, _used(base, found),
-                     tuple(sorted(found, key=lambda each: (each.val.mean, each.added))))
-            for (name, protocol, _), (base, found) in sorted(groups.items(), key=lambda item: item[0])]
+            Setting(
+                row,
+                _label(row),
+                row.records[0]["parameters"]["adapter"],
+                spread([best_validation(record) for record in row.records]),
+                spread([record["test"]["average"]["MAE"] for record in row.records]),
+            )
+        )
+    return [
+        Settings(name, protocol, _used(base, found), tuple(sorted(found, key=lambda each: (each.val.mean, each.added))))
+        for (name, protocol, _), (base, found) in sorted(groups.items(), key=lambda item: item[0])
+    ]
 
 
 def _used(base: Row | None, settings: Sequence[Setting]) -> Row | None:
@@ -119,12 +136,31 @@ def _table(group: Settings) -> Table:
     if group.base is not None and base_val is not None:
         rows.insert(0, ("none: the backbone alone", 0, group.base, base_val, group.base.cell(None, "MAE")))
     columns = (Column("Adapter", kind="name"), *map(Column, ("Parameters", "Seeds", "Validation MAE", "Test MAE")))
-    cells = tuple((Cell(label, "name"), Cell(f"{added:,}"), Cell(str(len(row.records))), Cell(_figure(val)),
-                   Cell(_figure(test))) for label, added, row, val, test in rows)
-    return Table(f"{group.model}, {group.protocol}", grids=(Grid("", columns, cells),), fields=FIELDS, figures=tuple(
-        {"model": group.model, "protocol": group.protocol, "arm": row.arm, "config_hash": row.config_hash,
-         "adapter": label, "parameters": added, "seeds": len(row.records), "val_mae": val.mean, "val_std": val.std,
-         "test_mae": test.mean, "test_std": test.std} for label, added, row, val, test in rows))
+    cells = tuple(
+        (Cell(label, "name"), Cell(f"{added:,}"), Cell(str(len(row.records))), Cell(_figure(val)), Cell(_figure(test)))
+        for label, added, row, val, test in rows
+    )
+    return Table(
+        f"{group.model}, {group.protocol}",
+        grids=(Grid("", columns, cells),),
+        fields=FIELDS,
+        figures=tuple(
+            {
+                "model": group.model,
+                "protocol": group.protocol,
+                "arm": row.arm,
+                "config_hash": row.config_hash,
+                "adapter": label,
+                "parameters": added,
+                "seeds": len(row.records),
+                "val_mae": val.mean,
+                "val_std": val.std,
+                "test_mae": test.mean,
+                "test_std": test.std,
+            }
+            for label, added, row, val, test in rows
+        ),
+    )
 
 
 def _label(row: Row) -> str:

@@ -91,9 +91,16 @@ class Table:
     fields: tuple[str, ...] = FIELDS
 
 
-def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Callable[[Missing], str] | None = None,
-           printed: Sequence[PublishedScore] | None = None, horizons: Sequence[int] | None = None,
-           short: bool = False) -> Table:
+def layout(
+    dataset: str,
+    rows: Sequence[Row],
+    *,
+    heading: str = "",
+    fill: Callable[[Missing], str] | None = None,
+    printed: Sequence[PublishedScore] | None = None,
+    horizons: Sequence[int] | None = None,
+    short: bool = False,
+) -> Table:
     """Lay out the rows of one data set and one fingerprint.
 
     Args:
@@ -110,9 +117,14 @@ def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Callab
     """
     first = rows[0].records[0]
     data = first["data"]
-    columns: list[tuple[int | None, str]] = [] if short else [
-        (step, step_title(step, data["interval"]))
-        for step in reported_steps(len(first["test"]["horizons"]), horizons, dataset)]
+    columns: list[tuple[int | None, str]] = (
+        []
+        if short
+        else [
+            (step, step_title(step, data["interval"]))
+            for step in reported_steps(len(first["test"]["horizons"]), horizons, dataset)
+        ]
+    )
     columns.append((None, "average"))
     arranged = blocks(rows)
     p_values = corrected(arranged)
@@ -122,11 +134,14 @@ def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Callab
         lines = [line for line in block.lines if not (short and line.kind == "percent")]
         grids.append(_results(title, lines, columns, METRICS[:1] if short else METRICS))
         if block.comparisons and not short:
-            grids.append(_tests(f"{title}{': ' * bool(title)}average MAE, \"+\" minus base", block.comparisons, p_holm))
+            grids.append(_tests(f'{title}{": " * bool(title)}average MAE, "+" minus base', block.comparisons, p_holm))
     node_level = [] if short else beyond_control(rows)
     if node_level:
-        grids.append(_tests("average MAE, node-level weights against none", node_level,
-                            holm([each.test.p for each in node_level])))
+        grids.append(
+            _tests(
+                "average MAE, node-level weights against none", node_level, holm([each.test.p for each in node_level])
+            )
+        )
     remarks = short_notes(rows, arranged) if short else notes(rows, arranged, node_level)
     if printed is not None:
         refusal = why_not(dataset, rows[0], printed)
@@ -138,34 +153,67 @@ def layout(dataset: str, rows: Sequence[Row], *, heading: str = "", fill: Callab
             grids.append(_grid("against published figures", columns, beside))
             remarks += more
     lacking = [] if fill is None or short else [(each.title, fill(each)) for each in missing(arranged)]
-    caption = (f"test set, {data['windows']['test']:,} windows, {data['num_nodes']} nodes; mean ± standard deviation "
-               "over seeds")
-    return Table(dataset, heading, caption, tuple(grids), tuple(remarks), tuple(lacking),
-                 tuple(figures(dataset, rows, arranged, p_values, columns, printed or ())))
+    caption = (
+        f"test set, {data['windows']['test']:,} windows, {data['num_nodes']} nodes; mean ± standard deviation "
+        "over seeds"
+    )
+    return Table(
+        dataset,
+        heading,
+        caption,
+        tuple(grids),
+        tuple(remarks),
+        tuple(lacking),
+        tuple(figures(dataset, rows, arranged, p_values, columns, printed or ())),
+    )
 
 
-def _grid(title: str, columns: Columns, lines: Sequence[tuple[str, str, Sequence[tuple[str, bool]]]],
-          metrics: Sequence[str] = METRICS) -> Grid:
+def _grid(
+    title: str,
+    columns: Columns,
+    lines: Sequence[tuple[str, str, Sequence[tuple[str, bool]]]],
+    metrics: Sequence[str] = METRICS,
+) -> Grid:
     """Return a grid of a name, a count and a figure for each horizon and metric."""
     heads = [Column("Model", kind="name"), Column("Seeds", kind="count")]
     heads += [Column(f"{metric}{' %' * (metric == 'MAPE')}", group) for _, group in columns for metric in metrics]
-    return Grid(title, tuple(heads), tuple(
-        (Cell(label, "name"), Cell(count, "count"), *(Cell(text, "figure", bold) for text, bold in texts))
-        for label, count, texts in lines))
+    return Grid(
+        title,
+        tuple(heads),
+        tuple(
+            (Cell(label, "name"), Cell(count, "count"), *(Cell(text, "figure", bold) for text, bold in texts))
+            for label, count, texts in lines
+        ),
+    )
 
 
 def _results(title: str, lines: Sequence[Line], columns: Columns, metrics: Sequence[str]) -> Grid:
     keys = [(horizon, metric) for horizon, _ in columns for metric in metrics]
     rounded = {key: [_rounded(line.cell(*key)) for line in lines if line.kind == "result"] for key in keys}
     # One row alone is no best one. What prints alike is equally good.
-    best = {key: min((value for value in values if value is not None), default=None) if len(values) > 1 else None
-            for key, values in rounded.items()}
-    return _grid(title, columns, [
-        (line.label if isinstance(line.source, Row) else marked(line.label, line.source),
-         "all" if line.deterministic else str(line.count),
-         [(_text(line, line.cell(*key)),
-           line.kind == "result" and best[key] is not None and _rounded(line.cell(*key)) == best[key]) for key in keys])
-        for line in lines], metrics)
+    best = {
+        key: min((value for value in values if value is not None), default=None) if len(values) > 1 else None
+        for key, values in rounded.items()
+    }
+    return _grid(
+        title,
+        columns,
+        [
+            (
+                line.label if isinstance(line.source, Row) else marked(line.label, line.source),
+                "all" if line.deterministic else str(line.count),
+                [
+                    (
+                        _text(line, line.cell(*key)),
+                        line.kind == "result" and best[key] is not None and _rounded(line.cell(*key)) == best[key],
+                    )
+                    for key in keys
+                ],
+            )
+            for line in lines
+        ],
+        metrics,
+    )
 
 
 def _rounded(value: MeanStd) -> float | None:
@@ -182,10 +230,18 @@ def _text(line: Line, value: MeanStd) -> str:
 
 def _tests(title: str, comparisons: Sequence[Comparison], p_holm: Sequence[float | None]) -> Grid:
     with_wilcoxon = any(each.test.wilcoxon is not None for each in comparisons)
-    heads = [Column("Model", kind="name"), Column("Pairs", kind="count"), Column("Δ"), Column("95 % CI"), Column("p"),
-             Column("p (Holm)"), *[Column("p (Wilcoxon)")] * with_wilcoxon]
-    return Grid(title, tuple(heads), tuple(_test(*each, with_wilcoxon)
-                                           for each in zip(comparisons, p_holm, strict=True)))
+    heads = [
+        Column("Model", kind="name"),
+        Column("Pairs", kind="count"),
+        Column("Δ"),
+        Column("95 % CI"),
+        Column("p"),
+        Column("p (Holm)"),
+        *[Column("p (Wilcoxon)")] * with_wilcoxon,
+    ]
+    return Grid(
+        title, tuple(heads), tuple(_test(*each, with_wilcoxon) for each in zip(comparisons, p_holm, strict=True))
+    )
 
 
 def _test(comparison: Comparison, p_holm: float | None, with_wilcoxon: bool) -> tuple[Cell, ...]:

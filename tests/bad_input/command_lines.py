@@ -18,8 +18,9 @@ def setting(text, *said, **fields):
 
 def prepare(*options, said, **fields):
     """A row of prepare.py, with good readings."""
-    return Row(" ".join(options), lambda folder: ["--raw", write_csv(folder / "raw.csv", *table()), *options], said,
-               **fields)
+    return Row(
+        " ".join(options), lambda folder: ["--raw", write_csv(folder / "raw.csv", *table()), *options], said, **fields
+    )
 
 
 def other(command, *arguments, said, **fields):
@@ -40,26 +41,47 @@ ROWS = (
     run("no epoch", [*TINY, "--epochs", "0"], "--epochs: '0' is not a whole number of at least 1"),
     run("a seed that is a word", [*TINY, "--seeds", "a"], "'a' is not a number or a range such as 0-4"),
     run("seeds backwards", [*TINY, "--seeds", "4-2"], "'4-2' is not a number or a range such as 0-4"),
-    run("endless seeds", [*TINY, "--seeds", "0-99999999999"], "'0-99999999999' names more than 1000 numbers", "such "
-        "as 0-4", process=True),
+    run(
+        "endless seeds",
+        [*TINY, "--seeds", "0-99999999999"],
+        "'0-99999999999' names more than 1000 numbers",
+        "such as 0-4",
+        process=True,
+    ),
     run("seeds without end", [*TINY, "--seeds", "0-99999999999999999999999"], "names more than 1000 numbers"),
-    run("a seed beyond the generators", [*TINY, "--dry-run", "--seeds", "4294967296"], "expected whole numbers from 0 "
-        "to 4294967295"),
+    run(
+        "a seed beyond the generators",
+        [*TINY, "--dry-run", "--seeds", "4294967296"],
+        "expected whole numbers from 0 to 4294967295",
+    ),
     run("a figure that is no digit", [*TINY, "--gpus", "\u00b2"], "one run uses one GPU, named by its number"),
     run("threads without end", [*TINY, "--threads", "99999"], "--threads 99999: expected at most 1024"),
     run("an empty name of a backbone", ["-c", "experiments/TINY/LSTM_LoRA.py", "--from", ""], "--from : only"),
-    run("a folder as backbone", ["-c", "experiments/TINY/LSTM_LoRA.py", "--protocol", "adapt", "--from", "experiments"],
-        "checkpoint experiments cannot be read (Is a directory): expected the model.pt of a run"),
+    run(
+        "a folder as backbone",
+        ["-c", "experiments/TINY/LSTM_LoRA.py", "--protocol", "adapt", "--from", "experiments"],
+        "checkpoint experiments cannot be read (Is a directory): expected the model.pt of a run",
+    ),
     run("no thread", [*TINY, "--threads", "0"], "--threads: '0' is not a whole number"),
     run("two GPUs", [*TINY, "--gpus", "0,1"], "python experiments/sweep.py --gpus 0,1"),
     run("a GPU that is a word", [*TINY, "--gpus", "cuda"], "one run uses one GPU, named by its number"),
     run("a GPU that isn't there", [*TINY, "--gpus", "99"], "on the CPU: the same command with --gpus ''"),
-    run("data that isn't there", ["-c", "experiments/PEMS08/LSTM.py"], "bring PEMS08.npz and PEMS08.csv and run: "
-        "python datasets/prepare.py"),
-    run("compiled but not tested so", ["-c", "experiments/TINY/GWNet.py", "--compile"], "--compile: not tested with "
-        "GWNet, only with LSTM, STGCN", "leave it out"),
-    run("bf16 but not tested so", ["-c", "experiments/TINY/STGCN_LoRA.py", "--bf16"], "--bf16: not tested with STGCN, "
-        "only with LSTM, AGCRN"),
+    run(
+        "data that isn't there",
+        ["-c", "experiments/PEMS08/LSTM.py"],
+        "bring PEMS08.npz and PEMS08.csv and run: python datasets/prepare.py",
+    ),
+    run(
+        "compiled but not tested so",
+        ["-c", "experiments/TINY/GWNet.py", "--compile"],
+        "--compile: not tested with GWNet, only with LSTM, STGCN",
+        "leave it out",
+    ),
+    run(
+        "bf16 but not tested so",
+        ["-c", "experiments/TINY/STGCN_LoRA.py", "--bf16"],
+        "--bf16: not tested with STGCN, only with LSTM, AGCRN",
+    ),
     run("bf16 of a fitted model", ["-c", "experiments/TINY/HA.py", "--bf16"], "--bf16: not tested with HA"),
     setting("num_epoch=5", "unknown key 'num_epoch': did you mean 'num_epochs'", process=True),
     setting("model.hiden_size=5", "did you mean 'model.hidden_size'"),
@@ -73,12 +95,19 @@ ROWS = (
     setting("seeds=[1.5]", "seeds=[1.5]: expected whole numbers"),
     setting("seeds=[True]", "seeds=[True]: expected whole numbers"),
     setting("seeds=[-1]", "seeds=[-1]: expected whole numbers"),
-    run("an adapter beyond memory", ["-c", "experiments/TINY/LSTM_LoRA.py", "--set", "adapter.width=1000000000"],
-        "TINY/LSTM+ can't be built with these settings", "--set adapter.NAME=VALUE"),
+    run(
+        "an adapter beyond memory",
+        ["-c", "experiments/TINY/LSTM_LoRA.py", "--set", "adapter.width=1000000000"],
+        "TINY/LSTM+ can't be built with these settings",
+        "--set adapter.NAME=VALUE",
+    ),
     run("no block", ["-c", "experiments/TINY/GWNet.py", "--set", "model.num_blocks=0"], "num_blocks=0: expected 1"),
     run("no order", ["-c", "experiments/TINY/VAR.py", "--set", "model.order=0"], "order=0: expected 1 or more"),
-    run("heads below none", ["-c", "experiments/TINY/STAE.py", "--set", "model.num_heads=-4"], "model.num_heads is "
-        "negative"),
+    run(
+        "heads below none",
+        ["-c", "experiments/TINY/STAE.py", "--set", "model.num_heads=-4"],
+        "model.num_heads is negative",
+    ),
     setting("lr=fast", "lr='fast': expected float"),
     setting("lr={[]:1}", "lr='{[]:1}': expected float"),
     setting(f"lr={'(' * 3000}", "expected float"),
@@ -89,8 +118,11 @@ ROWS = (
     setting("batch_size=99999999999999999999", "expected a whole number of at least 1 and at most 1000000000"),
     setting("lr_milestones=3", "expected a list such as [1, 50]"),
     setting("lr", "expected key=value", "for example --set lr=0.001"),
-    setting("input_len=6", "prepare it again under another name: python datasets/prepare.py TINY-6-12 --raw",
-            "--input-len 6 --output-len 12"),
+    setting(
+        "input_len=6",
+        "prepare it again under another name: python datasets/prepare.py TINY-6-12 --raw",
+        "--input-len 6 --output-len 12",
+    ),
     prepare("--train-ratio", "0.9", said=("a train share of 0.9: expected more than 0 and less than 0.8",)),
     prepare("--train-ratio", "nan", said=("a train share of nan",)),
     prepare("--null", "inf", said=("--null inf: expected a number such as 0, or nan",)),
@@ -102,21 +134,60 @@ ROWS = (
     prepare("--start", "2020-01-01", said=("--start says 2020-01-01", "leave --start out")),
     prepare("--start", "today", said=("'today' is no time: expected ISO 8601", "such as 2024-01-31T08:05")),
     prepare("--channel", "1", said=("--channel 1: raw.csv has one channel; leave it out",)),
-    Row("--raw nowhere.csv", lambda folder: ["--raw", "nowhere.csv"],
-        ("raw file nowhere.csv does not exist: check --raw",)),
-    other("experiments/evaluate.py", "absent.json", said=("absent.json does not exist: expected the record of a "
-                                                          "finished run (.json) or its model.pt",), process=True),
+    Row(
+        "--raw nowhere.csv",
+        lambda folder: ["--raw", "nowhere.csv"],
+        ("raw file nowhere.csv does not exist: check --raw",),
+    ),
+    other(
+        "experiments/evaluate.py",
+        "absent.json",
+        said=("absent.json does not exist: expected the record of a finished run (.json) or its model.pt",),
+        process=True,
+    ),
     other("experiments/predict.py", "a.safetensors", "--input", "a.csv", said=("required: --output",)),
-    other("experiments/table.py", "--dataset", "TINI", "--results", "none",
-          said=("no records of 'TINI' under", "experiments/run.py")),
-    other("experiments/table.py", "--dataset", "", "--results", "results",
-          said=("data set '': expected a name such as PEMS08",)),
-    other("experiments/table.py", "--dataset", "published", "--results", "results",
-          said=("data set 'published': expected a name", "folders of this project; choose another name")),
-    other("experiments/plot.py", "--dataset", "CITY", "--results", "results/published", "--out", "",
-          said=("'.' names no file: expected one to write",), process=True),
-    Row("sweep.py --results of a link to itself", loop, ("loop", "name the file itself"), "experiments/sweep.py",
-        process=True),
+    other(
+        "experiments/table.py",
+        "--dataset",
+        "TINI",
+        "--results",
+        "none",
+        said=("no records of 'TINI' under", "experiments/run.py"),
+    ),
+    other(
+        "experiments/table.py",
+        "--dataset",
+        "",
+        "--results",
+        "results",
+        said=("data set '': expected a name such as PEMS08",),
+    ),
+    other(
+        "experiments/table.py",
+        "--dataset",
+        "published",
+        "--results",
+        "results",
+        said=("data set 'published': expected a name", "folders of this project; choose another name"),
+    ),
+    other(
+        "experiments/plot.py",
+        "--dataset",
+        "CITY",
+        "--results",
+        "results/published",
+        "--out",
+        "",
+        said=("'.' names no file: expected one to write",),
+        process=True,
+    ),
+    Row(
+        "sweep.py --results of a link to itself",
+        loop,
+        ("loop", "name the file itself"),
+        "experiments/sweep.py",
+        process=True,
+    ),
     other("experiments/parameters.py", "--datasets", "PEMS8", said=("data set 'PEMS8': did you mean 'PEMS08'",)),
     other("experiments/parameters.py", "--models", "LSMT", said=("did you mean 'LSTM'",)),
     other("experiments/parameters.py", "--models", "HA", said=("--models HA: it is fitted and has no trained",)),

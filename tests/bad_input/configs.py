@@ -8,6 +8,7 @@ EXPECTED = "mine.py: expected CFG = experiment(DATASET, MODEL, ...), found"
 
 def config(name, content, *said, **fields):
     """A row of run.py with a config; text stands below the usual import."""
+
     def make(folder):
         path = folder / "mine.py"
         if isinstance(content, bytes):
@@ -15,6 +16,7 @@ def config(name, content, *said, **fields):
         else:
             path.write_text(f"from experiments.defaults import experiment\n{content}\n")
         return ["-c", path]
+
     return Row(name, make, said, "experiments/run.py", **fields)
 
 
@@ -24,14 +26,27 @@ def folder_for_config(folder):
 
 
 ROWS = (
-    config("a misspelt setting", CFG.format("num_epoch=5"), "unknown key 'num_epoch': did you mean 'num_epochs'",
-           process=True),
-    config("a misspelt setting of the model", CFG.format('model_settings={"layers": 3}'), "mine.py: unknown key "
-           "'model.layers'"),
-    config("a misspelt setting of the adapter", 'CFG = experiment("TINY", "LSTM+", adapter={"rnk": 3})', "unknown key "
-           "'adapter.rnk': did you mean 'adapter.rank'"),
-    config("an impossible rank", 'CFG = experiment("TINY", "LSTM+", adapter={"rank": 0})', "adapter rank=0: expected "
-           "a whole number of at least 1"),
+    config(
+        "a misspelt setting",
+        CFG.format("num_epoch=5"),
+        "unknown key 'num_epoch': did you mean 'num_epochs'",
+        process=True,
+    ),
+    config(
+        "a misspelt setting of the model",
+        CFG.format('model_settings={"layers": 3}'),
+        "mine.py: unknown key 'model.layers'",
+    ),
+    config(
+        "a misspelt setting of the adapter",
+        'CFG = experiment("TINY", "LSTM+", adapter={"rnk": 3})',
+        "unknown key 'adapter.rnk': did you mean 'adapter.rank'",
+    ),
+    config(
+        "an impossible rank",
+        'CFG = experiment("TINY", "LSTM+", adapter={"rank": 0})',
+        "adapter rank=0: expected a whole number of at least 1",
+    ),
     config("a setting of another type", CFG.format("num_epochs=1.5"), "num_epochs=1.5: expected int"),
     config("an unknown model", 'CFG = experiment("TINY", "LSMT")', "unknown model 'LSMT': did you mean 'LSTM'"),
     config("an unknown data set", 'CFG = experiment("TINI", "LSTM")', "data set 'TINI' is not in", "prepare.py TINI"),
@@ -42,10 +57,18 @@ ROWS = (
     config("the class of experiments", "CFG = experiment", f"{EXPECTED} function"),
     config("empty", "", f"{EXPECTED} no CFG"),
     config("an exception", "1 / 0", "mine.py, line 2: ZeroDivisionError: division by zero"),
-    config("a missing package", "import nowhere_to_be_found", "mine.py, line 2: ModuleNotFoundError: No module "
-           "named 'nowhere_to_be_found'"),
-    config("one that ends the process", "raise SystemExit(0)", "ended by itself (exit code 0)", "expected CFG = ",
-           process=True),
+    config(
+        "a missing package",
+        "import nowhere_to_be_found",
+        "mine.py, line 2: ModuleNotFoundError: No module named 'nowhere_to_be_found'",
+    ),
+    config(
+        "one that ends the process",
+        "raise SystemExit(0)",
+        "ended by itself (exit code 0)",
+        "expected CFG = ",
+        process=True,
+    ),
     config("endless recursion", "def f():\n    f()\nf()", "RecursionError"),
     config("bytes that are no text", b"\0\xff\xfe", "mine.py, line ?: SyntaxError"),
     Row("a folder", folder_for_config, ("does not exist",), "experiments/run.py"),

@@ -11,10 +11,19 @@ from experiments import evaluate, parameters, predict, run, table, verify
 from tests.bad_input import arrays, command_lines, configs, graphs, saved_files, tables
 from tests.support import commands
 
-MAINS = {"datasets/prepare.py": prepare.main, **{f"experiments/{module.__name__.rpartition('.')[2]}.py": module.main
-                                                for module in (evaluate, parameters, predict, run, table, verify)}}
-GROUPS = {"data": (*tables.ROWS, *arrays.ROWS, *graphs.ROWS), "command line": command_lines.ROWS,
-          "config": configs.ROWS, "saved": saved_files.ROWS}
+MAINS = {
+    "datasets/prepare.py": prepare.main,
+    **{
+        f"experiments/{module.__name__.rpartition('.')[2]}.py": module.main
+        for module in (evaluate, parameters, predict, run, table, verify)
+    },
+}
+GROUPS = {
+    "data": (*tables.ROWS, *arrays.ROWS, *graphs.ROWS),
+    "command line": command_lines.ROWS,
+    "config": configs.ROWS,
+    "saved": saved_files.ROWS,
+}
 ROWS = [pytest.param(row, id=f"{group}: {row.name}") for group, rows in GROUPS.items() for row in rows]
 EARLIER = "EARLIER"
 

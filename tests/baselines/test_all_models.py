@@ -34,12 +34,24 @@ def test_a_model_trains_a_step_on_tiny(name, tiny_data, tmp_path):
 
 def test_the_curriculum_covers_all_steps_in_the_warm_up_and_then_one_more_every_few_epochs(tiny_data, tmp_path):
     meta = load_meta(tiny_data, "TINY")
-    callbacks = {epochs: host_config(experiment("TINY", "D2STGNN", num_epochs=epochs), meta, tiny_data, 0).callbacks
-                 for epochs in (99, 100)}
+    callbacks = {
+        epochs: host_config(experiment("TINY", "D2STGNN", num_epochs=epochs), meta, tiny_data, 0).callbacks
+        for epochs in (99, 100)
+    }
     assert len(callbacks[100]) == len(callbacks[99]) + 1
     curriculum = callbacks[100][-1]
     assert [curriculum.steps(epoch, 12) for epoch in (1, 30, 31, 32, 33, 36, 62, 63, 100)] == [
-        12, 12, 1, 1, 2, 3, 11, 12, 12]
-    metr_la = host_config(experiment("TINY", "D2STGNN", curriculum_warm_up=0, curriculum_every=6), meta, tiny_data,
-                          0).callbacks[-1]
+        12,
+        12,
+        1,
+        1,
+        2,
+        3,
+        11,
+        12,
+        12,
+    ]
+    metr_la = host_config(
+        experiment("TINY", "D2STGNN", curriculum_warm_up=0, curriculum_every=6), meta, tiny_data, 0
+    ).callbacks[-1]
     assert [metr_la.steps(epoch, 12) for epoch in (1, 5, 6, 65, 66)] == [1, 1, 2, 11, 12]

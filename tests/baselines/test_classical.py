@@ -33,11 +33,11 @@ def test_var_recovers_the_coefficients_of_a_process_and_iterates_them():
     model = VAR(VARConfig(num_nodes=NODES, order=2))
     model.fit(series, torch.ones_like(series, dtype=torch.bool))
     for k, matrix in enumerate(matrices):
-        ours = model.coefficients[k * NODES:(k + 1) * NODES].T.numpy()
+        ours = model.coefficients[k * NODES : (k + 1) * NODES].T.numpy()
         np.testing.assert_allclose(ours, matrix, atol=0.06)
     window = series[100:112]
     expected = [window[-2].numpy(), window[-1].numpy()]
-    blocks = [model.coefficients[k * NODES:(k + 1) * NODES].numpy() for k in range(2)]
+    blocks = [model.coefficients[k * NODES : (k + 1) * NODES].numpy() for k in range(2)]
     for _ in range(12):
         expected.append(model.intercept.numpy() + expected[-1] @ blocks[0] + expected[-2] @ blocks[1])
     np.testing.assert_allclose(model(window[None])[0].numpy(), np.stack(expected[2:]), rtol=1e-4, atol=1e-5)
@@ -85,8 +85,9 @@ def test_svr_is_scikit_learns_per_node_and_horizon_without_missing_targets():
     node, horizon = 2, 1
     rows = [t for t in range(300 - 13) if mask[t + 12 + horizon, node]]
     expected = LinearSVR(loss="epsilon_insensitive", epsilon=0, C=0.5, random_state=3).fit(
-        np.stack([series[t:t + 12, node].double().numpy() for t in rows]),
-        np.array([series[t + 12 + horizon, node].double() for t in rows]))
+        np.stack([series[t : t + 12, node].double().numpy() for t in rows]),
+        np.array([series[t + 12 + horizon, node].double() for t in rows]),
+    )
     ours = model(series[None, :12])[0, horizon, node].item()
     assert ours == pytest.approx(expected.predict(series[None, :12, node].double().numpy())[0], rel=1e-4)
 
@@ -108,8 +109,9 @@ def test_an_interrupted_svr_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     torch.set_num_threads(1)
     with pytest.raises(KeyboardInterrupt):
         fitted_svr(series, mask, partial_path=partial)
-    monkeypatch.setattr(svr_arch, "_fit_node", lambda config, node, *rest: calls.append(node) or fit_node(config, node,
-                                                                                                         *rest))
+    monkeypatch.setattr(
+        svr_arch, "_fit_node", lambda config, node, *rest: calls.append(node) or fit_node(config, node, *rest)
+    )
     calls.clear()
     resumed = fitted_svr(series, mask, partial_path=partial)
     torch.set_num_threads(torch_threads)
@@ -128,5 +130,8 @@ def test_a_damaged_partial_result_is_refused_in_one_line_by_the_command(tiny_dat
     key = run_key(experiment("TINY", "SVR"), load_meta(tiny_data, "TINY"), 0)
     (tmp_path / key.path).mkdir(parents=True)
     (tmp_path / key.path / "fit.partial.npz").write_bytes(b"PK\x03\x04 broken")
-    assert "fit.partial.npz is damaged" in refusal(run_command.main, [
-        "-c", "experiments/TINY/SVR.py", "--data", tiny_data, "--results", tmp_path, "--seeds", "0"], capsys)
+    assert "fit.partial.npz is damaged" in refusal(
+        run_command.main,
+        ["-c", "experiments/TINY/SVR.py", "--data", tiny_data, "--results", tmp_path, "--seeds", "0"],
+        capsys,
+    )

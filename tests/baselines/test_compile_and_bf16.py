@@ -18,8 +18,10 @@ from stlora_ext.runs.run import train_run
 from tests.host.toy import Interrupt, Interrupted, run_ours, weights, write_world
 from tests.support.small import NODES, SMALL, forecast, small_backbone, windows
 
-pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),  # torch.compile's own use of torch.jit
-              pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")]  # and its tracing
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),  # torch.compile's own use of torch.jit
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning"),
+]  # and its tracing
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler (g++)")
 
 
@@ -76,8 +78,10 @@ def test_a_compiled_run_has_the_plain_runs_key_and_says_so(tiny_data, tmp_path):
     # One batch per split: a batch of another size is compiled anew.
     exp = experiment("TINY", "LSTM+", model_settings=SMALL["LSTM"], num_epochs=1, batch_size=5000, eval_batch_size=5000)
     meta = load_meta(tiny_data, "TINY")
-    records = [train_run(exp, meta, 0, RunOptions(tiny_data, tmp_path / str(compiled), compiled=compiled))[0]
-               for compiled in (False, True)]
+    records = [
+        train_run(exp, meta, 0, RunOptions(tiny_data, tmp_path / str(compiled), compiled=compiled))[0]
+        for compiled in (False, True)
+    ]
     assert records[0]["key"] == records[1]["key"]
     assert [record["provenance"]["compiled"] for record in records] == [False, True]
     assert records[1]["test"]["average"]["MAE"] == pytest.approx(records[0]["test"]["average"]["MAE"], rel=1e-3)
@@ -108,8 +112,10 @@ def test_linear_layers_by_onednn_leave_autocast_alone():
 def test_bfloat16_gives_results_of_their_own(tiny_data, tmp_path):
     meta = load_meta(tiny_data, "TINY")
     place = RunOptions(tiny_data, tmp_path)
-    exact, rounded = (train_run(experiment("TINY", "LSTM", model_settings=SMALL["LSTM"], num_epochs=1, bf16=bf16), meta,
-                               0, place)[0] for bf16 in (False, True))
+    exact, rounded = (
+        train_run(experiment("TINY", "LSTM", model_settings=SMALL["LSTM"], num_epochs=1, bf16=bf16), meta, 0, place)[0]
+        for bf16 in (False, True)
+    )
     assert exact["key"]["config_hash"] != rounded["key"]["config_hash"]
     assert rounded["configuration"]["training"]["bf16"]
     error = [record["test"]["average"]["MAE"] for record in (exact, rounded)]

@@ -54,9 +54,13 @@ FUNCTIONS = {
 
 
 # Whose work is cut into parts: the module's limit.
-LIMITS = {"feed forward": (feed_forward, "ELEMENTS"), "GLU": (gated_convolution, "ELEMENTS"),
-          "GTU, one step left": (gated_convolution, "ELEMENTS"), "dynamic graphs": (dynamic, "_NUMBERS"),
-          "attention in groups": (GroupAttention, "SCORES")}
+LIMITS = {
+    "feed forward": (feed_forward, "ELEMENTS"),
+    "GLU": (gated_convolution, "ELEMENTS"),
+    "GTU, one step left": (gated_convolution, "ELEMENTS"),
+    "dynamic graphs": (dynamic, "_NUMBERS"),
+    "attention in groups": (GroupAttention, "SCORES"),
+}
 
 
 @pytest.mark.parametrize("name", LIMITS)

@@ -37,8 +37,9 @@ def test_dropout_acts_between_layers_in_train_mode_only():
     assert torch.equal(single(inputs), single(inputs))
 
 
-@pytest.mark.parametrize(("columns", "blocks"), [
-    (4096, 8), (2688, 4), (2720, 4), (6290, 2), (7064, 8), (1856, 2), (1023, 1), (1, 1)])
+@pytest.mark.parametrize(
+    ("columns", "blocks"), [(4096, 8), (2688, 4), (2720, 4), (6290, 2), (7064, 8), (1856, 2), (1023, 1), (1, 1)]
+)
 def test_columns_are_cut_into_equal_blocks_of_512_or_more(columns, blocks):
     assert column_blocks(columns) == blocks
     assert columns % blocks == 0

@@ -50,8 +50,9 @@ def test_an_lstm_counts_all_steps_forward_and_twice_backward():
 
 
 def test_the_backbones_benchmark_keeps_what_it_prints(tmp_path):
-    printed = succeeded(run("benchmarks/backbones.py", "--models", "LSTM", "--nodes", "6", "--steps", "1", "--out",
-                            tmp_path / "b.json"))
+    printed = succeeded(
+        run("benchmarks/backbones.py", "--models", "LSTM", "--nodes", "6", "--steps", "1", "--out", tmp_path / "b.json")
+    )
     row = json.loads((tmp_path / "b.json").read_text())["rows"][0]
     assert (row["model"], row["nodes"], row["batch"]) == ("LSTM", 6, 64)
     assert f"{row['seconds']:.3f}" in printed
@@ -83,25 +84,44 @@ def build(num_nodes, adjacency):
 
 def test_another_implementation_is_measured_beside_ours(tmp_path):
     (tmp_path / "theirs.py").write_text(THEIRS)
-    printed = succeeded(run("benchmarks/reference.py", f"LSTM={tmp_path / 'theirs.py'}", "--nodes", "6", "--batch", "2",
-                            "--rounds", "1", "--out", tmp_path / "r.json"))
+    printed = succeeded(
+        run(
+            "benchmarks/reference.py",
+            f"LSTM={tmp_path / 'theirs.py'}",
+            "--nodes",
+            "6",
+            "--batch",
+            "2",
+            "--rounds",
+            "1",
+            "--out",
+            tmp_path / "r.json",
+        )
+    )
     (row,) = json.loads((tmp_path / "r.json").read_text())["rows"]
     assert (row["model"], row["nodes"], row["batch"]) == ("LSTM", 6, 2)
     assert row["share"] == row["ours"] / row["theirs"]
     assert f"| {row['share']:.2f} |" in printed
 
 
-@pytest.mark.parametrize(("pair", "text", "said"), [
-    ("LSTM", "", "LSTM: expected NAME=FILE"),
-    ("VAR=theirs.py", "", "VAR: expected a trained backbone"),
-    ("LSTMM=theirs.py", "", "unknown model 'LSTMM': did you mean 'LSTM'"),
-    ("LSTM=absent.py", "", "absent.py does not exist"),
-    ("LSTM=theirs.py", "x = 1", "expected a function build(num_nodes, adjacency)"),
-    ("LSTM=theirs.py", "import absent_module", "theirs.py, line 1: ModuleNotFoundError"),
-    ("LSTM=theirs.py", "raise SystemExit(0)", "theirs.py ended by itself (exit code 0): expected build("),
-    ("LSTM=theirs.py", "def build(nodes): pass", "the other implementation fails: TypeError: build() takes 1"),
-    ("LSTM=theirs.py", THEIRS.replace("Linear(3, 1)", "Linear(3, 2)"), "forecasts (2, 12, 6, 2), expected (2, 12, 6)"),
-])
+@pytest.mark.parametrize(
+    ("pair", "text", "said"),
+    [
+        ("LSTM", "", "LSTM: expected NAME=FILE"),
+        ("VAR=theirs.py", "", "VAR: expected a trained backbone"),
+        ("LSTMM=theirs.py", "", "unknown model 'LSTMM': did you mean 'LSTM'"),
+        ("LSTM=absent.py", "", "absent.py does not exist"),
+        ("LSTM=theirs.py", "x = 1", "expected a function build(num_nodes, adjacency)"),
+        ("LSTM=theirs.py", "import absent_module", "theirs.py, line 1: ModuleNotFoundError"),
+        ("LSTM=theirs.py", "raise SystemExit(0)", "theirs.py ended by itself (exit code 0): expected build("),
+        ("LSTM=theirs.py", "def build(nodes): pass", "the other implementation fails: TypeError: build() takes 1"),
+        (
+            "LSTM=theirs.py",
+            THEIRS.replace("Linear(3, 1)", "Linear(3, 2)"),
+            "forecasts (2, 12, 6, 2), expected (2, 12, 6)",
+        ),
+    ],
+)
 def test_what_is_no_other_implementation_is_refused(pair, text, said, tmp_path):
     (tmp_path / "theirs.py").write_text(text)
     pair = pair.replace("=", f"={tmp_path}/")
@@ -122,12 +142,28 @@ def test_the_var_benchmark_keeps_what_it_prints(tmp_path):
 
 def test_an_unknown_backbone_is_refused_by_name():
     assert "unknown model 'LSTMM': did you mean 'LSTM'" in refused(
-        run("benchmarks/backbones.py", "--models", "LSTMM", "--nodes", "6"))
+        run("benchmarks/backbones.py", "--models", "LSTMM", "--nodes", "6")
+    )
 
 
 def test_the_adapters_benchmark_keeps_what_the_table_shows(tmp_path):
-    printed = succeeded(run("benchmarks/adapter.py", "--nodes", "5", "9", "--backbone", "LSTM", "--steps", "2", "--set",
-                            "sharing=node", "rank=1", "--out", tmp_path / "a.json"))
+    printed = succeeded(
+        run(
+            "benchmarks/adapter.py",
+            "--nodes",
+            "5",
+            "9",
+            "--backbone",
+            "LSTM",
+            "--steps",
+            "2",
+            "--set",
+            "sharing=node",
+            "rank=1",
+            "--out",
+            tmp_path / "a.json",
+        )
+    )
     content = json.loads((tmp_path / "a.json").read_text())
     assert [row["nodes"] for row in content["rows"]] == [5, 9]
     # Per node, one A of rank 1 and width 32 in each of two layers.
@@ -140,7 +176,8 @@ def test_the_adapters_benchmark_keeps_what_the_table_shows(tmp_path):
 def test_a_file_that_is_no_benchmark_is_refused(tmp_path):
     (tmp_path / "b.json").write_text("[]")
     assert "is no benchmark that a table can be made of" in refused(
-        run("experiments/table.py", "--benchmark", tmp_path / "b.json"))
+        run("experiments/table.py", "--benchmark", tmp_path / "b.json")
+    )
     assert "does not exist" in refused(run("experiments/table.py", "--benchmark", tmp_path / "absent.json"))
 
 
@@ -151,8 +188,23 @@ def test_the_loop_benchmark_builds_its_models(name):
 
 
 def test_the_loop_benchmark_measures_stock_and_ours_on_the_same_steps(tmp_path):
-    printed = succeeded(run("benchmarks/loop.py", "--models", "NLinear", "--rounds", "1", "--nodes", "4", "--days", "2",
-                            "--threads", "1", "--out", tmp_path / "l.json"))
+    printed = succeeded(
+        run(
+            "benchmarks/loop.py",
+            "--models",
+            "NLinear",
+            "--rounds",
+            "1",
+            "--nodes",
+            "4",
+            "--days",
+            "2",
+            "--threads",
+            "1",
+            "--out",
+            tmp_path / "l.json",
+        )
+    )
     (row,) = json.loads((tmp_path / "l.json").read_text())["rows"]
     assert f"| NLinear | {row['stock']:.2f} | {row['tuned']:.2f} | {row['ours']:.2f} |" in printed
     assert row["training"] == pytest.approx(row["stock"] / row["ours"])

@@ -19,13 +19,30 @@ SIZES = {entry.num_nodes: name for name, entry in reversed(CATALOG.items())}  # 
 def official_meta(name):
     entry = CATALOG[name]
     windows = split_windows(entry.num_steps, 12, 12, entry.train_ratio)
-    return Meta(name, entry.num_steps, entry.num_nodes, entry.interval, 1440 // entry.interval, entry.start,
-                entry.null_val, 12, 12, windows, [], True, "sha256:0")
+    return Meta(
+        name,
+        entry.num_steps,
+        entry.num_nodes,
+        entry.interval,
+        1440 // entry.interval,
+        entry.start,
+        entry.null_val,
+        12,
+        12,
+        windows,
+        [],
+        True,
+        "sha256:0",
+    )
 
 
 def test_there_is_a_config_for_every_data_set_and_backbone():
-    expected = {ROOT / "experiments" / dataset / f"{model}.py" for dataset in CATALOG for backbone in backbones()
-                for model in (backbone, f"{backbone}_LoRA")}
+    expected = {
+        ROOT / "experiments" / dataset / f"{model}.py"
+        for dataset in CATALOG
+        for backbone in backbones()
+        for model in (backbone, f"{backbone}_LoRA")
+    }
     assert expected <= set(CONFIGS)
 
 
@@ -44,7 +61,12 @@ def test_a_config_says_what_its_path_says_and_its_model_has_its_settings(path: P
 def test_a_model_and_its_adapter_are_built_at_every_official_size(backbone, dataset, tmp_path):
     meta = official_meta(dataset)
     (tmp_path / dataset).mkdir()
-    np.savez(tmp_path / dataset / "graph.npz", num_nodes=meta.num_nodes, source=np.arange(meta.num_nodes - 1),
-             target=np.arange(1, meta.num_nodes), weight=np.ones(meta.num_nodes - 1))
+    np.savez(
+        tmp_path / dataset / "graph.npz",
+        num_nodes=meta.num_nodes,
+        source=np.arange(meta.num_nodes - 1),
+        target=np.arange(1, meta.num_nodes),
+        weight=np.ones(meta.num_nodes - 1),
+    )
     model = build_model(load_experiment(ROOT / "experiments" / dataset / f"{backbone}_LoRA.py"), meta, tmp_path)
     assert model.num_nodes == meta.num_nodes

@@ -17,22 +17,35 @@ def said(config, capsys, *more):
     return refusal(run_command.main, ["-c", config, *more], capsys)
 
 
-@pytest.mark.parametrize(("config", "meant"), [
-    ("experiments/PEMS08/AGRCN.py", "experiments/PEMS08/AGCRN.py"),
-    ("experiments/PEMS08/AGRCN_LoRA.py", "experiments/PEMS08/AGCRN_LoRA.py"),
-    ("experiments/METR-LA/lstm.py", "experiments/METR-LA/LSTM.py"),
-    ("experiments/METR-LA/LSTM", "experiments/METR-LA/LSTM.py"),
-    ("experiments/PEM08/AGCRN.py", "experiments/PEMS08/AGCRN.py"),
-    ("experiments/pems04/AGRCN.py", "experiments/PEMS04/AGCRN.py"),
-    ("PEMS07/AGCRN.py", "experiments/PEMS07/AGCRN.py"),
-])
+@pytest.mark.parametrize(
+    ("config", "meant"),
+    [
+        ("experiments/PEMS08/AGRCN.py", "experiments/PEMS08/AGCRN.py"),
+        ("experiments/PEMS08/AGRCN_LoRA.py", "experiments/PEMS08/AGCRN_LoRA.py"),
+        ("experiments/METR-LA/lstm.py", "experiments/METR-LA/LSTM.py"),
+        ("experiments/METR-LA/LSTM", "experiments/METR-LA/LSTM.py"),
+        ("experiments/PEM08/AGCRN.py", "experiments/PEMS08/AGCRN.py"),
+        ("experiments/pems04/AGRCN.py", "experiments/PEMS04/AGCRN.py"),
+        ("PEMS07/AGCRN.py", "experiments/PEMS07/AGCRN.py"),
+    ],
+)
 def test_the_model_is_looked_for_on_the_data_set_that_was_named(config, meant, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     assert f"config {config} does not exist; did you mean '{meant}'?" in said(config, capsys)
 
 
-@pytest.mark.parametrize("config", ["AGCRN.py", "experiments/AGCRN.py", "experiments/TINY/zzz.py", "a/b/c.py",
-                                    "experiments/WXYZ/AGCRN.py", "experiments/PEM08/zzz.py", "experiments/TINY"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        "AGCRN.py",
+        "experiments/AGCRN.py",
+        "experiments/TINY/zzz.py",
+        "a/b/c.py",
+        "experiments/WXYZ/AGCRN.py",
+        "experiments/PEM08/zzz.py",
+        "experiments/TINY",
+    ],
+)
 def test_only_files_that_exist_are_suggested(config, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     line = said(config, capsys).partition("for data of your own")[0].partition(config)[2]
@@ -46,11 +59,19 @@ def written(line: str) -> tuple[str, str]:
     return path, content
 
 
-@pytest.mark.parametrize(("file", "model", "prepared"), [
-    ("LSTM.py", "LSTM", True), ("LSTM_LoRA.py", "LSTM+", True), ("LSMT.py", "LSTM", True), ("LSTM.py", "LSTM", False),
-    ("LSTM_LoRA.py", "LSTM+", False)])
-def test_for_a_data_set_of_ones_own_the_line_to_write_is_a_config(file, model, prepared, tiny_data, tmp_path, capsys,
-                                                                 monkeypatch):
+@pytest.mark.parametrize(
+    ("file", "model", "prepared"),
+    [
+        ("LSTM.py", "LSTM", True),
+        ("LSTM_LoRA.py", "LSTM+", True),
+        ("LSMT.py", "LSTM", True),
+        ("LSTM.py", "LSTM", False),
+        ("LSTM_LoRA.py", "LSTM+", False),
+    ],
+)
+def test_for_a_data_set_of_ones_own_the_line_to_write_is_a_config(
+    file, model, prepared, tiny_data, tmp_path, capsys, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     data = tmp_path / "data"
     if prepared:
@@ -71,7 +92,9 @@ def test_a_model_without_a_config_on_ones_own_data_is_not_taken_for_another_mode
     (folder / "LSTM.py").write_text("")
     monkeypatch.setattr(nearest_config, "_CONFIGS", tmp_path)
     assert written(nearest_config.instead_of(folder / "LSTM_LoRA.py", tmp_path)) == (
-        f"{folder}/LSTM_LoRA.py", config_text("OWN", "LSTM+"))
+        f"{folder}/LSTM_LoRA.py",
+        config_text("OWN", "LSTM+"),
+    )
     assert nearest_config.instead_of(folder / "LTSM.py", tmp_path) == f"did you mean '{folder}/LSTM.py'?"
 
 

@@ -54,16 +54,27 @@ IDLE = [
     ("GWNet.py --set model.adaptive=False model.adaptive_rank=3", "model.adaptive_rank=3"),
 ]
 IN_USE = [
-    "STGCN.py --epochs 3", "D2STGNN.py --epochs 5", "LSTM.py --set patience=5", "LSTM.py --set patience=100",
-    "LSTM.py --set patience=20 --epochs 3", "LSTM.py --set lr_milestones=[20,40]",
+    "STGCN.py --epochs 3",
+    "D2STGNN.py --epochs 5",
+    "LSTM.py --set patience=5",
+    "LSTM.py --set patience=100",
+    "LSTM.py --set patience=20 --epochs 3",
+    "LSTM.py --set lr_milestones=[20,40]",
     "STGCN.py --set lr_milestones=[] --epochs 3",
-    "LSTM.py --set lr_gamma=0.3", "D2STGNN.py --set curriculum_every=5", "LSTM_LoRA.py --set adapter_lr=0.1",
-    "AGCRN_LoRA.py --set adapter_lr=0.001", "LSTM_LoRA.py --set lr=0.01 adapter_lr=0.001",
+    "LSTM.py --set lr_gamma=0.3",
+    "D2STGNN.py --set curriculum_every=5",
+    "LSTM_LoRA.py --set adapter_lr=0.1",
+    "AGCRN_LoRA.py --set adapter_lr=0.001",
+    "LSTM_LoRA.py --set lr=0.01 adapter_lr=0.001",
     "LSTM_LoRA.py --set adapter.rank=4 adapter.alpha=2",
-    "SVR_LoRA.py --set adapter_lr=0.1 --epochs 3", "LSTM_LoRA.py --set lr=0.1 --protocol adapt",
-    "LSTM_LoRA.py --set adapter.num_embeddings=4 --arm control", "LSTM.py --set val_interval=3 --epochs 3",
-    "LSTM.py --set model.dropout=0.3", "GWNet.py --set model.use_graph=False model.adaptive_rank=3",
-    "HA.py --epochs 3 --batch-size 7", "LSTM.py --set patience=8 val_interval=10",
+    "SVR_LoRA.py --set adapter_lr=0.1 --epochs 3",
+    "LSTM_LoRA.py --set lr=0.1 --protocol adapt",
+    "LSTM_LoRA.py --set adapter.num_embeddings=4 --arm control",
+    "LSTM.py --set val_interval=3 --epochs 3",
+    "LSTM.py --set model.dropout=0.3",
+    "GWNet.py --set model.use_graph=False model.adaptive_rank=3",
+    "HA.py --epochs 3 --batch-size 7",
+    "LSTM.py --set patience=8 val_interval=10",
 ]
 
 
@@ -85,8 +96,11 @@ def test_a_setting_without_effect_is_refused_by_name_with_a_remedy_that_works(te
     given = setting.replace(" ", "")
     without = [word for word in arguments(text) if word != given]
     if remedy == "leave it out":
-        without = [word for place, word in enumerate(without) if word != "--set" or "=" in "".join(without[place + 1:
-                   place + 2])]
+        without = [
+            word
+            for place, word in enumerate(without)
+            if word != "--set" or "=" in "".join(without[place + 1 : place + 2])
+        ]
     else:
         assert remedy.endswith(" says the same")
         without = [remedy.removesuffix(" says the same") if word == given else word for word in arguments(text)]
@@ -150,10 +164,13 @@ def test_every_config_of_the_project_holds_settings_in_use_only():
 @pytest.fixture
 def plan(tiny_data, tmp_path):
     """Returns the plan of a sweep on TINY under one seed."""
+
     def of(*words):
-        args = sweep_command.parser().parse_args(["--datasets", "TINY", "--seeds", "0", "--data", str(tiny_data),
-                                                  "--results", str(tmp_path), *words])
+        args = sweep_command.parser().parse_args(
+            ["--datasets", "TINY", "--seeds", "0", "--data", str(tiny_data), "--results", str(tmp_path), *words]
+        )
         return make_plan(sweep_command.request(args))
+
     return of
 
 
@@ -161,12 +178,20 @@ def test_a_sweep_gives_a_setting_to_the_models_that_use_it_and_says_so(plan):
     usual = {cell.key.model: cell for cell in plan("--models", "LSTM", "LSTM+", "AGCRN", "SVR+").cells}
     made = plan("--models", "LSTM", "LSTM+", "AGCRN", "SVR+", "--set", "lr_gamma=0.3", "adapter_lr=0.1", "lr=0.01")
     commands = {cell.key.model: " ".join(cell.arguments) for cell in made.cells}
-    assert {model: [key for key in ("lr_gamma", "adapter_lr", " lr=") if key in command]
-            for model, command in commands.items()} == {
-        "LSTM": ["lr_gamma", " lr="], "LSTM+": ["lr_gamma", "adapter_lr", " lr="], "AGCRN": [" lr="],
-        "SVR+": ["adapter_lr"]}
-    assert made.settings == {"lr_gamma": ["LSTM", "LSTM+"], "adapter_lr": ["LSTM+", "SVR+"],
-                             "lr": ["LSTM", "LSTM+", "AGCRN"]}
+    assert {
+        model: [key for key in ("lr_gamma", "adapter_lr", " lr=") if key in command]
+        for model, command in commands.items()
+    } == {
+        "LSTM": ["lr_gamma", " lr="],
+        "LSTM+": ["lr_gamma", "adapter_lr", " lr="],
+        "AGCRN": [" lr="],
+        "SVR+": ["adapter_lr"],
+    }
+    assert made.settings == {
+        "lr_gamma": ["LSTM", "LSTM+"],
+        "adapter_lr": ["LSTM+", "SVR+"],
+        "lr": ["LSTM", "LSTM+", "AGCRN"],
+    }
     for cell in made.cells:
         asked_for(list(cell.arguments[1:]))
     alone = {cell.key.model: cell for cell in plan("--models", "AGCRN", "LSTM", "--set", "lr_gamma=0.3").cells}
@@ -175,23 +200,33 @@ def test_a_sweep_gives_a_setting_to_the_models_that_use_it_and_says_so(plan):
 
 def test_a_sweep_does_not_let_the_configs_milestones_come_back(plan, monkeypatch):
     """[5] means none in a config of three epochs; STGCN's published ones have one after the first."""
-    monkeypatch.setattr(planned, "load_experiment", lambda path, data: load_experiment(path).override(
-        {"num_epochs": 3} if path.stem == "STGCN" else {}))
-    cells = {cell.key.model: asked_for(list(cell.arguments[1:])).training.lr_milestones
-             for cell in plan("--models", "STGCN", "LSTM", "--set", "lr_milestones=[5]").cells}
+    monkeypatch.setattr(
+        planned,
+        "load_experiment",
+        lambda path, data: load_experiment(path).override({"num_epochs": 3} if path.stem == "STGCN" else {}),
+    )
+    cells = {
+        cell.key.model: asked_for(list(cell.arguments[1:])).training.lr_milestones
+        for cell in plan("--models", "STGCN", "LSTM", "--set", "lr_milestones=[5]").cells
+    }
     assert cells == {"STGCN": (), "LSTM": (5,)}
 
 
 def test_a_sweep_refuses_what_no_model_uses(plan, capsys):
-    for words, expected in ((["lr_gamma=0.3"], "--set lr_gamma: it has no effect, because no milestone"),
-                            (["adapter_lr=0.1"], "--set adapter_lr: it has no effect, because AGCRN has no adapter"),
-                            (["lr_milestones=[120]"], "--set lr_milestones: it has no effect")):
+    for words, expected in (
+        (["lr_gamma=0.3"], "--set lr_gamma: it has no effect, because no milestone"),
+        (["adapter_lr=0.1"], "--set adapter_lr: it has no effect, because AGCRN has no adapter"),
+        (["lr_milestones=[120]"], "--set lr_milestones: it has no effect"),
+    ):
         with pytest.raises(UserError) as caught:
             plan("--models", "AGCRN", "--set", *words)
         assert expected in str(caught.value)
 
 
 def test_the_refusal_is_one_line_of_the_command(tiny_data, tmp_path, capsys):
-    line = refusal(run_command.main, [*arguments("LSTM.py --set curriculum_every=3"), "--data", tiny_data, "--results",
-                                      tmp_path], capsys)
+    line = refusal(
+        run_command.main,
+        [*arguments("LSTM.py --set curriculum_every=3"), "--data", tiny_data, "--results", tmp_path],
+        capsys,
+    )
     assert "curriculum_every=3: it has no effect" in line and not list(Path(tmp_path).iterdir())

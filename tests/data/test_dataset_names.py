@@ -25,8 +25,18 @@ COMMANDS = {
     "table of gains": (table, "--dataset", "{}", "--gains"),
     "table of settings": (table, "--dataset", "{}", "--settings", "LSTM+"),
     "plot": (plot, "--dataset", "{}", "--out", "out.png"),
-    "plot of gains": (plot, "--dataset", "CITY", "{}", "--gains", "LSTM+", "--out", "out.png",
-                      "--results", ROOT / "results" / "published"),
+    "plot of gains": (
+        plot,
+        "--dataset",
+        "CITY",
+        "{}",
+        "--gains",
+        "LSTM+",
+        "--out",
+        "out.png",
+        "--results",
+        ROOT / "results" / "published",
+    ),
     "report": (report, "--dataset", "{}"),
     "publish": (publish, "--dataset", "{}", "--to", "to"),
     "parameters": (parameters, "--datasets", "{}"),
@@ -52,14 +62,27 @@ def test_a_reserved_name_is_refused_by_every_command_alike(what, name, tmp_path,
 
 def test_a_sweep_over_all_leaves_a_reserved_name_out(tmp_path, monkeypatch, tiny_data, capsys):
     from stlora_ext.sweep import request as planned
+
     (tmp_path / "experiments" / "demo").mkdir(parents=True)
     (tmp_path / "experiments" / "TINY").mkdir()
     for name in ("demo", "TINY"):
         (tmp_path / "experiments" / name / "LSTM.py").write_text(
-            f'from experiments.defaults import experiment\nCFG = experiment("{name}", "LSTM")\n')
+            f'from experiments.defaults import experiment\nCFG = experiment("{name}", "LSTM")\n'
+        )
     monkeypatch.setattr(planned, "ROOT", tmp_path)
-    sweep.main(["--datasets", "all", "--models", "LSTM", "--data", str(tiny_data), "--dry-run", "--results",
-                str(tmp_path / "results")])
+    sweep.main(
+        [
+            "--datasets",
+            "all",
+            "--models",
+            "LSTM",
+            "--data",
+            str(tiny_data),
+            "--dry-run",
+            "--results",
+            str(tmp_path / "results"),
+        ]
+    )
     assert "choose another name" in capsys.readouterr().out
 
 

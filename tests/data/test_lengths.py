@@ -24,8 +24,10 @@ from tests.support.small import SMALL
 
 TRAINED = [(12, 1), (12, 3), (24, 24), (48, 12), (36, 6), (7, 5), (1, 1)]
 TOO_SHORT = {"STGCN": 9, "D2STGNN": 11, "VAR": 3}  # input steps that the published kernels, layers and order need
-NARROW = {model: {name: value for name, value in settings.items() if name != "num_layers"}
-          for model, settings in SMALL.items()}
+NARROW = {
+    model: {name: value for name, value in settings.items() if name != "num_layers"}
+    for model, settings in SMALL.items()
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +38,26 @@ def data(tmp_path_factory):
     def made(input_len, output_len):
         name = f"SET-{input_len}-{output_len}"
         if not (folder / name).exists():
-            succeeded(run("datasets/simulate.py", name, "--nodes", "5", "--days", "2", "--interval", "10",
-                          "--input-len", str(input_len), "--output-len", str(output_len), "--data", folder))
+            succeeded(
+                run(
+                    "datasets/simulate.py",
+                    name,
+                    "--nodes",
+                    "5",
+                    "--days",
+                    "2",
+                    "--interval",
+                    "10",
+                    "--input-len",
+                    str(input_len),
+                    "--output-len",
+                    str(output_len),
+                    "--data",
+                    folder,
+                )
+            )
         return folder, name
+
     return made
 
 
@@ -54,7 +73,9 @@ def own_root(tmp_path, monkeypatch):
         for name in names:
             (tmp_path / config_file.config_path(dataset, name)).write_text(
                 f'from experiments.defaults import experiment\nCFG = experiment("{dataset}", "{name}", num_epochs=1, '
-                f"seeds=[0], model_settings={NARROW.get(name.removesuffix('+'), {})})\n")
+                f"seeds=[0], model_settings={NARROW.get(name.removesuffix('+'), {})})\n"
+            )
+
     return write
 
 
@@ -105,30 +126,52 @@ def test_a_set_prepared_with_other_lengths_runs_without_a_setting(data, own_root
     run_command.main(common)
     printed = capsys.readouterr().out
     assert re.findall(r"^  (.*?) +MAE", printed, re.MULTILINE) == ["10 min", "20 min", "30 min", "average"]
-    metrics, = (tmp_path / "results").rglob("test_metrics.json")
+    (metrics,) = (tmp_path / "results").rglob("test_metrics.json")
     assert list(json.loads(metrics.read_text())) == ["overall", "horizon_1", "horizon_2", "horizon_3"]
 
 
 @pytest.mark.parametrize("asked", ["input_len=24 output_len=6", "output_len=1"])
 def test_another_length_is_refused_with_the_command_and_the_config_that_have_it(asked, data, tmp_path, capsys):
     folder, name = data(12, 3)
-    (tmp_path / "before.py").write_text(f'from experiments.defaults import experiment\nCFG = experiment("{name}", '
-                                        '"LSTM")\n')
-    line = refusal(run_command.main, ["-c", tmp_path / "before.py", "--data", folder, "--results", tmp_path, "--set",
-                                      *asked.split()], capsys)
+    (tmp_path / "before.py").write_text(
+        f'from experiments.defaults import experiment\nCFG = experiment("{name}", "LSTM")\n'
+    )
+    line = refusal(
+        run_command.main,
+        ["-c", tmp_path / "before.py", "--data", folder, "--results", tmp_path, "--set", *asked.split()],
+        capsys,
+    )
     command, config = re.search(r"another name: python (.*) and run a config that holds: (.*)$", line).groups()
     script, *arguments = shlex.split(command)
     succeeded(run(script, *arguments))
     (tmp_path / "config.py").write_text(config)
-    run_command.main(["-c", str(tmp_path / "config.py"), "--data", str(folder), "--results", str(tmp_path), "--epochs",
-                      "1", "--seeds", "0"])
-    record, = read_records(tmp_path, arguments[0])
-    wanted = {"input_len": 12, "output_len": 3} | {key: int(value) for key, value in
-                                                   (each.split("=") for each in asked.split())}
+    run_command.main(
+        [
+            "-c",
+            str(tmp_path / "config.py"),
+            "--data",
+            str(folder),
+            "--results",
+            str(tmp_path),
+            "--epochs",
+            "1",
+            "--seeds",
+            "0",
+        ]
+    )
+    (record,) = read_records(tmp_path, arguments[0])
+    wanted = {"input_len": 12, "output_len": 3} | {
+        key: int(value) for key, value in (each.split("=") for each in asked.split())
+    }
     assert {key: record["configuration"]["training"][key] for key in wanted} == wanted
     before, after = load_meta(folder, name), load_meta(folder, arguments[0])
     assert (after.num_steps, after.start, after.sensor_ids, after.null_val, after.has_graph) == (
-        before.num_steps, before.start, before.sensor_ids, before.null_val, before.has_graph)
+        before.num_steps,
+        before.start,
+        before.sensor_ids,
+        before.null_val,
+        before.has_graph,
+    )
 
 
 def follow(command, folder, tmp_path):
@@ -151,8 +194,9 @@ def missing(capsys, name, results):
 
 @pytest.mark.parametrize("lengths", [(12, 1), (24, 24), (36, 6)], ids="{0[0]}-{0[1]}".format)
 @pytest.mark.parametrize(("model", "configs"), [("HA", True), ("D2STGNN", True), ("D2STGNN", False)])
-def test_the_commands_of_missing_cells_fill_them_for_every_length(lengths, model, configs, data, own_root, tmp_path,
-                                                                  capsys):
+def test_the_commands_of_missing_cells_fill_them_for_every_length(
+    lengths, model, configs, data, own_root, tmp_path, capsys
+):
     folder, name = data(*lengths)
     if configs:
         own_root(name, model, f"{model}+")
@@ -189,8 +233,21 @@ def test_a_sweep_mixes_data_sets_of_different_lengths(data, own_root, tmp_path):
     (folder, short), (_, long) = data(12, 1), data(24, 24)
     for name in (short, long):
         own_root(name, "HA", "LSTM+", "D2STGNN")
-    args = sweep_command.parser().parse_args(["--datasets", short, long, "--models", "all", "--seeds", "0", "--data",
-                                              str(folder), "--results", str(tmp_path / "results")])
+    args = sweep_command.parser().parse_args(
+        [
+            "--datasets",
+            short,
+            long,
+            "--models",
+            "all",
+            "--seeds",
+            "0",
+            "--data",
+            str(folder),
+            "--results",
+            str(tmp_path / "results"),
+        ]
+    )
     plan = planned.make_plan(sweep_command.request(args))
     assert not plan.left_out and len(plan.cells) == 6
     for cell in plan.cells:

@@ -48,27 +48,40 @@ def test_the_facts_about_the_posters_table_follow_from_it():
     if not POSTER.exists():
         pytest.skip(f"{POSTER} is absent")
     with open(POSTER, encoding="utf-8", newline="") as file:
-        cells = {(row["model"], row["horizon"], row["metric"]): (float(row["mean"]), float(row["std"]))
-                 for row in csv.DictReader(file)}
+        cells = {
+            (row["model"], row["horizon"], row["metric"]): (float(row["mean"]), float(row["std"]))
+            for row in csv.DictReader(file)
+        }
 
     def shares(chosen) -> list[float]:
         return [100 * std / abs(mean) for (model, *_), (mean, std) in cells.items() if chosen(model)]
 
     def line(what: str, chosen) -> str:
         found = shares(chosen)
-        return (f"| {what} | {len(found)} | {min(found):.2f} | {statistics.median(found):.2f} | {max(found):.2f} |")
+        return f"| {what} | {len(found)} | {min(found):.2f} | {statistics.median(found):.2f} | {max(found):.2f} |"
 
-    for expected in (line("HA", lambda model: model == "HA"),
-                     line("the eight other backbones", lambda model: model != "HA" and "+" not in model),
-                     line('the six "+" rows', lambda model: model.endswith("+") and "Δ" not in model),
-                     line("the six Δ rows", lambda model: "Δ" in model)):
+    for expected in (
+        line("HA", lambda model: model == "HA"),
+        line("the eight other backbones", lambda model: model != "HA" and "+" not in model),
+        line('the six "+" rows', lambda model: model.endswith("+") and "Δ" not in model),
+        line("the six Δ rows", lambda model: "Δ" in model),
+    ):
         assert expected in DIFFERENCES, expected
-    six = [abs(std - 0.06 * abs(mean)) <= 0.005 + 0.06 * 0.005 + 1e-9 for (model, *_), (mean, std) in cells.items()
-           if "Δ" in model]
+    six = [
+        abs(std - 0.06 * abs(mean)) <= 0.005 + 0.06 * 0.005 + 1e-9
+        for (model, *_), (mean, std) in cells.items()
+        if "Δ" in model
+    ]
     assert f"in {sum(six)} of {len(six)} cells" in DIFFERENCES
-    outside = {(model, metric) for model, horizon, metric in cells if horizon == "avg" and "Δ" not in model
-               and not min(own := [cells[model, step, metric][0] for step in ("3", "6", "12")])
-               <= cells[model, "avg", metric][0] <= max(own)}
+    outside = {
+        (model, metric)
+        for model, horizon, metric in cells
+        if horizon == "avg"
+        and "Δ" not in model
+        and not min(own := [cells[model, step, metric][0] for step in ("3", "6", "12")])
+        <= cells[model, "avg", metric][0]
+        <= max(own)
+    }
     assert outside == {("GWNet", "MAE"), ("GWNet", "RMSE")}
     for metric in ("MAE", "RMSE"):
         figures = [f"{cells['GWNet', step, metric][0]:.2f}" for step in ("3", "6", "12", "avg")]

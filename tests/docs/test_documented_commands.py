@@ -39,8 +39,11 @@ def programs(text: str) -> list[str]:
 
 def on_pages(find) -> list:
     """Return what ``find`` finds on every page, as parameters of a test."""
-    return [pytest.param(each, id=f"{path.name}-{number}") for path in PAGES
-            for number, each in enumerate(find(path.read_text(encoding="utf-8")))]
+    return [
+        pytest.param(each, id=f"{path.name}-{number}")
+        for path in PAGES
+        for number, each in enumerate(find(path.read_text(encoding="utf-8")))
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +119,13 @@ def clone(tmp_path_factory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("program", on_pages(programs))
 def test_a_documented_program_runs_from_its_first_line_to_its_last(program, clone):
-    done = subprocess.run(["bash", "-euo", "pipefail", "-c", program], cwd=clone, capture_output=True, text=True,
-                          timeout=300, check=False, env={**os.environ, "PATH": f"{clone / 'bin'}:{os.environ['PATH']}"})
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", program],
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, "PATH": f"{clone / 'bin'}:{os.environ['PATH']}"},
+    )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -16,8 +16,11 @@ from tests.support.commands import ROOT, run, succeeded
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 TEXTS = {path: path.read_text(encoding="utf-8") for path in PAGES}
 DOCUMENTS = [path for path, text in TEXTS.items() if "<!-- table: " in text]
-CODE = [pytest.param(path.name, code, id=f"{path.name}-{number}") for path, text in TEXTS.items()
-        for number, code in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL))]
+CODE = [
+    pytest.param(path.name, code, id=f"{path.name}-{number}")
+    for path, text in TEXTS.items()
+    for number, code in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
@@ -45,8 +48,23 @@ def test_the_stid_example_trains_as_a_config_file(tiny_data, tmp_path):
     code = re.findall(r"```python\n(.*?)```", TEXTS[ROOT / "docs" / "own_backbone.md"], re.DOTALL)[-1]
     (tmp_path / "stid.py").write_text(code)
     for arm in ("plus", "base"):
-        printed = succeeded(run("experiments/run.py", "-c", tmp_path / "stid.py", "--data", tiny_data, "--results",
-                                tmp_path / "results", "--seeds", "0", "--epochs", "1", "--arm", arm))
+        printed = succeeded(
+            run(
+                "experiments/run.py",
+                "-c",
+                tmp_path / "stid.py",
+                "--data",
+                tiny_data,
+                "--results",
+                tmp_path / "results",
+                "--seeds",
+                "0",
+                "--epochs",
+                "1",
+                "--arm",
+                arm,
+            )
+        )
         assert f"TINY/STID{'+' * (arm == 'plus')} seed 0: finished" in printed
     assert len(list((tmp_path / "results").rglob("*-seed0.json"))) == 2
 

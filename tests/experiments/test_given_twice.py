@@ -16,8 +16,12 @@ from stlora_ext.options import given_settings
 from tests.support.commands import ROOT, refusal
 
 FOLDERS = ("experiments", "datasets", "benchmarks", "tests/faults", "tests/fuzz")
-COMMANDS = sorted(path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder).glob("*.py")
-                  if "Parser(prog=" in path.read_text("utf-8"))
+COMMANDS = sorted(
+    path.relative_to(ROOT)
+    for folder in FOLDERS
+    for path in (ROOT / folder).glob("*.py")
+    if "Parser(prog=" in path.read_text("utf-8")
+)
 WORDS = ("1", "2", "0.5", "0.25", "2024-01-01", "nan", "a", "b", "a=1", "b=2")
 
 
@@ -53,8 +57,9 @@ def test_every_option_of_every_command_adds_up_or_is_refused(command, capsys):
     options = [action for action in p._actions if action.option_strings and action.nargs != 0]
     assert options or command.name == "models.py"  # which has none
     for action in options:
-        others = [word for each in p._actions if each.required and each is not action
-                  for word in given(each, words(each)[0])]
+        others = [
+            word for each in p._actions if each.required and each is not action for word in given(each, words(each)[0])
+        ]
         once, other = ([*others, *given(action, word)] for word in words(action))
         value = getattr(p.parse_args(once), action.dest)
         again = getattr(p.parse_args([*once, *given(action, words(action)[0])]), action.dest)
@@ -83,23 +88,59 @@ def settings(command: Any, *arguments: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("command", [run_command, sweep_command], ids=["run", "sweep"])
 def test_settings_of_all_their_options_add_up(command):
-    assert settings(command, "--set", "lr=0.1", "--seeds", "0", "--set", "model.a=1", "--epochs", "3", "--seeds", "2-3",
-                    "0", "--set", "num_epochs=3") == {"lr": 0.1, "model.a": 1, "num_epochs": 3, "seeds": [0, 2, 3]}
+    assert settings(
+        command,
+        "--set",
+        "lr=0.1",
+        "--seeds",
+        "0",
+        "--set",
+        "model.a=1",
+        "--epochs",
+        "3",
+        "--seeds",
+        "2-3",
+        "0",
+        "--set",
+        "num_epochs=3",
+    ) == {"lr": 0.1, "model.a": 1, "num_epochs": 3, "seeds": [0, 2, 3]}
 
 
 @pytest.mark.parametrize("command", [run_command, sweep_command], ids=["run", "sweep"])
-@pytest.mark.parametrize("arguments", [
-    ["--set", "lr=1", "lr=2"], ["--set", "lr=1", "--set", "lr=2"], ["--set", "lr=1", "lr =2"],
-    ["--set", "num_epochs=3", "--epochs", "5"], ["--set", "batch_size=3", "--batch-size", "5"],
-    ["--set", "bf16=False", "--bf16"], ["--set", "seeds=[1]", "--seeds", "2"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--set", "lr=1", "lr=2"],
+        ["--set", "lr=1", "--set", "lr=2"],
+        ["--set", "lr=1", "lr =2"],
+        ["--set", "num_epochs=3", "--epochs", "5"],
+        ["--set", "batch_size=3", "--batch-size", "5"],
+        ["--set", "bf16=False", "--bf16"],
+        ["--set", "seeds=[1]", "--seeds", "2"],
+    ],
+    ids=" ".join,
+)
 def test_settings_that_contradict_one_another_are_refused(command, arguments):
     with pytest.raises(UserError, match="leave one of them out"):
         settings(command, *arguments)
 
 
 def test_a_second_set_takes_part_in_the_run(tiny_data, tmp_path, capsys):
-    run_command.main(["-c", "experiments/TINY/LSTM.py", "--set", "lr=0.5", "--set", "batch_size=7", "--dry-run",
-                      "--data", str(tiny_data), "--results", str(tmp_path)])
+    run_command.main(
+        [
+            "-c",
+            "experiments/TINY/LSTM.py",
+            "--set",
+            "lr=0.5",
+            "--set",
+            "batch_size=7",
+            "--dry-run",
+            "--data",
+            str(tiny_data),
+            "--results",
+            str(tmp_path),
+        ]
+    )
     printed = capsys.readouterr().out
     assert '"lr": 0.5' in printed and '"batch_size": 7' in printed
 

@@ -16,8 +16,17 @@ TINY = ("-c", "experiments/TINY/LSTM.py")
 @pytest.fixture
 def run_tiny(tiny_data, tmp_path):
     """Returns the arguments of a short run of LSTM on TINY, with more appended."""
-    return lambda *more: [*TINY, "--seeds", "0", "--epochs", "1", "--results", str(tmp_path / "results"),
-                          *([] if "--data" in more else ["--data", str(tiny_data)]), *more]
+    return lambda *more: [
+        *TINY,
+        "--seeds",
+        "0",
+        "--epochs",
+        "1",
+        "--results",
+        str(tmp_path / "results"),
+        *([] if "--data" in more else ["--data", str(tiny_data)]),
+        *more,
+    ]
 
 
 def records(tmp_path):
@@ -39,7 +48,7 @@ def test_a_damaged_checkpoint_is_named_and_deleting_it_is_the_remedy(damage, run
     last, model = (record.with_suffix("") / name for name in ("last.pt", "model.pt"))
     record.unlink()
     content = model.read_bytes()
-    last.write_bytes({"truncated": content[:len(content) // 2], "empty": b"", "text": b"not a checkpoint"}[damage])
+    last.write_bytes({"truncated": content[: len(content) // 2], "empty": b"", "text": b"not a checkpoint"}[damage])
     line = refusal(run_command.main, run_tiny(), capsys)
     assert f"{last} is damaged" in line and "delete it to start this run again" in line
     last.unlink()
@@ -72,7 +81,8 @@ def test_a_damaged_record_is_named(content, tmp_path, capsys):
 
 def test_a_table_without_records_says_how_to_get_them(tmp_path, capsys):
     assert "experiments/run.py -c experiments/TINY/LSTM.py" in refusal(
-        table_command.main, ["--dataset", "TINY", "--results", tmp_path], capsys)
+        table_command.main, ["--dataset", "TINY", "--results", tmp_path], capsys
+    )
 
 
 def test_one_cell_is_not_run_by_two_processes_at_once(run_tiny, tmp_path, capsys):
@@ -100,15 +110,21 @@ def test_memory_that_runs_out_is_one_line():
     assert done.stderr.startswith("error: not enough memory (") and "you tried to allocate" in done.stderr
 
 
-@pytest.mark.parametrize(("option", "expected"), [
-    ([], "--cuda-graphs: the CPU has no such thing; name a GPU"),
-    (["--gpus", "0", "--compile", "--dry-run"], "--cuda-graphs: not with --compile"),
-    (["--gpus", "0", "--set", "adapter.dropout=0.1", "--dry-run"], "--cuda-graphs: not with adapter.dropout"),
-])
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ([], "--cuda-graphs: the CPU has no such thing; name a GPU"),
+        (["--gpus", "0", "--compile", "--dry-run"], "--cuda-graphs: not with --compile"),
+        (["--gpus", "0", "--set", "adapter.dropout=0.1", "--dry-run"], "--cuda-graphs: not with adapter.dropout"),
+    ],
+)
 def test_what_recorded_steps_do_not_go_with_is_refused(option, expected, tiny_data, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("stlora_ext.host.launcher.use_device", lambda gpus: None)
-    assert expected in refusal(run_command.main, ["-c", "experiments/TINY/LSTM_LoRA.py", "--cuda-graphs", "--data",
-                                                  tiny_data, "--results", tmp_path, *option], capsys)
+    assert expected in refusal(
+        run_command.main,
+        ["-c", "experiments/TINY/LSTM_LoRA.py", "--cuda-graphs", "--data", tiny_data, "--results", tmp_path, *option],
+        capsys,
+    )
 
 
 @pytest.mark.parametrize("message", ["CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling a function"])

@@ -11,8 +11,9 @@ def test_simulate_run_and_table_work_on_tiny(tmp_path):
     small = ("--set", "model.hidden_size=16", "model.end_size=32")
     first = succeeded(run("experiments/run.py", "-c", "experiments/TINY/HA.py", *common))
     assert "simulated and not there yet" in first
-    succeeded(run("experiments/run.py", "-c", "experiments/TINY/LSTM.py", "--seeds", "0-1", "--epochs", 2, *small,
-                  *common))
+    succeeded(
+        run("experiments/run.py", "-c", "experiments/TINY/LSTM.py", "--seeds", "0-1", "--epochs", 2, *small, *common)
+    )
     records = [json.loads(path.read_text()) for path in sorted((tmp_path / "results/TINY/LSTM").glob("*.json"))]
     assert [record["key"]["seed"] for record in records] == [0, 1]
     assert all(record["status"] == "finished" and len(record["test"]["horizons"]) == 12 for record in records)
@@ -24,6 +25,7 @@ def test_simulate_run_and_table_work_on_tiny(tmp_path):
     assert f"| {mean:.2f} ± " in row
     assert "± 0.00†" in next(line for line in printed.splitlines() if line.startswith("| HA (fitted) "))
 
-    again = succeeded(run("experiments/run.py", "-c", "experiments/TINY/LSTM.py", "--seeds", "0-1", "--epochs", 2,
-                          *small, *common))
+    again = succeeded(
+        run("experiments/run.py", "-c", "experiments/TINY/LSTM.py", "--seeds", "0-1", "--epochs", 2, *small, *common)
+    )
     assert again.count("already finished, not repeated") == 2

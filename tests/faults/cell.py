@@ -31,8 +31,14 @@ class Cell:
 
     def start(self, results: Path, **kwargs: Any) -> subprocess.Popen:
         """Begin it as a process of its own."""
-        return subprocess.Popen(kwargs.pop("command", None) or self.command(results), cwd=ROOT, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+        return subprocess.Popen(
+            kwargs.pop("command", None) or self.command(results),
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **kwargs,
+        )
 
     def run(self, results: Path, **kwargs: Any) -> "Ended":
         """Run it to its end."""
@@ -87,13 +93,19 @@ def ended(process: subprocess.Popen) -> Ended:
 def outcome(results: Path) -> dict[str, Any]:
     """Return a finished run's figures, curve and weights, without its timings."""
     import torch
+
     path = record_path(results)
     record = json.loads(path.read_text(encoding="utf-8"))
     state = torch.load(path.with_suffix("") / "model.pt", weights_only=True)["model_state_dict"]
-    history = [{key: value for key, value in entry.items() if key != "seconds"}
-               for entry in record["training"]["history"]]
-    return {"test": record["test"], "history": history, "best_epoch": record["training"]["best_epoch"],
-            "weights": {name: tensor.numpy().tobytes() for name, tensor in state.items()}}
+    history = [
+        {key: value for key, value in entry.items() if key != "seconds"} for entry in record["training"]["history"]
+    ]
+    return {
+        "test": record["test"],
+        "history": history,
+        "best_epoch": record["training"]["best_epoch"],
+        "weights": {name: tensor.numpy().tobytes() for name, tensor in state.items()},
+    }
 
 
 def record_path(results: Path) -> Path:
@@ -129,12 +141,28 @@ def cells(data: Path, folder: Path, epochs: int = 4) -> list[tuple[Cell, dict[st
     Returns:
         list: The cells, each with its outcome and its seconds.
     """
-    common = ("--seeds", "0", "--epochs", str(epochs), "--threads", "1", "--data", str(data), "--set",
-              "model.hidden_size=8", "model.end_size=16", "model.dropout=0.3", "lr_milestones=[2]")
+    common = (
+        "--seeds",
+        "0",
+        "--epochs",
+        str(epochs),
+        "--threads",
+        "1",
+        "--data",
+        str(data),
+        "--set",
+        "model.hidden_size=8",
+        "model.end_size=16",
+        "model.dropout=0.3",
+        "lr_milestones=[2]",
+    )
     done: list[tuple[Cell, dict[str, Any], float]] = []
     backbone: Path | None = None
-    for name, model, extra in (("base", "LSTM", ()), ("plus, joint", "LSTM_LoRA", ()),
-                               ("plus, adapt", "LSTM_LoRA", ("--protocol", "adapt"))):
+    for name, model, extra in (
+        ("base", "LSTM", ()),
+        ("plus, joint", "LSTM_LoRA", ()),
+        ("plus, adapt", "LSTM_LoRA", ("--protocol", "adapt")),
+    ):
         extra = (*extra, "--from", str(backbone)) if extra else extra
         cell, results = Cell(name, ("-c", f"experiments/TINY/{model}.py", *common, *extra)), folder / f"{len(done)}"
         started = time.monotonic()

@@ -25,8 +25,12 @@ from stlora_ext.cli import positive
 from tests.faults import kinds
 from tests.faults.cell import Broken, Cell, cells
 
-COLUMNS = [["fault", "Fault", "{}"], ["cells", "Runs", "{}"], ["tries", "Tries", "{}"],
-           ["passed", "Ended like the run that nothing happened to", "{}"]]
+COLUMNS = [
+    ["fault", "Fault", "{}"],
+    ["cells", "Runs", "{}"],
+    ["tries", "Tries", "{}"],
+    ["passed", "Ended like the run that nothing happened to", "{}"],
+]
 KINDS = ("kill", "stop", "disk", "damage", "delete", "folder")
 Try = tuple[str, Cell, kinds.Fault]
 
@@ -47,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from tqdm import tqdm
 
     from stlora_ext.data.available import open_dataset
+
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         open_dataset("TINY", folder / "data")
@@ -59,8 +64,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             tries.setdefault(name, []).append((cell, wrong))
             if wrong:
                 print(f"{name}, {cell.name}: {wrong}", file=sys.stderr)
-        rows = [{"fault": name, "cells": "; ".join(sorted({cell.name for cell, _ in done})), "tries": len(done),
-                 "passed": sum(not wrong for _, wrong in done)} for name, done in tries.items()]
+        rows = [
+            {
+                "fault": name,
+                "cells": "; ".join(sorted({cell.name for cell, _ in done})),
+                "tries": len(done),
+                "passed": sum(not wrong for _, wrong in done),
+            }
+            for name, done in tries.items()
+        ]
     keep(COLUMNS, rows, args.out)
     failed = sum(row["tries"] - row["passed"] for row in rows)
     if failed:
@@ -73,19 +85,33 @@ def plan(args: argparse.Namespace, whole: Iterable[tuple[Cell, dict[str, Any], f
     every = [cell for cell, _, _ in whole]
     plus = every[1]
     makers: dict[str, Callable[[], Iterable[Try]]] = {
-        "kill": lambda: (("SIGKILL at a random moment", cell, kinds.killed(moment * seconds))
-                         for moment, (cell, _, seconds) in zip(kinds.random_moments(args.kills, 1.0, args.seed),
-                                                               cycle(whole), strict=False)),
-        "stop": lambda: ((f"{name} after the first epoch", cell, kinds.stopped(number, code, word))
-                         for name, number, code, word in (("Ctrl-C", SIGINT, 130, "interrupted"),
-                                                          ("SIGTERM", SIGTERM, 143, "terminated")) for cell in every),
+        "kill": lambda: (
+            ("SIGKILL at a random moment", cell, kinds.killed(moment * seconds))
+            for moment, (cell, _, seconds) in zip(
+                kinds.random_moments(args.kills, 1.0, args.seed), cycle(whole), strict=False
+            )
+        ),
+        "stop": lambda: (
+            (f"{name} after the first epoch", cell, kinds.stopped(number, code, word))
+            for name, number, code, word in (
+                ("Ctrl-C", SIGINT, 130, "interrupted"),
+                ("SIGTERM", SIGTERM, 143, "terminated"),
+            )
+            for cell in every
+        ),
         "disk": lambda: full_disks(plus, folder),
         "damage": lambda: damages(plus),
-        "delete": lambda: ((f"{file} of an interrupted run deleted", plus, kinds.deleted(file))
-                           for file in ("last.pt", "best.pt", "cfg.json", "train.log", ".lock")),
-        "folder": lambda: ((name, plus, fault) for name, fault in (
-            ("a folder that may not be written to", kinds.read_only), ("two processes on one run",
-                                                                        kinds.twice_at_once))),
+        "delete": lambda: (
+            (f"{file} of an interrupted run deleted", plus, kinds.deleted(file))
+            for file in ("last.pt", "best.pt", "cfg.json", "train.log", ".lock")
+        ),
+        "folder": lambda: (
+            (name, plus, fault)
+            for name, fault in (
+                ("a folder that may not be written to", kinds.read_only),
+                ("two processes on one run", kinds.twice_at_once),
+            )
+        ),
     }
     for kind in KINDS:
         if kind in args.only:

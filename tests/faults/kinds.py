@@ -20,17 +20,20 @@ Fault = Callable[[Cell, Path], dict[str, Any]]
 
 def killed(seconds: float) -> Fault:
     """SIGKILL after ``seconds``."""
+
     def fault(cell: Cell, results: Path) -> dict[str, Any]:
         process = cell.start(results)
         time.sleep(seconds)
         process.kill()
         ended(process)
         return cell.finish(results)
+
     return fault
 
 
 def stopped(number: int, code: int, word: str) -> Fault:
     """Ctrl-C or SIGTERM after the first epoch: one line, and the exit code of that signal."""
+
     def fault(cell: Cell, results: Path) -> dict[str, Any]:
         process = cell.start(results, preexec_fn=_mind_interrupts)
         expect(until(process, results, "last.pt"), "ended before it could be stopped")
@@ -38,15 +41,18 @@ def stopped(number: int, code: int, word: str) -> Fault:
         line = ended(process).refusal(code)
         expect(line.startswith(f"{word}: what is finished is kept"), f"said: {line}")
         return cell.finish(results)
+
     return fault
 
 
 def without_space_from(file: int) -> Fault:
     """The disk full from the ``file``-th file on that the run opens for writing."""
+
     def fault(cell: Cell, results: Path) -> dict[str, Any]:
         line = ended(_watched(cell, results, file)).refusal(1)
         expect(line.startswith("error: No space left on device: "), f"said: {line}")
         return cell.finish(results)
+
     return fault
 
 
@@ -58,6 +64,7 @@ def files_written(cell: Cell, results: Path) -> int:
 
 def within(kilobytes: int) -> Fault:
     """A file system of that size, which fills up in the middle of a write. For root, who may mount one."""
+
     def fault(cell: Cell, results: Path) -> dict[str, Any]:
         with _mounted(results, kilobytes):
             done = cell.run(results)
@@ -66,6 +73,7 @@ def within(kilobytes: int) -> Fault:
                 expect(line.startswith("error: No space left on device"), f"said: {line}")
             _mount("-o", "remount,size=64m", results)
             return cell.finish(results)
+
     return fault
 
 
@@ -79,6 +87,7 @@ def damaged(file: str, share: float) -> Fault:
 
     A best.pt that a better one replaces before it is needed isn't missed.
     """
+
     def fault(cell: Cell, results: Path) -> dict[str, Any]:
         folder = _in_the_middle(cell, results)
         path = folder / file
@@ -93,11 +102,13 @@ def damaged(file: str, share: float) -> Fault:
             _refused(cell, results, f"checkpoint {path} is gone", "delete last.pt too")
             (folder / "last.pt").unlink()
         return cell.finish(results)
+
     return fault
 
 
 def deleted(file: str) -> Fault:
     """A file of a run that was interrupted is gone."""
+
     def fault(cell: Cell, results: Path) -> dict[str, Any]:
         folder = _in_the_middle(cell, results)
         (folder / file).unlink()
@@ -105,11 +116,13 @@ def deleted(file: str) -> Fault:
             _refused(cell, results, f"checkpoint {folder / file} is gone", "delete last.pt too")
             (folder / "last.pt").unlink()
         return cell.finish(results)
+
     return fault
 
 
 def record_cut(share: float) -> Fault:
     """The record of a finished run cut to a share of its bytes: refused by name; deleting it mends it."""
+
     def fault(cell: Cell, results: Path) -> dict[str, Any]:
         cell.finish(results)
         path = record_path(results)
@@ -117,6 +130,7 @@ def record_cut(share: float) -> Fault:
         _refused(cell, results, f"record {path} is damaged", "delete it and repeat the run")
         path.unlink()
         return cell.finish(results)
+
     return fault
 
 

@@ -30,9 +30,11 @@ def whole(tiny_data, tmp_path_factory):
 @pytest.fixture
 def here(monkeypatch):
     """The same command again runs in this process, which starts in no time; it was another one that broke."""
+
     def finish(cell, results):
         run_command.main([*cell.arguments, "--results", str(results)])
         return outcome(results)
+
     monkeypatch.setattr(Cell, "finish", finish)
 
 
@@ -61,8 +63,9 @@ def test_a_run_killed_after_each_of_its_epochs_ends_like_an_uninterrupted_one(wh
     assert broken.finish(tmp_path) == expected
 
 
-@pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"),
-                                                      (signal.SIGTERM, 143, "terminated")])
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
 def test_ctrl_c_and_sigterm_stop_in_one_line_and_can_be_resumed(number, code, word, whole, tmp_path):
     broken, expected, _ = whole[ADAPT]
     assert attempt(kinds.stopped(number, code, word), broken, tmp_path / "run", expected) == ""
@@ -77,10 +80,17 @@ def test_a_full_disk_is_one_line_and_loses_nothing(place, whole, files, tmp_path
 
 
 @pytest.mark.usefixtures("here")
-@pytest.mark.parametrize(("name", "fault"), [
-    ("best.pt cut in half", kinds.damaged("best.pt", 0.5)), ("last.pt empty", kinds.damaged("last.pt", 0.0)),
-    ("last.pt deleted", kinds.deleted("last.pt")), ("record cut in half", kinds.record_cut(0.5)),
-    ("two processes", kinds.twice_at_once), ("read only", kinds.read_only)])
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("best.pt cut in half", kinds.damaged("best.pt", 0.5)),
+        ("last.pt empty", kinds.damaged("last.pt", 0.0)),
+        ("last.pt deleted", kinds.deleted("last.pt")),
+        ("record cut in half", kinds.record_cut(0.5)),
+        ("two processes", kinds.twice_at_once),
+        ("read only", kinds.read_only),
+    ],
+)
 def test_other_faults_are_told_in_one_line_and_can_be_mended(name, fault, whole, tmp_path):
     if name == "read only" and os.geteuid() == 0 and not kinds.may_mount():
         pytest.skip("root may write to any folder, and this root may not mount one that is read-only")
@@ -96,6 +106,7 @@ def test_a_try_that_ends_otherwise_fails(whole, tmp_path):
 
     def broke(cell, results):
         raise Broken("said nothing")
+
     assert attempt(broke, broken, tmp_path / "none", expected).startswith("said nothing")
 
 
@@ -103,8 +114,9 @@ def test_a_try_that_ends_otherwise_fails(whole, tmp_path):
 def test_a_forced_run_that_is_killed_leaves_the_earlier_record(whole, tmp_path):
     broken, expected, _ = whole[LSTM]
     assert broken.finish(tmp_path) == expected
-    process = subprocess.Popen([*broken.command(tmp_path), "--force"], cwd=ROOT, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*broken.command(tmp_path), "--force"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     assert until(process, tmp_path, "repeat/last.pt")
     process.kill()
     process.wait()

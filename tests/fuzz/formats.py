@@ -30,7 +30,7 @@ from stlora_ext.tables.benchmark import benchmark_table
 STEPS, NAMES = 60, ["north", "bridge", "south"]
 TIMES = np.datetime64("2024-03-04T06:00") + np.arange(STEPS) * np.timedelta64(15, "m")
 VALUES = np.random.default_rng(0).uniform(1, 9, (STEPS, 3)).round(2)
-MATRIX = np.array([[0, .5, 0], [0, 1, 0], [.25, 0, 0]])
+MATRIX = np.array([[0, 0.5, 0], [0, 1, 0], [0.25, 0, 0]])
 WHEN = ("--start", "2024-03-04", "--interval", "15")
 SMALL = {"embed_size": 4, "hidden_size": 8, "end_size": 8}
 
@@ -83,8 +83,9 @@ def _raw(root: Path) -> dict[str, Format]:
     write_frame(root / "raw.h5")
     (root / "ids.txt").write_text("\n".join(NAMES))
     files = {"raw.npy": WHEN, "raw.npz": WHEN, "raw.csv": (), "raw.h5": ()}
-    found = {name: Format(root / name, partial(_prepare, root, root / name, *options))
-             for name, options in files.items()}
+    found = {
+        name: Format(root / name, partial(_prepare, root, root / name, *options)) for name, options in files.items()
+    }
     shutil.copy(root / "raw.npy", root / "listed.npy")
     read = partial(_prepare, root, root / "listed.npy", *WHEN, "--ids", root / "ids.txt")
     return {**found, "ids.txt": Format(root / "ids.txt", read)}
@@ -98,8 +99,14 @@ def _graphs(root: Path) -> dict[str, Format]:
     np.savez(root / "graphs.npz", FUZZ=MATRIX, FUZZ_dist=MATRIX, FUZZ_ids=np.array(NAMES))
     (root / "graph.pkl").write_bytes(pickle.dumps([NAMES, {}, MATRIX.astype(np.float32)], protocol=2))
     source, target = np.nonzero(MATRIX)
-    np.savez(root / "edges.npz", num_nodes=3, source=source, target=target, weight=MATRIX[source, target],
-             position=np.zeros((3, 2)))
+    np.savez(
+        root / "edges.npz",
+        num_nodes=3,
+        source=source,
+        target=target,
+        weight=MATRIX[source, target],
+        position=np.zeros((3, 2)),
+    )
     names = ("edges.csv", "matrix.csv", "graph.npy", "graphs.npz", "graph.pkl", "edges.npz")
     return {name: Format(root / name, partial(_prepare, root, raw, "--graph", root / name)) for name in names}
 
@@ -113,22 +120,33 @@ def _folders(root: Path) -> dict[str, Format]:
     channels = np.concatenate([VALUES[:, :, None], np.broadcast_to(stamps[:, None], (STEPS, 3, 2))], -1)
     channels.astype(np.float32).tofile(old / "data.dat")
     features = ["time of day", "day of week"]
-    (old / "desc.json").write_text(json.dumps({
-        "shape": [STEPS, 3, 3], "frequency (minutes)": 15, "regular_settings": {"NULL_VAL": 0.0},
-        "feature_description": ["flow", *features]}))
+    (old / "desc.json").write_text(
+        json.dumps(
+            {
+                "shape": [STEPS, 3, 3],
+                "frequency (minutes)": 15,
+                "regular_settings": {"NULL_VAL": 0.0},
+                "feature_description": ["flow", *features],
+            }
+        )
+    )
     for split, rows in zip(SPLITS, (slice(0, 36), slice(36, 48), slice(48, STEPS)), strict=True):
         np.save(stock / f"{split}_data.npy", VALUES[rows].astype(np.float32))
         np.save(stock / f"{split}_timestamps.npy", stamps[rows])
-    (stock / "meta.json").write_text(json.dumps({"frequency (minutes)": 15, "timestamps_description": features,
-                                                 "regular_settings": {"null_val": None}}))
+    (stock / "meta.json").write_text(
+        json.dumps(
+            {"frequency (minutes)": 15, "timestamps_description": features, "regular_settings": {"null_val": None}}
+        )
+    )
     files = (old / "desc.json", old / "data.dat", stock / "meta.json", stock / "train_timestamps.npy")
     return {f"{file.parent.name}/{file.name}": Format(file, partial(_prepare, root, file.parent)) for file in files}
 
 
 def _prepared(root: Path) -> dict[str, Format]:
     """The files of a prepared data set, of a run on it, and the readings that ``predict.py`` takes."""
-    prepare.main(["READY", "--raw", str(root / "readings.csv"), "--graph", str(root / "edges.csv"), "--data",
-                  str(root)])
+    prepare.main(
+        ["READY", "--raw", str(root / "readings.csv"), "--graph", str(root / "edges.csv"), "--data", str(root)]
+    )
     folder, meta = root / "READY", load_meta(root, "READY")
 
     def open_ready() -> None:
@@ -140,23 +158,44 @@ def _prepared(root: Path) -> dict[str, Format]:
         build_model(experiment("READY", "GWNet"), meta, root)
 
     recent = write_table(root / "recent.csv", TIMES[:14], VALUES[:14])
-    found = {"READY/meta.json": Format(folder / "meta.json", open_ready),
-             "READY/val_data.npy": Format(folder / "val_data.npy", open_ready),
-             "READY/graph.npz": Format(folder / "graph.npz", graph),
-             "recent.csv": Format(recent, partial(read_recent, recent, meta))}
+    found = {
+        "READY/meta.json": Format(folder / "meta.json", open_ready),
+        "READY/val_data.npy": Format(folder / "val_data.npy", open_ready),
+        "READY/graph.npz": Format(folder / "graph.npz", graph),
+        "recent.csv": Format(recent, partial(read_recent, recent, meta)),
+    }
     exp = experiment("READY", "LSTM+", model_settings=SMALL)
     key = RunKey("READY", "LSTM+", "joint", "plus", "0" * 8, 0)
     model, stats = build_model(exp, meta, root), {"mean": torch.tensor(5.0), "std": torch.tensor(2.0)}
     checkpoint, adapter = root / "model.pt", root / "adapter.safetensors"
-    save_checkpoint({"epoch": 1, "model_state_dict": model.state_dict(), "scaler_stats": stats, "best_metrics": {},
-                     "history": [], "data_fingerprint": meta.fingerprint, "config_md5": "0" * 32}, checkpoint)
-    save_adapter(model, adapter, scaler=stats, data_fingerprint=meta.fingerprint,
-                 origin={"key": key.as_dict(), "configuration": json.loads(json.dumps(configuration(exp)))})
+    save_checkpoint(
+        {
+            "epoch": 1,
+            "model_state_dict": model.state_dict(),
+            "scaler_stats": stats,
+            "best_metrics": {},
+            "history": [],
+            "data_fingerprint": meta.fingerprint,
+            "config_md5": "0" * 32,
+        },
+        checkpoint,
+    )
+    save_adapter(
+        model,
+        adapter,
+        scaler=stats,
+        data_fingerprint=meta.fingerprint,
+        origin={"key": key.as_dict(), "configuration": json.loads(json.dumps(configuration(exp)))},
+    )
     shutil.copy(checkpoint, root / "backbone.pt")
     run = FinishedRun(root / "run.json", {}, key, exp, checkpoint, ())
-    return {**found, "model.pt": Format(checkpoint, partial(load_run, run, meta, root)),
-            "adapter.safetensors": Format(adapter, lambda: load_adapted(read_origin(adapter), meta, root,
-                                                                        root / "backbone.pt"))}
+    return {
+        **found,
+        "model.pt": Format(checkpoint, partial(load_run, run, meta, root)),
+        "adapter.safetensors": Format(
+            adapter, lambda: load_adapted(read_origin(adapter), meta, root, root / "backbone.pt")
+        ),
+    }
 
 
 def _records(root: Path) -> dict[str, Format]:
@@ -172,5 +211,7 @@ def _records(root: Path) -> dict[str, Format]:
         read_whole_record(record)
         table.main(["--dataset", "CITY", "--results", str(root / "results")])
 
-    return {"record.json": Format(record, read),
-            "benchmark.json": Format(root / "benchmark.json", partial(benchmark_table, root / "benchmark.json"))}
+    return {
+        "record.json": Format(record, read),
+        "benchmark.json": Format(root / "benchmark.json", partial(benchmark_table, root / "benchmark.json")),
+    }

@@ -30,10 +30,31 @@ from stlora_ext.cli import positive
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.folders import ROOT
 
-FORMATS = ("raw.npy", "raw.npz", "raw.csv", "raw.h5", "ids.txt", "edges.csv", "matrix.csv", "graph.npy", "graphs.npz",
-           "graph.pkl", "edges.npz", "OLD/desc.json", "OLD/data.dat", "STOCK/meta.json", "STOCK/train_timestamps.npy",
-           "READY/meta.json", "READY/val_data.npy", "READY/graph.npz", "recent.csv", "model.pt", "adapter.safetensors",
-           "record.json", "benchmark.json")
+FORMATS = (
+    "raw.npy",
+    "raw.npz",
+    "raw.csv",
+    "raw.h5",
+    "ids.txt",
+    "edges.csv",
+    "matrix.csv",
+    "graph.npy",
+    "graphs.npz",
+    "graph.pkl",
+    "edges.npz",
+    "OLD/desc.json",
+    "OLD/data.dat",
+    "STOCK/meta.json",
+    "STOCK/train_timestamps.npy",
+    "READY/meta.json",
+    "READY/val_data.npy",
+    "READY/graph.npz",
+    "recent.csv",
+    "model.pt",
+    "adapter.safetensors",
+    "record.json",
+    "benchmark.json",
+)
 SECONDS = 20
 GIB = 2**30
 
@@ -67,8 +88,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in args.formats:
         counts = fuzz(name, args)
         wrong += len(counts["wrong"])
-        print(f"{name}: {counts['files']} files, {counts['read']} read, {counts['refused']} refused, "
-              f"{len(counts['wrong'])} wrong", flush=True)
+        print(
+            f"{name}: {counts['files']} files, {counts['read']} read, {counts['refused']} refused, "
+            f"{len(counts['wrong'])} wrong",
+            flush=True,
+        )
         for place, what in counts["wrong"]:
             print(f"  --formats {name} --first {place} --rounds 1 --seed {args.seed}: {what}", flush=True)
     print(f"{len(args.formats) * args.rounds} files, {wrong} wrong")
@@ -83,9 +107,25 @@ def fuzz(name: str, args: argparse.Namespace) -> dict[str, Any]:
     while first < end:
         with tempfile.TemporaryDirectory() as folder:
             done = subprocess.run(
-                [sys.executable, __file__, "--worker", folder, "--formats", name, "--seed", str(args.seed),
-                 "--first", str(first), "--rounds", str(end - first),
-                 *(["--keep", str(args.keep)] if args.keep else [])], capture_output=True, text=True, check=False)
+                [
+                    sys.executable,
+                    __file__,
+                    "--worker",
+                    folder,
+                    "--formats",
+                    name,
+                    "--seed",
+                    str(args.seed),
+                    "--first",
+                    str(first),
+                    "--rounds",
+                    str(end - first),
+                    *(["--keep", str(args.keep)] if args.keep else []),
+                ],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
         outcomes = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
         if not outcomes and done.returncode:
             raise SystemExit(f"{name}: the process did not begin: {done.stderr[-2000:]}")
@@ -104,6 +144,7 @@ def work(name: str, args: argparse.Namespace) -> None:
     """Read damaged files of one format in this process; a line of JSON tells what came of each."""
     from tests.fuzz.formats import formats
     from tests.fuzz.mutations import damaged
+
     signal.signal(signal.SIGALRM, _too_long)
     talk = sys.stdout
     with contextlib.redirect_stdout(io.StringIO()):

@@ -5,8 +5,26 @@ import random
 import re
 import zipfile
 
-_WORDS = (b"null", b"[]", b"{}", b"-1", b"0", b"1e999", b"NaN", b'"x"', b"true", b"99999999999999", b"1.5", b"\xff",
-          b"[[[[[[[[", b"'", b'"', b",", b"\n", b"\0")
+_WORDS = (
+    b"null",
+    b"[]",
+    b"{}",
+    b"-1",
+    b"0",
+    b"1e999",
+    b"NaN",
+    b'"x"',
+    b"true",
+    b"99999999999999",
+    b"1.5",
+    b"\xff",
+    b"[[[[[[[[",
+    b"'",
+    b'"',
+    b",",
+    b"\n",
+    b"\0",
+)
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?")
 _TOKEN = re.compile(rb'"[^"\n]{0,40}"|-?\d+(?:\.\d+)?|true|false|null')
 
@@ -33,7 +51,7 @@ def _flip(content: bytes, dice: random.Random) -> bytes:
 
 
 def _truncate(content: bytes, dice: random.Random) -> bytes:
-    return content[:_place(content, dice)]
+    return content[: _place(content, dice)]
 
 
 def _insert(content: bytes, dice: random.Random) -> bytes:
@@ -43,18 +61,18 @@ def _insert(content: bytes, dice: random.Random) -> bytes:
 
 def _delete(content: bytes, dice: random.Random) -> bytes:
     place = _place(content, dice)
-    return content[:place] + content[place + dice.choice((1, 1, 2, 4, 8, 100)):]
+    return content[:place] + content[place + dice.choice((1, 1, 2, 4, 8, 100)) :]
 
 
 def _overwrite(content: bytes, dice: random.Random) -> bytes:
     place, length = _place(content, dice), dice.choice((1, 2, 4, 8, 40))
     noise = dice.choice((dice.randbytes(length), b"\xff" * length, b"\0" * length, b"\x7f" + b"\xff" * (length - 1)))
-    return content[:place] + noise + content[place + length:]
+    return content[:place] + noise + content[place + length :]
 
 
 def _repeat(content: bytes, dice: random.Random) -> bytes:
     place = _place(content, dice)
-    part = content[place:place + dice.choice((4, 40, 400))]
+    part = content[place : place + dice.choice((4, 40, 400))]
     return content[:place] + part * dice.choice((2, 3, 20)) + content[place:]
 
 
@@ -64,8 +82,14 @@ def _noise(content: bytes, dice: random.Random) -> bytes:
 
 def _other_number(content: bytes, dice: random.Random) -> bytes:
     """Replace one number in text, such as a size in a header."""
-    return _swap(content, _NUMBER, dice, lambda old: dice.choice((
-        b"-" + old, old + b"0", old + b"000000000", b"0", b"-1", b"2147483648", b"9" * 19, b"9" * 5000, b"1e400")))
+    return _swap(
+        content,
+        _NUMBER,
+        dice,
+        lambda old: dice.choice(
+            (b"-" + old, old + b"0", old + b"000000000", b"0", b"-1", b"2147483648", b"9" * 19, b"9" * 5000, b"1e400")
+        ),
+    )
 
 
 def _other_word(content: bytes, dice: random.Random) -> bytes:
@@ -77,7 +101,7 @@ def _swap(content: bytes, pattern: re.Pattern[bytes], dice: random.Random, new) 
     if not found:
         return _flip(content, dice)
     one = dice.choice(found[:200] if dice.random() < 0.5 else found)
-    return content[:one.start()] + new(one.group()) + content[one.end():]
+    return content[: one.start()] + new(one.group()) + content[one.end() :]
 
 
 def _inside(content: bytes, dice: random.Random) -> bytes:
@@ -101,5 +125,16 @@ def _inside(content: bytes, dice: random.Random) -> bytes:
     return packed.getvalue()
 
 
-_KINDS = (_flip, _flip, _truncate, _insert, _delete, _overwrite, _repeat, _noise, _other_number, _other_number,
-          _other_word)
+_KINDS = (
+    _flip,
+    _flip,
+    _truncate,
+    _insert,
+    _delete,
+    _overwrite,
+    _repeat,
+    _noise,
+    _other_number,
+    _other_number,
+    _other_word,
+)

@@ -12,6 +12,7 @@ from tests.support.commands import refused, run, succeeded
 
 def test_a_few_damaged_files_of_every_format_end_in_a_result_or_one_line(tmp_path):
     from tests.fuzz.formats import formats
+
     found = formats(tmp_path)
     assert tuple(found) == fuzz.FORMATS
     wrong = {}
@@ -49,7 +50,9 @@ def test_the_same_seed_gives_the_same_damage():
     assert first == again != other
 
 
-@pytest.mark.parametrize(("arguments", "expected"), [(["--formats", "raw.cvs"], "did you mean 'raw.csv'"),
-                                                     (["--rounds", "0"], "is not a whole number of at least 1")])
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [(["--formats", "raw.cvs"], "did you mean 'raw.csv'"), (["--rounds", "0"], "is not a whole number of at least 1")],
+)
 def test_a_mistake_on_its_command_line_is_one_line(arguments, expected):
     assert expected in refused(run("tests/fuzz/fuzz.py", *arguments))

@@ -25,11 +25,13 @@ from tests.support.reopened import data, finished, quick, quick_meta
 from tests.support.small import forecast, small_backbone, windows
 
 TRAINED = [name for name in backbones() if not get_backbone(name).fitted]
-pytestmark = [pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU"),
-              pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),  # torch.compile's own use of torch.jit
-              pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning"),
-              pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores:UserWarning"),
-              pytest.mark.filterwarnings("ignore:.*not enough SMs:UserWarning")]
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),  # torch.compile's own use of torch.jit
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning"),
+    pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*not enough SMs:UserWarning"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -109,9 +111,17 @@ def test_a_run_ends_in_a_record_near_the_cpus_and_its_checkpoint_opens_on_the_cp
 
 @pytest.mark.parametrize("model", [f"{name}+" for name in TRAINED])
 def test_deterministic_repeats_to_the_bit(model, tmp_path):
-    assert same(*(weights(launch_training(host_config(quick(model), quick_meta(), data(), 0, "0", tmp_path / name,
-                                                      deterministic=True), STLoRARunner))
-                  for name in ("first", "second")))
+    assert same(
+        *(
+            weights(
+                launch_training(
+                    host_config(quick(model), quick_meta(), data(), 0, "0", tmp_path / name, deterministic=True),
+                    STLoRARunner,
+                )
+            )
+            for name in ("first", "second")
+        )
+    )
 
 
 @pytest.mark.parametrize("model", [name + plus for name in names_with("cuda-graphs") for plus in ("", "+")])
@@ -121,8 +131,9 @@ def test_recorded_steps_learn_what_the_plain_ones_learn(model, tmp_path):
         exp = exp.override({"model.dropout": 0.0})
     trained = []
     for recorded in (False, True):
-        cfg = host_config(exp, quick_meta(), data(), 0, "0", tmp_path / str(recorded), deterministic=True,
-                          cuda_graphs=recorded)
+        cfg = host_config(
+            exp, quick_meta(), data(), 0, "0", tmp_path / str(recorded), deterministic=True, cuda_graphs=recorded
+        )
         cfg.callbacks.append(HorizonCurriculum(2, 1))
         trained.append(launch_training(cfg, STLoRARunner if model.endswith("+") else HostRunner))
         assert len(trained[-1].train_data_loader) > 3
@@ -136,25 +147,44 @@ def test_recorded_steps_learn_what_the_plain_ones_learn(model, tmp_path):
 def test_recorded_steps_adapt_a_frozen_backbone_as_the_plain_ones(tmp_path):
     exp = quick("LSTM+", num_epochs=4, batch_size=64).with_protocol("adapt")
     use_device("0")
-    plain, replayed = (train_run(exp, quick_meta(), 0, RunOptions(data(), tmp_path / str(recorded), gpus="0",
-                                                            cuda_graphs=recorded, train_backbone=True,
-                                                            deterministic=True))[0]
-                       for recorded in (False, True))
+    plain, replayed = (
+        train_run(
+            exp,
+            quick_meta(),
+            0,
+            RunOptions(
+                data(),
+                tmp_path / str(recorded),
+                gpus="0",
+                cuda_graphs=recorded,
+                train_backbone=True,
+                deterministic=True,
+            ),
+        )[0]
+        for recorded in (False, True)
+    )
     assert plain["key"] == replayed["key"]
     assert [record["provenance"]["cuda_graphs"] for record in (plain, replayed)] == [False, True]
     assert replayed["test"]["average"]["MAE"] == pytest.approx(plain["test"]["average"]["MAE"], rel=0.05)  # dropout
 
 
-@pytest.mark.parametrize("model", [name + plus for name in sorted({*names_with("cuda-graphs")} & {*names_with("bf16")})
-                                   for plus in ("", "+")])
+@pytest.mark.parametrize(
+    "model",
+    [name + plus for name in sorted({*names_with("cuda-graphs")} & {*names_with("bf16")}) for plus in ("", "+")],
+)
 def test_recorded_steps_under_bfloat16_learn_what_the_plain_ones_learn(model, tmp_path):
     exp = quick(model, num_epochs=2, batch_size=64, bf16=True)
     if hasattr(exp.backbone.config, "dropout"):
         exp = exp.override({"model.dropout": 0.0})
-    plain, replayed = (launch_training(host_config(exp, quick_meta(), data(), 0, "0", tmp_path / str(recorded),
-                                                   deterministic=True, cuda_graphs=recorded),
-                                       STLoRARunner if model.endswith("+") else HostRunner)
-                       for recorded in (False, True))
+    plain, replayed = (
+        launch_training(
+            host_config(
+                exp, quick_meta(), data(), 0, "0", tmp_path / str(recorded), deterministic=True, cuda_graphs=recorded
+            ),
+            STLoRARunner if model.endswith("+") else HostRunner,
+        )
+        for recorded in (False, True)
+    )
     assert any(replayed.recorded._recordings.values())
     for one, other in zip(plain.history, replayed.history, strict=True):
         assert other["loss"] == pytest.approx(one["loss"], rel=1e-2)
@@ -176,8 +206,16 @@ def test_recorded_steps_draw_dropout_anew(name, tmp_path):
 
 @pytest.mark.parametrize("recorded", [False, True])
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(recorded, tmp_path):
-    world, settings = write_world(tmp_path / "data"), {"gpus": "0", "num_epochs": 3, "deterministic": True,
-                                                       "cuda_graphs": recorded, "model_settings": {"dropout": 0.3}}
+    world, settings = (
+        write_world(tmp_path / "data"),
+        {
+            "gpus": "0",
+            "num_epochs": 3,
+            "deterministic": True,
+            "cuda_graphs": recorded,
+            "model_settings": {"dropout": 0.3},
+        },
+    )
     whole = run_ours(world, tmp_path / "whole", **settings)
     with pytest.raises(Interrupted):
         run_ours(world, tmp_path / "parts", callbacks=[Interrupt(at_step=8)], **settings)
@@ -208,8 +246,9 @@ def test_a_model_under_bfloat16_is_near_the_float32_one(name):
 
 
 def test_memory_that_runs_out_is_one_line():
-    program = ("import torch; from stlora_ext.cli import command; "
-               "command(lambda _: torch.empty(10 ** 12, device='cuda'))")
+    program = (
+        "import torch; from stlora_ext.cli import command; command(lambda _: torch.empty(10 ** 12, device='cuda'))"
+    )
     done = run("-c", program)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: not enough memory (CUDA out of memory. Tried to allocate ")

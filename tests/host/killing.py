@@ -35,6 +35,7 @@ def killed_while_saving(run: Callable[[], object], moment: str) -> None:
                         os.truncate(path, int(MOMENTS[moment] * path.stat().st_size))
                     os.kill(os.getpid(), signal.SIGKILL)
                 return write(*args)
+
             return save
 
         # Stock saves to a path; ours writes the bytes itself.

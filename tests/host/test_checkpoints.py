@@ -31,8 +31,15 @@ NOT_TRAINED = {"optimizer_params": {"lr": 0.0, "weight_decay": 0.0}, "num_epochs
 def killed(tmp_path_factory) -> Path:
     """A folder with its data and, per launcher and moment, a run that was killed in its second epoch."""
     folder, environment = tmp_path_factory.mktemp("killed"), {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([sys.executable, "-m", "tests.host.killing", str(folder)], cwd=ROOT, env=environment,
-                          capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.host.killing", str(folder)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return folder
 
@@ -149,7 +156,13 @@ def test_stock_leaves_a_backup_of_every_epoch_and_ours_two_checkpoints(world, tm
     assert len(list(Path(stock.ckpt_save_dir).glob("*.bak"))) == 3
     run_ours(world, tmp_path / "ours", callbacks=[EarlyStopping(3)], **stuck)
     assert {path.name for path in (tmp_path / "ours").iterdir()} == {
-        "best.pt", "last.pt", "cfg.json", "test_metrics.json", "train.log", "tensorboard"}
+        "best.pt",
+        "last.pt",
+        "cfg.json",
+        "test_metrics.json",
+        "train.log",
+        "tensorboard",
+    }
 
 
 # ---- F1 ------------------------------------------------------------------------------------------------
@@ -185,8 +198,9 @@ def test_a_checkpoint_of_a_part_loads_that_part(world, trained, prefix):
     state, folder = trained
     source = wrapped(state, prefix, folder / "part.pt")
     scratch = weights(run_ours(world, folder / "scratch", model=Adapted, **NOT_TRAINED))
-    found = weights(run_ours(world, folder / "ours", model=Adapted, finetune_from=source, strict_load=False,
-                             **NOT_TRAINED))
+    found = weights(
+        run_ours(world, folder / "ours", model=Adapted, finetune_from=source, strict_load=False, **NOT_TRAINED)
+    )
     assert same(found, {**scratch, **state})
     with pytest.raises(UserError, match=r"part\.pt does not fit the model: missing adapter\.bias, adapter\.weight"):
         run_ours(world, folder / "strict", model=Adapted, finetune_from=source, **NOT_TRAINED)
@@ -196,8 +210,11 @@ def test_a_checkpoint_of_which_nothing_matches_is_refused(world, trained):
     """F1: loading nothing is an error even where parts are allowed."""
     state, folder = trained
     source = wrapped(state, "encoder.", folder / "other.pt")
-    with pytest.raises(UserError, match=r"other\.pt does not fit the model: missing linear\.bias, linear\.weight, "
-                                        r"unexpected encoder\.linear\.bias"):
+    with pytest.raises(
+        UserError,
+        match=r"other\.pt does not fit the model: missing linear\.bias, linear\.weight, "
+        r"unexpected encoder\.linear\.bias",
+    ):
         run_ours(world, folder / "ours", finetune_from=source, strict_load=False, **NOT_TRAINED)
 
 

@@ -44,11 +44,21 @@ def test_a_checkpoint_of_another_configuration_is_not_resumed(world, tmp_path):
         run_ours(world, tmp_path / "run", num_epochs=2)
 
 
-@pytest.mark.parametrize("setting", [{"loss": "MSE"}, {"rescale": False}, {"null_to_num": 1.0},
-                                     {"ckpt_save_strategy": 5}, {"best_metric": "max"}, {"target_metric": "loss"}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"loss": "MSE"},
+        {"rescale": False},
+        {"null_to_num": 1.0},
+        {"ckpt_save_strategy": 5},
+        {"best_metric": "max"},
+        {"target_metric": "loss"},
+    ],
+)
 def test_a_setting_that_would_have_no_effect_is_refused(setting, world, tmp_path):
-    with pytest.raises(UserError, match=next(iter(setting.values())) if "target_metric" in setting else
-                       next(iter(setting))):
+    with pytest.raises(
+        UserError, match=next(iter(setting.values())) if "target_metric" in setting else next(iter(setting))
+    ):
         our_config(world, tmp_path, **setting)
 
 
@@ -65,8 +75,15 @@ def test_a_run_stopped_between_validations_is_validated_and_tested(world, tmp_pa
 
 def test_a_plateau_schedule_steps_in_validated_epochs_alone(world, tmp_path):
     Keep.rates = []
-    run_ours(world, tmp_path, num_epochs=7, val_interval=2, callbacks=[Keep()], lr_scheduler=ReduceLROnPlateau,
-             lr_scheduler_params={"patience": 0, "threshold": 0.99, "factor": 0.5})
+    run_ours(
+        world,
+        tmp_path,
+        num_epochs=7,
+        val_interval=2,
+        callbacks=[Keep()],
+        lr_scheduler=ReduceLROnPlateau,
+        lr_scheduler_params={"patience": 0, "threshold": 0.99, "factor": 0.5},
+    )
     first = Keep.rates[0]
     assert Keep.rates == [first, first, first, first, first / 2, first / 2, first / 4]
 

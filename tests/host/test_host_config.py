@@ -59,9 +59,18 @@ def test_a_default_written_out_changes_the_folder_on_stock_and_not_in_ours(world
     assert our_config(world, tmp_path, model_settings={"dropout": 0.0}).md5 == our_config(world, tmp_path).md5
 
 
-@pytest.mark.parametrize("change", [
-    {"metrics": ["MAE"]}, {"eval_horizons": [2]}, {"ckpt_save_dir": "elsewhere"}, {"gpus": "0"}, {"gpus": "3"},
-    {"val_data_shuffle": True}], ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"metrics": ["MAE"]},
+        {"eval_horizons": [2]},
+        {"ckpt_save_dir": "elsewhere"},
+        {"gpus": "0"},
+        {"gpus": "3"},
+        {"val_data_shuffle": True},
+    ],
+    ids=str,
+)
 def test_devices_folders_and_metrics_change_the_folder_on_stock_and_not_in_ours(world, tmp_path, change):
     """K2: a run trained on a GPU and evaluated on the CPU is one run."""
     assert stock_config(world, tmp_path, **change).md5 != stock_config(world, tmp_path).md5
@@ -75,13 +84,24 @@ def test_the_place_of_the_data_is_not_part_of_the_configuration(world, tmp_path)
     assert our_config(elsewhere, tmp_path).md5 == our_config(world, tmp_path).md5
 
 
-@pytest.mark.parametrize("change", [
-    {"optimizer_params": {"lr": 0.02, "weight_decay": 0.0}}, {"optimizer_params": {"lr": 0.01, "weight_decay": 0.1}},
-    {"optimizer": torch.optim.SGD}, {"num_epochs": 3}, {"train_batch_size": 16}, {"null_val": np.nan},
-    {"model_settings": {"dropout": 0.1}}, {"callbacks": [EarlyStopping(3)]}, {"norm_each_channel": True},
-    {"finetune_from": "a.pt"}, {"dataset_name": "OTHER"},
-    {"lr_scheduler": torch.optim.lr_scheduler.StepLR, "lr_scheduler_params": {"step_size": 1}}],
-                         ids=lambda change: next(iter(change)))
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimizer_params": {"lr": 0.02, "weight_decay": 0.0}},
+        {"optimizer_params": {"lr": 0.01, "weight_decay": 0.1}},
+        {"optimizer": torch.optim.SGD},
+        {"num_epochs": 3},
+        {"train_batch_size": 16},
+        {"null_val": np.nan},
+        {"model_settings": {"dropout": 0.1}},
+        {"callbacks": [EarlyStopping(3)]},
+        {"norm_each_channel": True},
+        {"finetune_from": "a.pt"},
+        {"dataset_name": "OTHER"},
+        {"lr_scheduler": torch.optim.lr_scheduler.StepLR, "lr_scheduler_params": {"step_size": 1}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
 def test_what_changes_the_weights_changes_the_hash(world, tmp_path, change):
     """K2: two configurations that train differently never share a folder."""
     assert our_config(world, tmp_path, **change).md5 != our_config(world, tmp_path).md5
@@ -96,10 +116,12 @@ def test_settings_of_callbacks_are_part_of_the_hash(world, tmp_path):
 # ---- K3 ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("matrices", [(torch.eye(3), torch.ones(3, 3)), (np.eye(3), np.ones((3, 3)))],
-                         ids=["tensor", "array"])
+@pytest.mark.parametrize(
+    "matrices", [(torch.eye(3), torch.ones(3, 3)), (np.eye(3), np.ones((3, 3)))], ids=["tensor", "array"]
+)
 def test_matrices_share_a_hash_on_stock_and_are_refused_by_ours(world, tmp_path, matrices):
     """K3: stock resumes a run of another graph, or fails far from the cause; ours asks for a name."""
+
     def model_config(matrix):
         config = LinearConfig()
         config["adj"] = matrix
@@ -116,9 +138,12 @@ def test_matrices_share_a_hash_on_stock_and_are_refused_by_ours(world, tmp_path,
 
 def test_lambdas_share_a_hash_on_stock_and_are_refused_by_ours(world, tmp_path):
     """K3: two lambdas look alike to a hash."""
+
     def overrides(gamma):
-        return {"lr_scheduler": torch.optim.lr_scheduler.LambdaLR,
-                "lr_scheduler_params": {"lr_lambda": lambda epoch: gamma ** epoch}}
+        return {
+            "lr_scheduler": torch.optim.lr_scheduler.LambdaLR,
+            "lr_scheduler_params": {"lr_lambda": lambda epoch: gamma**epoch},
+        }
 
     first, second = (stock_config(world, tmp_path, **overrides(gamma)).md5 for gamma in (0.5, 0.9))
     assert first == second

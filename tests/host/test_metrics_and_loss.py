@@ -50,9 +50,14 @@ def test_nan_forecasts_score_zero_on_stock_and_are_refused_by_ours(world, tmp_pa
     assert not list((tmp_path / "ours").glob("*.pt"))
 
 
-@pytest.mark.parametrize(("split", "message"), [("train", "training loss became nan in epoch 1"),
-                                                ("val", "forecasts NaN or infinity (validating after epoch 1)"),
-                                                ("test", "forecasts NaN or infinity (evaluating after epoch 2)")])
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ("train", "training loss became nan in epoch 1"),
+        ("val", "forecasts NaN or infinity (validating after epoch 1)"),
+        ("test", "forecasts NaN or infinity (evaluating after epoch 2)"),
+    ],
+)
 def test_a_nan_in_one_split_passes_on_stock_and_is_refused_by_ours(tmp_path, split, message):
     """N1: a few NaN forecasts, in any split, count as errors of 0 on stock BasicTS; ours names where they came up."""
     world = write_world(tmp_path / "data", spike_in=split)
@@ -101,8 +106,9 @@ def test_nan_in_the_data_scores_zero_on_stock_and_is_skipped_by_ours(tmp_path):
 def test_the_training_loss_is_normalised_on_stock_and_in_original_units_in_ours(world, tmp_path):
     """L1: stock differentiates the error of normalised values; ours that of the readings, as the papers do."""
     first, settings = FirstLoss(), {"optimizer_params": {"lr": 0.0, "weight_decay": 0.0}, "num_epochs": 1}
-    stock = run_stock(world, tmp_path / "stock", train_batch_size=80, train_data_shuffle=False, callbacks=[first],
-                      **settings)
+    stock = run_stock(
+        world, tmp_path / "stock", train_batch_size=80, train_data_shuffle=False, callbacks=[first], **settings
+    )
     values, there = readings(world, "train")
     mean, std = np.nan_to_num(values).mean(0), np.nan_to_num(values).std(0)
     inputs, targets = (part[:80] for part in windows((values - mean) / std))
@@ -158,8 +164,10 @@ def test_the_metrics_file_says_the_same(measured):
     """``test_metrics.json`` keeps BasicTS's form: overall and the horizons asked for."""
     runner, *_ = measured
     written = json.loads((runner.run_dir / "test_metrics.json").read_text())
-    assert written == {"overall": runner.test_result["average"],
-                       **{f"horizon_{step}": runner.test_result["horizons"][step - 1] for step in HORIZONS}}
+    assert written == {
+        "overall": runner.test_result["average"],
+        **{f"horizon_{step}": runner.test_result["horizons"][step - 1] for step in HORIZONS},
+    }
 
 
 def test_the_forecasts_are_those_of_the_best_weights(measured):
@@ -178,8 +186,9 @@ def test_figures_do_not_depend_on_the_evaluation_batch(measured, tmp_path, batch
     runner, _, _, world, null_val = measured
     other = run_ours(world, tmp_path / "other", null_val=null_val, val_batch_size=batch_size)
     assert other.test_result["average"] == pytest.approx(runner.test_result["average"], rel=1e-6)
-    assert [entry["val"] for entry in other.history] == [pytest.approx(entry["val"], rel=1e-6)
-                                                         for entry in runner.history]
+    assert [entry["val"] for entry in other.history] == [
+        pytest.approx(entry["val"], rel=1e-6) for entry in runner.history
+    ]
 
 
 def test_mape_skips_targets_nearer_to_zero_than_5e_5():

@@ -58,16 +58,19 @@ def test_a_line_every_30_seconds_tells_batch_loss_and_time_left(clock, capsys):
     progress = Progress("D/M seed 0")
     progress.begin(2, 1, 10)
     train(progress, clock, 10, 7.0)
-    assert told(capsys) == ["D/M seed 0 epoch 1/2  batch 5/10  loss 5.000  left 01:45",
-                            "D/M seed 0 epoch 1/2  batch 10/10  loss 10.000  left 01:10"]
+    assert told(capsys) == [
+        "D/M seed 0 epoch 1/2  batch 5/10  loss 5.000  left 01:45",
+        "D/M seed 0 epoch 1/2  batch 10/10  loss 10.000  left 01:10",
+    ]
 
 
 @pytest.mark.parametrize("seconds", [0.5, 7.0, 29.0, 31.0, 45.0])
 def test_no_silence_is_longer_than_30_seconds_and_a_step(seconds, clock, capsys, monkeypatch):
     times = [clock.now]
     write = progress_module.tqdm.write
-    monkeypatch.setattr(progress_module.tqdm, "write", lambda *args, **kwargs: (times.append(clock.now),
-                                                                                write(*args, **kwargs)))
+    monkeypatch.setattr(
+        progress_module.tqdm, "write", lambda *args, **kwargs: (times.append(clock.now), write(*args, **kwargs))
+    )
     progress = Progress("D/M")
     progress.begin(2, 1, 50, evaluated=0.5)
     for epoch in (1, 2):
@@ -105,10 +108,13 @@ def test_the_first_steps_tell_how_long_the_whole_command_takes_once(clock, capsy
     train(progress, clock, 540, 0.125)
     lines = told(capsys)
     seconds = 5 * 100 * 0.125 * 540 * 1.1 + 4 * 60
-    assert lines == ["D/M epoch 1/100  batch 1/540  loss 1.000  left unknown",
-                     f"about {progress_module.duration(seconds)} for the whole command: 5 runs x 100 epochs at most "
-                     "(timed over 20 steps)", "D/M epoch 1/100  batch 241/540  loss 241.000  left 2:03:15",
-                     "D/M epoch 1/100  batch 481/540  loss 481.000  left 2:02:45"]
+    assert lines == [
+        "D/M epoch 1/100  batch 1/540  loss 1.000  left unknown",
+        f"about {progress_module.duration(seconds)} for the whole command: 5 runs x 100 epochs at most "
+        "(timed over 20 steps)",
+        "D/M epoch 1/100  batch 241/540  loss 241.000  left 2:03:15",
+        "D/M epoch 1/100  batch 481/540  loss 481.000  left 2:02:45",
+    ]
     other = Progress("D/M")
     other.outlook = outlook
     other.begin(100, 1, 540)

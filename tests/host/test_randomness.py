@@ -16,10 +16,16 @@ class Machine:
             self.states[current] = state(drawn)
 
     def install(self, monkeypatch) -> "Machine":
-        stand_ins = {"is_initialized": lambda: bool(self.states), "is_available": lambda: bool(self.states),
-                     "device_count": lambda: len(self.states), "current_device": lambda: self.current,
-                     "get_rng_state": self.get, "set_rng_state": self.set, "get_rng_state_all": lambda: self.states,
-                     "set_rng_state_all": lambda states: [self.set(one, index) for index, one in enumerate(states)]}
+        stand_ins = {
+            "is_initialized": lambda: bool(self.states),
+            "is_available": lambda: bool(self.states),
+            "device_count": lambda: len(self.states),
+            "current_device": lambda: self.current,
+            "get_rng_state": self.get,
+            "set_rng_state": self.set,
+            "get_rng_state_all": lambda: self.states,
+            "set_rng_state_all": lambda states: [self.set(one, index) for index, one in enumerate(states)],
+        }
         for name, stand_in in stand_ins.items():
             monkeypatch.setattr(torch.cuda, name, stand_in)
         return self
@@ -53,8 +59,9 @@ def test_a_run_goes_on_with_its_generator_whichever_gpus_are_there(monkeypatch, 
     assert len(saved["cuda"]) == (before[0] if all_saved else 1)
     machine = Machine(*after).install(monkeypatch)
     set_rng_state(saved)
-    assert [one.tolist() for one in machine.states] == [state(300 * (index == after[1])).tolist()
-                                                       for index in range(after[0])]
+    assert [one.tolist() for one in machine.states] == [
+        state(300 * (index == after[1])).tolist() for index in range(after[0])
+    ]
 
 
 @pytest.mark.parametrize(("before", "after"), [((0, 0), (2, 1)), ((2, 1), (0, 0))])

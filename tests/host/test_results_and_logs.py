@@ -67,8 +67,10 @@ def test_results_replace_earlier_ones_as_a_whole(tmp_path):
     folder = tmp_path / "test_results"
     with forecast_writer(folder, 2) as write:
         write(prediction=torch.ones(2, 1, 1))
-    with pytest.raises(RuntimeError, match=r"\{'prediction': 1\} windows were forecast, 2 expected"), \
-            forecast_writer(folder, 2) as write:
+    with (
+        pytest.raises(RuntimeError, match=r"\{'prediction': 1\} windows were forecast, 2 expected"),
+        forecast_writer(folder, 2) as write,
+    ):
         write(prediction=torch.zeros(1, 1, 1))
     with pytest.raises(KeyboardInterrupt), forecast_writer(folder, 2) as write:
         write(prediction=torch.zeros(2, 1, 1))

@@ -11,12 +11,15 @@ IN_EPOCH_2 = 8  # the third step of the second epoch
 SCHEDULES = {
     "constant": {},
     "MultiStepLR": {"lr_scheduler": MultiStepLR, "lr_scheduler_params": {"milestones": [1, 3], "gamma": 0.5}},
-    "CosineAnnealingWarmRestarts": {"lr_scheduler": CosineAnnealingWarmRestarts,
-                                    "lr_scheduler_params": {"T_0": 2, "T_mult": 2}},
+    "CosineAnnealingWarmRestarts": {
+        "lr_scheduler": CosineAnnealingWarmRestarts,
+        "lr_scheduler_params": {"T_0": 2, "T_mult": 2},
+    },
     "SequentialLR": {"lr_scheduler": WarmupThenDecay, "lr_scheduler_params": {}},
 }
-PLATEAU = {"ReduceLROnPlateau": {"lr_scheduler": ReduceLROnPlateau, "lr_scheduler_params": {"patience": 0,
-                                                                                             "threshold": 0.5}}}
+PLATEAU = {
+    "ReduceLROnPlateau": {"lr_scheduler": ReduceLROnPlateau, "lr_scheduler_params": {"patience": 0, "threshold": 0.5}}
+}
 
 
 def settings(schedule: str) -> dict:
@@ -40,8 +43,11 @@ def test_stock_resumes_to_other_weights(world, tmp_path, schedule):
 
 
 @pytest.mark.parametrize("schedule", [*SCHEDULES, *PLATEAU])
-@pytest.mark.parametrize("moment", [{"at_step": IN_EPOCH_2}, {"at_validation": 2}, {"at_validation": 1}],
-                         ids=["a step of epoch 2", "the validation of epoch 2", "the first epoch"])
+@pytest.mark.parametrize(
+    "moment",
+    [{"at_step": IN_EPOCH_2}, {"at_validation": 2}, {"at_validation": 1}],
+    ids=["a step of epoch 2", "the validation of epoch 2", "the first epoch"],
+)
 def test_ours_resumes_to_the_same_weights(world, tmp_path, schedule, moment):
     """U1: every generator and the schedule are restored, so weights, rates, losses and figures agree to the bit."""
     whole, resumed = Watch(), Watch()
@@ -50,8 +56,8 @@ def test_ours_resumes_to_the_same_weights(world, tmp_path, schedule, moment):
         run_ours(world, tmp_path / "resumed", callbacks=[Interrupt(**moment)], **settings(schedule))
     second = run_ours(world, tmp_path / "resumed", resumed, callbacks=[Interrupt()], **settings(schedule))
     assert whole.epochs == [1, 2, 3, 4, 5]
-    assert resumed.epochs == whole.epochs[0 if moment == {"at_validation": 1} else 1:]
-    assert resumed.rates == whole.rates[-len(resumed.epochs):]
+    assert resumed.epochs == whole.epochs[0 if moment == {"at_validation": 1} else 1 :]
+    assert resumed.rates == whole.rates[-len(resumed.epochs) :]
     assert len(set(whole.rates)) > (0 if schedule == "constant" else 1)
     assert same(weights(first), weights(second))
     for one, other in zip(first.history, second.history, strict=True):
@@ -61,6 +67,7 @@ def test_ours_resumes_to_the_same_weights(world, tmp_path, schedule, moment):
 
 def test_ours_is_unmoved_by_what_else_draws_random_numbers(world, tmp_path):
     """U1: the order of the windows hangs on seed and epoch alone, not on how much was drawn before."""
+
     class Draw(BasicTSCallback):
         def on_validate_end(self, runner, **kwargs) -> None:
             torch.rand(7)
@@ -83,8 +90,11 @@ def test_relaunching_a_finished_run_only_evaluates(world, tmp_path):
 
 def stuck(patience: int) -> dict:
     """Settings of a run that never improves."""
-    return {"optimizer_params": {"lr": 0.0, "weight_decay": 0.0}, "num_epochs": 9,
-            "callbacks": [EarlyStopping(patience), Interrupt()]}
+    return {
+        "optimizer_params": {"lr": 0.0, "weight_decay": 0.0},
+        "num_epochs": 9,
+        "callbacks": [EarlyStopping(patience), Interrupt()],
+    }
 
 
 def test_an_early_stopped_run_trains_on_at_relaunch_on_stock_and_stays_stopped_in_ours(world, tmp_path):

@@ -34,8 +34,9 @@ def test_statistics_are_those_of_the_readings_that_are_there(null_val, each):
     np.testing.assert_allclose(scaler.stats["std"].numpy(), std, rtol=1e-6)
     mask = torch.from_numpy(there)
     scaled = scaler.transform(torch.from_numpy(values), mask)
-    np.testing.assert_allclose(scaled.numpy(), np.where(there, (np.nan_to_num(wanted) - mean) / std, 0),
-                               rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        scaled.numpy(), np.where(there, (np.nan_to_num(wanted) - mean) / std, 0), rtol=1e-4, atol=1e-5
+    )
     back = scaler.inverse_transform(scaled, mask)
     np.testing.assert_allclose(back.numpy(), np.nan_to_num(wanted), rtol=1e-5, atol=1e-4)
 
@@ -82,8 +83,9 @@ def test_batches_are_the_slices_of_a_plain_loop(batch_size, timestamps):
     """Every window appears once, in the order asked for, cut as BasicTS cuts it."""
     rows, inputs, outputs = 20, 5, 3
     table = torch.arange(rows * 2.0).view(rows, 2)
-    split = SplitTensors(scaled=table, original=table + 1000, mask=table % 3 > 0,
-                         timestamps=table / 100 if timestamps else None)
+    split = SplitTensors(
+        scaled=table, original=table + 1000, mask=table % 3 > 0, timestamps=table / 100 if timestamps else None
+    )
     order = torch.randperm(13, generator=torch.Generator().manual_seed(0))
     batches = WindowBatches(split, inputs, outputs, batch_size, lambda count: order)
     assert batches.num_windows == rows - inputs - outputs + 1 == 13
@@ -91,11 +93,21 @@ def test_batches_are_the_slices_of_a_plain_loop(batch_size, timestamps):
     assert [len(batch["inputs"]) for batch in found] == [min(batch_size, 13 - i) for i in range(0, 13, batch_size)]
     assert len(found) == len(batches)
     assert ("inputs_timestamps" in found[0]) == timestamps
-    sources = {"inputs": split.scaled, "inputs_mask": split.mask, "targets": split.original, "targets_mask": split.mask,
-               "inputs_timestamps": split.timestamps, "targets_timestamps": split.timestamps}
+    sources = {
+        "inputs": split.scaled,
+        "inputs_mask": split.mask,
+        "targets": split.original,
+        "targets_mask": split.mask,
+        "inputs_timestamps": split.timestamps,
+        "targets_timestamps": split.timestamps,
+    }
     for name in found[0]:
-        slices = [sources[name][i:i + inputs] if name.startswith("inputs") else
-                  sources[name][i + inputs:i + inputs + outputs] for i in order.tolist()]
+        slices = [
+            sources[name][i : i + inputs]
+            if name.startswith("inputs")
+            else sources[name][i + inputs : i + inputs + outputs]
+            for i in order.tolist()
+        ]
         assert torch.equal(torch.cat([batch[name] for batch in found]), torch.stack(slices))
 
 
@@ -134,8 +146,11 @@ def test_every_generator_is_restored_through_a_safe_file(tmp_path):
 def test_windows_in_their_order_are_those_that_are_gathered_by_index():
     """Evaluation takes views of the split; what it sees is what a list of the same windows would give."""
     generator = torch.Generator().manual_seed(1)
-    split = SplitTensors(*(torch.rand(40, NODES, generator=generator) for _ in range(2)),
-                         torch.rand(40, NODES, generator=generator) > 0.3, torch.rand(40, 2, generator=generator))
+    split = SplitTensors(
+        *(torch.rand(40, NODES, generator=generator) for _ in range(2)),
+        torch.rand(40, NODES, generator=generator) > 0.3,
+        torch.rand(40, 2, generator=generator),
+    )
     in_order, listed = (WindowBatches(split, 5, 3, 8, order) for order in (None, torch.arange))
     for batches in (in_order, listed):
         batches.per_window = {"forecast": torch.rand(33, 3, NODES, generator=torch.Generator().manual_seed(2))}

@@ -29,8 +29,9 @@ def no_memory(monkeypatch):
 def test_a_split_that_does_not_fit_into_memory_is_mapped_and_equal(tmp_path, monkeypatch):
     resident, made = placed(tmp_path), []
     monkeypatch.setattr(splits, "free_bytes", lambda device: 0)
-    monkeypatch.setattr(splits.np, "memmap", lambda *given, memmap=np.memmap, **named: made.append(given) or memmap(
-        *given, **named))
+    monkeypatch.setattr(
+        splits.np, "memmap", lambda *given, memmap=np.memmap, **named: made.append(given) or memmap(*given, **named)
+    )
     mapped = placed(tmp_path)
     for one, other in zip(vars(resident).values(), vars(mapped).values(), strict=True):
         assert torch.equal(one, other)
@@ -49,6 +50,7 @@ def test_a_run_over_mapped_splits_ends_like_one_in_memory(world, tmp_path, no_me
 def test_a_disk_without_room_for_a_mapped_split_is_an_error_at_once(tmp_path, no_memory, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
+
     monkeypatch.setattr(splits.os, "posix_fallocate", full)
     with pytest.raises(OSError, match="No space left"):
         placed(tmp_path)

@@ -1,6 +1,5 @@
 """K12: what is to be forecast is known in training alone."""
 
-
 import numpy as np
 import pytest
 import torch
@@ -27,10 +26,23 @@ class Leak(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(()))
 
-    def forward(self, inputs: torch.Tensor, targets: torch.Tensor, targets_mask: torch.Tensor | None = None,
-                epoch: int | None = None, train: bool = False) -> torch.Tensor:
-        Leak.calls.append({"taught": self.training, "zeros": not targets.any(), "mask": targets_mask is not None,
-                           "epoch": epoch, "train": train})
+    def forward(
+        self,
+        inputs: torch.Tensor,
+        targets: torch.Tensor,
+        targets_mask: torch.Tensor | None = None,
+        epoch: int | None = None,
+        train: bool = False,
+    ) -> torch.Tensor:
+        Leak.calls.append(
+            {
+                "taught": self.training,
+                "zeros": not targets.any(),
+                "mask": targets_mask is not None,
+                "epoch": epoch,
+                "train": train,
+            }
+        )
         return targets * self.weight
 
 
@@ -61,8 +73,9 @@ def test_a_forecast_that_leaks_its_targets_has_the_error_of_scaled_zeros(world, 
 
     inputs, targets = windows(np.load(world / "test_data.npy"))
     meta = Meta("WORLD", 0, NUM_NODES, 60, 24, "2024-01-01", 0.0, INPUT_LEN, OUTPUT_LEN, {}, [], False, "")
-    forecast = forecast_windows(runner.model, runner.scaler.stats, meta, inputs,
-                                np.zeros((len(inputs), INPUT_LEN + OUTPUT_LEN, 2), np.float32))
+    forecast = forecast_windows(
+        runner.model, runner.scaler.stats, meta, inputs, np.zeros((len(inputs), INPUT_LEN + OUTPUT_LEN, 2), np.float32)
+    )
     predicted = scores(forecast, np.where(targets == 0, np.nan, targets))
     assert {name: runner.test_result["average"][name] for name in predicted} == pytest.approx(predicted, rel=1e-5)
 
@@ -83,19 +96,32 @@ def test_a_model_that_demands_the_mask_is_refused_before_training(world, tmp_pat
 def test_a_frozen_backbone_is_never_shown_the_targets(world, tmp_path, monkeypatch, limit):
     """Its forecasts in training are those of evaluation, whether or not they were made before the first epoch."""
     monkeypatch.setattr(lora_runner, "CACHE_LIMIT", limit)
-    runner = launch_training(STLoRAForecastingConfig(
-        **settings(world, tmp_path, model=Leak, num_epochs=2, optimizer_params={"lr": 1e-3}), protocol="adapt",
-        adapter=STLoRAConfig(input_len=INPUT_LEN, output_len=OUTPUT_LEN), num_nodes=NUM_NODES), STLoRARunner)
+    runner = launch_training(
+        STLoRAForecastingConfig(
+            **settings(world, tmp_path, model=Leak, num_epochs=2, optimizer_params={"lr": 1e-3}),
+            protocol="adapt",
+            adapter=STLoRAConfig(input_len=INPUT_LEN, output_len=OUTPUT_LEN),
+            num_nodes=NUM_NODES,
+        ),
+        STLoRARunner,
+    )
     assert runner.cached_forecasts == (limit > 0)
     assert {tuple(call.items()) for call in Leak.calls} == {
-        tuple({"taught": False, "zeros": True, "mask": False, "epoch": None, "train": False}.items())}
+        tuple({"taught": False, "zeros": True, "mask": False, "epoch": None, "train": False}.items())
+    }
     with torch.no_grad():
         alone = attach(runner.model.backbone, STLoRAConfig(input_len=INPUT_LEN, output_len=OUTPUT_LEN), NUM_NODES)
         assert not alone(torch.randn(2, INPUT_LEN, NUM_NODES), targets=torch.zeros(2, OUTPUT_LEN, NUM_NODES)).any()
 
 
 def test_a_backbone_trained_with_its_adapter_is_shown_the_targets_in_training(world, tmp_path):
-    launch_training(STLoRAForecastingConfig(
-        **settings(world, tmp_path, model=Leak, num_epochs=1), protocol="joint",
-        adapter=STLoRAConfig(input_len=INPUT_LEN, output_len=OUTPUT_LEN), num_nodes=NUM_NODES), STLoRARunner)
+    launch_training(
+        STLoRAForecastingConfig(
+            **settings(world, tmp_path, model=Leak, num_epochs=1),
+            protocol="joint",
+            adapter=STLoRAConfig(input_len=INPUT_LEN, output_len=OUTPUT_LEN),
+            num_nodes=NUM_NODES,
+        ),
+        STLoRARunner,
+    )
     assert {(call["taught"], call["zeros"]) for call in Leak.calls} == {(True, False), (False, True)}

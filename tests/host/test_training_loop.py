@@ -76,9 +76,14 @@ def test_one_batch_per_epoch_crashes_stock_and_trains_in_ours(world, tmp_path):
 
 def test_a_model_without_training_never_ends_on_stock_and_ends_in_ours(world, tmp_path):
     """T3: with NoBP, which BasicTS's own HI requires, stock never counts a step; ours takes the epoch it was given."""
+
     def settings() -> dict:
-        return {"model": HI, "model_config": HIConfig(input_len=INPUT_LEN, output_len=OUTPUT_LEN), "num_epochs": 1,
-                "callbacks": [NoBP()]}
+        return {
+            "model": HI,
+            "model_config": HIConfig(input_len=INPUT_LEN, output_len=OUTPUT_LEN),
+            "num_epochs": 1,
+            "callbacks": [NoBP()],
+        }
 
     stock, ours = Watch(most_epochs=4), Watch(most_epochs=4)
     with pytest.raises(Interrupted):
@@ -144,11 +149,15 @@ def test_ours_trains_without_a_test_set(world, tmp_path):
     assert runner.best_path.exists()
 
 
-@pytest.mark.parametrize(("callback", "expected"), [
-    (GradAccumulation(2), "GradAccumulation acts within single steps"),
-    (AddAuxiliaryLoss(["loss"]), "AddAuxiliaryLoss acts within single steps"),
-    (GradientClipping(1.0), "the device is cpu; name a GPU"),
-    (HorizonCurriculum(1, 1), "the device is cpu; name a GPU")])
+@pytest.mark.parametrize(
+    ("callback", "expected"),
+    [
+        (GradAccumulation(2), "GradAccumulation acts within single steps"),
+        (AddAuxiliaryLoss(["loss"]), "AddAuxiliaryLoss acts within single steps"),
+        (GradientClipping(1.0), "the device is cpu; name a GPU"),
+        (HorizonCurriculum(1, 1), "the device is cpu; name a GPU"),
+    ],
+)
 def test_steps_that_a_recording_would_get_wrong_are_refused(world, tmp_path, callback, expected):
     """What runs on a GPU is in tests/gpu/test_gpu.py."""
     with pytest.raises(UserError, match=f"cuda_graphs=True: {expected}"):

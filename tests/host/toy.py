@@ -66,8 +66,10 @@ def readings(world: Path, split: str, null_val: float = 0.0) -> tuple[np.ndarray
 def windows(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cut ``values`` into inputs and targets by a plain loop over slices."""
     starts = range(len(values) - INPUT_LEN - OUTPUT_LEN + 1)
-    return (np.stack([values[i:i + INPUT_LEN] for i in starts]),
-            np.stack([values[i + INPUT_LEN:i + INPUT_LEN + OUTPUT_LEN] for i in starts]))
+    return (
+        np.stack([values[i : i + INPUT_LEN] for i in starts]),
+        np.stack([values[i + INPUT_LEN : i + INPUT_LEN + OUTPUT_LEN] for i in starts]),
+    )
 
 
 def scores(prediction: np.ndarray, targets: np.ndarray) -> dict[str, float]:
@@ -75,8 +77,11 @@ def scores(prediction: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     error = (prediction.astype(np.float64) - targets)[~np.isnan(targets)]
     truth = targets[~np.isnan(targets)]
     relative = np.abs(error / np.where(np.abs(truth) < 5e-5, np.inf, truth))
-    return {"MAE": np.abs(error).mean(), "RMSE": np.sqrt((error ** 2).mean()),
-            "MAPE": 100 * relative.sum() / (np.abs(truth) >= 5e-5).sum()}
+    return {
+        "MAE": np.abs(error).mean(),
+        "RMSE": np.sqrt((error**2).mean()),
+        "MAPE": 100 * relative.sum() / (np.abs(truth) >= 5e-5).sum(),
+    }
 
 
 # ---- models --------------------------------------------------------------------------------------------
@@ -218,18 +223,37 @@ def settings(world: Path, run_dir: Path, **overrides: Any) -> dict[str, Any]:
     """
     model_settings = overrides.pop("model_settings", {})
     return {
-        "model": Linear, "model_config": LinearConfig(**model_settings), "dataset_name": "TINY",
-        "dataset_params": {"dataset_name": "TINY", "input_len": INPUT_LEN, "output_len": OUTPUT_LEN,
-                           "use_timestamps": False, "memmap": False, "data_file_path": str(world)},
-        "null_val": 0.0, "metrics": list(METRICS), "eval_horizons": list(HORIZONS), "num_epochs": 2, "seed": 3,
-        "optimizer_params": {"lr": 0.01, "weight_decay": 0.0}, "callbacks": [], "train_batch_size": BATCH_SIZE,
-        "val_batch_size": BATCH_SIZE, "test_batch_size": BATCH_SIZE, "ckpt_save_dir": str(run_dir), **overrides}
+        "model": Linear,
+        "model_config": LinearConfig(**model_settings),
+        "dataset_name": "TINY",
+        "dataset_params": {
+            "dataset_name": "TINY",
+            "input_len": INPUT_LEN,
+            "output_len": OUTPUT_LEN,
+            "use_timestamps": False,
+            "memmap": False,
+            "data_file_path": str(world),
+        },
+        "null_val": 0.0,
+        "metrics": list(METRICS),
+        "eval_horizons": list(HORIZONS),
+        "num_epochs": 2,
+        "seed": 3,
+        "optimizer_params": {"lr": 0.01, "weight_decay": 0.0},
+        "callbacks": [],
+        "train_batch_size": BATCH_SIZE,
+        "val_batch_size": BATCH_SIZE,
+        "test_batch_size": BATCH_SIZE,
+        "ckpt_save_dir": str(run_dir),
+        **overrides,
+    }
 
 
 def stock_config(world: Path, run_dir: Path, **overrides: Any) -> BasicTSForecastingConfig:
     """A stock config; ``norm_each_channel`` is True because the stock scaler crashes otherwise."""
-    return BasicTSForecastingConfig(**settings(world, run_dir, **{"norm_each_channel": True, "rescale": True,
-                                                                  **overrides}))
+    return BasicTSForecastingConfig(
+        **settings(world, run_dir, **{"norm_each_channel": True, "rescale": True, **overrides})
+    )
 
 
 def our_config(world: Path, run_dir: Path, **overrides: Any) -> ForecastingConfig:
@@ -252,8 +276,9 @@ def run_stock(world: Path, run_dir: Path, watch: Watch | None = None, **override
 def run_ours(world: Path, run_dir: Path, watch: Watch | None = None, **overrides: Any) -> HostRunner:
     """Run our host on the same settings and return the runner."""
     watch = watch or Watch()
-    return launch_training(our_config(world, run_dir, **{
-        **overrides, "callbacks": [watch, *overrides.get("callbacks", [])]}))
+    return launch_training(
+        our_config(world, run_dir, **{**overrides, "callbacks": [watch, *overrides.get("callbacks", [])]})
+    )
 
 
 def forget_stock_loggers() -> None:

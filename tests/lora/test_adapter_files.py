@@ -30,6 +30,7 @@ def test_saving_and_loading_reproduces_the_forecast_exactly(name, sharing, tmp_p
 
 def rewritten(path, change_tensors=None, change_metadata=None):
     from safetensors import safe_open
+
     with safe_open(path, framework="pt") as file:
         metadata = json.loads(file.metadata()["stlora"])
     tensors = load_file(path)
@@ -40,18 +41,28 @@ def rewritten(path, change_tensors=None, change_metadata=None):
     save_file(tensors, path, metadata={"stlora": json.dumps(metadata)})
 
 
-@pytest.mark.parametrize(("damage", "expected"), [
-    (lambda path: path.write_bytes(path.read_bytes()[:200]), "is damaged"),
-    (lambda path: path.write_bytes(b""), "is damaged"),
-    (lambda path: path.unlink(), "does not exist"),
-    (lambda path: save_file({"a": torch.zeros(1)}, path), "is no ST-LoRA adapter file"),
-    (lambda path: rewritten(path, lambda tensors: tensors.pop("conv_bias")), "conv_bias"),
-    (lambda path: rewritten(path, lambda tensors: tensors.update(other=torch.zeros(1))), "other"),
-    (lambda path: rewritten(path, lambda tensors: [tensors.update({f"x.{k}": tensors.pop(k)}) for k in list(tensors)]),
-     "does not hold the tensors"),
-    (lambda path: rewritten(path, None, lambda metadata: metadata.update(format=99)), "format 99, expected 1"),
-    (lambda path: rewritten(path, None, lambda metadata: metadata["settings"].update(ranks=3)), "did you mean 'rank'"),
-])
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:200]), "is damaged"),
+        (lambda path: path.write_bytes(b""), "is damaged"),
+        (lambda path: path.unlink(), "does not exist"),
+        (lambda path: save_file({"a": torch.zeros(1)}, path), "is no ST-LoRA adapter file"),
+        (lambda path: rewritten(path, lambda tensors: tensors.pop("conv_bias")), "conv_bias"),
+        (lambda path: rewritten(path, lambda tensors: tensors.update(other=torch.zeros(1))), "other"),
+        (
+            lambda path: rewritten(
+                path, lambda tensors: [tensors.update({f"x.{k}": tensors.pop(k)}) for k in list(tensors)]
+            ),
+            "does not hold the tensors",
+        ),
+        (lambda path: rewritten(path, None, lambda metadata: metadata.update(format=99)), "format 99, expected 1"),
+        (
+            lambda path: rewritten(path, None, lambda metadata: metadata["settings"].update(ranks=3)),
+            "did you mean 'rank'",
+        ),
+    ],
+)
 def test_a_file_that_is_not_whole_is_refused_with_what_was_expected(saved, damage, expected):
     damage(saved[1])
     with pytest.raises(UserError, match=expected):
@@ -68,9 +79,14 @@ def test_another_backbone_is_refused(saved):
         load_adapter(other, saved[1])
 
 
-@pytest.mark.parametrize(("asked", "expected"), [
-    ({"num_nodes": 7}, "num_nodes=11, not 7"), ({"input_len": 6}, "input_len=12, not 6"),
-    ({"output_len": 3}, "output_len=12, not 3")])
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"num_nodes": 7}, "num_nodes=11, not 7"),
+        ({"input_len": 6}, "input_len=12, not 6"),
+        ({"output_len": 3}, "output_len=12, not 3"),
+    ],
+)
 def test_another_network_or_horizon_is_refused(saved, asked, expected):
     with pytest.raises(UserError, match=expected):
         load_adapter(backbone("LSTM"), saved[1], **asked)

@@ -109,9 +109,25 @@ def test_a_backbone_named_by_path_is_the_same_configuration_as_the_one_that_is_f
 def test_a_dry_run_names_the_backbone_of_every_seed(trained, capsys):
     exp, meta, place = trained
     path = place.results / run_key(exp.with_arm("base"), meta, 0).path / "model.pt"
-    run_command.main(["-c", "experiments/TINY/LSTM_LoRA.py", "--data", str(place.data), "--results", str(place.results),
-                      "--seeds", "0-1", "--set", *(f"{key}={value}" for key, value in FAST.items()), "--protocol",
-                      "adapt", "--from", str(path).replace("seed0", "seed{seed}"), "--dry-run"])
+    run_command.main(
+        [
+            "-c",
+            "experiments/TINY/LSTM_LoRA.py",
+            "--data",
+            str(place.data),
+            "--results",
+            str(place.results),
+            "--seeds",
+            "0-1",
+            "--set",
+            *(f"{key}={value}" for key, value in FAST.items()),
+            "--protocol",
+            "adapt",
+            "--from",
+            str(path).replace("seed0", "seed{seed}"),
+            "--dry-run",
+        ]
+    )
     printed = capsys.readouterr().out
     assert all(run_key(exp, meta, seed).path.name in printed for seed in (0, 1))
 
@@ -127,13 +143,15 @@ def test_the_base_run_of_another_preparation_is_not_adapted(trained, other_prepa
     exp, _, place = trained
     shutil.copytree(place.results, tmp_path / "r", ignore=shutil.ignore_patterns("LSTM+"))
     with pytest.raises(UserError, match=r"record .*TINY/LSTM/.* is of other data than TINY holds now \(fingerprint"):
-        train_run(exp, load_meta(other_preparation, "TINY"), 0,
-                 replace(place, data=other_preparation, results=tmp_path / "r"))
+        train_run(
+            exp, load_meta(other_preparation, "TINY"), 0, replace(place, data=other_preparation, results=tmp_path / "r")
+        )
 
 
 @pytest.mark.parametrize("with_record", [True, False])
-def test_a_backbone_named_by_path_of_another_preparation_is_not_adapted(trained, other_preparation, tmp_path,
-                                                                       with_record):
+def test_a_backbone_named_by_path_of_another_preparation_is_not_adapted(
+    trained, other_preparation, tmp_path, with_record
+):
     exp, meta, place = trained
     key = run_key(exp.with_arm("base"), meta, 0)
     path = shutil.copytree(place.results / key.path, tmp_path / "elsewhere" / key.path.name) / "model.pt"
@@ -169,8 +187,22 @@ def test_an_adaptation_does_not_go_on_upon_a_repeated_backbone(trained, tmp_path
 
 
 def test_the_backbone_is_trained_first_when_asked(tiny_data, tmp_path):
-    common = ["-c", "experiments/TINY/LSTM_LoRA.py", "--data", str(tiny_data), "--results", str(tmp_path), "--seeds",
-              "0", "--epochs", "2", "--set", "model.hidden_size=8", "--protocol", "adapt"]
+    common = [
+        "-c",
+        "experiments/TINY/LSTM_LoRA.py",
+        "--data",
+        str(tiny_data),
+        "--results",
+        str(tmp_path),
+        "--seeds",
+        "0",
+        "--epochs",
+        "2",
+        "--set",
+        "model.hidden_size=8",
+        "--protocol",
+        "adapt",
+    ]
     run_command.main([*common, "--train-backbone"])
     (base,) = (tmp_path / "TINY/LSTM").glob("*.json")
     (adapted,) = (tmp_path / "TINY/LSTM+").glob("adapt-plus-*.json")
@@ -179,14 +211,40 @@ def test_the_backbone_is_trained_first_when_asked(tiny_data, tmp_path):
 
 @pytest.mark.parametrize("arguments", [[], ["--protocol", "adapt", "--from", "model.pt"]])
 def test_train_backbone_without_effect_is_refused(arguments, tiny_data, tmp_path, capsys):
-    line = refusal(run_command.main, ["-c", "experiments/TINY/LSTM_LoRA.py", "--data", tiny_data, "--results", tmp_path,
-                                      "--train-backbone", *arguments], capsys)
+    line = refusal(
+        run_command.main,
+        [
+            "-c",
+            "experiments/TINY/LSTM_LoRA.py",
+            "--data",
+            tiny_data,
+            "--results",
+            tmp_path,
+            "--train-backbone",
+            *arguments,
+        ],
+        capsys,
+    )
     assert line.startswith("--train-backbone: only --protocol adapt without --from")
 
 
 def test_a_run_of_another_model_is_no_backbone(trained, capsys):
     exp, meta, place = trained
     path = place.results / run_key(exp.with_arm("base"), meta, 0).path / "model.pt"
-    line = refusal(run_command.main, ["-c", "experiments/TINY/STGCN_LoRA.py", "--data", place.data, "--results",
-                                      place.results, "--protocol", "adapt", "--from", path], capsys)
+    line = refusal(
+        run_command.main,
+        [
+            "-c",
+            "experiments/TINY/STGCN_LoRA.py",
+            "--data",
+            place.data,
+            "--results",
+            place.results,
+            "--protocol",
+            "adapt",
+            "--from",
+            path,
+        ],
+        capsys,
+    )
     assert "is a run of LSTM, expected one of STGCN" in line

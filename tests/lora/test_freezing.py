@@ -42,8 +42,10 @@ def test_without_anything_upstream_that_asks_no_graph_through_the_backbone_is_bu
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
         result = forecast(model.backbone, windows())
     assert not result.requires_grad and kept == []
-    model(windows(), **({"inputs_timestamps": torch.zeros(3, 12, 2)} if "inputs_timestamps" in
-                        model.signature.parameters else {})).sum().backward()
+    model(
+        windows(),
+        **({"inputs_timestamps": torch.zeros(3, 12, 2)} if "inputs_timestamps" in model.signature.parameters else {}),
+    ).sum().backward()
     assert all(parameter.grad is not None for parameter in model.adapter.parameters())
 
 
@@ -54,8 +56,15 @@ def test_what_is_made_trainable_after_freezing_gets_gradients_in_eval_mode(asked
     part[asked].requires_grad_(True)
     forecast(model.train(), windows()).sum().backward()
     got = {name for name, parameter in model.backbone.named_parameters() if parameter.grad is not None}
-    assert got == trainable(model.backbone) == ({"output_layer.weight"} if asked == "one parameter" else
-                                                {name for name, _ in model.backbone.named_parameters()})
+    assert (
+        got
+        == trainable(model.backbone)
+        == (
+            {"output_layer.weight"}
+            if asked == "one parameter"
+            else {name for name, _ in model.backbone.named_parameters()}
+        )
+    )
     assert parameter_counts(model)["trainable"] == sum(p.numel() for p in model.parameters() if p.grad is not None)
     assert not any(module.training for module in model.backbone.modules())
     expected = trained("LSTM", "node").eval()
@@ -63,12 +72,18 @@ def test_what_is_made_trainable_after_freezing_gets_gradients_in_eval_mode(asked
     torch.testing.assert_close(model.backbone.output_layer.weight.grad, expected.backbone.output_layer.weight.grad)
 
 
-@pytest.mark.parametrize("meanwhile", [
-    lambda model: None, lambda model: model.freeze_backbone(), lambda model: model.requires_grad_(True),
-    lambda model: model.backbone.load_state_dict(copy.deepcopy(model.backbone.state_dict()), assign=True),
-    lambda model: setattr(model, "backbone", torch.compile(model.backbone, backend="eager")),
-    lambda model: setattr(model, "backbone", nn.DataParallel(model.backbone)),
-], ids=["nothing", "frozen twice", "all made trainable", "weights assigned", "compiled", "in parallel"])
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        lambda model: None,
+        lambda model: model.freeze_backbone(),
+        lambda model: model.requires_grad_(True),
+        lambda model: model.backbone.load_state_dict(copy.deepcopy(model.backbone.state_dict()), assign=True),
+        lambda model: setattr(model, "backbone", torch.compile(model.backbone, backend="eager")),
+        lambda model: setattr(model, "backbone", nn.DataParallel(model.backbone)),
+    ],
+    ids=["nothing", "frozen twice", "all made trainable", "weights assigned", "compiled", "in parallel"],
+)
 @pytest.mark.parametrize("mode", [True, False], ids=["training", "evaluating"])
 def test_unfreezing_restores_what_was_trainable_and_the_mode_of_the_model(meanwhile, mode):
     base = backbone("LSTM")

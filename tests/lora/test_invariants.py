@@ -10,17 +10,7 @@ from stlora_ext.lora.layer import NALL, SHARINGS
 from stlora_ext.lora.merge import merge
 from stlora_ext.lora.model import attach, parameter_counts, widened
 from stlora_ext.lora.predictor import INPUTS, Predictor, STLoRAConfig
-from tests.lora.toy import (
-    CASES,
-    NODES,
-    backbone,
-    forecast,
-    node_tensors,
-    permute_nodes,
-    plain,
-    trained,
-    windows,
-)
+from tests.lora.toy import CASES, NODES, backbone, forecast, node_tensors, permute_nodes, plain, trained, windows
 
 every_case = pytest.mark.parametrize(("name", "sharing"), CASES)
 NODE_LEVEL = [(name, sharing) for name, sharing in CASES if sharing != "none"]
@@ -76,8 +66,9 @@ def test_permuting_the_nodes_permutes_the_forecast(name, sharing):
         for tensor in node_tensors(permuted) if sharing != "none" else []:
             tensor.copy_(tensor[order])
     permute_nodes(permuted.backbone, order)
-    torch.testing.assert_close(forecast(permuted, inputs[:, :, order]), forecast(model, inputs)[:, :, order], rtol=1e-5,
-                               atol=1e-5)
+    torch.testing.assert_close(
+        forecast(permuted, inputs[:, :, order]), forecast(model, inputs)[:, :, order], rtol=1e-5, atol=1e-5
+    )
 
 
 @every_case
@@ -149,9 +140,12 @@ def test_a_layer_computes_its_equation(sharing):
     x = torch.randn(NODES, 8, 5, generator=generator)
     a = layer.lora_a
     for i in range(NODES):
-        own = {"node": lambda i=i: a.matrix[i], "none": lambda: a.matrix,
-               "embedding": lambda i=i: torch.einsum("k,krd->rd", a.embedding[i], a.pool),
-               "vector": lambda i=i: torch.diag(a.vector[i]) @ a.matrix}[sharing]()
+        own = {
+            "node": lambda i=i: a.matrix[i],
+            "none": lambda: a.matrix,
+            "embedding": lambda i=i: torch.einsum("k,krd->rd", a.embedding[i], a.pool),
+            "vector": lambda i=i: torch.diag(a.vector[i]) @ a.matrix,
+        }[sharing]()
         expected = torch.relu(x[i] @ (layer.weight + 0.7 * layer.lora_b @ own).t() + layer.bias)
         torch.testing.assert_close(layer(x)[i], expected, rtol=1e-5, atol=1e-5)
 
@@ -187,12 +181,18 @@ def test_settings_survive_a_json_round_trip(sharing):
     assert STLoRAConfig.from_json(config.to_json()) == config
 
 
-@pytest.mark.parametrize(("settings", "expected"), [
-    ({"rank": 0}, "rank=0: expected a whole number of at least 1"), ({"rank": 1.5}, "rank=1.5"),
-    ({"sharing": "nodes"}, "did you mean 'node'"), ({"x": "all"}, "expected one of: window, forecast, both"),
-    ({"alpha": -1.0}, "alpha=-1.0"), ({"dropout": 1.0}, "dropout=1.0"),
-    ({"activation": "tanh"}, "expected one of: identity, relu"),
-])
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"rank": 0}, "rank=0: expected a whole number of at least 1"),
+        ({"rank": 1.5}, "rank=1.5"),
+        ({"sharing": "nodes"}, "did you mean 'node'"),
+        ({"x": "all"}, "expected one of: window, forecast, both"),
+        ({"alpha": -1.0}, "alpha=-1.0"),
+        ({"dropout": 1.0}, "dropout=1.0"),
+        ({"activation": "tanh"}, "expected one of: identity, relu"),
+    ],
+)
 def test_settings_out_of_range_are_refused_by_name_and_value(settings, expected):
     with pytest.raises(UserError, match=expected):
         STLoRAConfig(**settings)
@@ -205,9 +205,11 @@ def test_json_that_is_no_settings_is_refused(text):
 
 
 def test_lengths_and_nodes_that_do_not_fit_are_refused_at_the_first_forward():
-    for config, nodes, expected in ((plain("node", input_len=6), NODES, "the input has shape"),
-                                    (plain("node", output_len=6), NODES, "the forecast has shape"),
-                                    (plain("node"), NODES + 1, "12 nodes")):
+    for config, nodes, expected in (
+        (plain("node", input_len=6), NODES, "the input has shape"),
+        (plain("node", output_len=6), NODES, "the forecast has shape"),
+        (plain("node"), NODES + 1, "12 nodes"),
+    ):
         with pytest.raises(UserError, match=expected):
             attach(backbone("LSTM"), config, nodes)(windows())
 
@@ -232,8 +234,10 @@ def test_the_wide_arm_is_the_narrowest_with_as_many_parameters():
     config = plain("node")
     target = sum(p.numel() for p in Predictor(config, NODES).parameters())
     wide = widened(config, NODES, target)
-    counts = [sum(p.numel() for p in Predictor(plain("none", width=width), NODES).parameters())
-              for width in (wide.width - 1, wide.width)]
+    counts = [
+        sum(p.numel() for p in Predictor(plain("none", width=width), NODES).parameters())
+        for width in (wide.width - 1, wide.width)
+    ]
     assert wide.sharing == "none" and counts[0] < target <= counts[1]
 
 

@@ -32,7 +32,8 @@ def test_every_trained_backbone_stands_beside_the_papers_claim_on_every_benchmar
     rows = list(csv.DictReader(io.StringIO(printed(capsys, "--format", "csv"))))
     trained = [name for name in backbones() if name not in ("HA", "VAR", "SVR")]
     assert [(row["data set"], row["model"]) for row in rows] == [
-        (name, f"{model}+") for name in parameters.BENCHMARKS for model in trained]
+        (name, f"{model}+") for name in parameters.BENCHMARKS for model in trained
+    ]
     for row in rows:
         percent = 100 * int(row["adapter"]) / int(row["backbone"])
         assert row["adapter %"] == f"{percent:.2f}" and row["above 1 %"] == ("yes" if percent > 1 else "no")

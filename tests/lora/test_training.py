@@ -26,10 +26,12 @@ FAST = {"num_epochs": 1, "model.hidden_size": 8, "model.end_size": 16}
 @pytest.fixture
 def launch(tiny_data, tmp_path):
     """Returns a function that trains an experiment on TINY and returns its runner."""
+
     def launched(exp, *callbacks, seed=0, folder="run"):
         cfg = host_config(exp, load_meta(tiny_data, "TINY"), tiny_data, seed, run_dir=tmp_path / folder)
         cfg.callbacks += callbacks
         return launch_training(cfg, HostRunner if exp.adapter is None else STLoRARunner)
+
     return launched
 
 
@@ -127,41 +129,53 @@ def test_the_arms_have_their_own_keys_and_the_control_fewer_parameters(tiny_data
     meta, place = load_meta(tiny_data, "TINY"), RunOptions(tiny_data, tmp_path)
     exp = replace(experiment("TINY", "LSTM+").override(FAST), seeds=(0,))
     records = {arm: train_run(exp.with_arm(arm), meta, 0, place)[0] for arm in ("base", "plus", "control", "wide")}
-    keys = {arm: (record["key"]["model"], record["key"]["protocol"], record["key"]["arm"])
-            for arm, record in records.items()}
-    assert keys == {"base": ("LSTM", "joint", "base"), **{arm: ("LSTM+", "joint", arm)
-                                                          for arm in ("plus", "control", "wide")}}
+    keys = {
+        arm: (record["key"]["model"], record["key"]["protocol"], record["key"]["arm"])
+        for arm, record in records.items()
+    }
+    assert keys == {
+        "base": ("LSTM", "joint", "base"),
+        **{arm: ("LSTM+", "joint", arm) for arm in ("plus", "control", "wide")},
+    }
     assert len({record["key"]["config_hash"] for record in records.values()}) == 4
     adapters = {arm: record["parameters"]["adapter"] for arm, record in records.items()}
     assert adapters["base"] == 0 < adapters["control"] < adapters["plus"] <= adapters["wide"]
 
 
-@pytest.mark.parametrize(("config", "arguments", "expected"), [
-    ("LSTM", ["--arm", "plus"], "LSTM carries no adapter; give the config of LSTM+, experiments/TINY/LSTM_LoRA.py"),
-    ("LSTM", ["--protocol", "adapt"], "LSTM carries no adapter to train"),
-    ("LSTM", ["--set", "adapter.rank=3"], "unknown key 'adapter.rank'"),
-    ("LSTM_LoRA", ["--set", "adapter.ranks=3"], "did you mean 'adapter.rank'"),
-    ("LSTM_LoRA", ["--set", "adapter.rank=0"], "rank=0: expected a whole number of at least 1"),
-    ("LSTM_LoRA", ["--set", "adapter.sharing=nodes"], "did you mean 'node'"),
-    ("LSTM_LoRA", ["--protocol", "adapt"], "--train-backbone trains it first, --from PATH names another one"),
-    ("LSTM_LoRA", ["--protocol", "adapt", "--from", "nowhere.pt"], "checkpoint nowhere.pt does not exist"),
-    ("LSTM_LoRA", ["--from", "nowhere.pt"], "only --protocol adapt"),
-    ("HA_LoRA", ["--from", "nowhere.pt"], "HA is fitted to the data of the run itself; leave --from out"),
-    ("HA_LoRA", ["--protocol", "joint"], "HA is fitted, not trained"),
-    ("LSTM_LoRA", ["--arm", "pluss"], "invalid choice: 'pluss'"),
-])
-def test_arms_and_protocols_that_make_no_sense_are_refused(config, arguments, expected, tiny_data,
-                                                                         tmp_path, capsys):
-    line = refusal(run_command.main, ["-c", f"experiments/TINY/{config}.py", "--data", tiny_data, "--results",
-                                      tmp_path, *arguments], capsys)
+@pytest.mark.parametrize(
+    ("config", "arguments", "expected"),
+    [
+        ("LSTM", ["--arm", "plus"], "LSTM carries no adapter; give the config of LSTM+, experiments/TINY/LSTM_LoRA.py"),
+        ("LSTM", ["--protocol", "adapt"], "LSTM carries no adapter to train"),
+        ("LSTM", ["--set", "adapter.rank=3"], "unknown key 'adapter.rank'"),
+        ("LSTM_LoRA", ["--set", "adapter.ranks=3"], "did you mean 'adapter.rank'"),
+        ("LSTM_LoRA", ["--set", "adapter.rank=0"], "rank=0: expected a whole number of at least 1"),
+        ("LSTM_LoRA", ["--set", "adapter.sharing=nodes"], "did you mean 'node'"),
+        ("LSTM_LoRA", ["--protocol", "adapt"], "--train-backbone trains it first, --from PATH names another one"),
+        ("LSTM_LoRA", ["--protocol", "adapt", "--from", "nowhere.pt"], "checkpoint nowhere.pt does not exist"),
+        ("LSTM_LoRA", ["--from", "nowhere.pt"], "only --protocol adapt"),
+        ("HA_LoRA", ["--from", "nowhere.pt"], "HA is fitted to the data of the run itself; leave --from out"),
+        ("HA_LoRA", ["--protocol", "joint"], "HA is fitted, not trained"),
+        ("LSTM_LoRA", ["--arm", "pluss"], "invalid choice: 'pluss'"),
+    ],
+)
+def test_arms_and_protocols_that_make_no_sense_are_refused(config, arguments, expected, tiny_data, tmp_path, capsys):
+    line = refusal(
+        run_command.main,
+        ["-c", f"experiments/TINY/{config}.py", "--data", tiny_data, "--results", tmp_path, *arguments],
+        capsys,
+    )
     assert expected in line
 
 
 def test_a_checkpoint_with_adapter_is_no_backbone(tiny_data, tmp_path, capsys):
     model = Path(tmp_path, "model.pt")
     torch.save({"model_state_dict": {"adapter.x": torch.zeros(1)}}, model)
-    line = refusal(run_command.main, ["-c", "experiments/TINY/LSTM_LoRA.py", "--data", tiny_data, "--protocol", "adapt",
-                                      "--from", model], capsys)
+    line = refusal(
+        run_command.main,
+        ["-c", "experiments/TINY/LSTM_LoRA.py", "--data", tiny_data, "--protocol", "adapt", "--from", model],
+        capsys,
+    )
     assert "carries an adapter already" in line
 
 
@@ -170,8 +184,16 @@ def test_a_named_backbone_that_saw_other_inputs_is_refused(tiny_data, tmp_path, 
     stats = {"mean": torch.zeros(1, 12), "std": torch.ones(1, 12)}
     torch.save({"model_state_dict": {"x": torch.zeros(1)}, "scaler_stats": stats}, "stock.pt")
     torch.save({"model_state_dict": {"x": torch.zeros(1)}}, "unknown.pt")  # in the working folder: its parent is "."
-    arguments = ["-c", ROOT / "experiments" / "TINY" / "LSTM_LoRA.py", "--data", tiny_data, "--protocol", "adapt",
-                 "--dry-run", "--from"]
+    arguments = [
+        "-c",
+        ROOT / "experiments" / "TINY" / "LSTM_LoRA.py",
+        "--data",
+        tiny_data,
+        "--protocol",
+        "adapt",
+        "--dry-run",
+        "--from",
+    ]
     line = refusal(run_command.main, [*arguments, "stock.pt"], capsys)
     assert "stock.pt was trained on readings normalised sensor by sensor" in line
     run_command.main([str(argument) for argument in [*arguments, "unknown.pt"]])

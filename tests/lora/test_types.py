@@ -65,8 +65,10 @@ def test_attached_to_a_backbone_of_any_type_the_first_forecast_is_its_own_and_tr
     assert types(model) == {dtype}
     assert torch.equal(model(inputs, **stamps), base(inputs))
     drawn(model).train()(inputs, **stamps).square().mean().backward()
-    assert all(parameter.grad.dtype == dtype and parameter.grad.isfinite().all() and parameter.grad.any()
-               for parameter in model.parameters())
+    assert all(
+        parameter.grad.dtype == dtype and parameter.grad.isfinite().all() and parameter.grad.any()
+        for parameter in model.parameters()
+    )
 
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)

@@ -17,17 +17,23 @@ from stlora_ext.weights import bare_state, bare_state_dict, load_weights
 from stlora_ext.wrapped import unwrapped
 from tests.lora.toy import NODES, backbone, plain, trained, windows
 
-pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),  # torch.compile's own use of torch.jit
-              pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")]  # and its tracing
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),  # torch.compile's own use of torch.jit
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning"),
+]  # and its tracing
 
 
 def compiled(module: nn.Module) -> nn.Module:
     return torch.compile(module, backend="eager")
 
 
-WRAPPERS = {"compiled": compiled, "in parallel": nn.DataParallel, "distributed": nn.parallel.DistributedDataParallel,
-            "compiled in parallel": lambda module: nn.DataParallel(compiled(module)),
-            "parallel compiled": lambda module: compiled(nn.DataParallel(module))}
+WRAPPERS = {
+    "compiled": compiled,
+    "in parallel": nn.DataParallel,
+    "distributed": nn.parallel.DistributedDataParallel,
+    "compiled in parallel": lambda module: nn.DataParallel(compiled(module)),
+    "parallel compiled": lambda module: compiled(nn.DataParallel(module)),
+}
 every_wrapper = pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
 
 
@@ -143,14 +149,21 @@ def test_a_wrapped_model_is_counted_and_merged_as_the_plain_one(wrap, place):
 
 
 @every_wrapper
-@pytest.mark.parametrize("place", [lambda model, wrap: wrap_backbone(model, wrap), lambda model, wrap: wrap(model)],
-                         ids=["the backbone", "the model"])
+@pytest.mark.parametrize(
+    "place",
+    [lambda model, wrap: wrap_backbone(model, wrap), lambda model, wrap: wrap(model)],
+    ids=["the backbone", "the model"],
+)
 def test_a_wrapped_model_is_given_what_the_plain_forward_names(wrap, place):
     torch.manual_seed(0)
     model = attach(Parts(), plain("node", day_of_week=True), NODES).eval()
     names, meta = forward_names(model), Meta("SMALL", 400, NODES, 5, 288, "2024-01-01", 0.0, 12, 12, {}, [], False, "")
-    arguments = ({"mean": torch.zeros(()), "std": torch.ones(())}, meta, windows().numpy(),
-                 torch.rand(3, 24, 2, generator=torch.Generator().manual_seed(0)).numpy())
+    arguments = (
+        {"mean": torch.zeros(()), "std": torch.ones(())},
+        meta,
+        windows().numpy(),
+        torch.rand(3, 24, 2, generator=torch.Generator().manual_seed(0)).numpy(),
+    )
     expected = forecast_windows(model, *arguments)
     wrapped = place(model, wrap).eval()
     assert forward_names(wrapped) == names == {"inputs", "targets", "inputs_timestamps"}

@@ -11,9 +11,17 @@ from tests.parity.carrying import Carried, renamed
 def carry(meta: dict[str, Any], state: dict[str, torch.Tensor], graph_path: str) -> Carried:
     """Build the model of a reference file and carry its weights over."""
     config = meta["config"]
-    model = AGCRN(AGCRNConfig(input_len=meta["input_len"], output_len=meta["output_len"], num_nodes=meta["num_nodes"],
-                              hidden_size=config["rnn_units"], num_layers=config["num_layers"],
-                              node_embedding_dim=config["embed_dim"], chebyshev_order=config["cheb_k"]))
+    model = AGCRN(
+        AGCRNConfig(
+            input_len=meta["input_len"],
+            output_len=meta["output_len"],
+            num_nodes=meta["num_nodes"],
+            hidden_size=config["rnn_units"],
+            num_layers=config["num_layers"],
+            node_embedding_dim=config["embed_dim"],
+            chebyshev_order=config["cheb_k"],
+        )
+    )
 
     def rename(name: str) -> str:
         name = name.replace("encoder.dcrnn_cells", "layers").replace("end_conv", "output_layer")

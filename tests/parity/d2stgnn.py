@@ -51,13 +51,27 @@ def renamed(name: str) -> str:
 def carry(meta: dict[str, Any], state: dict[str, torch.Tensor], graph_path: str) -> Carried:
     """Build the model of a reference file and carry its weights over; a parameter that it lacks reaches no output."""
     config = meta["config"]
-    model = D2STGNN(D2STGNNConfig(
-        input_len=meta["input_len"], output_len=meta["output_len"], num_nodes=meta["num_nodes"],
-        steps_per_day=config["time_in_day_size"], graph_path=graph_path, hidden_size=config["num_hidden"],
-        num_layers=config["num_layers"], temporal_kernel=config["k_t"], spatial_order=config["k_s"],
-        gap=config["gap"], node_embed_size=config["node_hidden"], time_embed_size=config["time_emb_dim"],
-        gate_size=config["gate_hidden_dim"], num_heads=config["num_heads"], forecast_size=config["forecast_dim"],
-        end_size=config["output_dim"], dropout=config["dropout"]))
+    model = D2STGNN(
+        D2STGNNConfig(
+            input_len=meta["input_len"],
+            output_len=meta["output_len"],
+            num_nodes=meta["num_nodes"],
+            steps_per_day=config["time_in_day_size"],
+            graph_path=graph_path,
+            hidden_size=config["num_hidden"],
+            num_layers=config["num_layers"],
+            temporal_kernel=config["k_t"],
+            spatial_order=config["k_s"],
+            gap=config["gap"],
+            node_embed_size=config["node_hidden"],
+            time_embed_size=config["time_emb_dim"],
+            gate_size=config["gate_hidden_dim"],
+            num_heads=config["num_heads"],
+            forecast_size=config["forecast_dim"],
+            end_size=config["output_dim"],
+            dropout=config["dropout"],
+        )
+    )
     own = set(model.state_dict())
     model.load_state_dict({renamed(name): value for name, value in state.items() if renamed(name) in own})
     parameters = dict(model.named_parameters())

@@ -7,9 +7,16 @@ import torch
 from baselines.GWNet import GWNet, GWNetConfig
 from tests.parity.carrying import Carried
 
-NAMES = {"nodevec1": "source_embedding", "nodevec2": "target_embedding", "start_conv": "input_layer",
-         "skip_convs": "skip_layers", "gconv": "graph_convs", "bn": "norms", "end_conv_1": "hidden_layer",
-         "end_conv_2": "output_layer"}
+NAMES = {
+    "nodevec1": "source_embedding",
+    "nodevec2": "target_embedding",
+    "start_conv": "input_layer",
+    "skip_convs": "skip_layers",
+    "gconv": "graph_convs",
+    "bn": "norms",
+    "end_conv_1": "hidden_layer",
+    "end_conv_2": "output_layer",
+}
 
 
 def carry(meta: dict[str, Any], state: dict[str, torch.Tensor], graph_path: str) -> Carried:
@@ -17,14 +24,28 @@ def carry(meta: dict[str, Any], state: dict[str, torch.Tensor], graph_path: str)
     config, channels = meta["config"], meta["input_channels"]
     order, adaptive = config.get("order", 2), "nodevec1" in state
     parts = state["gconv.0.mlp.mlp.weight"].shape[1] // config["dilation_channels"]
-    model = GWNet(GWNetConfig(
-        input_len=meta["input_len"], output_len=meta["output_len"], num_nodes=meta["num_nodes"], graph_path=graph_path,
-        use_graph=(parts - 1) // order > adaptive, adaptive=adaptive,
-        adaptive_rank=config.get("adaptive_rank", 10), diffusion_order=order,
-        use_time_of_day="time_of_day" in channels, use_day_of_week="day_of_week" in channels,
-        num_blocks=config["blocks"], layers_per_block=config["layers"], kernel_size=config["kernel_size"],
-        residual_channels=config["residual_channels"], dilation_channels=config["dilation_channels"],
-        skip_channels=config["skip_channels"], end_channels=config["end_channels"], dropout=config["dropout"]))
+    model = GWNet(
+        GWNetConfig(
+            input_len=meta["input_len"],
+            output_len=meta["output_len"],
+            num_nodes=meta["num_nodes"],
+            graph_path=graph_path,
+            use_graph=(parts - 1) // order > adaptive,
+            adaptive=adaptive,
+            adaptive_rank=config.get("adaptive_rank", 10),
+            diffusion_order=order,
+            use_time_of_day="time_of_day" in channels,
+            use_day_of_week="day_of_week" in channels,
+            num_blocks=config["blocks"],
+            layers_per_block=config["layers"],
+            kernel_size=config["kernel_size"],
+            residual_channels=config["residual_channels"],
+            dilation_channels=config["dilation_channels"],
+            skip_channels=config["skip_channels"],
+            end_channels=config["end_channels"],
+            dropout=config["dropout"],
+        )
+    )
     own = model.state_dict()
 
     def rename(name: str) -> str:
@@ -41,8 +62,9 @@ def carry(meta: dict[str, Any], state: dict[str, torch.Tensor], graph_path: str)
             value = value.squeeze(2).transpose(1, 2)
         return value.reshape(own[rename(name)].shape)
 
-    model.load_state_dict({rename(name): reordered(name, value) for name, value in state.items()
-                           if rename(name) in own})
+    model.load_state_dict(
+        {rename(name): reordered(name, value) for name, value in state.items() if rename(name) in own}
+    )
     parameters = dict(model.named_parameters())
 
     def gradient(name: str) -> torch.Tensor | None:

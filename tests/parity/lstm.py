@@ -13,9 +13,17 @@ NAMES = {"start_conv": "input_projection", "end_linear1": "hidden_layer", "end_l
 def carry(meta: dict[str, Any], state: dict[str, torch.Tensor], graph_path: str) -> Carried:
     """Build the model of a reference file and carry its weights over."""
     config = meta["config"]
-    model = LSTM(LSTMConfig(input_len=meta["input_len"], output_len=meta["output_len"], embed_size=config["init_dim"],
-                            hidden_size=config["hid_dim"], end_size=config["end_dim"], num_layers=config["layer"],
-                            dropout=config["dropout"]))
+    model = LSTM(
+        LSTMConfig(
+            input_len=meta["input_len"],
+            output_len=meta["output_len"],
+            embed_size=config["init_dim"],
+            hidden_size=config["hid_dim"],
+            end_size=config["end_dim"],
+            num_layers=config["layer"],
+            dropout=config["dropout"],
+        )
+    )
 
     def rename(name: str) -> str:
         first, _, rest = name.partition(".")

@@ -43,10 +43,12 @@ def test_a_backbone_computes_what_its_reference_computes(name, tmp_path):
         arrays = {key: archive[key] for key in archive.files}
     adjacency = arrays["adjacency"]
     source, target = np.nonzero(adjacency)
-    np.savez(tmp_path / "graph.npz", num_nodes=len(adjacency), source=source, target=target,
-             weight=adjacency[source, target])
-    state = {key.removeprefix("state/"): torch.from_numpy(value) for key, value in arrays.items()
-             if key.startswith("state/")}
+    np.savez(
+        tmp_path / "graph.npz", num_nodes=len(adjacency), source=source, target=target, weight=adjacency[source, target]
+    )
+    state = {
+        key.removeprefix("state/"): torch.from_numpy(value) for key, value in arrays.items() if key.startswith("state/")
+    }
     carry = importlib.import_module(f"tests.parity.{name.lower()}").carry
     carried = carry(json.loads(str(arrays["meta"])), state, str(tmp_path / "graph.npz"))
     model, targets = carried.model, torch.from_numpy(arrays["targets"])

@@ -21,8 +21,21 @@ from tests.support.table_records import record, seeds, write
 def results(tiny_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     for model in ("HA", "HA_LoRA"):
-        run_command.main(["-c", f"experiments/TINY/{model}.py", "--seeds", "0", "1", "--epochs", "1", "--data",
-                          str(tiny_data), "--results", str(folder)])
+        run_command.main(
+            [
+                "-c",
+                f"experiments/TINY/{model}.py",
+                "--seeds",
+                "0",
+                "1",
+                "--epochs",
+                "1",
+                "--data",
+                str(tiny_data),
+                "--results",
+                str(folder),
+            ]
+        )
     return folder
 
 
@@ -32,15 +45,17 @@ def test_it_is_a_png_and_the_same_for_the_same_records(results, tmp_path):
     content = (tmp_path / "a.png").read_bytes()
     assert content[:8] == b"\x89PNG\r\n\x1a\n" and min(struct.unpack(">II", content[16:24])) > 300
     assert content == (tmp_path / "b.png").read_bytes()
-    plot_command.main(["--dataset", "TINY", "--results", str(results), "--out", str(tmp_path / "c.png"),
-                       "--models", "HA"])
+    plot_command.main(
+        ["--dataset", "TINY", "--results", str(results), "--out", str(tmp_path / "c.png"), "--models", "HA"]
+    )
     assert content != (tmp_path / "c.png").read_bytes()
 
 
 @pytest.mark.parametrize("styles", [STYLES, DASHES])
 def test_every_arm_and_protocol_has_a_line_style_of_its_own(styles):
-    adapted = [record("LSTM+", arm=arm, protocol=protocol) for protocol in ("joint", "adapt")
-               for arm in ARMS if arm != "base"]
+    adapted = [
+        record("LSTM+", arm=arm, protocol=protocol) for protocol in ("joint", "adapt") for arm in ARMS if arm != "base"
+    ]
     found = [style(row, styles) for row in table_rows([record("LSTM"), *adapted], ())]
     assert len(found) == len(set(found)) == 7
 
@@ -53,23 +68,30 @@ def test_a_base_that_somebody_calls_adapted_is_drawn(tmp_path):
 
 def test_models_and_data_sets_without_records_are_named(results, tmp_path, capsys):
     out = ["--results", results, "--out", tmp_path / "x.png"]
-    assert "no records of LSTM on TINY" in refusal(plot_command.main, ["--dataset", "TINY", "--models", "LSTM", *out],
-                                                   capsys)
+    assert "no records of LSTM on TINY" in refusal(
+        plot_command.main, ["--dataset", "TINY", "--models", "LSTM", *out], capsys
+    )
     assert "no records of 'CITI'" in refusal(plot_command.main, ["--dataset", "CITI", *out], capsys)
     assert not (tmp_path / "x.png").exists()
 
 
 def test_gains_of_several_data_sets_need_runs_that_pair(tmp_path, capsys):
     for dataset, gain in (("CITY-H0", 0.0), ("MINE", 2.0)):
-        write([*seeds([20.0, 21.0, 22.0], dataset=dataset),
-               *seeds([20.1 - gain, 20.8 - gain, 22.0 - gain], model="LSTM+", arm="plus", dataset=dataset),
-               *seeds([20.0, 21.0, 21.0], model="LSTM+", arm="control", dataset=dataset)], tmp_path / "results")
+        write(
+            [
+                *seeds([20.0, 21.0, 22.0], dataset=dataset),
+                *seeds([20.1 - gain, 20.8 - gain, 22.0 - gain], model="LSTM+", arm="plus", dataset=dataset),
+                *seeds([20.0, 21.0, 21.0], model="LSTM+", arm="control", dataset=dataset),
+            ],
+            tmp_path / "results",
+        )
     common = ["--results", str(tmp_path / "results"), "--gains", "LSTM+", "--out", str(tmp_path / "gains.png")]
     plot_command.main(["--dataset", "CITY-H0", "MINE", *common])
     assert (tmp_path / "gains.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     found = compared("LSTM+", table_rows(read_records(tmp_path / "results", "MINE"), []))
     assert {label: each.test.mean for label, each in found.items()} == pytest.approx(
-        {"plus against base": -2.0 - 0.1 / 3, "control against base": -1 / 3, "plus against control": -1.7})
+        {"plus against base": -2.0 - 0.1 / 3, "control against base": -1 / 3, "plus against control": -1.7}
+    )
     misspelt = ["LSTMM+" if word == "LSTM+" else word for word in common]
     line = refusal(plot_command.main, ["--dataset", "MINE", *misspelt], capsys)
     assert "no records of LSTMM+ on MINE: did you mean 'LSTM+'" in line

@@ -58,7 +58,7 @@ def test_a_file_of_the_official_shape_needs_no_permission(tmp_path):
     assert meta.windows == {"train": 10700, "val": 3566, "test": 3567}
     assert (meta.start, meta.null_val, meta.steps_per_day) == ("2016-07-01T00:00:00", 0, 288)
     values, stamps = load_split(root, meta, "test")
-    assert np.array_equal(values, data[10700 + 3566:, :, 0])
+    assert np.array_equal(values, data[10700 + 3566 :, :, 0])
     assert stamps[0, 0] == np.float32((14266 % 288) / 288)
     assert load_split(root, meta, "train")[1][0, 1] == np.float32(4 / 7)  # a Friday
 
@@ -84,7 +84,7 @@ def test_the_documented_command_prepares_the_official_shape_with_the_graph_as_pu
         times = times[(times < np.datetime64("2017-03-12T02:00")) | (times >= np.datetime64("2017-03-12T03:00"))]
     values = np.random.default_rng(0).integers(0, 70, (entry.num_steps, entry.num_nodes), dtype=np.uint8)
     names = [str(ids[column]) for column in columns]
-    write_frame(tmp_path / entry.raw, values, times[:entry.num_steps], [each.encode() for each in names])
+    write_frame(tmp_path / entry.raw, values, times[: entry.num_steps], [each.encode() for each in names])
 
     pages = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
     command = re.search(rf"python datasets/prepare\.py ({name} --raw [^`\n]+)", pages)[1]
@@ -125,13 +125,20 @@ def test_a_basicts_058_folder_of_an_official_set_gets_the_official_calendar(tmp_
     folder = tmp_path / "PEMS08"
     folder.mkdir()
     content.tofile(folder / "data.dat")
-    (folder / "desc.json").write_text(json.dumps({"shape": content.shape, "frequency (minutes)": 5,
-                                                  "feature_description": ["flow", "time of day", "day of week"]}))
+    (folder / "desc.json").write_text(
+        json.dumps(
+            {
+                "shape": content.shape,
+                "frequency (minutes)": 5,
+                "feature_description": ["flow", "time of day", "day of week"],
+            }
+        )
+    )
     root = run(tmp_path, "PEMS08", "--raw", folder)
     meta = load_meta(root, "PEMS08")
     values, stamps = load_split(root, meta, "train")
     assert meta.start == "2016-07-01T00:00:00" and stamps[0, 1] == np.float32(4 / 7)
-    assert np.array_equal(values, content[:len(values), :, 0])
+    assert np.array_equal(values, content[: len(values), :, 0])
     assert "features are not used" in capsys.readouterr().out
 
 
@@ -148,17 +155,17 @@ def test_a_python_2_pickle_gives_its_matrix_as_it_is(tmp_path):
     path, values = metr_la(tmp_path / "metr-la.h5")
     root = run(tmp_path, "METR-LA", "--raw", path, "--graph", PY2_PICKLE, "--allow-other-shape")
     meta = load_meta(root, "METR-LA")
-    expected = np.array([[1, .39, 0, 0], [0, 1, .5, 0], [.2, 0, 1, 0], [0, 0, .7, 1]], dtype=np.float32)
+    expected = np.array([[1, 0.39, 0, 0], [0, 1, 0.5, 0], [0.2, 0, 1, 0], [0, 0, 0.7, 1]], dtype=np.float32)
     assert meta.sensor_ids == PY2_IDS
     assert np.array_equal(load_adjacency(root, meta), expected)
-    assert np.array_equal(load_split(root, meta, "train")[0], values[:load_split(root, meta, "train")[0].shape[0]])
+    assert np.array_equal(load_split(root, meta, "train")[0], values[: load_split(root, meta, "train")[0].shape[0]])
 
 
 def test_a_graph_in_another_order_is_brought_into_the_order_of_the_columns(tmp_path, capsys):
     path, _ = metr_la(tmp_path / "metr-la.h5", columns=PY2_IDS[::-1])
     root = run(tmp_path, "METR-LA", "--raw", path, "--graph", PY2_PICKLE, "--allow-other-shape")
     adjacency = load_adjacency(root, load_meta(root, "METR-LA"))
-    assert adjacency[3, 2] == np.float32(.39) and adjacency[0, 1] == np.float32(.7)
+    assert adjacency[3, 2] == np.float32(0.39) and adjacency[0, 1] == np.float32(0.7)
     assert "order of the data's columns" in capsys.readouterr().out
 
 
@@ -188,8 +195,17 @@ def test_any_other_gap_in_an_official_file_is_refused(tmp_path):
     assert "--fill-gaps" in refusal(tmp_path, "PEMS-BAY", "--raw", path, "--allow-other-shape")
 
 
-@pytest.mark.parametrize("option", [("--null", "5"), ("--start", "2020-01-01"), ("--train-ratio", "0.5"),
-                                    ("--interval", "15"), ("--channel", "1"), ("--domain", "x")])
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--null", "5"),
+        ("--start", "2020-01-01"),
+        ("--train-ratio", "0.5"),
+        ("--interval", "15"),
+        ("--channel", "1"),
+        ("--domain", "x"),
+    ],
+)
 def test_what_is_fixed_for_a_known_set_is_not_overridden(tmp_path, raw, option):
     assert f"{option[0]} {option[1]}" in refusal(tmp_path, "PEMS08", "--raw", raw / "PEMS08.npz", *option)
 

@@ -33,12 +33,16 @@ def whole(root, meta):
     """Join the splits of a prepared set to the whole series and its timestamps."""
     overlap = meta.input_len + meta.output_len - 1
     parts = [load_split(root, meta, split) for split in ("train", "val", "test")]
-    return tuple(np.concatenate([part[i][overlap if j else 0:] for j, part in enumerate(parts)]) for i in (0, 1))
+    return tuple(np.concatenate([part[i][overlap if j else 0 :] for j, part in enumerate(parts)]) for i in (0, 1))
 
 
 @settings(deadline=None)
-@given(num_steps=st.integers(60, 3000), input_len=st.integers(1, 24), output_len=st.integers(1, 24),
-       ratio=st.floats(0.3, 0.75))
+@given(
+    num_steps=st.integers(60, 3000),
+    input_len=st.integers(1, 24),
+    output_len=st.integers(1, 24),
+    ratio=st.floats(0.3, 0.75),
+)
 def test_splits_cover_every_row_and_no_target_lies_in_two(num_steps, input_len, output_len, ratio):
     try:
         windows = split_windows(num_steps, input_len, output_len, ratio)
@@ -72,8 +76,9 @@ def test_a_csv_arrives_with_its_names_times_and_readings(tmp_path):
 
 def test_missing_readings_are_written_as_the_stated_null(tmp_path):
     times, values = table()
-    root, meta = run(tmp_path, write_csv(tmp_path / "raw.csv", times, values, cells={(5, "east"): "NaN"}),
-                     "--null", "0")
+    root, meta = run(
+        tmp_path, write_csv(tmp_path / "raw.csv", times, values, cells={(5, "east"): "NaN"}), "--null", "0"
+    )
     assert meta.null_val == 0 and whole(root, meta)[0][4, 2] == 0
 
 
@@ -134,13 +139,17 @@ def test_edges_name_sensors_or_columns(tmp_path, header, ends):
 @pytest.mark.parametrize("kind", ["csv", "npy", "npz", "pkl", "prepared"])
 def test_a_matrix_is_read_from_every_kind_of_file(tmp_path, kind):
     times, values = table()
-    matrix = np.array([[0, .5, 0], [0, 1, 0], [.25, 0, 0]])
+    matrix = np.array([[0, 0.5, 0], [0, 1, 0], [0.25, 0, 0]])
     path = tmp_path / ("graph.npz" if kind == "prepared" else f"graph.{kind}")
     source, target = np.nonzero(matrix)
     edges = {"num_nodes": 3, "source": source, "target": target, "weight": matrix[source, target]}
-    {"csv": lambda: np.savetxt(path, matrix, delimiter=","), "npy": lambda: np.save(path, matrix),
-     "npz": lambda: np.savez(path, some=matrix, MINE=matrix), "pkl": lambda: path.write_bytes(pickle.dumps(matrix)),
-     "prepared": lambda: np.savez(path, **edges)}[kind]()
+    {
+        "csv": lambda: np.savetxt(path, matrix, delimiter=","),
+        "npy": lambda: np.save(path, matrix),
+        "npz": lambda: np.savez(path, some=matrix, MINE=matrix),
+        "pkl": lambda: path.write_bytes(pickle.dumps(matrix)),
+        "prepared": lambda: np.savez(path, **edges),
+    }[kind]()
     root, meta = run(tmp_path, write_csv(tmp_path / "raw.csv", times, values), "--graph", path)
     assert np.array_equal(load_adjacency(root, meta), matrix.astype(np.float32))
 
@@ -157,9 +166,16 @@ def test_a_basicts_058_folder_keeps_readings_weekday_null_and_graph(tmp_path, ca
     folder = tmp_path / "OLD"
     folder.mkdir()
     basicts_features(times, values).astype(np.float32).tofile(folder / "data.dat")
-    (folder / "desc.json").write_text(json.dumps({
-        "shape": [STEPS, 3, 3], "frequency (minutes)": 15, "regular_settings": {"NULL_VAL": 0.0},
-        "feature_description": ["traffic flow", "time of day", "day of week"]}))
+    (folder / "desc.json").write_text(
+        json.dumps(
+            {
+                "shape": [STEPS, 3, 3],
+                "frequency (minutes)": 15,
+                "regular_settings": {"NULL_VAL": 0.0},
+                "feature_description": ["traffic flow", "time of day", "day of week"],
+            }
+        )
+    )
     (folder / "adj_mx.pkl").write_bytes(pickle.dumps([NAMES, {}, np.eye(3, dtype=np.float32)], protocol=2))
     root, meta = run(tmp_path, folder)
     assert "a nominal date" in capsys.readouterr().out
@@ -180,9 +196,15 @@ def test_a_stock_basicts_110_folder_is_joined_from_disjoint_splits(tmp_path):
     for split, rows in (("train", slice(0, 72)), ("val", slice(72, 96)), ("test", slice(96, STEPS))):
         np.save(folder / f"{split}_data.npy", features[rows, :, 0])
         np.save(folder / f"{split}_timestamps.npy", features[rows, 0, 1:])
-    (folder / "meta.json").write_text(json.dumps({
-        "frequency (minutes)": 15, "timestamps_description": ["time of day", "day of week"],
-        "regular_settings": {"null_val": None}}))
+    (folder / "meta.json").write_text(
+        json.dumps(
+            {
+                "frequency (minutes)": 15,
+                "timestamps_description": ["time of day", "day of week"],
+                "regular_settings": {"null_val": None},
+            }
+        )
+    )
     root, meta = run(tmp_path, folder)
     stored, stamps = whole(root, meta)
     assert np.array_equal(stored, values.astype(np.float32)) and np.array_equal(stamps, features[:, 0, 1:])
@@ -198,10 +220,19 @@ def test_a_folder_of_ours_is_joined_from_overlapping_splits(tmp_path):
     assert (root / "AGAIN" / "graph.npz").read_bytes() == (root / "MINE" / "graph.npz").read_bytes()
 
 
-@pytest.mark.parametrize(("file", "text"), [
-    ("meta.json", "{"), ("meta.json", "[]"), ("meta.json", '{"frequency (minutes)": "often"}'), ("meta.json", "{}"),
-    ("meta.json", '{"stlora": {}}'), ("desc.json", '{"shape": [2, 2, 1], "frequency (minutes)": 5}'),
-    ("desc.json", '{"shape": null}'), ("other.json", "{}")])
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("meta.json", "{"),
+        ("meta.json", "[]"),
+        ("meta.json", '{"frequency (minutes)": "often"}'),
+        ("meta.json", "{}"),
+        ("meta.json", '{"stlora": {}}'),
+        ("desc.json", '{"shape": [2, 2, 1], "frequency (minutes)": 5}'),
+        ("desc.json", '{"shape": null}'),
+        ("other.json", "{}"),
+    ],
+)
 def test_a_damaged_folder_is_refused_by_name(tmp_path, file, text):
     folder = tmp_path / "BROKEN"
     folder.mkdir()

@@ -22,8 +22,10 @@ def root(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(("name", "windows"), [("PEMS08-TAIL", (4280, 1426, 1427)), ("METR-LA-29", (23974, 3425, 6850)),
-                                               ("LOS-LOOP", (1395, 199, 399))])
+@pytest.mark.parametrize(
+    ("name", "windows"),
+    [("PEMS08-TAIL", (4280, 1426, 1427)), ("METR-LA-29", (23974, 3425, 6850)), ("LOS-LOOP", (1395, 199, 399))],
+)
 def test_windows_are_those_of_the_protocol(root, name, windows):
     assert tuple(load_meta(root, name).windows.values()) == windows
 
@@ -33,7 +35,7 @@ def test_readings_and_weights_arrive_unchanged(root, name, file):
     meta = load_meta(root, name)
     with np.load(PIECES / f"{file}.npz") as archive:
         test, stamps = load_split(root, meta, "test")
-        assert np.array_equal(test, archive["data"][-len(test):])
+        assert np.array_equal(test, archive["data"][-len(test) :])
         assert stamps[-1, 0] == np.float32(287 / 288)
         assert np.array_equal(load_adjacency(root, meta), archive["adj"])
 
@@ -63,8 +65,9 @@ def test_the_distance_csv_gives_the_public_graph(tmp_path, name):
     stored = []
     for graph in (tmp_path / "edges.csv", PIECES / "graphs.npz"):
         out = tmp_path / graph.stem
-        prepare.main([name, "--raw", str(tmp_path / "raw.npz"), "--graph", str(graph), "--allow-other-shape",
-                      "--data", str(out)])
+        prepare.main(
+            [name, "--raw", str(tmp_path / "raw.npz"), "--graph", str(graph), "--allow-other-shape", "--data", str(out)]
+        )
         assert np.array_equal(load_adjacency(out, load_meta(out, name)), expected)
         stored.append((out / name / "graph.npz").read_bytes())
     assert stored[0] == stored[1]
@@ -74,8 +77,18 @@ def test_an_archive_of_weights_and_ids_is_found_by_the_name_of_the_set(tmp_path)
     with np.load(PIECES / "graphs.npz") as graphs:
         expected, ids = graphs["METRLA"], graphs["METRLA_ids"]
     np.savez(tmp_path / "raw.npz", data=np.ones((100, 207)))
-    prepare.main(["METR-LA", "--raw", str(tmp_path / "raw.npz"), "--graph", str(PIECES / "graphs.npz"),
-                  "--allow-other-shape", "--data", str(tmp_path)])
+    prepare.main(
+        [
+            "METR-LA",
+            "--raw",
+            str(tmp_path / "raw.npz"),
+            "--graph",
+            str(PIECES / "graphs.npz"),
+            "--allow-other-shape",
+            "--data",
+            str(tmp_path),
+        ]
+    )
     meta = load_meta(tmp_path, "METR-LA")
     assert meta.sensor_ids == ids.tolist()
     assert np.array_equal(load_adjacency(tmp_path, meta), expected)

@@ -37,8 +37,14 @@ def make(clone: Path, *arguments: str, prelude: str = "pass") -> subprocess.Comp
     python.write_text(STAND_IN.replace("REAL", sys.executable).replace("PRELUDE", prelude), encoding="utf-8")
     python.chmod(0o755)
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "HERE")}
-    return subprocess.run(["make", "env", f"PYTHON={python}", *arguments], cwd=clone, capture_output=True, text=True,
-                          check=False, env=environment)
+    return subprocess.run(
+        ["make", "env", f"PYTHON={python}", *arguments],
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
 
 
 def asked(clone: Path) -> list[str]:
@@ -84,8 +90,10 @@ def test_a_failed_step_is_repeated(clone):
     assert len(asked(clone)) == 3
 
 
-@pytest.mark.parametrize(("version", "pin"), [("2.11.0+cu130", "2.11.0+cu130"), ("2.14.0.dev1", "2.14.0.dev1"),
-                                              ("2.9.1", PINNED_TORCH), ("3.0", "3.0")])
+@pytest.mark.parametrize(
+    ("version", "pin"),
+    [("2.11.0+cu130", "2.11.0+cu130"), ("2.14.0.dev1", "2.14.0.dev1"), ("2.9.1", PINNED_TORCH), ("3.0", "3.0")],
+)
 def test_here_a_torch_that_will_do_stays(clone, version, pin):
     prelude = f'sys.prefix = "{clone}"; importlib.metadata.version = lambda name: "{version}"'
     result = make(clone, "HERE=1", prelude=prelude)

@@ -28,8 +28,14 @@ print(faults() - before)
 def tuned(enabled, then="", **environment):
     """The words that a process of its own prints."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "OMP_", "GOMP_", "STLORA_"))}
-    result = subprocess.run([sys.executable, "-c", CODE.format(enabled=enabled) + then], cwd=ROOT, capture_output=True,
-                            text=True, check=True, env={**clean, **environment})
+    result = subprocess.run(
+        [sys.executable, "-c", CODE.format(enabled=enabled) + then],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**clean, **environment},
+    )
     return result.stdout.split()
 
 

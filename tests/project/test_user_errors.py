@@ -36,8 +36,13 @@ def test_a_user_error_is_a_value_error():
 @cache
 def sources() -> dict[str, ast.Module]:
     """The project's modules by their names."""
-    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__").removeprefix("datasets."):
-            ast.parse(path.read_text("utf-8")) for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))}
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        .removesuffix(".__init__")
+        .removeprefix("datasets."): ast.parse(path.read_text("utf-8"))
+        for folder in FOLDERS
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    }
 
 
 @cache
@@ -48,7 +53,7 @@ def imports(module: str) -> dict[str, str]:
         if isinstance(node, ast.Import):
             found |= {alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            parts = module.split(".")[:-node.level] if node.level else []
+            parts = module.split(".")[: -node.level] if node.level else []
             origin = ".".join([*parts, *([node.module] if node.module else [])])
             found |= {alias.asname or alias.name: f"{origin}.{alias.name}" for alias in node.names}
     return found
@@ -83,17 +88,21 @@ def called(module: str, body: ast.AST) -> Iterator[tuple[str, ast.AST]]:
             yield from ((place, found) for place, found in definitions().get(name, []) if place == home)
         elif isinstance(function, ast.Attribute):
             root = ast.unparse(function).partition(".")[0]
-            outside = root in known and known[root].partition(".")[0] not in {name.partition(".")[0]
-                                                                              for name in sources()}
+            outside = root in known and known[root].partition(".")[0] not in {
+                name.partition(".")[0] for name in sources()
+            }
             if not outside and not function.attr.startswith("__"):
-                yield from ((place, found) for place, found in definitions().get(function.attr, [])
-                            if found in inside(place))
+                yield from (
+                    (place, found) for place, found in definitions().get(function.attr, []) if found in inside(place)
+                )
 
 
 def raises(body: ast.AST) -> bool:
     """Whether a UserError is raised in ``body`` itself."""
-    return any(isinstance(node, ast.Raise) and node.exc is not None and "UserError" in ast.unparse(node.exc)
-               for node in ast.walk(body))
+    return any(
+        isinstance(node, ast.Raise) and node.exc is not None and "UserError" in ast.unparse(node.exc)
+        for node in ast.walk(body)
+    )
 
 
 @cache
@@ -102,8 +111,11 @@ def raising() -> set[int]:
     every = [(module, node) for found in definitions().values() for module, node in found]
     found = {id(node) for _, node in every if raises(node)}
     while True:
-        more = {id(node) for module, node in every if id(node) not in found
-                and any(id(other) in found for _, other in called(module, node))}
+        more = {
+            id(node)
+            for module, node in every
+            if id(node) not in found and any(id(other) in found for _, other in called(module, node))
+        }
         if not more:
             return found
         found |= more
@@ -125,8 +137,11 @@ def wrapping(module: str, tree: ast.Module) -> list[str]:
             ends = handler.body and isinstance(handler.body[-1], ast.Raise) and handler.body[-1].exc is None
             if "UserError" in caught(handler):
                 break
-            if caught(handler) & {"ValueError", "Exception", "BaseException"} and not ends \
-                    and (raises(body) or any(id(other) in raising() for _, other in called(module, body))):
+            if (
+                caught(handler) & {"ValueError", "Exception", "BaseException"}
+                and not ends
+                and (raises(body) or any(id(other) in raising() for _, other in called(module, body)))
+            ):
                 found.append(f"{module}, line {handler.lineno}")
     return found
 
@@ -171,7 +186,8 @@ def test_the_check_tells_handlers_that_wrap_from_those_that_do_not(monkeypatch):
     for each in (imports, definitions, inside, raising):
         each.cache_clear()
     assert wrapping("stlora_ext.example", sources()["stlora_ext.example"]) == [
-        f"stlora_ext.example, line {number}" for number in lines]
+        f"stlora_ext.example, line {number}" for number in lines
+    ]
     monkeypatch.undo()
     for each in (imports, definitions, inside, raising):
         each.cache_clear()
@@ -188,20 +204,25 @@ def message(read) -> str:
 
 def test_a_record_of_another_format_is_named_as_such(tmp_path):
     (tmp_path / "a.json").write_text('{"format": 99}')
-    assert message(lambda: read_record(tmp_path / "a.json")) == \
-        f"record {tmp_path / 'a.json'} has format 99, expected {FORMAT}: repeat the run"
+    assert (
+        message(lambda: read_record(tmp_path / "a.json"))
+        == f"record {tmp_path / 'a.json'} has format 99, expected {FORMAT}: repeat the run"
+    )
 
 
 def test_a_data_set_under_another_name_is_named_as_such(tiny_data, tmp_path):
     (tmp_path / "OTHER").symlink_to(tiny_data / "TINY")
     assert message(lambda: load_meta(tmp_path, "OTHER")).startswith(
-        f"{tmp_path / 'OTHER' / 'meta.json'} describes the data set 'TINY'")
+        f"{tmp_path / 'OTHER' / 'meta.json'} describes the data set 'TINY'"
+    )
 
 
 def test_a_folder_whose_description_is_no_object_is_named_as_such(tmp_path):
     (tmp_path / "meta.json").write_text("[]")
-    assert message(lambda: read_basicts(tmp_path, None)) == \
-        f"{tmp_path / 'meta.json'} holds no description: expected a JSON object"
+    assert (
+        message(lambda: read_basicts(tmp_path, None))
+        == f"{tmp_path / 'meta.json'} holds no description: expected a JSON object"
+    )
 
 
 def test_an_adapter_file_without_nodes_is_named_as_such(tmp_path):

@@ -46,8 +46,9 @@ def with_dependencies(names: set[str]) -> list[Distribution]:
     while ahead:
         name, extra = ahead.pop()
         found[name, extra] = distribution(name)
-        ahead |= {(need.name, wanted) for need in requirements(found[name, extra], extra)
-                  for wanted in ("", *need.extras)} - found.keys()
+        ahead |= {
+            (need.name, wanted) for need in requirements(found[name, extra], extra) for wanted in ("", *need.extras)
+        } - found.keys()
     return [dist for (_, extra), dist in found.items() if not extra]
 
 
@@ -60,8 +61,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (clone / path.name).symlink_to(path)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-cache-dir", "-q"]
     subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(wheels), str(clone)], check=True)
-    subprocess.run([*pip, "install", "--no-deps", "--no-index", "--no-compile", "--target", str(target),
-                    *map(str, wheels.glob("*.whl"))], check=True)
+    subprocess.run(
+        [
+            *pip,
+            "install",
+            "--no-deps",
+            "--no-index",
+            "--no-compile",
+            "--target",
+            str(target),
+            *map(str, wheels.glob("*.whl")),
+        ],
+        check=True,
+    )
     return target
 
 
@@ -70,8 +82,14 @@ def test_the_wheel_holds_the_packages_with_their_files_and_nothing_else(installe
     top = {path.name for path in installed.iterdir() if path.suffix != ".dist-info"}
     assert top == set(PACKAGES)
     for package in PACKAGES:
-        here, there = ({path.relative_to(root) for path in (root / package).rglob("*")
-                        if path.is_file() and "__pycache__" not in path.parts} for root in (ROOT, installed))
+        here, there = (
+            {
+                path.relative_to(root)
+                for path in (root / package).rglob("*")
+                if path.is_file() and "__pycache__" not in path.parts
+            }
+            for root in (ROOT, installed)
+        )
         assert there == here
 
 
@@ -86,7 +104,12 @@ def test_the_snippet_runs_with_what_the_wheel_needs_and_without_basicts(installe
             if not (beside / top).exists():
                 (beside / top).symlink_to(dist.locate_file(top))
     (tmp_path / "snippet.py").write_text(snippet(), encoding="utf-8")
-    result = subprocess.run([sys.executable, "-I", "-S", "-c", ALONE, str(installed), str(beside), "snippet.py"],
-                            cwd=tmp_path, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", ALONE, str(installed), str(beside), "snippet.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert result.returncode == 0, result.stderr
     assert Path(result.stdout.splitlines()[-1]).is_relative_to(installed)

@@ -42,14 +42,18 @@ def reference(forecast, targets, mask):
     there = mask.numpy()
     size = np.abs(targets.numpy())
     counted = there & (size >= np.float32(5e-5))
-    return {"MAE": error[there].mean() if there.any() else None,
-            "RMSE": math.sqrt(np.square(error)[there].mean()) if there.any() else None,
-            "MAPE": 100 * (error[counted] / size[counted]).mean() if counted.any() else None}
+    return {
+        "MAE": error[there].mean() if there.any() else None,
+        "RMSE": math.sqrt(np.square(error)[there].mean()) if there.any() else None,
+        "MAPE": 100 * (error[counted] / size[counted]).mean() if counted.any() else None,
+    }
 
 
 def same(ours, wanted, tolerance=1e-6):
-    return all(ours[metric] == (None if wanted[metric] is None else pytest.approx(wanted[metric], rel=tolerance))
-               for metric in METRICS)
+    return all(
+        ours[metric] == (None if wanted[metric] is None else pytest.approx(wanted[metric], rel=tolerance))
+        for metric in METRICS
+    )
 
 
 @steady

@@ -11,6 +11,17 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("report")
     hostile_runs(finished_runs(root / "results"))
     hostile_data(root / "data")
-    report("--results", root / "results", "--data", root / "data", "--nodes", *HOSTILE, 4, "--out", root / "page.html",
-           "--threads", 1)
+    report(
+        "--results",
+        root / "results",
+        "--data",
+        root / "data",
+        "--nodes",
+        *HOSTILE,
+        4,
+        "--out",
+        root / "page.html",
+        "--threads",
+        1,
+    )
     return root

@@ -35,13 +35,16 @@ def plot(name: str) -> str:
 
 def shown(page, name: str, of: str):
     """Return an expression of each trace that a figure shows now."""
-    return page.evaluate(f"document.getElementById('{plot(name)}')._fullData.filter(t => t.visible === true)"
-                         f".map(t => {of})")
+    return page.evaluate(
+        f"document.getElementById('{plot(name)}')._fullData.filter(t => t.visible === true).map(t => {of})"
+    )
 
 
 def fills(page) -> list[str]:
-    return page.evaluate(f"[...document.querySelectorAll('#{plot('nodes')} .scatterlayer path.point')]"
-                         ".map(point => getComputedStyle(point).fill)")
+    return page.evaluate(
+        f"[...document.querySelectorAll('#{plot('nodes')} .scatterlayer path.point')]"
+        ".map(point => getComputedStyle(point).fill)"
+    )
 
 
 def point(page, name: str, node: int) -> dict:
@@ -66,7 +69,8 @@ def test_the_drop_down_changes_the_map(page):
     after = fills(page)
     assert len(after) == 5 and after != before
     assert shown(page, "nodes", "t.mode === 'markers' && t.name")[-1] == page.evaluate(
-        f"document.getElementById('{plot('nodes')}').data.at(-1).name")
+        f"document.getElementById('{plot('nodes')}').data.at(-1).name"
+    )
     page.select_option(f"select[data-figure={plot('nodes')}]", "0")
     assert fills(page) == before
 

@@ -38,20 +38,24 @@ def test_the_distance_is_that_of_daily_profiles_loop_by_loop():
     mean, std = values[here].astype(float).mean(), values[here].astype(float).std()
     profiles = []
     for node in range(4):
-        by_time = [[(values[row, node] - mean) / std for row in range(len(values))
-                    if row % 8 == slot and here[row, node]] for slot in range(8)]
+        by_time = [
+            [(values[row, node] - mean) / std for row in range(len(values)) if row % 8 == slot and here[row, node]]
+            for slot in range(8)
+        ]
         profiles.append([sum(found) / len(found) if found else math.nan for found in by_time])
     average = [np.nanmean([profile[slot] for profile in profiles]) for slot in range(8)]
-    expected = [math.sqrt(np.nanmean([(a - b)**2 for a, b in zip(profile, average, strict=True)]))
-                for profile in profiles]
+    expected = [
+        math.sqrt(np.nanmean([(a - b) ** 2 for a, b in zip(profile, average, strict=True)])) for profile in profiles
+    ]
     np.testing.assert_allclose(distance_from_average(values, times, 8, 0.0), expected, rtol=1e-9)
 
 
 def test_a_node_without_a_reading_has_no_distance_and_moves_no_other():
     values, times = readings()
     dead = np.concatenate([values, np.full((len(values), 1), np.nan, np.float32)], axis=1)
-    np.testing.assert_array_equal(distance_from_average(dead, times, 8, 0.0),
-                                  [*distance_from_average(values, times, 8, 0.0), math.nan])
+    np.testing.assert_array_equal(
+        distance_from_average(dead, times, 8, 0.0), [*distance_from_average(values, times, 8, 0.0), math.nan]
+    )
 
 
 def test_distances_come_from_training_data_alone(tmp_path):
@@ -82,8 +86,9 @@ def test_a_path_is_laid_out_as_a_line():
     np.testing.assert_array_equal(xy, place_by_edges(5, edges))
 
 
-@pytest.mark.parametrize(("num_nodes", "edges"), [
-    (7, [[0, 1], [1, 2], [3, 4]]), (4, []), (1, []), (6, [[0, i] for i in range(1, 6)])])
+@pytest.mark.parametrize(
+    ("num_nodes", "edges"), [(7, [[0, 1], [1, 2], [3, 4]]), (4, []), (1, []), (6, [[0, i] for i in range(1, 6)])]
+)
 def test_no_two_nodes_are_laid_on_each_other(num_nodes, edges):
     for xy in (place_by_edges(num_nodes, np.array(edges, dtype=int).reshape(-1, 2)), grid(num_nodes)):
         apart = np.linalg.norm(xy[:, None] - xy, axis=2)[~np.eye(num_nodes, dtype=bool)]
@@ -120,7 +125,10 @@ def test_the_telling_nodes_are_the_extremes_and_the_average_one():
     plus[others[0]], plus[others[1]] = 0.2, 1.7
     errors = NodeErrors("x", np.ones(5), plus, 1)
     assert notable_nodes([errors], prepared) == {
-        others[0]: "gains most", others[1]: "loses most", average: "nearest to the average node"}
+        others[0]: "gains most",
+        others[1]: "loses most",
+        average: "nearest to the average node",
+    }
     assert notable_nodes([], prepared) == {average: "nearest to the average node"}
 
 
@@ -138,15 +146,16 @@ def test_forecasts_are_the_runners(model, protocol):
     forecasts = Forecasts(last_days(data(), meta, 99), tuple(range(5)), ("",) * 5)
     made = run_forecasts(find_run(finished(model, protocol), results()), forecasts, data())
     assert made.shape == (meta.windows["test"], 3, 5)
-    np.testing.assert_allclose(made[WINDOW], runner_forecast(finished(model, protocol))[[2, 5, 11]], rtol=1e-4,
-                               atol=2e-3)
+    np.testing.assert_allclose(
+        made[WINDOW], runner_forecast(finished(model, protocol))[[2, 5, 11]], rtol=1e-4, atol=2e-3
+    )
 
 
 def test_the_last_days_are_the_last_windows():
     meta = quick_meta()
     stretch, whole = last_days(data(), meta, 1), last_days(data(), meta, 99)
     assert whole.windows == meta.windows["test"] >= stretch.windows
-    np.testing.assert_array_equal(stretch.values, whole.values[-len(stretch.values):])
+    np.testing.assert_array_equal(stretch.values, whole.values[-len(stretch.values) :])
     minutes = (stretch.start.hour * 60 + stretch.start.minute) / (24 * 60)
     assert stretch.stamps[0, 0] == pytest.approx(minutes, abs=1e-6)
 

@@ -13,8 +13,10 @@ from tests.support.table_records import record, seeds, write
 
 
 def lstm(**settings):
-    return [*seeds([20.0, 21.0], dataset="TINY", **settings),
-            *seeds([19.0, 20.5], model="LSTM+", arm="plus", dataset="TINY", **settings)]
+    return [
+        *seeds([20.0, 21.0], dataset="TINY", **settings),
+        *seeds([19.0, 20.5], model="LSTM+", arm="plus", dataset="TINY", **settings),
+    ]
 
 
 def made(results, tmp_path, *arguments) -> str:
@@ -25,28 +27,45 @@ def made(results, tmp_path, *arguments) -> str:
 
 
 def test_the_same_records_checkpoints_and_data_make_the_same_bytes(folder, tmp_path):
-    report("--results", folder / "results", "--data", folder / "data", "--nodes", *HOSTILE, 4, "--threads", 1,
-           "--out", tmp_path / "again.html")
+    report(
+        "--results",
+        folder / "results",
+        "--data",
+        folder / "data",
+        "--nodes",
+        *HOSTILE,
+        4,
+        "--threads",
+        1,
+        "--out",
+        tmp_path / "again.html",
+    )
     assert (tmp_path / "again.html").read_bytes() == (folder / "page.html").read_bytes()
 
 
 def test_the_order_in_which_records_were_written_changes_nothing(tmp_path):
-    pages = [made(write(records, tmp_path / name), tmp_path).replace(str(tmp_path / name), "DIR")
-             for name, records in (("a", lstm()), ("b", lstm()[::-1]))]
+    pages = [
+        made(write(records, tmp_path / name), tmp_path).replace(str(tmp_path / name), "DIR")
+        for name, records in (("a", lstm()), ("b", lstm()[::-1]))
+    ]
     assert pages[0] == pages[1]
 
 
 def test_two_versions_of_the_data_are_two_chapters(tmp_path):
-    results = write([record(dataset="TINY", seed=s, mae=20.0 + 9 * s, fingerprint=f"sha256:{s}") for s in range(2)],
-                    tmp_path / "results")
+    results = write(
+        [record(dataset="TINY", seed=s, mae=20.0 + 9 * s, fingerprint=f"sha256:{s}") for s in range(2)],
+        tmp_path / "results",
+    )
     text = made(results, tmp_path)
-    assert [text.count(f"<h2 id=\"data-{n}\">TINY, data sha256:{n}</h2>") for n in range(3)] == [1, 1, 0]
+    assert [text.count(f'<h2 id="data-{n}">TINY, data sha256:{n}</h2>') for n in range(3)] == [1, 1, 0]
     assert "20.00 ± n/a" in text and "29.00 ± n/a" in text and "24.50" not in text
 
 
 def test_what_is_absent_says_why_and_what_brings_it(tmp_path):
-    text = made(write([*lstm(), record("HA", None, protocol="fitted", fitted=True, dataset="TINY")],
-                      tmp_path / "results"), tmp_path)
+    text = made(
+        write([*lstm(), record("HA", None, protocol="fitted", fitted=True, dataset="TINY")], tmp_path / "results"),
+        tmp_path,
+    )
     needs = re.findall(r'<p class="absent">(.*?)</p>', text)
     assert sum("make it with: python datasets/simulate.py TINY" in each for each in needs) == 1
     assert sum("Records without the errors of single nodes: LSTM+: joint, plus." in each for each in needs) == 2
@@ -60,7 +79,7 @@ def test_without_data_the_nodes_lie_on_a_grid_that_says_so(tmp_path):
         each["test"]["nodes"] = {"MAE": list(np.arange(3) + each["test"]["average"]["MAE"])}
     text = made(write(records, tmp_path / "results"), tmp_path)
     assert "A grid in the order of the nodes&#x27; numbers, no map" in text
-    assert "<td class=\"name\">LSTM+: joint, plus</td><td class=\"count\">2</td>" in text
+    assert '<td class="name">LSTM+: joint, plus</td><td class="count">2</td>' in text
 
 
 def test_other_data_than_the_records_are_not_used(folder, tmp_path):
@@ -75,8 +94,11 @@ def test_a_run_without_checkpoint_is_named_with_its_command(folder, tmp_path):
         (tmp_path / "results" / "QUICK" / "LSTM" / path.name).write_bytes(path.read_bytes())
     report("--results", tmp_path / "results", "--data", folder / "data", "--out", tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert re.search(r"<li>LSTM: its checkpoint isn&#x27;t there; make it with <code>python experiments/run.py "
-                     r".*?--seeds 0 .*?--force.*?</code>", text)
+    assert re.search(
+        r"<li>LSTM: its checkpoint isn&#x27;t there; make it with <code>python experiments/run.py "
+        r".*?--seeds 0 .*?--force.*?</code>",
+        text,
+    )
 
 
 def test_models_are_chosen(tmp_path):
@@ -85,15 +107,18 @@ def test_models_are_chosen(tmp_path):
     assert "Δ LSTM+" in text and "HA (fitted)" not in text
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["--models", "LSTN"], "no records of model 'LSTN' here: did you mean 'LSTM'?"),
-    (["--dataset", "TINI"], "no records of 'TINI'"),
-    (["--dataset", "TINY", "--nodes", "3"], "TINY has no node '3': expected an id, or a number from 0 to 2"),
-    (["--dataset", "TINY", "--nodes", "abc"], "TINY has no node 'abc': expected an id, or a number from 0 to 2"),
-    (["--nodes", "1"], "--nodes 1: nodes belong to one data set, name it with --dataset"),
-    (["--out", "."], "--out . is a folder: name the page, such as report.html"),
-    (["--days", "0"], "'0' is not a whole number of at least 1"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--models", "LSTN"], "no records of model 'LSTN' here: did you mean 'LSTM'?"),
+        (["--dataset", "TINI"], "no records of 'TINI'"),
+        (["--dataset", "TINY", "--nodes", "3"], "TINY has no node '3': expected an id, or a number from 0 to 2"),
+        (["--dataset", "TINY", "--nodes", "abc"], "TINY has no node 'abc': expected an id, or a number from 0 to 2"),
+        (["--nodes", "1"], "--nodes 1: nodes belong to one data set, name it with --dataset"),
+        (["--out", "."], "--out . is a folder: name the page, such as report.html"),
+        (["--days", "0"], "'0' is not a whole number of at least 1"),
+    ],
+)
 def test_refusals_name_the_remedy(tmp_path, capsys, arguments, message):
     results = write([*lstm(), record(dataset="CITY")], tmp_path / "results")
     found = refusal(report_command.main, ["--results", results, "--data", tmp_path, *arguments], capsys)
@@ -112,6 +137,7 @@ def test_figures_that_a_record_lacks_are_gaps_and_every_figure_is_json(tmp_path)
 
     def refuse(constant):
         raise AssertionError(constant)
+
     found = re.findall(r'<script type="application/json" id="([a-z0-9-]+)">(.*?)</script>', text)
     figures = {name: json.loads(content, parse_constant=refuse) for name, content in found}
     assert len(figures) == 2 * 3

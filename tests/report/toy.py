@@ -21,8 +21,14 @@ def report(*arguments: object) -> None:
 
 def finished_runs(folder: Path) -> Path:
     """Copy finished runs of HA and LSTM, base, plus and control, to ``folder``."""
-    runs = [finished("HA"), *(finished(model, arm=arm, seed=seed) for seed in (0, 1)
-                              for model, arm in (("LSTM", ""), ("LSTM+", ""), ("LSTM+", "control")))]
+    runs = [
+        finished("HA"),
+        *(
+            finished(model, arm=arm, seed=seed)
+            for seed in (0, 1)
+            for model, arm in (("LSTM", ""), ("LSTM+", ""), ("LSTM+", "control"))
+        ),
+    ]
     for record in runs:
         place = folder / record.parent.relative_to(results())
         shutil.copytree(record.with_suffix(""), place / record.stem)
@@ -40,8 +46,10 @@ def hostile_runs(folder: Path) -> Path:
             record["key"]["model"] = IMAGE + "+" * model.endswith("+")
             record["provenance"] |= {"hardware": SCRIPT, "git_commit": IMAGE}
             record["configuration"]["model"]["note"] = SCRIPT
-            record["test"]["nodes"]["MAE"] = [error * (1 + 0.3 * node * model.endswith("+"))
-                                              for node, error in enumerate(record["test"]["nodes"]["MAE"])]
+            record["test"]["nodes"]["MAE"] = [
+                error * (1 + 0.3 * node * model.endswith("+"))
+                for node, error in enumerate(record["test"]["nodes"]["MAE"])
+            ]
             write_record(record, folder)
     return folder
 
@@ -51,6 +59,6 @@ def hostile_data(folder: Path) -> Path:
     shutil.copytree(data(), folder, dirs_exist_ok=True)
     path = folder / "QUICK" / "meta.json"
     meta = json.loads(path.read_text(encoding="utf-8"))
-    meta["stlora"]["sensor_ids"][:len(HOSTILE)] = HOSTILE
+    meta["stlora"]["sensor_ids"][: len(HOSTILE)] = HOSTILE
     path.write_text(json.dumps(meta), encoding="utf-8")
     return folder

@@ -28,8 +28,18 @@ def evaluated(path, capsys, *more):
 
 def predicted(path, tmp_path, table, *more):
     table.to_csv(tmp_path / "recent.csv")
-    predict.main([str(path), "--data", str(data()), "--input", str(tmp_path / "recent.csv"), "--output",
-                  str(tmp_path / "out" / "forecast.csv"), *map(str, more)])
+    predict.main(
+        [
+            str(path),
+            "--data",
+            str(data()),
+            "--input",
+            str(tmp_path / "recent.csv"),
+            "--output",
+            str(tmp_path / "out" / "forecast.csv"),
+            *map(str, more),
+        ]
+    )
     return pd.read_csv(tmp_path / "out" / "forecast.csv", index_col=0, parse_dates=True)
 
 
@@ -44,8 +54,10 @@ def test_a_checkpoint_evaluates_to_its_record_and_forecasts_what_the_test_foreca
         pd.testing.assert_frame_equal(by_adapter, forecast)
 
 
-@pytest.mark.parametrize(("protocol", "arm", "times"), [
-    ("adapt", "plus", False), ("joint", "wide", False), ("joint", "control", False), ("joint", "plus", True)])
+@pytest.mark.parametrize(
+    ("protocol", "arm", "times"),
+    [("adapt", "plus", False), ("joint", "wide", False), ("joint", "control", False), ("joint", "plus", True)],
+)
 def test_every_protocol_arm_and_input_is_opened_again(protocol, arm, times, tmp_path, capsys):
     record = finished("LSTM+", protocol, arm, times=times)
     assert "to the bit" in evaluated(record, capsys)
@@ -60,9 +72,15 @@ def test_an_adapter_of_a_frozen_backbone_goes_with_that_backbones_own_checkpoint
     np.testing.assert_allclose(forecast.to_numpy(), runner_forecast(record), rtol=1e-4)
 
 
-@pytest.mark.parametrize("wrap", [
-    lambda name: f"module.{name}", lambda name: name.replace("backbone.", "backbone.module."),
-    lambda name: f"_orig_mod.{name}"], ids=["the model", "the backbone", "compiled"])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda name: f"module.{name}",
+        lambda name: name.replace("backbone.", "backbone.module."),
+        lambda name: f"_orig_mod.{name}",
+    ],
+    ids=["the model", "the backbone", "compiled"],
+)
 def test_an_adapter_takes_its_backbone_from_the_checkpoint_of_a_wrapped_model(wrap, tmp_path):
     folder = finished("LSTM+").with_suffix("")
     checkpoint = torch.load(folder / "model.pt", weights_only=True)
@@ -117,26 +135,45 @@ def test_both_commands_run_as_a_user_runs_them(tmp_path):
     record = finished("STGCN+")
     text = succeeded(run("experiments/evaluate.py", record, "--data", data(), "--threads", 1))
     assert "QUICK/LSTM" not in text and "60 min " in text and "average" in text
-    succeeded(run("experiments/predict.py", record, "--data", data(), "--input", tmp_path / "recent.csv", "--output",
-                  tmp_path / "forecast.csv"))
+    succeeded(
+        run(
+            "experiments/predict.py",
+            record,
+            "--data",
+            data(),
+            "--input",
+            tmp_path / "recent.csv",
+            "--output",
+            tmp_path / "forecast.csv",
+        )
+    )
     lines = io.StringIO((tmp_path / "forecast.csv").read_text()).readlines()
     assert len(lines) == 13 and lines[0].startswith("time,0,1,")
 
 
-@pytest.mark.parametrize("arguments", [
-    ["LSTM.py"],
-    ["HA.py"],
-    ["SVR.py", "--set", "model.penalty=0.5"],
-    ["LSTM.py", "--bf16", "--epochs", "3", "--batch-size", "32"],
-    ["STGCN.py", "--set", "clip_grad_norm=None", "lr_milestones=[3, 7]", "model.block_channels=[[8, 4, 8]]",
-     "model.activation=gtu"],
-    ["D2STGNN.py", "--epochs", "120", "--set", "weight_decay=0"],
-    ["AGCRN_LoRA.py", "--set", "adapter.sharing=vector", "adapter.rank=3", "adapter.alpha=2.5", "adapter_lr=0.01"],
-    ["LSTM_LoRA.py", "--arm", "wide"],
-    ["LSTM_LoRA.py", "--arm", "base"],
-    ["LSTM_LoRA.py", "--protocol", "adapt", "--arm", "control"],
-    ["HA_LoRA.py", "--set", "adapter.x=window"],
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["LSTM.py"],
+        ["HA.py"],
+        ["SVR.py", "--set", "model.penalty=0.5"],
+        ["LSTM.py", "--bf16", "--epochs", "3", "--batch-size", "32"],
+        [
+            "STGCN.py",
+            "--set",
+            "clip_grad_norm=None",
+            "lr_milestones=[3, 7]",
+            "model.block_channels=[[8, 4, 8]]",
+            "model.activation=gtu",
+        ],
+        ["D2STGNN.py", "--epochs", "120", "--set", "weight_decay=0"],
+        ["AGCRN_LoRA.py", "--set", "adapter.sharing=vector", "adapter.rank=3", "adapter.alpha=2.5", "adapter_lr=0.01"],
+        ["LSTM_LoRA.py", "--arm", "wide"],
+        ["LSTM_LoRA.py", "--arm", "base"],
+        ["LSTM_LoRA.py", "--protocol", "adapt", "--arm", "control"],
+        ["HA_LoRA.py", "--set", "adapter.x=window"],
+    ],
+)
 def test_the_command_that_repeats_a_run_has_its_key(arguments, tiny_data, tmp_path, capsys):
     def dry_run(options):
         run_command.main([*options, "--dry-run", "--data", str(tiny_data), "--results", str(tmp_path)])
@@ -144,11 +181,15 @@ def test_the_command_that_repeats_a_run_has_its_key(arguments, tiny_data, tmp_pa
 
     from stlora_ext.config.config_file import load_experiment
     from stlora_ext.data.available import open_dataset
+
     args = run_command.parser().parse_args(["-c", f"experiments/TINY/{arguments[0]}", *arguments[1:]])
     wanted = dry_run(["-c", f"experiments/TINY/{arguments[0]}", *arguments[1:], "--seeds", "3"])
     exp, meta = resolved(load_experiment(args.config), args), open_dataset("TINY", tiny_data)
-    record = {"key": run_key_of(exp, meta), "configuration": json.loads(json.dumps(configuration(exp))),
-              "provenance": {}}
+    record = {
+        "key": run_key_of(exp, meta),
+        "configuration": json.loads(json.dumps(configuration(exp))),
+        "provenance": {},
+    }
     if exp.protocol == "adapt" and not exp.backbone.fitted:
         record["trained_backbone"] = {"key": run_key_of(exp.with_arm("base"), meta)}
     command = shlex.split(how_to_repeat(record, meta))
@@ -158,9 +199,13 @@ def test_the_command_that_repeats_a_run_has_its_key(arguments, tiny_data, tmp_pa
 
 def resolved(exp, args):
     from stlora_ext.fields import parse_assignments
+
     values = parse_assignments(args.assignments)
-    values |= {name: value for name, value in (("num_epochs", args.epochs), ("batch_size", args.batch_size))
-               if value is not None} | ({"bf16": True} if args.bf16 else {})
+    values |= {
+        name: value
+        for name, value in (("num_epochs", args.epochs), ("batch_size", args.batch_size))
+        if value is not None
+    } | ({"bf16": True} if args.bf16 else {})
     exp = exp.override(values)
     exp = exp.with_protocol(args.protocol) if args.protocol else exp
     return exp.with_arm(args.arm) if args.arm else exp
@@ -168,6 +213,7 @@ def resolved(exp, args):
 
 def run_key_of(exp, meta):
     from stlora_ext.runs.run import run_key
+
     return run_key(exp, meta, None if exp.cell_seeds == (None,) else 3).as_dict()
 
 
@@ -175,12 +221,14 @@ def test_the_repeating_command_names_folders_backbone_and_force_where_they_are_n
     record = json.loads(finished("LSTM+", "adapt").read_text())
     command = how_to_repeat(record, quick_meta(), results(), data())
     assert "-c CONFIG.py" in command and command.endswith(
-        'CONFIG.py holds: from experiments.defaults import experiment; CFG = experiment("QUICK", "LSTM+")')
+        'CONFIG.py holds: from experiments.defaults import experiment; CFG = experiment("QUICK", "LSTM+")'
+    )
     assert f"--results {results()} --data {data()} --force" in command and "--train-backbone" in command
     other = json.loads(finished("LSTM", seed=1).read_text())
     record["trained_backbone"]["key"] = other["key"]
     assert f"--from {finished('LSTM', seed=1).with_suffix('')}/model.pt" in how_to_repeat(
-        record, quick_meta(), results(), data())
+        record, quick_meta(), results(), data()
+    )
 
 
 def test_the_record_counts_every_module_and_the_adapter_files_bytes():

@@ -32,8 +32,10 @@ def test_no_command_reads_a_record_that_is_a_link(linked, what, tmp_path, capsys
         "table": (table.main, ("--dataset", "CITY", *results)),
         "publish": (publish.main, ("--dataset", "CITY", *results, "--to", tmp_path / "to")),
         "report": (report.main, ("--dataset", "CITY", *results, "--out", tmp_path / "page.html")),
-        "verify": (verify.main, (linked,)), "evaluate": (evaluate.main, (linked,)),
-        "predict": (predict.main, (linked, "--input", "in.csv", "--output", "out.csv"))}[what]
+        "verify": (verify.main, (linked,)),
+        "evaluate": (evaluate.main, (linked,)),
+        "predict": (predict.main, (linked, "--input", "in.csv", "--output", "out.csv")),
+    }[what]
     try:
         said = refusal(main, arguments, capsys)
     except SystemExit as stop:  # verify goes on to the next record
@@ -43,8 +45,20 @@ def test_no_command_reads_a_record_that_is_a_link(linked, what, tmp_path, capsys
 
 
 def test_a_run_is_not_finished_by_a_link_and_force_replaces_it_alone(tiny_data, tmp_path, capsys):
-    arguments = ["-c", "experiments/TINY/LSTM.py", "--seeds", "0", "--epochs", "1", "--set", "model.hidden_size=4",
-                 "--data", str(tiny_data), "--results", str(tmp_path / "results")]
+    arguments = [
+        "-c",
+        "experiments/TINY/LSTM.py",
+        "--seeds",
+        "0",
+        "--epochs",
+        "1",
+        "--set",
+        "model.hidden_size=4",
+        "--data",
+        str(tiny_data),
+        "--results",
+        str(tmp_path / "results"),
+    ]
     run_command.main(arguments)
     (record,) = (tmp_path / "results").rglob("*-seed0.json")
     elsewhere = tmp_path / "elsewhere.json"

@@ -43,8 +43,10 @@ def test_confirmed_records_are_published_as_they_are(runs, capsys):
     publish.main(list(map(str, arguments(runs))))  # again: the same scores
 
 
-@pytest.mark.parametrize("change", [lambda r: r["test"]["average"].update(MAE=1.0),
-                                    lambda r: r["training"]["history"][0]["val"].update(MAE=1.0)])
+@pytest.mark.parametrize(
+    "change",
+    [lambda r: r["test"]["average"].update(MAE=1.0), lambda r: r["training"]["history"][0]["val"].update(MAE=1.0)],
+)
 def test_nothing_is_published_where_a_record_is_not_confirmed(change, runs, capsys):
     (record,) = (runs[0] / "QUICK" / "LSTM+").glob("*.json")
     rewrite(record, change)

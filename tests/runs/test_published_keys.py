@@ -31,9 +31,21 @@ def hashes(record: dict) -> set[str]:
     null_val = float("nan") if data["null_val"] is None else data["null_val"]
     found = set()
     for has_graph in (True, False):
-        meta = Meta(key.dataset, data["num_steps"], data["num_nodes"], data["interval"], 1440 // data["interval"],
-                    "2024-01-01", null_val, lengths["input_len"], lengths["output_len"], data["windows"], [], has_graph,
-                    data["fingerprint"])
+        meta = Meta(
+            key.dataset,
+            data["num_steps"],
+            data["num_nodes"],
+            data["interval"],
+            1440 // data["interval"],
+            "2024-01-01",
+            null_val,
+            lengths["input_len"],
+            lengths["output_len"],
+            data["windows"],
+            [],
+            has_graph,
+            data["fingerprint"],
+        )
         cfg = host_config(exp, meta, Path(), key.seed)
         if exp.protocol == "adapt" and not exp.backbone.fitted:
             cfg.backbone_hash = recorded_identity(record, exp)

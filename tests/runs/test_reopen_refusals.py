@@ -25,23 +25,27 @@ def copied(tmp_path):
 
 
 def halve(path):
-    path.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-@pytest.mark.parametrize(("damage", "expected"), [
-    (lambda record, model: record.unlink(), "does not exist: expected the record of a finished run (.json)"),
-    (lambda record, model: halve(record), "is damaged (JSONDecodeError"),
-    (lambda record, model: model.unlink(), "repeat the run with: python experiments/run.py -c CONFIG.py --seeds 0"),
-    (lambda record, model: halve(model), "model.pt is damaged"),
-])
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda record, model: record.unlink(), "does not exist: expected the record of a finished run (.json)"),
+        (lambda record, model: halve(record), "is damaged (JSONDecodeError"),
+        (lambda record, model: model.unlink(), "repeat the run with: python experiments/run.py -c CONFIG.py --seeds 0"),
+        (lambda record, model: halve(model), "model.pt is damaged"),
+    ],
+)
 def test_a_run_that_is_not_whole_is_refused_by_both_commands(damage, expected, copied, tmp_path, capsys):
     damage(copied, copied.with_suffix("") / "model.pt")
     recent().to_csv(tmp_path / "recent.csv")
     places = ["--data", data(), "--results", tmp_path / "elsewhere"]
     line = refusal(evaluate.main, [copied, *places], capsys)
     assert expected in line
-    assert line == refusal(predict.main, [copied, "--input", tmp_path / "recent.csv", "--output", tmp_path / "f.csv",
-                                          *places], capsys)
+    assert line == refusal(
+        predict.main, [copied, "--input", tmp_path / "recent.csv", "--output", tmp_path / "f.csv", *places], capsys
+    )
     assert not (tmp_path / "f.csv").exists()
 
 
@@ -64,31 +68,42 @@ def without(column):
     return lambda table: table.drop(columns=column)
 
 
-@pytest.mark.parametrize(("change", "expected"), [
-    (without("3"), "lacks sensor '3': expected the 5 sensors of QUICK"),
-    (without(["0", "3"]), "lacks sensors '0', '3'"),
-    (lambda table: table.rename(columns={"3": "33"}), "lacks sensor '3' and has the unknown sensor '33'"),
-    (lambda table: table.rename(columns={"3": "2"}), "names sensor '2' twice"),
-    (lambda table: table.iloc[1:], "has 11 rows: expected at least 12"),
-    (lambda table: table.iloc[:0], "has 0 rows: expected at least 12"),
-    (lambda table: table.set_axis(table.index[[0, *range(2, 12), 11]]), "is not after"),
-    (lambda table: table.iloc[::-1], "row 2: 2024-01-02"),
-    (lambda table: table.set_axis(table.index[0] + (table.index - table.index[0]) * 3), "is 15 minutes after the row"),
-    (lambda table: table.set_axis([*table.index[:-1], table.index[-1] + (table.index[1] - table.index[0])]),
-     "row 12: 2024-01-02 14:50 is 10 minutes after the row before: expected 5 minutes"),
-    (lambda table: table.set_axis([f"day {row}" for row in range(12)]), "row 1: 'day 0' is no time"),
-    (lambda table: table.set_axis(range(12)), "the time is the bare number '0'"),
-    (lambda table: table.astype(object).replace(table.iloc[2, 1], "many"), "column '1': 'many' is no number"),
-    (lambda table: table.replace(table.iloc[2, 1], np.inf), "row 3, sensor '1': the reading is infinite"),
-    (lambda table: table * 0, "the last 12 rows hold no reading at all"),
-    (lambda table: table * np.nan, "the last 12 rows hold no reading at all"),
-    (lambda table: table * 1e38, "row 1, sensor '0': the reading is infinite"),
-])
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (without("3"), "lacks sensor '3': expected the 5 sensors of QUICK"),
+        (without(["0", "3"]), "lacks sensors '0', '3'"),
+        (lambda table: table.rename(columns={"3": "33"}), "lacks sensor '3' and has the unknown sensor '33'"),
+        (lambda table: table.rename(columns={"3": "2"}), "names sensor '2' twice"),
+        (lambda table: table.iloc[1:], "has 11 rows: expected at least 12"),
+        (lambda table: table.iloc[:0], "has 0 rows: expected at least 12"),
+        (lambda table: table.set_axis(table.index[[0, *range(2, 12), 11]]), "is not after"),
+        (lambda table: table.iloc[::-1], "row 2: 2024-01-02"),
+        (
+            lambda table: table.set_axis(table.index[0] + (table.index - table.index[0]) * 3),
+            "is 15 minutes after the row",
+        ),
+        (
+            lambda table: table.set_axis([*table.index[:-1], table.index[-1] + (table.index[1] - table.index[0])]),
+            "row 12: 2024-01-02 14:50 is 10 minutes after the row before: expected 5 minutes",
+        ),
+        (lambda table: table.set_axis([f"day {row}" for row in range(12)]), "row 1: 'day 0' is no time"),
+        (lambda table: table.set_axis(range(12)), "the time is the bare number '0'"),
+        (lambda table: table.astype(object).replace(table.iloc[2, 1], "many"), "column '1': 'many' is no number"),
+        (lambda table: table.replace(table.iloc[2, 1], np.inf), "row 3, sensor '1': the reading is infinite"),
+        (lambda table: table * 0, "the last 12 rows hold no reading at all"),
+        (lambda table: table * np.nan, "the last 12 rows hold no reading at all"),
+        (lambda table: table * 1e38, "row 1, sensor '0': the reading is infinite"),
+    ],
+)
 def test_readings_that_do_not_fit_are_refused_and_nothing_is_written(change, expected, tmp_path, capsys):
     change(recent()).to_csv(tmp_path / "recent.csv")
     (tmp_path / "f.csv").write_text("an earlier forecast")
-    line = refusal(predict.main, [finished("LSTM"), "--data", data(), "--input", tmp_path / "recent.csv", "--output",
-                                  tmp_path / "f.csv"], capsys)
+    line = refusal(
+        predict.main,
+        [finished("LSTM"), "--data", data(), "--input", tmp_path / "recent.csv", "--output", tmp_path / "f.csv"],
+        capsys,
+    )
     assert expected in line
     assert (tmp_path / "f.csv").read_text() == "an earlier forecast"
 
@@ -99,17 +114,28 @@ def test_a_forecast_of_nan_is_refused():
             return inputs * np.nan
 
     with pytest.raises(UserError, match="the model forecasts NaN or infinity from these readings"):
-        forecast(Broken(), {"mean": torch.tensor(0.0), "std": torch.tensor(1.0)}, quick_meta(),
-                 recent().to_numpy(), np.zeros((24, 2), np.float32))
+        forecast(
+            Broken(),
+            {"mean": torch.tensor(0.0), "std": torch.tensor(1.0)},
+            quick_meta(),
+            recent().to_numpy(),
+            np.zeros((24, 2), np.float32),
+        )
 
 
-@pytest.mark.parametrize(("arguments", "expected"), [
-    (["--input", "none.csv", "--output", "f.csv"], "--input none.csv does not exist"),
-    (["--input", "{recent}", "--output", "{recent}"], "is the input: name another file"),
-    (["--input", "{recent}", "--output", "{folder}"], "is a folder: name the file"),
-    (["--input", "{recent}"], "the following arguments are required: --output"),
-    (["--input", "{recent}", "--output", "f.csv", "--backbone", "b.pt"], "only an adapter file (.safetensors) needs"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--input", "none.csv", "--output", "f.csv"], "--input none.csv does not exist"),
+        (["--input", "{recent}", "--output", "{recent}"], "is the input: name another file"),
+        (["--input", "{recent}", "--output", "{folder}"], "is a folder: name the file"),
+        (["--input", "{recent}"], "the following arguments are required: --output"),
+        (
+            ["--input", "{recent}", "--output", "f.csv", "--backbone", "b.pt"],
+            "only an adapter file (.safetensors) needs",
+        ),
+    ],
+)
 def test_a_mistake_on_the_command_line_of_predict_is_one_line(arguments, expected, tmp_path, capsys):
     recent().to_csv(tmp_path / "recent.csv")
     arguments = [text.format(recent=tmp_path / "recent.csv", folder=tmp_path) for text in arguments]
@@ -119,8 +145,19 @@ def test_a_mistake_on_the_command_line_of_predict_is_one_line(arguments, expecte
 def test_an_adapter_file_of_other_data_is_refused(tmp_path, capsys):
     succeeded(run("datasets/simulate.py", "QUICK", "--nodes", 5, "--days", 2, "--seed", 9, "--data", tmp_path))
     recent().to_csv(tmp_path / "recent.csv")
-    line = refusal(predict.main, [finished("LSTM+").with_suffix("") / "adapter.safetensors", "--data", tmp_path,
-                                  "--input", tmp_path / "recent.csv", "--output", tmp_path / "f.csv"], capsys)
+    line = refusal(
+        predict.main,
+        [
+            finished("LSTM+").with_suffix("") / "adapter.safetensors",
+            "--data",
+            tmp_path,
+            "--input",
+            tmp_path / "recent.csv",
+            "--output",
+            tmp_path / "f.csv",
+        ],
+        capsys,
+    )
     assert "adapter.safetensors is of other data" in line
 
 
@@ -128,6 +165,7 @@ def test_an_adapter_file_says_which_tensor_is_wrong_and_what_was_expected(tmp_pa
     from safetensors.torch import load_file, save_file
 
     from stlora_ext.lora.files import read_adapter
+
     model, _ = load_run(find_run(finished("LSTM+"), results()), quick_meta(), data())
     path = tmp_path / "a.safetensors"
     save_adapter(model, path)
@@ -135,8 +173,11 @@ def test_an_adapter_file_says_which_tensor_is_wrong_and_what_was_expected(tmp_pa
     tensors["more"], tensors["conv_bias"] = torch.zeros(1), torch.zeros(3)
     del tensors["output_bias"]
     save_file(tensors, path, metadata={"stlora": json.dumps(described)})
-    with pytest.raises(UserError, match=r"conv_bias \(\(3,\), expected \(32,\)\), more \(\(1,\), expected none of this "
-                                        r"name\), output_bias \(absent, expected \(12,\)\)"):
+    with pytest.raises(
+        UserError,
+        match=r"conv_bias \(\(3,\), expected \(32,\)\), more \(\(1,\), expected none of this "
+        r"name\), output_bias \(absent, expected \(12,\)\)",
+    ):
         load_adapter(model.backbone, path)
     del described["num_nodes"]
     save_file(tensors, path, metadata={"stlora": json.dumps(described)})

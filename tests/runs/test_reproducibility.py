@@ -38,8 +38,9 @@ def test_a_repeated_run_gives_the_same_record_and_weights_to_the_bit(model, tmp_
     paths = finished(model), again(model, tmp_path)
     first, second = (without_seconds(json.loads(path.read_text())) for path in paths)
     assert first == second
-    one, other = (torch.load(path.with_suffix("") / "model.pt", weights_only=True)["model_state_dict"]
-                  for path in paths)
+    one, other = (
+        torch.load(path.with_suffix("") / "model.pt", weights_only=True)["model_state_dict"] for path in paths
+    )
     assert one.keys() == other.keys()
     assert all(one[name].numpy().tobytes() == other[name].numpy().tobytes() for name in one)
 

@@ -13,18 +13,38 @@ from tests.support.commands import refusal
 @pytest.fixture
 def run_tiny(tiny_data, tmp_path):
     """Runs a model on TINY for an epoch, with more options, and returns the record's path."""
+
     def run(model, *more):
-        run_command.main(["-c", f"experiments/TINY/{model}.py", "--seeds", "0", "--epochs", "1", "--data",
-                          str(tiny_data), "--results", str(tmp_path), "--set", "batch_size=256", *more])
+        run_command.main(
+            [
+                "-c",
+                f"experiments/TINY/{model}.py",
+                "--seeds",
+                "0",
+                "--epochs",
+                "1",
+                "--data",
+                str(tiny_data),
+                "--results",
+                str(tmp_path),
+                "--set",
+                "batch_size=256",
+                *more,
+            ]
+        )
         return next(tmp_path.glob("TINY/*/*.json"))
+
     return run
 
 
 def contents(record: Path) -> dict[str, bytes]:
     """Every file of a run but its log and its forecasts."""
     folder = record.with_suffix("")
-    return {str(path): path.read_bytes() for path in [record, *folder.rglob("*")] if path.is_file()
-            and path.name not in (".lock", "train.log") and path.parent.name != "test_results"}
+    return {
+        str(path): path.read_bytes()
+        for path in [record, *folder.rglob("*")]
+        if path.is_file() and path.name not in (".lock", "train.log") and path.parent.name != "test_results"
+    }
 
 
 def forecasts(record: Path) -> dict[str, np.ndarray]:

@@ -15,10 +15,12 @@ from tests.support.reopened import data, finished, results
 @pytest.fixture
 def copied(tmp_path):
     """Returns a function that copies a finished run, its record and what is in its folder."""
+
     def copy(record):
         place = tmp_path / record.parent.name
         shutil.copytree(record.with_suffix(""), place / record.stem, ignore=shutil.ignore_patterns("tensorboard"))
         return shutil.copy(record, place / record.name)
+
     return copy
 
 
@@ -28,18 +30,29 @@ def rewrite(path, change):
     path.write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize(("model", "protocol", "arm"), [
-    ("HA", "", ""), ("HA+", "", ""), ("LSTM", "", ""), ("LSTM+", "joint", "plus"), ("LSTM+", "adapt", "plus"),
-    ("LSTM+", "joint", "control"), ("LSTM+", "joint", "wide"),
-])
+@pytest.mark.parametrize(
+    ("model", "protocol", "arm"),
+    [
+        ("HA", "", ""),
+        ("HA+", "", ""),
+        ("LSTM", "", ""),
+        ("LSTM+", "joint", "plus"),
+        ("LSTM+", "adapt", "plus"),
+        ("LSTM+", "joint", "control"),
+        ("LSTM+", "joint", "wide"),
+    ],
+)
 def test_the_record_of_a_finished_run_is_confirmed(model, protocol, arm, capsys):
     record = finished(model, protocol, arm)
     before = {path: path.stat().st_mtime_ns for path in results().rglob("*")}
     verify.main([str(record), "--data", str(data())])
     out = capsys.readouterr().out
     assert out.startswith(f"{record}: confirmed (computed again: scores, data, configuration, parameters, weights; as ")
-    assert out.endswith("key, status, fitted_backbone, trained_backbone, training, provenance"
-                        + ", adapter_bytes" * model.endswith("+") + "; stated: nothing)\n")
+    assert out.endswith(
+        "key, status, fitted_backbone, trained_backbone, training, provenance"
+        + ", adapter_bytes" * model.endswith("+")
+        + "; stated: nothing)\n"
+    )
     assert {path: path.stat().st_mtime_ns for path in results().rglob("*")} == before
 
 
@@ -49,6 +62,7 @@ def test_a_run_from_a_named_backbone_of_another_seed_is_confirmed(capsys):
     from stlora_ext.runs.options import RunOptions
     from stlora_ext.runs.run import train_run
     from tests.support.reopened import quick
+
     backbone = finished("LSTM").with_suffix("") / "model.pt"
     place = RunOptions(data(), results())
     record, _ = train_run(quick("LSTM+").with_protocol("adapt", str(backbone)), open_dataset("QUICK", data()), 1, place)
@@ -57,15 +71,18 @@ def test_a_run_from_a_named_backbone_of_another_seed_is_confirmed(capsys):
     assert f"{path}: confirmed (" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("change", "expected"), [
-    (lambda test: test["average"].update(MAE=test["average"]["MAE"] * (1 + 3e-6)), "differs: the average MAE is"),
-    (lambda test: test["horizons"][6].update(RMSE=1.0), "differs: RMSE of step 7 is 1.0 in the record, "),
-    (lambda test: test["horizons"][11].update(MAPE=None), "differs: MAPE of step 12 is None in the record, "),
-    (lambda test: test["horizons"][2].update(MAE="12"), "differs: MAE of step 3 is 12 in the record, "),
-    (lambda test: test["horizons"].pop(), "differs: MAE of step 12 is nothing in the record, "),
-    (lambda test: test["nodes"]["MAE"].__setitem__(3, 0.5), "differs: MAE of node 3 is 0.5 in the record, "),
-    (lambda test: test["average"].update(MAE=float("nan")), "differs: the average MAE is nan in the record, "),
-])
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda test: test["average"].update(MAE=test["average"]["MAE"] * (1 + 3e-6)), "differs: the average MAE is"),
+        (lambda test: test["horizons"][6].update(RMSE=1.0), "differs: RMSE of step 7 is 1.0 in the record, "),
+        (lambda test: test["horizons"][11].update(MAPE=None), "differs: MAPE of step 12 is None in the record, "),
+        (lambda test: test["horizons"][2].update(MAE="12"), "differs: MAE of step 3 is 12 in the record, "),
+        (lambda test: test["horizons"].pop(), "differs: MAE of step 12 is nothing in the record, "),
+        (lambda test: test["nodes"]["MAE"].__setitem__(3, 0.5), "differs: MAE of node 3 is 0.5 in the record, "),
+        (lambda test: test["average"].update(MAE=float("nan")), "differs: the average MAE is nan in the record, "),
+    ],
+)
 def test_a_changed_figure_is_named_in_one_line_and_the_exit_code_is_1(change, expected, copied, capsys):
     record = copied(finished("LSTM"))
     rewrite(record, lambda content: change(content["test"]))
@@ -83,15 +100,18 @@ def test_what_is_within_the_tolerance_agrees():
     assert "node 0" in first_difference({**test, "nodes": {"MAE": [5.0 * (1 - 1e-4)]}}, near)
 
 
-@pytest.mark.parametrize(("change", "expected"), [
-    (lambda r: r["data"].update(fingerprint="sha256:0"), "(fingerprint sha256:0, now sha256:"),
-    (lambda r: r["configuration"]["training"].update(lr=0.5), "its configuration has the hash "),
-    (lambda r: r["configuration"]["adapter"].update(activation="identity"), "its configuration has the hash "),
-    (lambda r: r["trained_backbone"]["key"].update(config_hash="0" * 8), "its configuration has the hash "),
-    (lambda r: r["trained_backbone"].pop("key"), "is damaged (KeyError: 'key')"),
-    (lambda r: r["key"].update(config_hash="0" * 8), "says that it is adapt-plus-00000000-seed0"),
-    (lambda r: r["key"].update(seed=3), "-seed3: give it that name back"),
-])
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda r: r["data"].update(fingerprint="sha256:0"), "(fingerprint sha256:0, now sha256:"),
+        (lambda r: r["configuration"]["training"].update(lr=0.5), "its configuration has the hash "),
+        (lambda r: r["configuration"]["adapter"].update(activation="identity"), "its configuration has the hash "),
+        (lambda r: r["trained_backbone"]["key"].update(config_hash="0" * 8), "its configuration has the hash "),
+        (lambda r: r["trained_backbone"].pop("key"), "is damaged (KeyError: 'key')"),
+        (lambda r: r["key"].update(config_hash="0" * 8), "says that it is adapt-plus-00000000-seed0"),
+        (lambda r: r["key"].update(seed=3), "-seed3: give it that name back"),
+    ],
+)
 def test_a_record_of_other_data_or_another_configuration_is_refused(change, expected, copied, capsys):
     record = copied(finished("LSTM+", "adapt"))
     rewrite(record, change)
@@ -104,21 +124,34 @@ def edit(place, value):
         for step in parents:
             record = record[step]
         record[last] = value(record[last]) if callable(value) else value
+
     return change
 
 
-@pytest.mark.parametrize("change", [
-    edit(["test", "num_targets"], lambda count: count + 1),
-    edit(["training", "history", 0, "val", "MAE"], lambda mae: mae * 1.01),
-    edit(["training", "history", 0, "seconds"], 0.5), edit(["training", "epochs"], 100),
-    edit(["training", "best_epoch"], 7), edit(["training", "cached_forecasts"], True),
-    edit(["parameters", "adapter"], 1), edit(["parameters", "modules", "adapter"], {}),
-    edit(["weights"], "sha256:0"), edit(["trained_backbone"], {"key": None, "weights": "sha256:0"}),
-    edit(["provenance", "git_commit"], "0" * 40), edit(["provenance", "numerics"], 99),
-    edit(["provenance", "hardware"], "GPU"), edit(["provenance", "processes"], []),
-    edit(["adapter_bytes"], 5), edit(["fitted_backbone"], True), edit(["status"], "done"),
-    lambda record: record.pop("adapter_bytes"), lambda record: record.update(note="a part of its own"),
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        edit(["test", "num_targets"], lambda count: count + 1),
+        edit(["training", "history", 0, "val", "MAE"], lambda mae: mae * 1.01),
+        edit(["training", "history", 0, "seconds"], 0.5),
+        edit(["training", "epochs"], 100),
+        edit(["training", "best_epoch"], 7),
+        edit(["training", "cached_forecasts"], True),
+        edit(["parameters", "adapter"], 1),
+        edit(["parameters", "modules", "adapter"], {}),
+        edit(["weights"], "sha256:0"),
+        edit(["trained_backbone"], {"key": None, "weights": "sha256:0"}),
+        edit(["provenance", "git_commit"], "0" * 40),
+        edit(["provenance", "numerics"], 99),
+        edit(["provenance", "hardware"], "GPU"),
+        edit(["provenance", "processes"], []),
+        edit(["adapter_bytes"], 5),
+        edit(["fitted_backbone"], True),
+        edit(["status"], "done"),
+        lambda record: record.pop("adapter_bytes"),
+        lambda record: record.update(note="a part of its own"),
+    ],
+)
 def test_an_edit_of_any_part_is_not_confirmed(change, copied, capsys):
     record = copied(finished("LSTM+"))
     rewrite(record, change)
@@ -127,12 +160,15 @@ def test_an_edit_of_any_part_is_not_confirmed(change, copied, capsys):
     assert stop.value.code == 1 and f"{record}: differs: " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("change", "expected"), [
-    (edit(["data", "interval"], 15), "is of other data than QUICK holds now (interval 15, now 5)"),
-    (edit(["data", "start"], "2020-01-01T00:00:00"), "(start 2020-01-01T00:00:00, now "),
-    (edit(["data", "null_val"], None), "(null value none, now 0.0)"),
-    (edit(["data", "windows", "test"], 5), "(windows "),
-])
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (edit(["data", "interval"], 15), "is of other data than QUICK holds now (interval 15, now 5)"),
+        (edit(["data", "start"], "2020-01-01T00:00:00"), "(start 2020-01-01T00:00:00, now "),
+        (edit(["data", "null_val"], None), "(null value none, now 0.0)"),
+        (edit(["data", "windows", "test"], 5), "(windows "),
+    ],
+)
 def test_a_record_of_another_clock_null_value_or_windows_is_refused(change, expected, copied, capsys):
     record = copied(finished("LSTM"))
     rewrite(record, change)
@@ -162,8 +198,16 @@ def as_before(record):
     for name in ("record_sha256", "run_key", "numerics", "backbone_weights"):
         content.pop(name)
     torch.save(content, path)
-    rewrite(record, lambda r: [r.pop("weights"), r["data"].pop("start"), r["provenance"].pop("numerics"),
-                               r["provenance"].pop("processes"), r["training"].update(seconds_per_epoch=1.0)])
+    rewrite(
+        record,
+        lambda r: [
+            r.pop("weights"),
+            r["data"].pop("start"),
+            r["provenance"].pop("numerics"),
+            r["provenance"].pop("processes"),
+            r["training"].update(seconds_per_epoch=1.0),
+        ],
+    )
 
 
 def test_a_record_of_before_passes_and_says_what_is_only_stated(copied, capsys):

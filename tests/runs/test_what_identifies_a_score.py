@@ -50,15 +50,19 @@ def changed(path):
         np.save(path, array)
 
 
-@pytest.mark.parametrize("file", ["train_data.npy", "val_data.npy", "test_data.npy", "train_timestamps.npy",
-                                  "test_timestamps.npy", "graph.npz"])
+@pytest.mark.parametrize(
+    "file",
+    ["train_data.npy", "val_data.npy", "test_data.npy", "train_timestamps.npy", "test_timestamps.npy", "graph.npz"],
+)
 def test_no_command_uses_data_that_are_not_those_prepared(file, own, tmp_path, capsys):
     changed(own.data / "QUICK" / file)
     with pytest.raises(UserError, match="are not those that were prepared"):
         train_run(quick("LSTM"), load_meta(own.data, "QUICK"), 0, own)
     recent().to_csv(tmp_path / "recent.csv")
-    for main, more in ((evaluate.main, []),
-                       (predict.main, ["--input", tmp_path / "recent.csv", "--output", tmp_path / "f.csv"])):
+    for main, more in (
+        (evaluate.main, []),
+        (predict.main, ["--input", tmp_path / "recent.csv", "--output", tmp_path / "f.csv"]),
+    ):
         line = refusal(main, [finished("LSTM"), "--data", own.data, *more], capsys)
         assert "are not those that were prepared" in line
 
@@ -102,6 +106,7 @@ def test_progress_of_another_seed_is_refused(own, monkeypatch):
 
 def test_the_partial_fit_of_other_data_is_refused_and_force_drops_it(own, monkeypatch):
     from baselines.SVR.arch import svr_arch
+
     exp, meta = quick("SVR"), quick_meta()
     folder = own.results / run_key(exp, meta, 0).path
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -120,6 +125,7 @@ def test_the_partial_fit_of_other_data_is_refused_and_force_drops_it(own, monkey
 
 def test_a_partial_fit_goes_on_and_the_record_names_both_processes(own, monkeypatch):
     from baselines.SVR.arch import svr_arch
+
     exp, meta = quick("SVR"), quick_meta()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(svr_arch, "SAVE_EVERY", 2)
@@ -176,8 +182,10 @@ def test_a_resumed_run_names_every_process_and_ends_as_an_uninterrupted_one(mode
     record, _ = train_run(exp, quick_meta(), 0, own)
     whole, _ = train_run(exp, quick_meta(), 0, replace(own, results=own.results / "whole"))
     assert [process["after_epoch"] for process in record["provenance"]["processes"]] == [0, 1, 3]
-    assert all(process["threads"] == 1 and process["numerics"] == numerics.NUMERICS and process["hardware"]
-               for process in record["provenance"]["processes"])
+    assert all(
+        process["threads"] == 1 and process["numerics"] == numerics.NUMERICS and process["hardware"]
+        for process in record["provenance"]["processes"]
+    )
     for name in ("test", "weights", "parameters", "configuration", "data"):
         assert record[name] == whole[name]
     without_seconds = [[{**entry, "seconds": 0} for entry in r["training"]["history"]] for r in (record, whole)]
@@ -201,6 +209,7 @@ def test_an_adaptation_killed_after_any_epoch_ends_as_an_uninterrupted_one(bf16,
 def test_forecasts_kept_and_computed_anew_add_in_the_same_precision(own, monkeypatch):
     """Under bfloat16 too: as many windows a batch make the same forecasts, bit for bit."""
     from stlora_ext.runs import adapter_runner as lora_runner
+
     exp = quick("LSTM+", num_epochs=2, bf16=True, batch_size=64, eval_batch_size=64).with_protocol("adapt")
     own = replace(own, train_backbone=True)
     kept, _ = train_run(exp, quick_meta(), 0, own)
@@ -216,12 +225,16 @@ def test_forecasts_kept_and_computed_anew_add_in_the_same_precision(own, monkeyp
 
 
 def test_every_record_holds_the_hash_of_its_weights_and_an_adapted_one_that_of_its_backbone():
-    base, adapted, fitted = (json.loads(finished(*run).read_text()) for run in
-                             [("LSTM",), ("LSTM+", "adapt"), ("HA+",)])
+    base, adapted, fitted = (
+        json.loads(finished(*run).read_text()) for run in [("LSTM",), ("LSTM+", "adapt"), ("HA+",)]
+    )
     assert adapted["trained_backbone"]["weights"] == base["weights"] != adapted["weights"]
     assert adapted["trained_backbone"]["fingerprint"] == base["data"]["fingerprint"]
-    assert fitted["trained_backbone"] == {"key": None, "fingerprint": base["data"]["fingerprint"],
-                                          "weights": json.loads(finished("HA").read_text())["weights"]}
+    assert fitted["trained_backbone"] == {
+        "key": None,
+        "fingerprint": base["data"]["fingerprint"],
+        "weights": json.loads(finished("HA").read_text())["weights"],
+    }
 
 
 def test_run_says_that_the_backbone_of_a_finished_run_was_repeated(own, capsys):
@@ -240,8 +253,11 @@ def test_run_says_that_the_backbone_of_a_finished_run_was_repeated(own, capsys):
 
 
 def files(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*"))
-            if path.is_file() and "tensorboard" not in path.parts and path.name != ".lock"}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "tensorboard" not in path.parts and path.name != ".lock"
+    }
 
 
 def test_force_leaves_nothing_of_the_old_run(own):
@@ -286,6 +302,7 @@ def test_a_replacement_killed_at_any_step_is_completed_by_the_next_call(steps, o
             if len(calls) == steps + 1:
                 raise KeyboardInterrupt
             return function(*args, **kwargs)
+
         return call
 
     class Dying:
@@ -312,15 +329,30 @@ def test_a_replacement_killed_at_any_step_is_completed_by_the_next_call(steps, o
 
 def test_a_force_killed_by_the_system_goes_on_where_it_was(tiny_data, tmp_path):
     """The real command, killed by SIGKILL while it repeats."""
-    command = [sys.executable, "experiments/run.py", "-c", "experiments/TINY/LSTM.py", "--seeds", "0", "--epochs", "5",
-               "--set", "model.hidden_size=8", "--data", str(tiny_data), "--results", str(tmp_path)]
+    command = [
+        sys.executable,
+        "experiments/run.py",
+        "-c",
+        "experiments/TINY/LSTM.py",
+        "--seeds",
+        "0",
+        "--epochs",
+        "5",
+        "--set",
+        "model.hidden_size=8",
+        "--data",
+        str(tiny_data),
+        "--results",
+        str(tmp_path),
+    ]
 
     def run(*more):
         return subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
 
     run()
-    process = subprocess.Popen([*command, "--force"], cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                               text=True)
+    process = subprocess.Popen(
+        [*command, "--force"], cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
     for line in process.stderr:
         if " epoch 2/5 " in line:
             process.send_signal(signal.SIGKILL)

@@ -44,23 +44,38 @@ def test_a_named_size_is_not_overridden(tmp_path, option):
     assert "another NAME" in refusal("TINY", *option, "--data", tmp_path)
 
 
-@pytest.mark.parametrize("argv", [
-    ("MINE", "--nodes", 2, "--days", 1), ("MINE", "--nodes", 5), ("MINE", "--days", 5), ("PEMS08",),
-    ("MINE", "--nodes", 5, "--days", 1, "--heterogeneity", 1.5), ("MINE", "--nodes", 5, "--days", 0),
-    ("MINE", "--nodes", 5, "--days", 1, "--heterogeneity", "nan"), ("MINE", "--nodes", 5, "--days", 1, "--seed", -1),
-    ("MINE", "--nodes", 5, "--days", 1, "--interval", 7), ("METR-LA", "--raw-file", "x.npz"),
-    ("PEMS08", "--raw-file", "x.csv"), ("PEMS08", "--raw-file", "x.npz", "--nodes", 5)])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("MINE", "--nodes", 2, "--days", 1),
+        ("MINE", "--nodes", 5),
+        ("MINE", "--days", 5),
+        ("PEMS08",),
+        ("MINE", "--nodes", 5, "--days", 1, "--heterogeneity", 1.5),
+        ("MINE", "--nodes", 5, "--days", 0),
+        ("MINE", "--nodes", 5, "--days", 1, "--heterogeneity", "nan"),
+        ("MINE", "--nodes", 5, "--days", 1, "--seed", -1),
+        ("MINE", "--nodes", 5, "--days", 1, "--interval", 7),
+        ("METR-LA", "--raw-file", "x.npz"),
+        ("PEMS08", "--raw-file", "x.csv"),
+        ("PEMS08", "--raw-file", "x.npz", "--nodes", 5),
+    ],
+)
 def test_arguments_out_of_range_are_refused(tmp_path, monkeypatch, argv):
     monkeypatch.chdir(tmp_path)
     refusal(*argv)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("argv", "said"), [
-    (("MINE", "--nodes", 10**12, "--days", 1000), "--nodes 1000000000000: expected at most 1000000"),
-    (("MINE", "--nodes", 5, "--days", "9" * 20), "--days 99999999999999999999: expected at most 36500"),
-    (("PEMS08", "--raw-file", "x.npz", "--days", "9" * 15), "--days 999999999999999: expected at most 36500"),
-    (("MINE", "--nodes", 10**6, "--days", 36500), "10512000 steps of 1000000 nodes need 42,068.7 GB")])
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("MINE", "--nodes", 10**12, "--days", 1000), "--nodes 1000000000000: expected at most 1000000"),
+        (("MINE", "--nodes", 5, "--days", "9" * 20), "--days 99999999999999999999: expected at most 36500"),
+        (("PEMS08", "--raw-file", "x.npz", "--days", "9" * 15), "--days 999999999999999: expected at most 36500"),
+        (("MINE", "--nodes", 10**6, "--days", 36500), "10512000 steps of 1000000 nodes need 42,068.7 GB"),
+    ],
+)
 def test_what_nobody_can_hold_is_one_line(tmp_path, argv, said):
     data = () if "--raw-file" in argv else ("--data", tmp_path)
     argv = [tmp_path / part if part == "x.npz" else part for part in argv]
@@ -116,8 +131,16 @@ def test_differences_grow_with_heterogeneity():
     for heterogeneity in (0.2, 0.5, 1):
         network = make_network(200, heterogeneity, np.random.default_rng(0))
         law = draw_law(network.distance, heterogeneity, 5, np.random.default_rng(1))
-        spread.append([law.level.std(), law.morning_time.std(), law.persistence.std(), law.reaction.std(),
-                       law.width.std(), law.weekend.std()])
+        spread.append(
+            [
+                law.level.std(),
+                law.morning_time.std(),
+                law.persistence.std(),
+                law.reaction.std(),
+                law.width.std(),
+                law.weekend.std(),
+            ]
+        )
         assert (law.persistence + law.reaction.sum(axis=1)).max() < 1
     assert (np.diff(spread, axis=0) > 0).all()
 
@@ -130,8 +153,11 @@ def errors_of_linear_forecasts(flow):
         column[:] = np.interp(np.arange(len(column)), known, column[known])
     rows = np.arange(12, len(filled) - 12)
     hour = rows % 288 / 288 * 2 * np.pi
-    calendar = np.stack([f(k * hour) for k in (1, 2, 3, 4) for f in (np.sin, np.cos)]
-                        + [np.ones(len(rows)), (rows // 288 % 7 >= 5) * 1.0], axis=-1)
+    calendar = np.stack(
+        [f(k * hour) for k in (1, 2, 3, 4) for f in (np.sin, np.cos)]
+        + [np.ones(len(rows)), (rows // 288 % 7 >= 5) * 1.0],
+        axis=-1,
+    )
     recent = np.stack([filled[rows - k] for k in range(12)], axis=-1)
     inputs = np.concatenate([recent, np.broadcast_to(calendar[:, None], (*recent.shape[:2], 10))], axis=-1)
     target, split = filled[rows + 11], int(0.7 * len(rows))
@@ -173,8 +199,9 @@ def test_the_same_traffic_at_another_interval_counts_more_vehicles():
     assert fifteen.mean() / five.mean() == pytest.approx(3, rel=0.15)
 
 
-@pytest.mark.parametrize(("name", "shape"), [("PEMS03", (358, 1)), ("PEMS04", (307, 3)), ("PEMS07", (883, 1)),
-                                             ("PEMS08", (170, 3))])
+@pytest.mark.parametrize(
+    ("name", "shape"), [("PEMS03", (358, 1)), ("PEMS04", (307, 3)), ("PEMS07", (883, 1)), ("PEMS08", (170, 3))]
+)
 def test_a_raw_file_has_the_official_form_and_is_never_overwritten(tmp_path, name, shape):
     argv = (name, "--raw-file", tmp_path / "raw" / f"{name}.npz", "--days", 1)
     simulate.main(list(map(str, argv)))
@@ -184,10 +211,20 @@ def test_a_raw_file_has_the_official_form_and_is_never_overwritten(tmp_path, nam
     assert (tmp_path / "raw" / f"{name}.csv").read_text().startswith("from,to,cost\n")
     assert "never replaced" in refusal(*argv)
     if name == "PEMS08":
-        prepare.main([name, "--raw", str(argv[2]), "--graph", str(tmp_path / "raw" / f"{name}.csv"),
-                      "--allow-other-shape", "--data", str(tmp_path)])
+        prepare.main(
+            [
+                name,
+                "--raw",
+                str(argv[2]),
+                "--graph",
+                str(tmp_path / "raw" / f"{name}.csv"),
+                "--allow-other-shape",
+                "--data",
+                str(tmp_path),
+            ]
+        )
         meta = load_meta(tmp_path, name)
-        assert np.array_equal(load_split(tmp_path, meta, "train")[0], data[:meta.windows["train"] + 23, :, 0])
+        assert np.array_equal(load_split(tmp_path, meta, "train")[0], data[: meta.windows["train"] + 23, :, 0])
         assert load_adjacency(tmp_path, meta).sum() == 340
 
 

@@ -15,8 +15,15 @@ SHARED = ROOT.parent / "shared"
 
 def run(script: str, *arguments: object, timeout: float = 120, **kwargs) -> subprocess.CompletedProcess:
     """Run ``python script arguments`` in the repository's root and return what it printed."""
-    return subprocess.run([sys.executable, script, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
-                          timeout=timeout, check=False, **kwargs)
+    return subprocess.run(
+        [sys.executable, script, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        **kwargs,
+    )
 
 
 def succeeded(result: subprocess.CompletedProcess) -> str:
@@ -34,8 +41,9 @@ def refused(result: subprocess.CompletedProcess) -> str:
     return lines[0]
 
 
-def refusal(main: Callable[[Sequence[str]], None], arguments: Sequence[object],
-            capsys: pytest.CaptureFixture[str]) -> str:
+def refusal(
+    main: Callable[[Sequence[str]], None], arguments: Sequence[object], capsys: pytest.CaptureFixture[str]
+) -> str:
     """Return the one line by which ``main(arguments)`` refuses, called in this process."""
     try:
         main([str(argument) for argument in arguments])

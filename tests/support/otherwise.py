@@ -32,4 +32,5 @@ def interrupt_after(method: Callable[..., Any], times: int = 1) -> Callable[...,
         if len(calls) == times:
             raise KeyboardInterrupt
         return result
+
     return interrupted

@@ -24,11 +24,15 @@ class _Made:
 
 
 def _python2_array(array: np.ndarray) -> _Made:
-    kind = _Made(_Global("numpy", "dtype"), (array.dtype.str[1:].encode(), 0, 1),
-                 (3, array.dtype.str[:1].encode(), None, None, None, -1, -1, 0))
+    kind = _Made(
+        _Global("numpy", "dtype"),
+        (array.dtype.str[1:].encode(), 0, 1),
+        (3, array.dtype.str[:1].encode(), None, None, None, -1, -1, 0),
+    )
     empty = (_Global("numpy", "ndarray"), (0,), b"b")
-    return _Made(_Global("numpy.core.multiarray", "_reconstruct"), empty,
-                 (1, array.shape, kind, False, array.tobytes()))
+    return _Made(
+        _Global("numpy.core.multiarray", "_reconstruct"), empty, (1, array.shape, kind, False, array.tobytes())
+    )
 
 
 def python2_pickle(content: Any, protocol: int) -> bytes:
@@ -53,13 +57,23 @@ def python2_pickle(content: Any, protocol: int) -> bytes:
         if value is None:
             return b"N"
         if isinstance(value, bool):
-            return b"\x88\x89"[1 - value:2 - value] if protocol == 2 else b"I%02d\n" % value
+            return b"\x88\x89"[1 - value : 2 - value] if protocol == 2 else b"I%02d\n" % value
         if isinstance(value, int):
-            return b"I%d\n" % value if text else b"K%c" % value if 0 <= value < 256 else \
-                b"J" + value.to_bytes(4, "little", signed=True)
+            return (
+                b"I%d\n" % value
+                if text
+                else b"K%c" % value
+                if 0 <= value < 256
+                else b"J" + value.to_bytes(4, "little", signed=True)
+            )
         if isinstance(value, bytes):
-            written = b"S" + repr(value)[1:].encode() + b"\n" if text else \
-                b"U%c" % len(value) + value if len(value) < 256 else b"T" + len(value).to_bytes(4, "little") + value
+            written = (
+                b"S" + repr(value)[1:].encode() + b"\n"
+                if text
+                else b"U%c" % len(value) + value
+                if len(value) < 256
+                else b"T" + len(value).to_bytes(4, "little") + value
+            )
             return written + put()
         if isinstance(value, str):
             encoded = value.encode("raw-unicode-escape" if text else "utf-8")
@@ -67,15 +81,19 @@ def python2_pickle(content: Any, protocol: int) -> bytes:
         if isinstance(value, tuple):
             short = protocol == 2 and len(value) <= 3
             parts = b"".join(map(save, value))
-            return (parts + b"\x84\x85\x86\x87"[len(value):len(value) + 1] if short else b"(" + parts + b"t") + put()
+            return (parts + b"\x84\x85\x86\x87"[len(value) : len(value) + 1] if short else b"(" + parts + b"t") + put()
         if isinstance(value, list):
             begun = (b"(l" if text else b"]") + put()
-            return begun + (b"".join(save(item) + b"a" for item in value) if text else
-                            b"(" + b"".join(map(save, value)) + b"e")
+            return begun + (
+                b"".join(save(item) + b"a" for item in value) if text else b"(" + b"".join(map(save, value)) + b"e"
+            )
         begun = (b"(d" if text else b"}") + put()
         pairs = [(save(key), save(item)) for key, item in value.items()]
-        return begun + (b"".join(key + item + b"s" for key, item in pairs) if text else
-                        b"(" + b"".join(key + item for key, item in pairs) + b"u")
+        return begun + (
+            b"".join(key + item + b"s" for key, item in pairs)
+            if text
+            else b"(" + b"".join(key + item for key, item in pairs) + b"u"
+        )
 
     return b"\x80\x02" * (protocol == 2) + save(content) + b"."
 

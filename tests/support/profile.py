@@ -2,5 +2,6 @@
 
 from hypothesis import HealthCheck, settings
 
-steady = settings(deadline=None, derandomize=True, database=None, max_examples=40,
-                  suppress_health_check=[HealthCheck.too_slow])
+steady = settings(
+    deadline=None, derandomize=True, database=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
+)

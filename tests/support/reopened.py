@@ -56,8 +56,12 @@ def finished(model: str, protocol: str = "", arm: str = "", seed: int = 0, times
     exp = exp.with_protocol(protocol) if protocol else exp
     exp = exp.with_arm(arm) if arm else exp
     use_device("")
-    record, _ = train_run(exp, quick_meta(), None if exp.cell_seeds == (None,) else seed,
-                         RunOptions(data(), results(), save_results=True, train_backbone=True))
+    record, _ = train_run(
+        exp,
+        quick_meta(),
+        None if exp.cell_seeds == (None,) else seed,
+        RunOptions(data(), results(), save_results=True, train_backbone=True),
+    )
     return RunKey(**record["key"]).record_path(results())
 
 
@@ -71,7 +75,8 @@ def recent(earlier: int = 0) -> pd.DataFrame:
     meta = quick_meta()
     values, _ = load_split(data(), meta, "test")
     first = meta.windows["train"] + meta.windows["val"] + WINDOW
-    times = pd.Timestamp(meta.start) + pd.to_timedelta(np.arange(first - earlier, first + meta.input_len) *
-                                                       meta.interval, unit="min")
-    rows = values[WINDOW - earlier:WINDOW + meta.input_len]
+    times = pd.Timestamp(meta.start) + pd.to_timedelta(
+        np.arange(first - earlier, first + meta.input_len) * meta.interval, unit="min"
+    )
+    rows = values[WINDOW - earlier : WINDOW + meta.input_len]
     return pd.DataFrame(rows, pd.Index(times, name="when"), meta.sensor_ids)

@@ -18,13 +18,31 @@ NODES = 11
 SMALL = {
     "LSTM": {"embed_size": 8, "hidden_size": 16, "end_size": 24},
     "STGCN": {"block_channels": ((16, 8, 16), (16, 8, 16)), "output_channels": (24, 24)},
-    "GWNet": {"residual_channels": 8, "dilation_channels": 8, "skip_channels": 16, "end_channels": 24,
-              "adaptive_rank": 4},
+    "GWNet": {
+        "residual_channels": 8,
+        "dilation_channels": 8,
+        "skip_channels": 16,
+        "end_channels": 24,
+        "adaptive_rank": 4,
+    },
     "AGCRN": {"hidden_size": 16, "node_embedding_dim": 4},
-    "STAE": {"input_embedding_dim": 8, "time_of_day_embedding_dim": 8, "day_of_week_embedding_dim": 8,
-             "adaptive_embedding_dim": 8, "feed_forward_dim": 16, "num_layers": 2},
-    "D2STGNN": {"hidden_size": 8, "num_layers": 2, "node_embed_size": 4, "time_embed_size": 4, "gate_size": 16,
-                "forecast_size": 24, "end_size": 24},
+    "STAE": {
+        "input_embedding_dim": 8,
+        "time_of_day_embedding_dim": 8,
+        "day_of_week_embedding_dim": 8,
+        "adaptive_embedding_dim": 8,
+        "feed_forward_dim": 16,
+        "num_layers": 2,
+    },
+    "D2STGNN": {
+        "hidden_size": 8,
+        "num_layers": 2,
+        "node_embed_size": 4,
+        "time_embed_size": 4,
+        "gate_size": 16,
+        "forecast_size": 24,
+        "end_size": 24,
+    },
 }
 
 
@@ -37,15 +55,33 @@ def data_folder(num_nodes: int) -> Path:
     adjacency = np.where(generator.random((num_nodes, num_nodes)) < 0.4, generator.random((num_nodes, num_nodes)), 0)
     adjacency[-1] = adjacency[:, -1] = 0
     source, target = np.nonzero(adjacency)
-    np.savez(folder / "SMALL" / "graph.npz", num_nodes=num_nodes, source=source, target=target,
-             weight=adjacency[source, target].astype(np.float32))
+    np.savez(
+        folder / "SMALL" / "graph.npz",
+        num_nodes=num_nodes,
+        source=source,
+        target=target,
+        weight=adjacency[source, target].astype(np.float32),
+    )
     return folder
 
 
 def meta(num_nodes: int = NODES, input_len: int = 12, has_graph: bool = True) -> Meta:
     """The description of that data set."""
-    return Meta("SMALL", 400, num_nodes, 5, 288, "2024-01-01", 0.0, input_len, 12,
-                {"train": 200, "val": 80, "test": 97}, [], has_graph, "sha256:0")
+    return Meta(
+        "SMALL",
+        400,
+        num_nodes,
+        5,
+        288,
+        "2024-01-01",
+        0.0,
+        input_len,
+        12,
+        {"train": 200, "val": 80, "test": 97},
+        [],
+        has_graph,
+        "sha256:0",
+    )
 
 
 def small_experiment(name: str, **settings) -> Experiment:

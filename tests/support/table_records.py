@@ -8,22 +8,52 @@ from stlora_ext.tables.rows import table_rows
 from stlora_ext.tables.table import Table, layout
 
 
-def record(model="LSTM", seed=0, mae=20.0, config_hash=None, fingerprint="sha256:1", interval=5, lr=0.001,
-           protocol="joint", arm="base", epochs=5, fitted=False, dataset="D", backbone=None, num_nodes=3):
+def record(
+    model="LSTM",
+    seed=0,
+    mae=20.0,
+    config_hash=None,
+    fingerprint="sha256:1",
+    interval=5,
+    lr=0.001,
+    protocol="joint",
+    arm="base",
+    epochs=5,
+    fitted=False,
+    dataset="D",
+    backbone=None,
+    num_nodes=3,
+):
     """Return a record whose average is MAE ``mae``, RMSE 2 ``mae``, MAPE ``mae`` / 2; step h has MAE ``mae`` + h."""
     scores = {"MAE": mae, "RMSE": 2 * mae, "MAPE": mae / 2}
     config_hash = config_hash or f"{model}{arm}{protocol}{lr}"
     adapter = {"base": 0, "plus": 500, "control": 300, "wide": 510}[arm]
     return {
-        "key": {"dataset": dataset, "model": model, "protocol": protocol, "arm": arm, "config_hash": config_hash,
-                "seed": seed},
-        "status": "finished", "fitted_backbone": fitted, "weights": "sha256:w",
+        "key": {
+            "dataset": dataset,
+            "model": model,
+            "protocol": protocol,
+            "arm": arm,
+            "config_hash": config_hash,
+            "seed": seed,
+        },
+        "status": "finished",
+        "fitted_backbone": fitted,
+        "weights": "sha256:w",
         "trained_backbone": {"key": backbone, "weights": "sha256:w"} if protocol == "adapt" or backbone else None,
         "test": {"average": scores, "horizons": [{**scores, "MAE": mae + step} for step in range(1, 13)]},
-        "data": {"fingerprint": fingerprint, "interval": interval, "windows": {"test": 9}, "num_nodes": num_nodes,
-                 "num_steps": 16992},
-        "configuration": {"training": {"lr": lr, "num_epochs": epochs}, "model": {},
-                          **({} if arm == "base" else {"adapter": {"sharing": "embedding"}})},
+        "data": {
+            "fingerprint": fingerprint,
+            "interval": interval,
+            "windows": {"test": 9},
+            "num_nodes": num_nodes,
+            "num_steps": 16992,
+        },
+        "configuration": {
+            "training": {"lr": lr, "num_epochs": epochs},
+            "model": {},
+            **({} if arm == "base" else {"adapter": {"sharing": "embedding"}}),
+        },
         "training": {"epochs": epochs, "history": []},
         "parameters": {"backbone": 100, "adapter": adapter, "adapter_percent": adapter / 100 or None},
         "provenance": {},

@@ -40,10 +40,16 @@ with open(run / ".lock", "w") as lock:
     if code:
         raise RuntimeError("memory is out")
     scores = {"MAE": 1.0, "RMSE": 1.0, "MAPE": 1.0}
-    content = {"format": "stlora-run-record-1", "key": key, "status": "finished",
-               "configuration": {"training": {"num_epochs": 1}, "model": {}, "adapter": {"sharing": "embedding"}},
-               "training": {"epochs": 1, "history": []}, "test": {"average": scores, "horizons": [scores]},
-               "data": {"fingerprint": "sha256:0", "interval": 5},
-               "parameters": {"backbone": 1, "adapter": 0, "adapter_percent": None}, "provenance": {}}
+    content = {
+        "format": "stlora-run-record-1",
+        "key": key,
+        "status": "finished",
+        "configuration": {"training": {"num_epochs": 1}, "model": {}, "adapter": {"sharing": "embedding"}},
+        "training": {"epochs": 1, "history": []},
+        "test": {"average": scores, "horizons": [scores]},
+        "data": {"fingerprint": "sha256:0", "interval": 5},
+        "parameters": {"backbone": 1, "adapter": 0, "adapter_percent": None},
+        "provenance": {},
+    }
     (run / "record.tmp").write_text(json.dumps(content))
     (run / "record.tmp").rename(record)

@@ -1,6 +1,6 @@
 """Cells of a sweep whose processes take a moment, and a sweep of them as a process.
 
-    python -m tests.sweep.stubs RESULTS CELLS JOBS SECONDS
+python -m tests.sweep.stubs RESULTS CELLS JOBS SECONDS
 """
 
 import json
@@ -19,8 +19,14 @@ from tests.support.commands import ROOT
 
 def cell(results: Path, seed: int, seconds: float = 0.0, code: int = 0, needs: Job | None = None) -> Job:
     """A cell whose process sleeps for ``seconds`` and ends with ``code``."""
-    key = RunKey("D", "M" if needs is None else "M+", "joint" if needs is None else "adapt",
-                 "base" if needs is None else "plus", "0" * 8, seed)
+    key = RunKey(
+        "D",
+        "M" if needs is None else "M+",
+        "joint" if needs is None else "adapt",
+        "base" if needs is None else "plus",
+        "0" * 8,
+        seed,
+    )
     arguments = ("tests/sweep/stub_cell.py", str(results), json.dumps(key.as_dict()), str(seconds), str(code))
     return Job(key, arguments, "sha256:0", 1, None if needs is None else needs.key)
 

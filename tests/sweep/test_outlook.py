@@ -8,10 +8,26 @@ from experiments import run as run_command
 @pytest.fixture
 def run_tiny(tiny_data, tmp_path, capsys):
     """Runs LSTM+ on TINY in epochs of one step, and returns the lines of its progress."""
+
     def run(*more):
-        run_command.main(["-c", "experiments/TINY/LSTM_LoRA.py", "--batch-size", "100000", "--data", str(tiny_data),
-                          "--results", str(tmp_path), "--set", "model.hidden_size=8", "model.end_size=8", *more])
+        run_command.main(
+            [
+                "-c",
+                "experiments/TINY/LSTM_LoRA.py",
+                "--batch-size",
+                "100000",
+                "--data",
+                str(tiny_data),
+                "--results",
+                str(tmp_path),
+                "--set",
+                "model.hidden_size=8",
+                "model.end_size=8",
+                *more,
+            ]
+        )
         return capsys.readouterr().err.splitlines()
+
     return run
 
 
@@ -33,8 +49,11 @@ def test_finished_runs_of_the_same_settings_tell_it_before_anything_runs(run_tin
     assert whole(run_tiny("--seeds", "0-2", "--epochs", "1", "--force")) == ["3 runs, by finished runs of this kind"]
 
 
-@pytest.mark.parametrize("other", [["--set", "eval_batch_size=99"], ["--set", "adapter.rank=4"], ["--arm", "wide"],
-                                   ["--threads", "2"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "other",
+    [["--set", "eval_batch_size=99"], ["--set", "adapter.rank=4"], ["--arm", "wide"], ["--threads", "2"]],
+    ids=" ".join,
+)
 def test_runs_of_other_work_do_not(other, run_tiny):
     run_tiny("--seeds", "0", "--epochs", "1")
     assert "timed over" in whole(run_tiny("--seeds", "1", "--epochs", "1", *other))[0]

@@ -23,11 +23,19 @@ from tests.support.commands import ROOT, refusal
 @pytest.fixture
 def plan(tiny_data, tmp_path):
     """Returns the plan of a command line on TINY, in one seed unless it names others."""
+
     def planned(*arguments, datasets=("TINY",)):
         usual = {"--seeds": "0", "--data": str(tiny_data), "--results": str(tmp_path / "r")}
-        args = sweep_command.parser().parse_args(["--datasets", *datasets, *arguments, *(
-            word for option, value in usual.items() if option not in arguments for word in (option, value))])
+        args = sweep_command.parser().parse_args(
+            [
+                "--datasets",
+                *datasets,
+                *arguments,
+                *(word for option, value in usual.items() if option not in arguments for word in (option, value)),
+            ]
+        )
         return make_plan(sweep_command.request(args))
+
     return planned
 
 
@@ -35,17 +43,22 @@ def names(planned):
     return [f"{cell.key.model} {cell.key.protocol} {cell.key.arm}" + " added" * cell.added for cell in planned.cells]
 
 
-@pytest.mark.parametrize(("arguments", "expected"), [
-    (["--models", "LSTM"], ["LSTM joint base"]),
-    (["--models", "LSTM", "LSTM+", "LSTM*"], ["LSTM joint base", "LSTM+ joint plus"]),
-    (["--models", "LSTM+", "--arms", "control", "plus"], ["LSTM+ joint control", "LSTM+ joint plus"]),
-    (["--models", "LSTM+", "--arms", "base", "wide"], ["LSTM joint base", "LSTM+ joint wide"]),
-    (["--models", "LSTM+", "--protocols", "adapt"], ["LSTM joint base added", "LSTM+ adapt plus"]),
-    (["--models", "LSTM+", "LSTM", "--protocols", "joint", "adapt"],
-     ["LSTM joint base", "LSTM+ joint plus", "LSTM+ adapt plus"]),
-    (["--models", "[HS]*A"], ["HA fitted base"]),
-    (["--models", "HA+", "SVR", "--protocols", "joint"], ["SVR fitted base", "HA+ adapt plus"]),
-])
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--models", "LSTM"], ["LSTM joint base"]),
+        (["--models", "LSTM", "LSTM+", "LSTM*"], ["LSTM joint base", "LSTM+ joint plus"]),
+        (["--models", "LSTM+", "--arms", "control", "plus"], ["LSTM+ joint control", "LSTM+ joint plus"]),
+        (["--models", "LSTM+", "--arms", "base", "wide"], ["LSTM joint base", "LSTM+ joint wide"]),
+        (["--models", "LSTM+", "--protocols", "adapt"], ["LSTM joint base added", "LSTM+ adapt plus"]),
+        (
+            ["--models", "LSTM+", "LSTM", "--protocols", "joint", "adapt"],
+            ["LSTM joint base", "LSTM+ joint plus", "LSTM+ adapt plus"],
+        ),
+        (["--models", "[HS]*A"], ["HA fitted base"]),
+        (["--models", "HA+", "SVR", "--protocols", "joint"], ["SVR fitted base", "HA+ adapt plus"]),
+    ],
+)
 def test_models_protocols_and_arms(arguments, expected, plan):
     assert names(plan(*arguments)) == expected
 
@@ -62,16 +75,40 @@ def test_seeds_are_those_of_the_config_unless_named_and_deterministic_models_run
 
 def test_the_command_of_every_cell_gives_the_key_of_its_plan(plan, tiny_data):
     """In every arm and protocol, through run.py's own parser."""
-    planned = plan("--models", "all", "--protocols", "joint", "adapt", "--arms", "base", "plus", "control", "wide",
-                   "--epochs", "3", "--set", "batch_size=7", "lr_milestones=[1,2]", "model.hidden_size=8",
-                   "adapter.rank=3", "adapter_lr=0.01", "--seeds", "0", "4")
+    planned = plan(
+        "--models",
+        "all",
+        "--protocols",
+        "joint",
+        "adapt",
+        "--arms",
+        "base",
+        "plus",
+        "control",
+        "wide",
+        "--epochs",
+        "3",
+        "--set",
+        "batch_size=7",
+        "lr_milestones=[1,2]",
+        "model.hidden_size=8",
+        "adapter.rank=3",
+        "adapter_lr=0.01",
+        "--seeds",
+        "0",
+        "4",
+    )
     meta = open_dataset("TINY", tiny_data)
     assert len(planned.cells) == len({cell.key for cell in planned.cells}) == 16 + 2 * (3 * 3 + 6 * 6)
     for cell in planned.cells:
         args = run_command.parser().parse_args(cell.arguments[1:])
-        exp = load_experiment(ROOT / args.config).override({
-            **parse_assignments(args.assignments), **({"num_epochs": args.epochs} if args.epochs else {}),
-            **({"batch_size": args.batch_size} if args.batch_size else {})})
+        exp = load_experiment(ROOT / args.config).override(
+            {
+                **parse_assignments(args.assignments),
+                **({"num_epochs": args.epochs} if args.epochs else {}),
+                **({"batch_size": args.batch_size} if args.batch_size else {}),
+            }
+        )
         exp = exp.with_protocol(args.protocol) if args.protocol else exp
         exp = exp.with_arm(args.arm) if args.arm else exp
         seed = args.seeds[0][0] if args.seeds else None
@@ -108,58 +145,101 @@ def test_a_setting_goes_to_the_models_that_have_it(plan):
     assert "model.hidden_size=8" not in planned.cells[0].arguments
 
 
-@pytest.mark.parametrize(("arguments", "expected"), [
-    (["--models", "LSMT"], "--models LSMT: no such name, did you mean 'LSTM'?"),
-    (["--models", "X*"], "--models X*: no such name, expected one of: HA, HA+, VAR"),
-    (["--models", "LSTM", "--datasets", "TINI"], "--datasets TINI: no such name, did you mean 'TINY'?"),
-    (["--models", "LSTM", "--datasets", "PEMS08"], "data set 'PEMS08' is not in"),
-    (["--models", "LSTM", "--datasets", "PEMS0[34]"], "nothing of this can run: PEMS03: data set 'PEMS03' is not in"),
-    (["--models", "LSTM", "--set", "num_epoch=3"], "unknown key 'num_epoch': did you mean 'num_epochs'?"),
-    (["--models", "LSTM", "HA", "--set", "model.hiden=3"], "--set model.hiden: none of the models has this setting"),
-    (["--models", "LSTM", "--set", "model.hidden_size=a"], "model.hidden_size='a': expected int"),
-    (["--models", "LSTM", "--set", "lr"], "--set lr: expected key=value"),
-    (["--models", "GWNet", "--compile"], "--compile: not tested with GWNet"),
-    (["--models", "LSTM", "--set", "input_len=6"], "input_len=6, output_len=12: TINY was prepared for 12 and 12"),
-    (["--models", "LSTM+", "--arms", "all"], "--arms: invalid choice: 'all'"),
-    (["--models", "LSTM", "--seeds", "4-2"], "'4-2' is not a number or a range"),
-    (["--models", "LSTM", "--jobs", "0"], "--jobs: '0' is not a whole number of at least 1"),
-    (["--models", "LSTM", "--gpus", "0;1"], "--gpus 0;1: expected numbers of GPUs such as 0,1, each once"),
-    (["--models", "LSTM", "--gpus", "1,1"], "--gpus 1,1: expected numbers of GPUs such as 0,1, each once"),
-    (["--models", "LSTM", "--ray", "auto", "--gpus", "0"], "--gpus 0: names GPUs of this machine; with --ray a cell"),
-    (["--models", "LSTM", "--gpus-per-cell", "1"], "--gpus-per-cell 1: only a cluster shares out GPUs (--ray ADDRESS)"),
-    (["--models", "LSTM", "--ray", "auto", "--gpus-per-cell", "2"], "--gpus-per-cell: '2' is not 1, the GPU of a cell"),
-    (["--models", "LSTM", "--gpus", "98,99"], "--gpus 98: this machine has"),
-    (["--models", "LSTM", "--cuda-graphs"], "--cuda-graphs: the CPU has no such thing; name GPUs"),
-    (["--models", "LSTM", "--ray", "auto", "--cuda-graphs"], "--cuda-graphs: the CPU has no such thing; name GPUs"),
-    ([], "the following arguments are required: --models"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--models", "LSMT"], "--models LSMT: no such name, did you mean 'LSTM'?"),
+        (["--models", "X*"], "--models X*: no such name, expected one of: HA, HA+, VAR"),
+        (["--models", "LSTM", "--datasets", "TINI"], "--datasets TINI: no such name, did you mean 'TINY'?"),
+        (["--models", "LSTM", "--datasets", "PEMS08"], "data set 'PEMS08' is not in"),
+        (
+            ["--models", "LSTM", "--datasets", "PEMS0[34]"],
+            "nothing of this can run: PEMS03: data set 'PEMS03' is not in",
+        ),
+        (["--models", "LSTM", "--set", "num_epoch=3"], "unknown key 'num_epoch': did you mean 'num_epochs'?"),
+        (
+            ["--models", "LSTM", "HA", "--set", "model.hiden=3"],
+            "--set model.hiden: none of the models has this setting",
+        ),
+        (["--models", "LSTM", "--set", "model.hidden_size=a"], "model.hidden_size='a': expected int"),
+        (["--models", "LSTM", "--set", "lr"], "--set lr: expected key=value"),
+        (["--models", "GWNet", "--compile"], "--compile: not tested with GWNet"),
+        (["--models", "LSTM", "--set", "input_len=6"], "input_len=6, output_len=12: TINY was prepared for 12 and 12"),
+        (["--models", "LSTM+", "--arms", "all"], "--arms: invalid choice: 'all'"),
+        (["--models", "LSTM", "--seeds", "4-2"], "'4-2' is not a number or a range"),
+        (["--models", "LSTM", "--jobs", "0"], "--jobs: '0' is not a whole number of at least 1"),
+        (["--models", "LSTM", "--gpus", "0;1"], "--gpus 0;1: expected numbers of GPUs such as 0,1, each once"),
+        (["--models", "LSTM", "--gpus", "1,1"], "--gpus 1,1: expected numbers of GPUs such as 0,1, each once"),
+        (
+            ["--models", "LSTM", "--ray", "auto", "--gpus", "0"],
+            "--gpus 0: names GPUs of this machine; with --ray a cell",
+        ),
+        (
+            ["--models", "LSTM", "--gpus-per-cell", "1"],
+            "--gpus-per-cell 1: only a cluster shares out GPUs (--ray ADDRESS)",
+        ),
+        (
+            ["--models", "LSTM", "--ray", "auto", "--gpus-per-cell", "2"],
+            "--gpus-per-cell: '2' is not 1, the GPU of a cell",
+        ),
+        (["--models", "LSTM", "--gpus", "98,99"], "--gpus 98: this machine has"),
+        (["--models", "LSTM", "--cuda-graphs"], "--cuda-graphs: the CPU has no such thing; name GPUs"),
+        (["--models", "LSTM", "--ray", "auto", "--cuda-graphs"], "--cuda-graphs: the CPU has no such thing; name GPUs"),
+        ([], "the following arguments are required: --models"),
+    ],
+)
 def test_a_mistake_is_one_line_before_anything_runs(arguments, expected, tiny_data, tmp_path, capsys):
     datasets = [] if "--datasets" in arguments else ["--datasets", "TINY"]
-    line = refusal(sweep_command.main, [*datasets, "--data", tiny_data, "--results", tmp_path / "r", *arguments],
-                   capsys)
+    line = refusal(
+        sweep_command.main, [*datasets, "--data", tiny_data, "--results", tmp_path / "r", *arguments], capsys
+    )
     assert expected in line
     assert not (tmp_path / "r").exists()
 
 
 def test_a_sweep_on_a_cluster_without_ray_says_what_to_install(tiny_data, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    line = refusal(sweep_command.main, ["--datasets", "TINY", "--models", "HA", "--data", tiny_data, "--results",
-                                        tmp_path / "r", "--ray", "auto"], capsys)
+    line = refusal(
+        sweep_command.main,
+        ["--datasets", "TINY", "--models", "HA", "--data", tiny_data, "--results", tmp_path / "r", "--ray", "auto"],
+        capsys,
+    )
     assert line == "--ray: the package ray is not installed; pip install -c constraints.txt ray"
 
 
 def test_a_damaged_data_set_is_refused_before_anything_runs(tiny_data, tmp_path, capsys):
     shutil.copytree(tiny_data, tmp_path / "data")
     (tmp_path / "data/TINY/val_data.npy").write_bytes(b"")
-    line = refusal(sweep_command.main, ["--datasets", "TINY", "--models", "LSTM", "--data", tmp_path / "data",
-                                        "--results", tmp_path / "r"], capsys)
+    line = refusal(
+        sweep_command.main,
+        ["--datasets", "TINY", "--models", "LSTM", "--data", tmp_path / "data", "--results", tmp_path / "r"],
+        capsys,
+    )
     assert "val_data.npy cannot be read" in line and not (tmp_path / "r").exists()
 
 
 def test_a_dry_run_prints_every_cell_and_runs_nothing(tiny_data, tmp_path, capsys):
-    sweep_command.main(["--datasets", "TINY", "--models", "LSTM+", "--protocols", "adapt", "--seeds", "0-1",
-                        "--jobs", "2", "--threads", "1", "--dry-run", "--data", str(tiny_data),
-                        "--results", str(tmp_path / "r")])
+    sweep_command.main(
+        [
+            "--datasets",
+            "TINY",
+            "--models",
+            "LSTM+",
+            "--protocols",
+            "adapt",
+            "--seeds",
+            "0-1",
+            "--jobs",
+            "2",
+            "--threads",
+            "1",
+            "--dry-run",
+            "--data",
+            str(tiny_data),
+            "--results",
+            str(tmp_path / "r"),
+        ]
+    )
     text = capsys.readouterr().out
     assert "TINY/LSTM joint base seed 1   to run, duration unknown; added, because its weights are adapted" in text
     assert "TINY/LSTM+ adapt plus seed 1  to run, duration unknown, after TINY/LSTM joint base seed 1" in text
@@ -167,14 +247,17 @@ def test_a_dry_run_prints_every_cell_and_runs_nothing(tiny_data, tmp_path, capsy
     assert not (tmp_path / "r").exists()
 
 
-@pytest.mark.parametrize(("arguments", "expected"), [
-    ([], ([""], 12)),
-    (["--jobs", "5"], ([""] * 5, 2)),
-    (["--jobs", "20"], ([""] * 20, 1)),
-    (["--jobs", "2", "--threads", "3"], (["", ""], 3)),
-    (["--gpus", "0,2,3"], (["0", "2", "3"], 4)),
-    (["--gpus", "1,0", "--jobs", "3"], (["1", "0", "1", "0", "1", "0"], 2)),
-])
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ([""], 12)),
+        (["--jobs", "5"], ([""] * 5, 2)),
+        (["--jobs", "20"], ([""] * 20, 1)),
+        (["--jobs", "2", "--threads", "3"], (["", ""], 3)),
+        (["--gpus", "0,2,3"], (["0", "2", "3"], 4)),
+        (["--gpus", "1,0", "--jobs", "3"], (["1", "0", "1", "0", "1", "0"], 2)),
+    ],
+)
 def test_a_worker_is_a_gpu_or_a_job_and_threads_are_shared_out(arguments, expected, monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(12)), raising=False)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
@@ -185,12 +268,18 @@ def test_a_worker_is_a_gpu_or_a_job_and_threads_are_shared_out(arguments, expect
 def write(key, results, fingerprint="sha256:0", **changed):
     """Write a record of ``key``, of 3 of at most 10 epochs, 20 s each."""
     scores = {"MAE": 1.0, "RMSE": 1.0, "MAPE": 1.0}
-    record = {"format": "stlora-run-record-1", "key": key.as_dict(), "status": "finished",
-              "test": {"average": scores, "horizons": [scores]}, "data": {"fingerprint": fingerprint, "interval": 5},
-              "configuration": {"training": {"num_epochs": 10}, "model": {}, "adapter": {"sharing": "node"}},
-              "training": {"epochs": 3, "seconds_per_epoch": 20.0, "history": []},
-              "parameters": {"backbone": 1, "adapter": 0, "adapter_percent": None},
-              "provenance": {"hardware": "here"}, **changed}
+    record = {
+        "format": "stlora-run-record-1",
+        "key": key.as_dict(),
+        "status": "finished",
+        "test": {"average": scores, "horizons": [scores]},
+        "data": {"fingerprint": fingerprint, "interval": 5},
+        "configuration": {"training": {"num_epochs": 10}, "model": {}, "adapter": {"sharing": "node"}},
+        "training": {"epochs": 3, "seconds_per_epoch": 20.0, "history": []},
+        "parameters": {"backbone": 1, "adapter": 0, "adapter_percent": None},
+        "provenance": {"hardware": "here"},
+        **changed,
+    }
     path = key.record_path(results)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record))
@@ -202,8 +291,7 @@ def cell(seed=0, model="M", epochs=10, protocol="joint"):
 
 def test_an_estimate_is_from_finished_runs_of_the_same_model_data_and_hardware(tmp_path):
     write(cell(0).key, tmp_path)
-    write(cell(1).key, tmp_path, provenance={"hardware": "elsewhere"},
-          training={"epochs": 3, "seconds_per_epoch": 1.0})
+    write(cell(1).key, tmp_path, provenance={"hardware": "elsewhere"}, training={"epochs": 3, "seconds_per_epoch": 1.0})
     (tmp_path / "D/M/joint-base-damaged.json").write_text("{")
     estimates = Estimates(tmp_path, {"here"})
     assert estimates.of(cell(5)) == 5 + 3 * 20

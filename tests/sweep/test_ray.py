@@ -58,15 +58,28 @@ def second_node(cluster):
 @pytest.fixture
 def sweep(cluster, tiny_data, tmp_path):
     """Returns the command line of a sweep of TINY on the cluster into ``tmp_path / "results"``."""
+
     def command(*arguments):
-        return ["experiments/sweep.py", "--datasets", "TINY", *arguments, "--ray", cluster.address, "--data",
-                str(tiny_data), "--results", str(tmp_path / "results")]
+        return [
+            "experiments/sweep.py",
+            "--datasets",
+            "TINY",
+            *arguments,
+            "--ray",
+            cluster.address,
+            "--data",
+            str(tiny_data),
+            "--results",
+            str(tmp_path / "results"),
+        ]
+
     return command
 
 
 def begun(command):
-    return subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True)
+    return subprocess.Popen(
+        [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def epochs(results):
@@ -91,8 +104,9 @@ def outcome(results):
     return found
 
 
-def test_the_cell_of_a_killed_node_goes_on_elsewhere_to_a_local_runs_result(sweep, second_node, cluster, tiny_data,
-                                                                            tmp_path):
+def test_the_cell_of_a_killed_node_goes_on_elsewhere_to_a_local_runs_result(
+    sweep, second_node, cluster, tiny_data, tmp_path
+):
     results = tmp_path / "results"
     arguments = ("--epochs", "6", "--set", "model.dropout=0.3")
     driver = begun(sweep("--models", "LSTM", "--seeds", "0-1", *arguments))
@@ -101,8 +115,9 @@ def test_the_cell_of_a_killed_node_goes_on_elsewhere_to_a_local_runs_result(swee
     cluster.remove_node(second_node, allow_graceful=False)
     output, _ = driver.communicate(timeout=240)
     assert driver.returncode == 0, output
-    (lost,) = re.findall(r"^TINY/LSTM joint base seed (\d): its worker was lost .*; it goes on from its last ", output,
-                         re.MULTILINE)
+    (lost,) = re.findall(
+        r"^TINY/LSTM joint base seed (\d): its worker was lost .*; it goes on from its last ", output, re.MULTILINE
+    )
     assert "2 cells run, 0 finished before, 0 by other processes" in output
     assert sorted(starts(results).values()) == [1, 2]
     (log,) = results.glob(f"TINY/LSTM/*-seed{lost}/train.log")
@@ -111,8 +126,22 @@ def test_the_cell_of_a_killed_node_goes_on_elsewhere_to_a_local_runs_result(swee
     assert not list(results.rglob("last.pt")) and not list(cluster.folder.glob("stlora-cell-*"))
 
     local = tmp_path / "local"
-    succeeded(run("experiments/run.py", "-c", "experiments/TINY/LSTM.py", "--seeds", lost, *arguments, "--threads", "1",
-                  "--data", tiny_data, "--results", local))
+    succeeded(
+        run(
+            "experiments/run.py",
+            "-c",
+            "experiments/TINY/LSTM.py",
+            "--seeds",
+            lost,
+            *arguments,
+            "--threads",
+            "1",
+            "--data",
+            tiny_data,
+            "--results",
+            local,
+        )
+    )
     ((name, record),) = outcome(local).items()
     assert outcome(results)[name] == record
     (weights,) = local.rglob("model.pt")
@@ -120,8 +149,10 @@ def test_the_cell_of_a_killed_node_goes_on_elsewhere_to_a_local_runs_result(swee
 
 
 def weights_of(path):
-    return {name: tensor.numpy().tobytes()
-            for name, tensor in torch.load(path, weights_only=True)["model_state_dict"].items()}
+    return {
+        name: tensor.numpy().tobytes()
+        for name, tensor in torch.load(path, weights_only=True)["model_state_dict"].items()
+    }
 
 
 def test_a_cell_that_fails_is_listed_and_finished_ones_are_not_repeated(sweep, cluster, tmp_path):
@@ -204,6 +235,7 @@ def test_an_address_where_no_cluster_answers_is_refused_at_once(address):
 def test_where_no_cluster_runs_auto_is_refused(monkeypatch):
     def init(*_, **__):
         raise ConnectionError("Could not find any running Ray instance.")
+
     monkeypatch.setattr(ray, "init", init)
     with pytest.raises(UserError, match="^--ray auto: cannot join the cluster .Could not find any .*'ray start"):
         ray_engine.connect("auto", ROOT)
@@ -212,8 +244,10 @@ def test_where_no_cluster_runs_auto_is_refused(monkeypatch):
 def test_a_cell_whose_worker_is_lost_again_and_again_is_given_up(tmp_path):
     def get(answer):
         raise ray.exceptions.ActorDiedError
-    fake = SimpleNamespace(get=get, wait=lambda answers, timeout: (answers, []), kill=lambda actor: None,
-                           exceptions=ray.exceptions)
+
+    fake = SimpleNamespace(
+        get=get, wait=lambda answers, timeout: (answers, []), kill=lambda actor: None, exceptions=ray.exceptions
+    )
     losses, given_up = Counter(), []
     for _ in range(3):
         lost = ray_engine.RayRun(fake, cell(tmp_path, 0), None, "answer", "command", tmp_path, losses, ExitStack())

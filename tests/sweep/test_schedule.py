@@ -19,8 +19,13 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="children die with th
 
 def started(results, count=8, jobs=2, seconds=0.3):
     """A sweep of stub cells as a process of its own."""
-    return subprocess.Popen([sys.executable, "-m", "tests.sweep.stubs", results, str(count), str(jobs), str(seconds)],
-                            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.sweep.stubs", results, str(count), str(jobs), str(seconds)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def finished(results):
@@ -45,17 +50,20 @@ def test_every_cell_runs_once_and_no_more_at_a_time_than_there_are_workers(tmp_p
     assert sweep(tmp_path, cells) == ([], []) and len(runs(tmp_path)) == 5
 
 
-@pytest.mark.parametrize(("code", "reason"), [
-    (2, "this cell cannot run: mend it"),
-    (1, "RuntimeError: memory is out (exit code 1)"),
-    (-signal.SIGKILL, "killed by SIGKILL (the system does so when memory runs out)"),
-    (-signal.SIGSEGV, "killed by SIGSEGV"),
-])
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (2, "this cell cannot run: mend it"),
+        (1, "RuntimeError: memory is out (exit code 1)"),
+        (-signal.SIGKILL, "killed by SIGKILL (the system does so when memory runs out)"),
+        (-signal.SIGSEGV, "killed by SIGSEGV"),
+    ],
+)
 def test_a_cell_that_fails_is_told_with_its_reason_and_command_and_the_others_go_on(code, reason, tmp_path):
     cells = [cell(tmp_path, 0), cell(tmp_path, 1, 0.0, code), cell(tmp_path, 2)]
     (failure,), lines = sweep(tmp_path, cells, jobs=1)
     assert failure.cell == cells[1] and failure.reason == reason
-    assert failure.command.startswith("python tests/sweep/stub_cell.py") and "'{\"dataset\": \"D\"" in failure.command
+    assert failure.command.startswith("python tests/sweep/stub_cell.py") and '\'{"dataset": "D"' in failure.command
     assert failure.log.read_text().startswith(f"$ {failure.command}")
     assert lines == ["D/M joint base seed 0 here", "D/M joint base seed 1 failed", "D/M joint base seed 2 here"]
 
@@ -72,7 +80,9 @@ def test_a_cell_whose_base_failed_is_not_started(tmp_path):
     base = cell(tmp_path, 0, 0.0, 2)
     failures, _ = sweep(tmp_path, [base, cell(tmp_path, 0, needs=base), cell(tmp_path, 1)])
     assert [failure.reason for failure in failures] == [
-        "this cell cannot run: mend it", "not started: D/M joint base seed 0 failed, whose weights it adapts"]
+        "this cell cannot run: mend it",
+        "not started: D/M joint base seed 0 failed, whose weights it adapts",
+    ]
     assert len(runs(tmp_path)) == 2
 
 
@@ -87,8 +97,11 @@ def test_a_cell_of_another_process_is_left_to_it_and_taken_over_if_it_dies(ends_
     failures, lines = sweep(tmp_path, cells)
     other.wait()
     assert not failures
-    assert lines == ["D/M joint base seed 0 waits", "D/M joint base seed 1 here",
-                     f"D/M joint base seed 0 {'elsewhere' if ends_well else 'here'}"]
+    assert lines == [
+        "D/M joint base seed 0 waits",
+        "D/M joint base seed 1 here",
+        f"D/M joint base seed 0 {'elsewhere' if ends_well else 'here'}",
+    ]
     assert len(runs(tmp_path)) == (2 if ends_well else 3)
 
 

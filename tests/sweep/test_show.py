@@ -29,7 +29,8 @@ def test_a_line_every_30_seconds_tells_what_runs_and_the_time_left(tmp_path, clo
         display.tick(CELLS, jobs, 2)
         clock.now += 0.5
     assert capsys.readouterr().out.splitlines() == [
-        f"[0/3] 2 running: D/M joint base seed 0, D/M joint base seed 1; left {left}" for left in ("02:00", "01:30")]
+        f"[0/3] 2 running: D/M joint base seed 0, D/M joint base seed 1; left {left}" for left in ("02:00", "01:30")
+    ]
     display.close()
 
 

@@ -13,8 +13,27 @@ from stlora_ext.sweep.request import make_plan
 from tests.support.commands import ROOT, run, succeeded
 
 pytestmark = pytest.mark.slow
-ARGUMENTS = ("--datasets", "TINY", "--models", "HA", "LSTM", "LSTM+", "--protocols", "adapt", "--seeds", "0-1",
-             "--epochs", "1", "--set", "model.hidden_size=8", "batch_size=512", "--jobs", "2", "--threads", "1")
+ARGUMENTS = (
+    "--datasets",
+    "TINY",
+    "--models",
+    "HA",
+    "LSTM",
+    "LSTM+",
+    "--protocols",
+    "adapt",
+    "--seeds",
+    "0-1",
+    "--epochs",
+    "1",
+    "--set",
+    "model.hidden_size=8",
+    "batch_size=512",
+    "--jobs",
+    "2",
+    "--threads",
+    "1",
+)
 
 
 def records(results):
@@ -43,7 +62,7 @@ def test_a_sweep_killed_and_given_again_finishes_all_but_the_cells_that_fail(tin
     after = records(tmp_path)
     assert second.returncode == 1 and len(after) == 3, second.stdout + second.stderr
     assert {path: after[path] for path in before} == before
-    told = second.stdout[second.stdout.index("2 failed:"):]
+    told = second.stdout[second.stdout.index("2 failed:") :]
     assert f"{spoiled.title}: checkpoint {damaged} is damaged" in told and "delete it to start this run again" in told
     assert "python experiments/run.py -c experiments/TINY/LSTM.py --seeds 1 --epochs 1 --batch-size 512" in told
     assert f"its output: {damaged.parent / 'sweep.log'}" in told

@@ -39,8 +39,13 @@ def test_pairs_that_were_computed_alike_bear_no_sign():
 def test_one_pair_that_differs_marks_the_difference_and_names_it(name, side):
     records = pair(**{side: {name: OTHER[name]}})
     text = markdown(records)
-    shown = {"numerics": "NUMERICS 3, 4", "hardware": "hardware CPU X, GPU Y", "versions": "torch 2.11.0, 2.13.0",
-             "threads": "threads 1, 2", "compiled": "--compile off, on"}[name]
+    shown = {
+        "numerics": "NUMERICS 3, 4",
+        "hardware": "hardware CPU X, GPU Y",
+        "versions": "torch 2.11.0, 2.13.0",
+        "threads": "threads 1, 2",
+        "compiled": "--compile off, on",
+    }[name]
     assert "| Δ LSTM+ ‡ |" in text and "| LSTM+ ‡ | 2 |" in text and f"LSTM+ joint: {shown}." in text
     gains = md.render([gains_table("D", table_rows(records, ()))])
     assert "‡ |" in gains and f"LSTM+ joint: {shown}." in gains
@@ -55,17 +60,23 @@ def test_every_process_that_worked_on_a_run_counts():
     assert "hardware CPU X, GPU Y" in markdown(pair(plus=resumed))
 
 
-@pytest.mark.parametrize(("base", "plus", "expected"), [
-    ("sha256:a", "sha256:a", ""), ("sha256:a", "sha256:b", "‡"), (None, "sha256:a", "§"), ("sha256:a", None, "§"),
-])
+@pytest.mark.parametrize(
+    ("base", "plus", "expected"),
+    [("sha256:a", "sha256:a", ""), ("sha256:a", "sha256:b", "‡"), (None, "sha256:a", "§"), ("sha256:a", None, "§")],
+)
 def test_an_adapted_run_is_held_against_the_weights_of_the_base_it_is_paired_with(base, plus, expected):
     records = pair(protocol="adapt")
     for each in records:
         if each["key"]["arm"] == "base":
             each["weights"] = base
         else:
-            key = {**each["key"], "model": "LSTM", "protocol": "joint", "arm": "base",
-                   "config_hash": "LSTMbasejoint0.001"}
+            key = {
+                **each["key"],
+                "model": "LSTM",
+                "protocol": "joint",
+                "arm": "base",
+                "config_hash": "LSTMbasejoint0.001",
+            }
             each["trained_backbone"] = {"key": key, "weights": plus}
     assert mark(comparison(records)) == expected
     assert ("the backbone's weights" in markdown(records)) == (expected == "‡")

@@ -24,9 +24,19 @@ from tests.support.table_records import markdown, record, seeds, write
 MINUTES = {"min": 1, "h": 60, "d": 1440}
 
 
-@pytest.mark.parametrize(("num_steps", "steps"), [
-    (1, (1,)), (2, (1, 2)), (3, (1, 2, 3)), (5, (2, 3, 5)), (6, (2, 3, 6)), (12, (3, 6, 12)), (24, (6, 12, 24)),
-    (48, (12, 24, 48))])
+@pytest.mark.parametrize(
+    ("num_steps", "steps"),
+    [
+        (1, (1,)),
+        (2, (1, 2)),
+        (3, (1, 2, 3)),
+        (5, (2, 3, 5)),
+        (6, (2, 3, 6)),
+        (12, (3, 6, 12)),
+        (24, (6, 12, 24)),
+        (48, (12, 24, 48)),
+    ],
+)
 def test_a_quarter_half_and_all_of_the_steps_are_reported(num_steps, steps):
     assert reported_steps(num_steps) == steps
 
@@ -39,9 +49,23 @@ def test_the_reported_steps_are_of_the_forecast_in_order_each_once_and_the_last_
     assert steps[0] - 1 < num_steps / 4 <= steps[0]
 
 
-@pytest.mark.parametrize(("step", "interval", "title"), [
-    (3, 5, "15 min"), (12, 5, "60 min"), (24, 5, "2 h"), (36, 5, "3 h"), (1, 60, "1 h"), (24, 60, "24 h"),
-    (48, 60, "2 d"), (25, 5, "125 min"), (7, 1440, "7 d"), (1, 1440, "1 d"), (96, 15, "24 h"), (192, 15, "2 d")])
+@pytest.mark.parametrize(
+    ("step", "interval", "title"),
+    [
+        (3, 5, "15 min"),
+        (12, 5, "60 min"),
+        (24, 5, "2 h"),
+        (36, 5, "3 h"),
+        (1, 60, "1 h"),
+        (24, 60, "24 h"),
+        (48, 60, "2 d"),
+        (25, 5, "125 min"),
+        (7, 1440, "7 d"),
+        (1, 1440, "1 d"),
+        (96, 15, "24 h"),
+        (192, 15, "2 d"),
+    ],
+)
 def test_titles_are_what_a_reader_says(step, interval, title):
     assert step_title(step, interval) == title
 
@@ -61,8 +85,7 @@ def steps_of(count, **settings):
     return found
 
 
-@pytest.mark.parametrize(("count", "titles"), [
-    (1, ["1 h"]), (3, ["1 h", "2 h", "3 h"]), (24, ["6 h", "12 h", "24 h"])])
+@pytest.mark.parametrize(("count", "titles"), [(1, ["1 h"]), (3, ["1 h", "2 h", "3 h"]), (24, ["6 h", "12 h", "24 h"])])
 def test_a_table_shows_the_steps_that_its_forecast_has(count, titles):
     head = markdown(steps_of(count, interval=60)).splitlines()[2]
     assert re.findall(r"\| ([^|]*?) MAE ", head) == [*titles, "average"]
@@ -74,8 +97,11 @@ def test_horizons_of_a_table_are_those_asked_for_in_every_form(form, tmp_path, c
     table_command.main(["--results", str(results), "--format", form, "--horizons", "24", "4", "24"])
     text = capsys.readouterr().out
     if form == "csv":
-        assert list(dict.fromkeys(row["horizon"] for row in csv.DictReader(io.StringIO(text)))) == ["4", "24",
-                                                                                                    "average"]
+        assert list(dict.fromkeys(row["horizon"] for row in csv.DictReader(io.StringIO(text)))) == [
+            "4",
+            "24",
+            "average",
+        ]
     else:
         assert "20 min" in text and "2 h" in text and "60 min" not in text and "30 min" not in text
 
@@ -84,8 +110,11 @@ def test_horizons_of_a_table_are_those_asked_for_in_every_form(form, tmp_path, c
 def test_horizons_outside_the_forecast_are_refused_in_one_line(asked, tmp_path, capsys):
     results = write(steps_of(12, dataset="TINY"), tmp_path / "results")
     common = ["--dataset", "TINY", "--results", results, "--horizons", *asked]
-    for main, more in ((table_command.main, []), (plot_command.main, ["--out", tmp_path / "a.png"]),
-                       (report_command.main, ["--out", tmp_path / "a.html", "--data", tmp_path])):
+    for main, more in (
+        (table_command.main, []),
+        (plot_command.main, ["--out", tmp_path / "a.png"]),
+        (report_command.main, ["--out", tmp_path / "a.html", "--data", tmp_path]),
+    ):
         line = refusal(main, [*common, *more], capsys)
         assert "--horizons" in line
         if asked[0] not in ("0", "x"):
@@ -93,25 +122,30 @@ def test_horizons_outside_the_forecast_are_refused_in_one_line(asked, tmp_path, 
     assert not list(tmp_path.glob("a.*"))
 
 
-@pytest.mark.parametrize(("main", "arguments"), [
-    (table_command.main, ["--dataset", "TINY", "--gains"]),
-    (table_command.main, ["--dataset", "TINY", "--settings", "LSTM+"]),
-    (table_command.main, ["--benchmark", "x.json"]),
-    (table_command.main, ["--update", "README.md"]),
-    (plot_command.main, ["--dataset", "TINY", "--out", "a.png", "--gains", "LSTM+"])])
+@pytest.mark.parametrize(
+    ("main", "arguments"),
+    [
+        (table_command.main, ["--dataset", "TINY", "--gains"]),
+        (table_command.main, ["--dataset", "TINY", "--settings", "LSTM+"]),
+        (table_command.main, ["--benchmark", "x.json"]),
+        (table_command.main, ["--update", "README.md"]),
+        (plot_command.main, ["--dataset", "TINY", "--out", "a.png", "--gains", "LSTM+"]),
+    ],
+)
 def test_horizons_are_refused_where_none_are_shown(main, arguments, capsys):
     assert refusal(main, [*arguments, "--horizons", "3"], capsys).startswith("--horizons: only for ")
 
 
-@pytest.mark.parametrize(("count", "asked", "titles"), [
-    (1, [], ["1 h"]), (12, [], ["3 h", "6 h", "12 h"]), (24, ["1", "5"], ["1 h", "5 h"])])
+@pytest.mark.parametrize(
+    ("count", "asked", "titles"), [(1, [], ["1 h"]), (12, [], ["3 h", "6 h", "12 h"]), (24, ["1", "5"], ["1 h", "5 h"])]
+)
 def test_a_picture_and_a_report_name_the_reported_steps_or_those_asked_for(count, asked, titles, tmp_path, monkeypatch):
     figures, plain = [], picture.Figure
     monkeypatch.setattr(picture, "Figure", lambda **settings: figures.append(plain(**settings)) or figures[-1])
     results = write(steps_of(count, dataset="TINY", interval=60), tmp_path / "results")
     common = ["--dataset", "TINY", "--results", str(results), *["--horizons", *asked] * bool(asked), "--out"]
     plot_command.main([*common, str(tmp_path / "a.png")])
-    axes, = figures[0].axes
+    (axes,) = figures[0].axes
     assert [label.get_text() for label in axes.get_xticklabels()] == titles
     report_command.main([*common, str(tmp_path / "a.html"), "--data", str(tmp_path)])
     text = (tmp_path / "a.html").read_text()

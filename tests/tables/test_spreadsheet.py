@@ -16,8 +16,26 @@ from tests.support.commands import run, succeeded
 from tests.support.reopened import data, finished, recent
 from tests.support.table_records import seeds, write
 
-FORMULAS = ["=1+1", "=HYPERLINK(\"http://x\",\"y\")", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1",
-            "=", "-", "-a", "+1-2", "--1", "-1,5", "＝1+1", "'=1", "''-a", "'-1.5"]
+FORMULAS = [
+    "=1+1",
+    '=HYPERLINK("http://x","y")',
+    "+cmd|' /C calc'!A0",
+    "-2+3",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "=",
+    "-",
+    "-a",
+    "+1-2",
+    "--1",
+    "-1,5",
+    "＝1+1",
+    "'=1",
+    "''-a",
+    "'-1.5",
+]
 PLAIN = ["773869", "a=b", "a-b", "north", "LSTM+", "'", "'a", "'5", "", "-1.5", "+3", "-1e-05", "-.5", "-2."]
 
 
@@ -64,9 +82,13 @@ def test_the_forecast_has_no_formula_and_is_read_back_with_the_same_names(tmp_pa
 
 
 def test_a_table_has_no_formula_and_its_numbers_stay_numbers(tmp_path, capsys):
-    results = write([*seeds([20.0, 21.0], model="=1+1", dataset="TINY", config_hash="@a"),
-                     *seeds([19.0, 19.5], model="=1+1+", arm="plus", dataset="TINY", config_hash="-2+3",
-                            fingerprint="sha256:1")], tmp_path)
+    results = write(
+        [
+            *seeds([20.0, 21.0], model="=1+1", dataset="TINY", config_hash="@a"),
+            *seeds([19.0, 19.5], model="=1+1+", arm="plus", dataset="TINY", config_hash="-2+3", fingerprint="sha256:1"),
+        ],
+        tmp_path,
+    )
     table.main(["--dataset", "TINY", "--results", str(results), "--format", "csv"])
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert not [cell for row in rows for cell in row.values() if begins_like_a_formula(cell)]
@@ -79,6 +101,16 @@ def test_edges_and_readings_name_a_sensor_alike(tmp_path):
     pd.DataFrame(np.random.default_rng(0).uniform(1, 9, (200, 2)), times, ["'=a", "b"]).to_csv(tmp_path / "mine.csv")
     for number, name in enumerate(("'=a", "=a")):
         (tmp_path / "edges.csv").write_text(f"from,to\n{name},b\n")
-        succeeded(run("datasets/prepare.py", f"MINE{number}", "--raw", tmp_path / "mine.csv", "--graph",
-                      tmp_path / "edges.csv", "--data", tmp_path))
+        succeeded(
+            run(
+                "datasets/prepare.py",
+                f"MINE{number}",
+                "--raw",
+                tmp_path / "mine.csv",
+                "--graph",
+                tmp_path / "edges.csv",
+                "--data",
+                tmp_path,
+            )
+        )
         assert json.loads((tmp_path / f"MINE{number}" / "meta.json").read_text())["stlora"]["sensor_ids"] == ["=a", "b"]

@@ -22,8 +22,10 @@ def printed(capsys, *arguments):
 
 
 def lstm(dataset, **settings):
-    return [*seeds([20.0, 21.0, 22.0], dataset=dataset, **settings),
-            *seeds([19.0, 20.5], model="LSTM+", arm="plus", dataset=dataset, **settings)]
+    return [
+        *seeds([20.0, 21.0, 22.0], dataset=dataset, **settings),
+        *seeds([19.0, 20.5], model="LSTM+", arm="plus", dataset=dataset, **settings),
+    ]
 
 
 def test_without_a_name_every_data_set_is_printed(tmp_path, capsys):
@@ -36,8 +38,9 @@ def test_without_a_name_every_data_set_is_printed(tmp_path, capsys):
 
 def test_two_versions_of_the_data_are_two_tables(tmp_path, capsys):
     """Same keys but for the seed, another fingerprint: no cell holds both."""
-    results = write([record(dataset="TINY", seed=s, mae=20.0 + 9 * s, fingerprint=f"sha256:{s}") for s in range(2)],
-                    tmp_path)
+    results = write(
+        [record(dataset="TINY", seed=s, mae=20.0 + 9 * s, fingerprint=f"sha256:{s}") for s in range(2)], tmp_path
+    )
     text = printed(capsys, "--results", results)
     assert text.count("(one of 2 versions of TINY, never mixed)") == 2
     assert "20.00 ± n/a" in text and "29.00 ± n/a" in text and "24.50" not in text
@@ -48,15 +51,23 @@ def test_two_versions_of_the_data_are_two_tables(tmp_path, capsys):
 def test_the_short_table_is_the_average_mae_alone(tmp_path, capsys):
     text = printed(capsys, "--dataset", "TINY", "--short", "--results", write(lstm("TINY"), tmp_path))
     rows = [line for line in text.splitlines() if line.startswith("| ")]
-    assert rows == ["| Model | Seeds | average MAE |", "| --- | --- | ---: |", "| LSTM | 3 | 21.00 ± 1.00 |",
-                    "| LSTM+ | 2 | **19.75 ± 1.06** |", "| Δ LSTM+ | 2 | -0.75 ± 0.35 |"]
+    assert rows == [
+        "| Model | Seeds | average MAE |",
+        "| --- | --- | ---: |",
+        "| LSTM | 3 | 21.00 ± 1.00 |",
+        "| LSTM+ | 2 | **19.75 ± 1.06** |",
+        "| Δ LSTM+ | 2 | -0.75 ± 0.35 |",
+    ]
     assert "Missing" not in text
 
 
 def test_short_gains_show_each_backbone_under_its_own_protocol(tmp_path, capsys):
-    runs = [*lstm("TINY"), *seeds([19.4, 20.7], model="LSTM+", arm="control", dataset="TINY"),
-            record("HA", None, protocol="fitted", fitted=True, dataset="TINY", mae=30.0),
-            *seeds([25.0, 25.2], model="HA+", arm="plus", protocol="adapt", fitted=True, dataset="TINY")]
+    runs = [
+        *lstm("TINY"),
+        *seeds([19.4, 20.7], model="LSTM+", arm="control", dataset="TINY"),
+        record("HA", None, protocol="fitted", fitted=True, dataset="TINY", mae=30.0),
+        *seeds([25.0, 25.2], model="HA+", arm="plus", protocol="adapt", fitted=True, dataset="TINY"),
+    ]
     text = printed(capsys, "--dataset", "TINY", "--gains", "--short", "--results", write(runs, tmp_path))
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
     assert rows[0] == ["Model", "Epochs at most", "MAE alone", '"+"', '"+" minus control', '"+" adds, %']
@@ -83,6 +94,7 @@ def test_the_commands_of_missing_cells_fill_them(tiny_data, tmp_path, capsys, mo
     def call(*arguments):
         run_command.main([*arguments, *place])
         capsys.readouterr()
+
     small = ["--epochs", "1", "--batch-size", "128", "--set", "model.hidden_size=8"]
     call("-c", "experiments/TINY/LSTM.py", "--seeds", "0", "1", *small, "--results", str(results))
     call("-c", "experiments/TINY/LSTM_LoRA.py", "--seeds", "0", *small, "--results", str(results))
@@ -90,7 +102,10 @@ def test_the_commands_of_missing_cells_fill_them(tiny_data, tmp_path, capsys, mo
     text = printed(capsys, "--results", results)
     commands = re.findall(r"^- (.*?): `(.*)`$", text, re.MULTILINE)
     assert [title for title, _ in commands] == [
-        "LSTM+, joint, plus: seed 1", "LSTM, joint, base: seed 2", "LSTM+, joint, control: seeds 0 1"]
+        "LSTM+, joint, plus: seed 1",
+        "LSTM, joint, base: seed 2",
+        "LSTM+, joint, control: seeds 0 1",
+    ]
     for _, command in commands:
         python, script, *arguments = shlex.split(command)
         assert (python, script) == ("python", "experiments/run.py")
@@ -109,7 +124,7 @@ def test_a_missing_base_or_plus_follows_the_other_ones_settings(tmp_path, capsys
     plus = write(records[3:], tmp_path / "plus")
     for results, config, missed in ((base, "LSTM_LoRA", "0 1 2"), (plus, "LSTM", "0 1")):
         text = printed(capsys, "--results", results)
-        command, = re.findall(r"^- .*: `(.*)`$", text, re.MULTILINE)
+        (command,) = re.findall(r"^- .*: `(.*)`$", text, re.MULTILINE)
         assert f"experiments/PEMS08/{config}.py --epochs 5 --set " in command and " lr=0.01 " in command
         assert f" --seeds {missed} --results {results}" in command and "adapter_lr" not in command
     unknown = write(seeds([1.0], dataset="MINE", model="NEWER"), tmp_path / "unknown")
@@ -130,13 +145,16 @@ def test_an_adapted_run_names_its_backbone(tmp_path, capsys):
 
 def test_published_figures_stand_beside_ours_and_deviations_are_flagged(tmp_path, capsys):
     """The poster prints LSTM's average MAE 27.14 ± 0.69: 28 is 3.2 % away, 29 is 6.9 %; LSTM+ 22.18."""
-    records = [*seeds([28.0, 28.0], dataset="PEMS04", num_nodes=307),
-               *seeds([22.0, 23.0], model="LSTM+", arm="plus", dataset="PEMS04", num_nodes=307),
-               *seeds([9.0, 9.0], model="LSTM+", arm="control", dataset="PEMS04", num_nodes=307)]
+    records = [
+        *seeds([28.0, 28.0], dataset="PEMS04", num_nodes=307),
+        *seeds([22.0, 23.0], model="LSTM+", arm="plus", dataset="PEMS04", num_nodes=307),
+        *seeds([9.0, 9.0], model="LSTM+", arm="control", dataset="PEMS04", num_nodes=307),
+    ]
     text = printed(capsys, "--compare", "--results", write(records, tmp_path / "near"))
 
     def average(text, name):
         return next(line.split(" | ")[11] for line in text.splitlines() if line.startswith(f"| {name} |"))
+
     assert average(text, "LSTM, poster") == "27.14 ± 0.69‡" and "‡ ± as printed" in text
     assert average(text, "LSTM, ours") == "28.00"
     assert average(text, "LSTM against poster, %") == "+3.2"
@@ -149,10 +167,14 @@ def test_published_figures_stand_beside_ours_and_deviations_are_flagged(tmp_path
     text = printed(capsys, "--compare", "--results", write(records, tmp_path / "far"))
     assert average(text, "LSTM against poster, %") == "**+6.9 !**"
     assert "poster" not in printed(capsys, "--results", tmp_path / "far")
-    rows = list(csv.DictReader(io.StringIO(printed(capsys, "--compare", "--results", tmp_path / "far", "--format",
-                                                   "csv"))))
-    found = [r for r in rows if (r["protocol"], r["model"], r["horizon"], r["metric"])
-             == ("published", "STAE+", "average", "RMSE")]
+    rows = list(
+        csv.DictReader(io.StringIO(printed(capsys, "--compare", "--results", tmp_path / "far", "--format", "csv")))
+    )
+    found = [
+        r
+        for r in rows
+        if (r["protocol"], r["model"], r["horizon"], r["metric"]) == ("published", "STAE+", "average", "RMSE")
+    ]
     assert [(r["mean"], r["std"], r["n"]) for r in found] == [("30.22", "0.92", "")]
 
 
@@ -179,9 +201,11 @@ def test_the_shipped_figures_are_those_of_the_sources():
                 model = {"STAEformer": "STAE"}.get(line["model"], line["model"])
                 key = (None if line["horizon"] == "avg" else int(line["horizon"]), line["metric"])
                 expected = (float(line["mean"]), float(line["std"])) if poster else (float(line["value"]), None)
-                assert any(each.figures.get(key) == expected for each in shipped[dataset]
-                           if each.model == model and (each.label == "poster" if poster
-                                                       else each.source == line["source"])), line
+                assert any(
+                    each.figures.get(key) == expected
+                    for each in shipped[dataset]
+                    if each.model == model and (each.label == "poster" if poster else each.source == line["source"])
+                ), line
                 count += 1
     assert sum(len(each.figures) for found in shipped.values() for each in found) == count
 
@@ -189,6 +213,7 @@ def test_the_shipped_figures_are_those_of_the_sources():
 def test_what_it_refuses(tmp_path, capsys):
     def line(*arguments):
         return refusal(table_command.main, arguments, capsys)
+
     assert "no records under" in line("--results", tmp_path)
     write(lstm("TINY"), tmp_path / "published")
     assert f"published ones: --results {tmp_path / 'published'}" in line("--results", tmp_path)

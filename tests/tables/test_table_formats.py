@@ -17,9 +17,13 @@ STRANGE = "<script>a_b & 100% | {x} #1 $ ~^\\"
 @pytest.fixture(scope="module")
 def tables():
     """Two arms, a name that every form has to escape, an uneven mean, a missing cell."""
-    records = [record("HA", None, protocol="fitted", fitted=True), *seeds([20 + 1 / 3, 21.0, 22.1]),
-               *seeds([19.1, 20.0], model="LSTM+", arm="plus"), *seeds([20.0, 20.2], model="LSTM+", arm="control"),
-               *seeds([30.0, 31.0], model=STRANGE, config_hash="d")]
+    records = [
+        record("HA", None, protocol="fitted", fitted=True),
+        *seeds([20 + 1 / 3, 21.0, 22.1]),
+        *seeds([19.1, 20.0], model="LSTM+", arm="plus"),
+        *seeds([20.0, 20.2], model="LSTM+", arm="control"),
+        *seeds([30.0, 31.0], model=STRANGE, config_hash="d"),
+    ]
     return [table(records, fill=lambda cell: f"run {cell.model}\nnow", heading="Data <1>")]
 
 

@@ -27,8 +27,9 @@ class AdaptiveGraphGRU(nn.Module):
         self.gate_weights_pool, self.gate_bias_pool = pool(*rows, 2 * config.hidden_size), pool(2 * config.hidden_size)
         self.update_weights_pool, self.update_bias_pool = pool(*rows, config.hidden_size), pool(config.hidden_size)
 
-    def forward(self, x: torch.Tensor, diffused: torch.Tensor, node_embeddings: torch.Tensor, supports: torch.Tensor
-                ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, x: torch.Tensor, diffused: torch.Tensor, node_embeddings: torch.Tensor, supports: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return all states.
 
         Args:
@@ -44,7 +45,8 @@ class AdaptiveGraphGRU(nn.Module):
         sizes = (self.input_size, self.hidden_size)
         (input_gate, state_gate), (input_update, state_update) = (
             (node_embeddings @ pool.flatten(1)).view(num_nodes, *pool.shape[1:]).split(sizes, dim=2)  # [N, K, C, O]
-            for pool in (self.gate_weights_pool, self.update_weights_pool))
+            for pool in (self.gate_weights_pool, self.update_weights_pool)
+        )
         bias = node_embeddings @ torch.cat([self.gate_bias_pool, self.update_bias_pool], dim=1)  # [N, 3 H]
 
         # The input's share of the gates of all steps at once.
@@ -73,15 +75,17 @@ class AGCRN(nn.Module):
     def __init__(self, config: AGCRNConfig) -> None:
         super().__init__()
         if config.chebyshev_order < 2:
-            raise ValueError(f"chebyshev_order={config.chebyshev_order}: expected at least 2, identity and adaptive "
-                             "graph; raise it")
+            raise ValueError(
+                f"chebyshev_order={config.chebyshev_order}: expected at least 2, identity and adaptive graph; raise it"
+            )
         for name in ("num_nodes", "hidden_size", "num_layers", "node_embedding_dim"):
             if not getattr(config, name) or getattr(config, name) < 1:
                 raise ValueError(f"{name}={getattr(config, name)}: expected at least 1; raise it")
         self.chebyshev_order = config.chebyshev_order
         self.node_embeddings = nn.Parameter(torch.empty(config.num_nodes, config.node_embedding_dim))
-        self.layers = nn.ModuleList([AdaptiveGraphGRU(config.hidden_size if layer else 1, config)
-                                     for layer in range(config.num_layers)])
+        self.layers = nn.ModuleList(
+            [AdaptiveGraphGRU(config.hidden_size if layer else 1, config) for layer in range(config.num_layers)]
+        )
         self.output_layer = nn.Linear(config.hidden_size, config.output_len)
         self.reset_parameters()
 

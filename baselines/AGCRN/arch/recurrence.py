@@ -5,7 +5,6 @@ one product over all steps. Nodes come first in memory, which both products want
 the ``[B, H] x [H, O]`` of the weights, batched over nodes.
 """
 
-
 import torch
 from torch.autograd.function import FunctionCtx, once_differentiable
 
@@ -20,8 +19,13 @@ class GraphRecurrence(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, inputs: torch.Tensor, supports: torch.Tensor, gate_weights: torch.Tensor,
-                update_weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        ctx: FunctionCtx,
+        inputs: torch.Tensor,
+        supports: torch.Tensor,
+        gate_weights: torch.Tensor,
+        update_weights: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Run over all steps.
 
         Args:
@@ -40,10 +44,11 @@ class GraphRecurrence(torch.autograd.Function):
         states = inputs.new_empty(num_nodes, steps, batch_size, hidden)
         diffused_states = inputs.new_empty(len(supports), num_nodes, steps, batch_size, hidden)
         reset, diffused_reset = (  # z h and S_k (z h); step 0 has none, its state is zero
-            inputs.new_empty(count, num_nodes, steps - 1, batch_size, hidden) for count in (1, len(supports)))
+            inputs.new_empty(count, num_nodes, steps - 1, batch_size, hidden) for count in (1, len(supports))
+        )
         gates, candidates = [], []
         for t in range(steps):
-            gate, candidate = inputs[:, t, :, :2 * hidden], inputs[:, t, :, 2 * hidden:]
+            gate, candidate = inputs[:, t, :, : 2 * hidden], inputs[:, t, :, 2 * hidden :]
             if t == 0:
                 gates.append(torch.sigmoid(gate))
                 candidates.append(torch.tanh(candidate))
@@ -53,7 +58,8 @@ class GraphRecurrence(torch.autograd.Function):
             gates.append(_convolve(gate, state, supports, gate_weights, diffused_states[:, :, t - 1]).sigmoid_())
             product = torch.mul(gates[t][..., :hidden], state, out=reset[0, :, t - 1])
             candidates.append(
-                tanh_(_convolve(candidate, product, supports, update_weights, diffused_reset[:, :, t - 1])))
+                tanh_(_convolve(candidate, product, supports, update_weights, diffused_reset[:, :, t - 1]))
+            )
             torch.lerp(candidates[t], state, gates[t][..., hidden:], out=states[:, t])
         torch.matmul(supports, states[:, -1].flatten(1), out=diffused_states[:, :, -1].view(*supports.shape[:2], -1))
         ctx.save_for_backward(supports, gate_weights, update_weights, states, diffused_states)
@@ -63,8 +69,9 @@ class GraphRecurrence(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad_states: torch.Tensor | None,
-                 grad_diffused: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+    def backward(
+        ctx: FunctionCtx, grad_states: torch.Tensor | None, grad_diffused: torch.Tensor | None
+    ) -> tuple[torch.Tensor, ...]:
         """Return the gradients of ``forward``'s arguments."""
         supports, gate_weights, update_weights, states, diffused_states = ctx.saved_tensors
         gates, candidates, reset, diffused_reset = ctx.kept
@@ -90,17 +97,29 @@ class GraphRecurrence(torch.autograd.Function):
             _convolve_back(grad_candidate, reset[0, :, t - 1], supports, update_weights, grad_reset, grad_supports)
             torch.ops.aten.sigmoid_backward.grad_input(grad_reset * state, z, grad_input=grad_z)
             carried.addcmul_(grad_reset, z)
-            _convolve_back(grad_inputs[:, t, :, :2 * hidden], state, supports, gate_weights, carried, grad_supports,
-                           None if grad_diffused is None else grad_diffused[:, :, t - 1])
+            _convolve_back(
+                grad_inputs[:, t, :, : 2 * hidden],
+                state,
+                supports,
+                gate_weights,
+                carried,
+                grad_supports,
+                None if grad_diffused is None else grad_diffused[:, :, t - 1],
+            )
 
         previous = states[:, :-1]
         grad_gates, grad_candidates = grad_inputs[:, 1:].split((2 * hidden, hidden), dim=-1)
-        return (grad_inputs, grad_supports, _weight_gradient([previous, *diffused_states[:, :, :-1]], grad_gates),
-                _weight_gradient([reset[0], *diffused_reset], grad_candidates))
+        return (
+            grad_inputs,
+            grad_supports,
+            _weight_gradient([previous, *diffused_states[:, :, :-1]], grad_gates),
+            _weight_gradient([reset[0], *diffused_reset], grad_candidates),
+        )
 
 
-def _convolve(offset: torch.Tensor, state: torch.Tensor, supports: torch.Tensor, weights: torch.Tensor,
-              diffused: torch.Tensor) -> torch.Tensor:
+def _convolve(
+    offset: torch.Tensor, state: torch.Tensor, supports: torch.Tensor, weights: torch.Tensor, diffused: torch.Tensor
+) -> torch.Tensor:
     """Return ``offset + sum_k S_k state W_k`` ``[N, B, O]`` and leave ``S_k state`` in ``diffused``."""
     total = torch.baddbmm(offset, state, weights[:, 0])
     for k, support in enumerate(supports):
@@ -109,9 +128,15 @@ def _convolve(offset: torch.Tensor, state: torch.Tensor, supports: torch.Tensor,
     return total
 
 
-def _convolve_back(grad: torch.Tensor, state: torch.Tensor, supports: torch.Tensor, weights: torch.Tensor,
-                   grad_state: torch.Tensor, grad_supports: torch.Tensor,
-                   grad_diffused: torch.Tensor | None = None) -> None:
+def _convolve_back(
+    grad: torch.Tensor,
+    state: torch.Tensor,
+    supports: torch.Tensor,
+    weights: torch.Tensor,
+    grad_state: torch.Tensor,
+    grad_supports: torch.Tensor,
+    grad_diffused: torch.Tensor | None = None,
+) -> None:
     """Add the gradients of ``_convolve``'s state and supports to ``grad_state`` and ``grad_supports``.
 
     ``grad_diffused`` is what reaches ``S_k state`` ``[K - 1, N, B, H]`` from elsewhere.
@@ -125,8 +150,13 @@ def _convolve_back(grad: torch.Tensor, state: torch.Tensor, supports: torch.Tens
     _diffuse_back(products, state, supports, grad_state, grad_supports)
 
 
-def _diffuse_back(grad: torch.Tensor, state: torch.Tensor, supports: torch.Tensor, grad_state: torch.Tensor,
-                  grad_supports: torch.Tensor) -> None:
+def _diffuse_back(
+    grad: torch.Tensor,
+    state: torch.Tensor,
+    supports: torch.Tensor,
+    grad_state: torch.Tensor,
+    grad_supports: torch.Tensor,
+) -> None:
     """Add the gradients of ``S_k state``'s factors; ``grad`` is that of the products ``[K - 1, N, B, H]``."""
     for support, product, grad_support in zip(supports, grad.flatten(2), grad_supports, strict=True):
         grad_state.view(len(support), -1).addmm_(support.t(), product)

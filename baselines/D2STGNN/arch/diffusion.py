@@ -21,8 +21,9 @@ class DiffusionBlock(nn.Module):
         dropout: Dropout on Z.
     """
 
-    def __init__(self, hidden_size: int, num_graphs: int, temporal_kernel: int, forecast_size: int,
-                 dropout: float) -> None:
+    def __init__(
+        self, hidden_size: int, num_graphs: int, temporal_kernel: int, forecast_size: int, dropout: float
+    ) -> None:
         super().__init__()
         self.temporal_kernel = temporal_kernel
         width = temporal_kernel * hidden_size
@@ -33,8 +34,9 @@ class DiffusionBlock(nn.Module):
         self.norm = nn.LayerNorm(hidden_size)
         self.forecast_layer = nn.Linear(hidden_size, forecast_size)
 
-    def forward(self, signal: torch.Tensor, gate: torch.Tensor,
-                graphs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, signal: torch.Tensor, gate: torch.Tensor, graphs: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Separate the diffusion signal.
 
         Args:
@@ -48,11 +50,10 @@ class DiffusionBlock(nn.Module):
         """
         gated = signal * gate
         total = window_sum(gated.flatten(0, 1), self.window_layer.weight).unflatten(0, signal.shape[:2])
-        diffusion = self.dropout(GraphConvolution.apply(total, self.graph_weights(), self.graph_layer.bias,
-                                                        *graphs))
+        diffusion = self.dropout(GraphConvolution.apply(total, self.graph_weights(), self.graph_layer.bias, *graphs))
         backcast = self.backcast_layer(diffusion).relu_()
-        rest = self.norm(signal[:, :, -diffusion.shape[2]:] - backcast)
-        return rest, torch.cat([gated[:, :, -self.temporal_kernel:], diffusion[:, :, -1:]], dim=2)
+        rest = self.norm(signal[:, :, -diffusion.shape[2] :] - backcast)
+        return rest, torch.cat([gated[:, :, -self.temporal_kernel :], diffusion[:, :, -1:]], dim=2)
 
     def graph_weights(self) -> torch.Tensor:
         """Return the factors of S, ``W_0 / k_t`` for X_0 and the W_g ``[1 + G, H, H]``."""
@@ -82,14 +83,16 @@ def convolve(blocks: Sequence[DiffusionBlock], windows: torch.Tensor, graphs: to
     biases = torch.stack([block.graph_layer.bias for block in blocks]).unsqueeze(1)
     local = torch.baddbmm(biases, total, weights[:, 0])
     mixed = torch.bmm(total, weights[:, 1:].transpose(1, 2).flatten(2)).view(
-        num_blocks, batch_size, num_nodes, -1, width // kernel)
+        num_blocks, batch_size, num_nodes, -1, width // kernel
+    )
     mixed = mixed.permute(1, 3, 2, 0, 4).reshape(batch_size, graphs.shape[2], -1)  # [B, G * N, I * H]
     spread = torch.bmm(graphs, mixed).view(batch_size, num_nodes, num_blocks, -1).permute(2, 0, 1, 3)
     return blocks[0].dropout(local.view(spread.shape) + spread)
 
 
-def forecast_diffusion(blocks: Sequence[DiffusionBlock], starts: Sequence[torch.Tensor], graphs: torch.Tensor,
-                       num_forecasts: int) -> torch.Tensor:
+def forecast_diffusion(
+    blocks: Sequence[DiffusionBlock], starts: Sequence[torch.Tensor], graphs: torch.Tensor, num_forecasts: int
+) -> torch.Tensor:
     """Forecast the diffusion states of all layers at once, since no layer reads another's forecast.
 
     Args:

@@ -31,8 +31,15 @@ class DynamicGraph(nn.Module):
         masks: One mask per graph ``[num_graphs, N, N]``.
     """
 
-    def __init__(self, input_len: int, hidden_size: int, node_embed_size: int, time_embed_size: int, dropout: float,
-                 masks: torch.Tensor) -> None:
+    def __init__(
+        self,
+        input_len: int,
+        hidden_size: int,
+        node_embed_size: int,
+        time_embed_size: int,
+        dropout: float,
+        masks: torch.Tensor,
+    ) -> None:
         super().__init__()
         self.window_layer = nn.Linear(input_len, 2 * hidden_size)
         self.window_norm = nn.BatchNorm1d(2 * hidden_size)
@@ -43,8 +50,7 @@ class DynamicGraph(nn.Module):
         self.key_layer = nn.Linear(feature_size, hidden_size, bias=False)
         self.register_buffer("masks", masks, persistent=False)
 
-    def forward(self, windows: torch.Tensor, times: torch.Tensor, embeddings: list[torch.Tensor]
-                ) -> list[torch.Tensor]:
+    def forward(self, windows: torch.Tensor, times: torch.Tensor, embeddings: list[torch.Tensor]) -> list[torch.Tensor]:
         """Return one graph ``[B, N, N]`` per node embedding.
 
         Args:

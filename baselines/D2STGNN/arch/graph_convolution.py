@@ -28,7 +28,7 @@ class WindowSum(torch.autograd.Function):
     @staticmethod
     def windows(signal: torch.Tensor, kernel: int) -> list[torch.Tensor]:
         """Return the windows ``[R, k_t * H]`` of ``[R, L + k_t - 1, H]``, as views."""
-        return [signal[:, t:t + kernel].flatten(1) for t in range(signal.shape[1] - kernel + 1)]
+        return [signal[:, t : t + kernel].flatten(1) for t in range(signal.shape[1] - kernel + 1)]
 
     @staticmethod
     def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -38,8 +38,9 @@ class WindowSum(torch.autograd.Function):
         of_signal, of_weight = torch.zeros_like(signal), torch.zeros_like(weight)
         of_windows = WindowSum.windows(of_signal, kernel)
         for t, (blocks, window) in enumerate(zip(mapped, WindowSum.windows(signal, kernel), strict=True)):
-            of_blocks = torch.ops.aten.threshold_backward(gradient[:, t].unsqueeze(1).expand(-1, kernel, -1),
-                                                          blocks.view(rows, kernel, hidden_size), 0).flatten(1)
+            of_blocks = torch.ops.aten.threshold_backward(
+                gradient[:, t].unsqueeze(1).expand(-1, kernel, -1), blocks.view(rows, kernel, hidden_size), 0
+            ).flatten(1)
             of_windows[t].addmm_(of_blocks, weight)
             of_weight.addmm_(of_blocks.t(), window)
         return of_signal, of_weight
@@ -55,7 +56,7 @@ def sum_at_once(signal: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     hidden_size = signal.shape[2]
     kernel = len(weight) // hidden_size
     length = signal.shape[1] - kernel + 1
-    windows = torch.cat([signal[:, k:k + length] for k in range(kernel)], dim=2)
+    windows = torch.cat([signal[:, k : k + length] for k in range(kernel)], dim=2)
     return torch.relu(windows @ weight.t()).unflatten(2, (kernel, hidden_size)).sum(2)
 
 
@@ -63,8 +64,9 @@ class GraphConvolution(torch.autograd.Function):
     """``Z = S W_0 + sum_g A_g (S W_g) + b``, a few samples at a time: the products ``S W_g`` stay in the cache."""
 
     @staticmethod
-    def forward(ctx, signal: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor,
-                *graphs: torch.Tensor) -> torch.Tensor:
+    def forward(
+        ctx, signal: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *graphs: torch.Tensor
+    ) -> torch.Tensor:
         """Convolve ``[B, N, L, H]`` with ``[1 + G, H, H]`` and ``[H]`` over G graphs ``[B, N, N]``."""
         ctx.save_for_backward(signal, weights, *graphs)
         out = torch.addmm(bias, signal.flatten(0, 2), weights[0]).view(len(signal), signal.shape[1], -1)

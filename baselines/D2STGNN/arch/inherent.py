@@ -24,8 +24,9 @@ class InherentBlock(nn.Module):
         backcast: Whether a next layer reads what is left of the signal.
     """
 
-    def __init__(self, hidden_size: int, num_heads: int, forecast_size: int, dropout: float,
-                 max_len: int | None, backcast: bool) -> None:
+    def __init__(
+        self, hidden_size: int, num_heads: int, forecast_size: int, dropout: float, max_len: int | None, backcast: bool
+    ) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.gru_cell = nn.GRUCell(hidden_size, hidden_size)
@@ -47,8 +48,7 @@ class InherentBlock(nn.Module):
         projected = project(self.attention_input, states).unflatten(1, (3, self.num_heads, -1))
         return [*projected.unbind(1)]
 
-    def attend(self, query: torch.Tensor, keys: Sequence[torch.Tensor], values: Sequence[torch.Tensor]
-               ) -> torch.Tensor:
+    def attend(self, query: torch.Tensor, keys: Sequence[torch.Tensor], values: Sequence[torch.Tensor]) -> torch.Tensor:
         """Attend with queries to pieces of keys and values, all ``[., heads, H / heads, R]``; returns ``[., H, R]``."""
         query = query * self.scale
         scores = torch.cat([Pair.apply(key, query) for key in keys])
@@ -84,8 +84,9 @@ class InherentBlock(nn.Module):
         cell = self.gru_cell
         return GRUOverTime.apply(inputs, state, cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
 
-    def forecast(self, states: torch.Tensor, key: torch.Tensor, value: torch.Tensor, first: torch.Tensor,
-                 num_forecasts: int) -> torch.Tensor:
+    def forecast(
+        self, states: torch.Tensor, key: torch.Tensor, value: torch.Tensor, first: torch.Tensor, num_forecasts: int
+    ) -> torch.Tensor:
         """Decode the forecast states ``[num_forecasts, H, R]``, which begin with ``first``.
 
         The first layer adds the positional encoding to all states again at each step. Keys and values are linear in the
@@ -95,8 +96,10 @@ class InherentBlock(nn.Module):
         if self.encoding is not None and num_forecasts > 1:
             _, key, value = self.project(states)
             _, weight_key, weight_value = self.attention_input.weight.chunk(3)
-            added = [F.linear(self.encoding, weight).view(len(self.encoding), self.num_heads, -1, 1)
-                     for weight in (weight_key, weight_value)]
+            added = [
+                F.linear(self.encoding, weight).view(len(self.encoding), self.num_heads, -1, 1)
+                for weight in (weight_key, weight_value)
+            ]
         keys, values = [key], [value]
         for _ in range(num_forecasts - 1):
             new = self.step(forecasts[-1], last)
@@ -108,9 +111,13 @@ class InherentBlock(nn.Module):
             if self.encoding is not None:
                 last = last + self.encoding[position].unsqueeze(1)
                 sizes = [len(piece) for piece in keys]
-                keys, values = ([piece + of_piece for piece, of_piece in zip(
-                    pieces, encoding[:position + 1].split(sizes), strict=True)]
-                    for pieces, encoding in zip((keys, values), added, strict=True))
+                keys, values = (
+                    [
+                        piece + of_piece
+                        for piece, of_piece in zip(pieces, encoding[: position + 1].split(sizes), strict=True)
+                    ]
+                    for pieces, encoding in zip((keys, values), added, strict=True)
+                )
                 position += 1
             forecasts.append(self.attend(query, keys, values))
         return torch.cat(forecasts)

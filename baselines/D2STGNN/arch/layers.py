@@ -9,7 +9,7 @@ def sinusoids(length: int, width: int) -> torch.Tensor:
     frequency = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10000.0) / width))
     encoding = torch.zeros(length, width)
     encoding[:, 0::2] = torch.sin(position * frequency)
-    encoding[:, 1::2] = torch.cos(position * frequency[:width // 2])
+    encoding[:, 1::2] = torch.cos(position * frequency[: width // 2])
     return encoding
 
 

@@ -11,8 +11,15 @@ class GRUOverTime(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, inputs: torch.Tensor, initial: torch.Tensor, weight_ih: torch.Tensor, weight_hh: torch.Tensor,
-                bias_ih: torch.Tensor, bias_hh: torch.Tensor) -> torch.Tensor:
+    def forward(
+        ctx,
+        inputs: torch.Tensor,
+        initial: torch.Tensor,
+        weight_ih: torch.Tensor,
+        weight_hh: torch.Tensor,
+        bias_ih: torch.Tensor,
+        bias_hh: torch.Tensor,
+    ) -> torch.Tensor:
         """Run over the steps of ``[L, H, R]`` from the state ``[H, R]``; returns the states ``[L, H, R]``."""
         length, _, rows = inputs.shape
         hidden_size = weight_hh.shape[1]
@@ -39,7 +46,7 @@ class GRUOverTime(torch.autograd.Function):
         length, hidden_size, rows = reset_parts.shape
         of_inputs = torch.empty_like(inputs)
         of_gates = gates.new_empty(4 * hidden_size, rows)
-        of_ih = of_gates[:3 * hidden_size]
+        of_ih = of_gates[: 3 * hidden_size]
         of_reset, of_update, of_candidate, of_part = of_gates.view(4, hidden_size, rows)  # part: W_hn h + b_hn
         of_weight_ih, of_weight_hh = torch.zeros_like(weight_ih), torch.zeros_like(weight_hh)
         of_biases = gates.new_zeros(4 * hidden_size)
@@ -62,5 +69,11 @@ class GRUOverTime(torch.autograd.Function):
             of_weight_hh[both:].addmm_(of_part, previous.t())
             of_biases += of_gates.sum(1)
             carried = kept.addmm_(weight_hh[:both].t(), of_gates[:both]).addmm_(weight_hh[both:].t(), of_part)
-        return (of_inputs, carried, of_weight_ih, of_weight_hh, of_biases[:3 * hidden_size],
-                torch.cat([of_biases[:both], of_biases[3 * hidden_size:]]))
+        return (
+            of_inputs,
+            carried,
+            of_weight_ih,
+            of_weight_hh,
+            of_biases[: 3 * hidden_size],
+            torch.cat([of_biases[:both], of_biases[3 * hidden_size :]]),
+        )

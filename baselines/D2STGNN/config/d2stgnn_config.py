@@ -20,15 +20,18 @@ class D2STGNNConfig(BasicTSModelConfig):
     num_nodes: int = field(default=None, metadata={"help": "Number of nodes."})
     steps_per_day: int = field(default=288, metadata={"help": "Time steps of a day."})
     graph_path: str | None = field(default=None, metadata={"help": "graph.npz of the data set."})
-    use_graph: bool = field(default=True, metadata={
-        "help": "Mask the dynamic graphs by the two transition matrices of the data set's graph; if False, the mask "
-                "is all ones and graph_path is not read."})
+    use_graph: bool = field(
+        default=True,
+        metadata={
+            "help": "Mask the dynamic graphs by the two transition matrices of the data set's graph; if False, the "
+            "mask is all ones and graph_path is not read."
+        },
+    )
     hidden_size: int = field(default=32, metadata={"help": "Width of the hidden states."})
     num_layers: int = field(default=5, metadata={"help": "Number of decoupled layers."})
     temporal_kernel: int = field(default=3, metadata={"help": "k_t: steps that one diffusion convolution reads."})
     spatial_order: int = field(default=2, metadata={"help": "k_s: highest power of each graph."})
-    gap: int = field(default=3, metadata={"help": "Forecast steps per decoded hidden state; it divides "
-                                                           "output_len."})
+    gap: int = field(default=3, metadata={"help": "Forecast steps per decoded hidden state; it divides output_len."})
     node_embed_size: int = field(default=10, metadata={"help": "Width of each of the two node embeddings."})
     time_embed_size: int = field(default=10, metadata={"help": "Width of the time of day and day of week embeddings."})
     gate_size: int = field(default=64, metadata={"help": "Hidden width of the estimation gate."})

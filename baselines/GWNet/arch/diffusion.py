@@ -10,8 +10,9 @@ class Diffusion(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *supports: torch.Tensor
-                ) -> torch.Tensor:
+    def forward(
+        ctx: FunctionCtx, x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *supports: torch.Tensor
+    ) -> torch.Tensor:
         """Diffuse.
 
         Args:
@@ -43,7 +44,7 @@ class Diffusion(torch.autograd.Function):
     def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of ``forward``'s arguments."""
         x, weights, *rest = ctx.saved_tensors
-        supports, kept = rest[:ctx.num_sets], iter(rest[ctx.num_sets:])
+        supports, kept = rest[: ctx.num_sets], iter(rest[ctx.num_sets :])
         own, mixing = _split(weights, supports)
         of_x, of_weights, of_bias = torch.empty_like(x), torch.zeros_like(weights), weights.new_zeros(weights.shape[2])
         of_own, of_mixing = _split(of_weights, supports)

@@ -10,8 +10,9 @@ class DilatedGate(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: torch.Tensor, taps: torch.Tensor, bias: torch.Tensor, dilation: int
-                ) -> torch.Tensor:
+    def forward(
+        ctx: FunctionCtx, x: torch.Tensor, taps: torch.Tensor, bias: torch.Tensor, dilation: int
+    ) -> torch.Tensor:
         """Convolve.
 
         Args:
@@ -65,6 +66,6 @@ def dilated_gate(x: torch.Tensor, taps: torch.Tensor, bias: torch.Tensor, dilati
 def at_once(x: torch.Tensor, taps: torch.Tensor, bias: torch.Tensor, dilation: int) -> torch.Tensor:
     """Return the same of all steps at once."""
     steps = len(x) - (len(taps) - 1) * dilation
-    windows = torch.cat([x[k * dilation:k * dilation + steps] for k in range(len(taps))], dim=2)
+    windows = torch.cat([x[k * dilation : k * dilation + steps] for k in range(len(taps))], dim=2)
     sigmoid_p, gate = torch.sigmoid(torch.matmul(windows, taps.flatten(0, 1)) + bias).chunk(2, dim=2)
     return torch.addcmul(gate, sigmoid_p, gate, value=-2)

@@ -86,7 +86,7 @@ class GWNet(nn.Module):
             if getattr(config, name) < 1:
                 raise ValueError(f"{name}={getattr(config, name)}: expected 1 or more")
         self.use_time_of_day, self.use_day_of_week = config.use_time_of_day, config.use_day_of_week
-        dilations = [2 ** layer for _ in range(config.num_blocks) for layer in range(config.layers_per_block)]
+        dilations = [2**layer for _ in range(config.num_blocks) for layer in range(config.layers_per_block)]
         residual, dilation, skip = config.residual_channels, config.dilation_channels, config.skip_channels
         self.receptive_field = 1 + (config.kernel_size - 1) * sum(dilations)
         self.diffusion_order, self.adaptive = config.diffusion_order, config.adaptive
@@ -99,8 +99,9 @@ class GWNet(nn.Module):
         self.input_layer = nn.Linear(1 + config.use_time_of_day + config.use_day_of_week, residual)
         self.gated_convs = nn.ModuleList(GatedConv(residual, dilation, config.kernel_size, d) for d in dilations)
         self.skip_layers = nn.ModuleList(nn.Linear(dilation, skip) for _ in dilations)
-        self.graph_convs = nn.ModuleList(GraphConv(dilation, residual, num_supports, config.dropout)
-                                         for _ in dilations[1:])
+        self.graph_convs = nn.ModuleList(
+            GraphConv(dilation, residual, num_supports, config.dropout) for _ in dilations[1:]
+        )
         self.norms = nn.ModuleList(nn.BatchNorm2d(residual) for _ in dilations[1:])
         self.hidden_layer = nn.Linear(skip, config.end_channels)
         self.output_layer = nn.Linear(config.end_channels, config.output_len)
@@ -113,14 +114,18 @@ class GWNet(nn.Module):
                 raise ValueError("use_graph=False and adaptive=False: expected at least one graph; set one of them")
             return None
         if config.graph_path is None:
-            raise ValueError("use_graph=True, but graph_path is None: prepare the data set with --graph, or set "
-                             "use_graph=False")
+            raise ValueError(
+                "use_graph=True, but graph_path is None: prepare the data set with --graph, or set use_graph=False"
+            )
         adjacency = read_graph(config.graph_path, "GWNet")
         if len(adjacency) != config.num_nodes:
-            raise ValueError(f"num_nodes={config.num_nodes}: the graph {config.graph_path} has {len(adjacency)} nodes; "
-                             "give the graph of the same data set")
-        return torch.cat([side_by_side(support, config.diffusion_order)
-                          for support in transition_matrices(adjacency)], dim=1)
+            raise ValueError(
+                f"num_nodes={config.num_nodes}: the graph {config.graph_path} has {len(adjacency)} nodes; "
+                "give the graph of the same data set"
+            )
+        return torch.cat(
+            [side_by_side(support, config.diffusion_order) for support in transition_matrices(adjacency)], dim=1
+        )
 
     def _supports(self) -> list[torch.Tensor]:
         """Return the given supports and the learned ones, each set ``[N, n N]``."""
@@ -157,10 +162,13 @@ class GWNet(nn.Module):
             filtered = gated_conv(x)
             last_steps.append(filtered[-1])
             if i < len(self.graph_convs):
-                x = normalized(self.norms[i], self.graph_convs[i](filtered, x[-len(filtered):], supports))
+                x = normalized(self.norms[i], self.graph_convs[i](filtered, x[-len(filtered) :], supports))
 
-        skip = torch.addmm(sum(layer.bias for layer in self.skip_layers), torch.cat(last_steps, dim=1),
-                           torch.cat([layer.weight for layer in self.skip_layers], dim=1).t())
+        skip = torch.addmm(
+            sum(layer.bias for layer in self.skip_layers),
+            torch.cat(last_steps, dim=1),
+            torch.cat([layer.weight for layer in self.skip_layers], dim=1).t(),
+        )
         forecast = feed_forward(torch.relu(skip), self.hidden_layer, self.output_layer)  # [N * B, output_len]
         return forecast.view(num_nodes, batch_size, -1).permute(1, 2, 0)
 

@@ -22,8 +22,13 @@ class LSTM(nn.Module):
     def __init__(self, config: LSTMConfig) -> None:
         super().__init__()
         self.input_projection = nn.Linear(1, config.embed_size)
-        self.lstm = nn.LSTM(config.embed_size, config.hidden_size, config.num_layers, batch_first=False,
-                            dropout=config.dropout if config.num_layers > 1 else 0.0)
+        self.lstm = nn.LSTM(
+            config.embed_size,
+            config.hidden_size,
+            config.num_layers,
+            batch_first=False,
+            dropout=config.dropout if config.num_layers > 1 else 0.0,
+        )
         self.dropout = Dropout(config.dropout)
         self.hidden_layer = nn.Linear(config.hidden_size, config.end_size)
         self.output_layer = nn.Linear(config.end_size, config.output_len)
@@ -42,8 +47,9 @@ class LSTM(nn.Module):
         batch_size, input_len, num_nodes = inputs.shape
         sequences = inputs.transpose(0, 1).reshape(input_len, batch_size * num_nodes)
         layers = self._layers()
-        forecast = torch.cat([self._read_out(self._last_state(part, layers))
-                              for part in sequences.split(self.COLUMNS, dim=1)])
+        forecast = torch.cat(
+            [self._read_out(self._last_state(part, layers)) for part in sequences.split(self.COLUMNS, dim=1)]
+        )
         return forecast.view(batch_size, num_nodes, -1).transpose(1, 2)
 
     def forward_by_torch(self, inputs: torch.Tensor) -> torch.Tensor:

@@ -21,8 +21,14 @@ class Recurrence(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, inputs: torch.Tensor, weight_ih: torch.Tensor, weight_hh: torch.Tensor,
-                bias: torch.Tensor, last_only: bool) -> torch.Tensor:
+    def forward(
+        ctx: FunctionCtx,
+        inputs: torch.Tensor,
+        weight_ih: torch.Tensor,
+        weight_hh: torch.Tensor,
+        bias: torch.Tensor,
+        last_only: bool,
+    ) -> torch.Tensor:
         """Run over all steps.
 
         Args:
@@ -50,7 +56,7 @@ class Recurrence(torch.autograd.Function):
         for t in range(steps):
             torch.bmm(of_blocks, stacked[t], out=gates[t])
             entering, kept, candidate, shown = gates[t].chunk(4, dim=1)
-            gates[t, :, :2 * hidden].sigmoid_()
+            gates[t, :, : 2 * hidden].sigmoid_()
             tanh_(candidate)
             shown.sigmoid_()
             cell = torch.mul(entering, candidate, out=cells[t])

@@ -28,7 +28,7 @@ class GroupAttention(torch.autograd.Function):
         parts = projected.view(groups, length, 3, num_heads, -1)
         scale = parts.shape[-1] ** -0.5
         attended = torch.empty_like(parts[:, :, 0])
-        per_chunk = max(1, GroupAttention.SCORES // length ** 2)
+        per_chunk = max(1, GroupAttention.SCORES // length**2)
         chunks = []
         for part, result in zip(parts.split(per_chunk), attended.split(per_chunk), strict=True):
             for head in range(num_heads):
@@ -58,7 +58,7 @@ class GroupAttention(torch.autograd.Function):
                 query, key, value = part[:, :, :, head].unbind(2)
                 of_query, of_key, of_value = (x.transpose(1, 2) for x in of_part[:, :, :, head].unbind(2))
                 of_value.copy_(torch.bmm(of_attended.transpose(1, 2), shares))
-                of_scores = buffer[:len(shares)]
+                of_scores = buffer[: len(shares)]
                 torch.bmm(of_attended, value.transpose(1, 2), out=of_scores)
                 torch.ops.aten._softmax_backward_data.out(of_scores, shares, -1, shares.dtype, grad_input=of_scores)
                 torch.mul(torch.bmm(key.transpose(1, 2), of_scores.transpose(1, 2)), scale, out=of_query)

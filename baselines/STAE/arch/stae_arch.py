@@ -86,11 +86,17 @@ class STAE(nn.Module):
         super().__init__()
         self.config = config
         self.model_dim = model_dim = (
-            config.input_embedding_dim + config.time_of_day_embedding_dim + config.day_of_week_embedding_dim
-            + config.spatial_embedding_dim + config.adaptive_embedding_dim)
+            config.input_embedding_dim
+            + config.time_of_day_embedding_dim
+            + config.day_of_week_embedding_dim
+            + config.spatial_embedding_dim
+            + config.adaptive_embedding_dim
+        )
         if model_dim % config.num_heads:
-            raise ValueError(f"num_heads={config.num_heads}: expected a divisor of {model_dim}, the sum of the "
-                             "embedding widths; change one of them")
+            raise ValueError(
+                f"num_heads={config.num_heads}: expected a divisor of {model_dim}, the sum of the "
+                "embedding widths; change one of them"
+            )
         input_channels = 1 + config.use_time_of_day + config.use_day_of_week
         self.input_projection = nn.Linear(input_channels, config.input_embedding_dim)
         if config.time_of_day_embedding_dim:
@@ -102,7 +108,8 @@ class STAE(nn.Module):
             nn.init.xavier_uniform_(self.spatial_embedding)
         if config.adaptive_embedding_dim:
             self.adaptive_embedding = nn.Parameter(
-                torch.empty(config.input_len, config.num_nodes, config.adaptive_embedding_dim))
+                torch.empty(config.input_len, config.num_nodes, config.adaptive_embedding_dim)
+            )
             nn.init.xavier_uniform_(self.adaptive_embedding)
         settings = (model_dim, config.feed_forward_dim, config.num_heads, config.dropout)
         self.temporal_layers = nn.ModuleList(AttentionLayer(*settings) for _ in range(config.num_layers))
@@ -137,9 +144,11 @@ class STAE(nn.Module):
             place.append(self.adaptive_embedding.transpose(0, 1))
         shape = torch.broadcast_shapes(*(part.shape[:2] for part in place))
         time = torch.cat(time, dim=-1).unsqueeze(1)
-        return (F.pad(time, (0, self.model_dim - time.shape[-1])),
-                torch.cat([part.expand(*shape, -1) for part in place], dim=-1),
-                F.pad(weight[:, :1].t(), (0, self.model_dim - config.input_embedding_dim)))
+        return (
+            F.pad(time, (0, self.model_dim - time.shape[-1])),
+            torch.cat([part.expand(*shape, -1) for part in place], dim=-1),
+            F.pad(weight[:, :1].t(), (0, self.model_dim - config.input_embedding_dim)),
+        )
 
     def _embed(self, inputs: torch.Tensor, timestamps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the embeddings and, for the first layer, their map to query, key and value.

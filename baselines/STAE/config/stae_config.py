@@ -22,5 +22,6 @@ class STAEConfig(BasicTSModelConfig):
     num_heads: int = field(default=4, metadata={"help": "Attention heads; divides the sum of the embedding widths."})
     num_layers: int = field(default=3, metadata={"help": "Temporal layers, and as many spatial ones after them."})
     dropout: float = field(default=0.1, metadata={"help": "Dropout after attention and after feed-forward."})
-    mixed_projection: bool = field(default=True, metadata={"help": "Steps and channels to the horizon at once, or one "
-                                                           "after the other."})
+    mixed_projection: bool = field(
+        default=True, metadata={"help": "Steps and channels to the horizon at once, or one after the other."}
+    )

@@ -16,8 +16,7 @@ class GatedConvolution(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor,
-                gtu: bool) -> torch.Tensor:
+    def forward(ctx: FunctionCtx, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, gtu: bool) -> torch.Tensor:
         """Convolve.
 
         Args:
@@ -32,8 +31,10 @@ class GatedConvolution(torch.autograd.Function):
         """
         # Channels stay last in memory: the layout in which the convolution and the gate need no copies. Two
         # convolutions, because the halves of one would be strided.
-        value, gate = (F.conv2d(x.permute(0, 3, 1, 2), *half).permute(0, 2, 3, 1).contiguous()
-                       for half in zip(weight.chunk(2), bias.chunk(2), strict=True))
+        value, gate = (
+            F.conv2d(x.permute(0, 3, 1, 2), *half).permute(0, 2, 3, 1).contiguous()
+            for half in zip(weight.chunk(2), bias.chunk(2), strict=True)
+        )
         gate = torch.sigmoid(gate)  # not in place, which compiled code of torch 2.11 differentiates wrongly
         value = torch.tanh(value) if gtu else value
         ctx.save_for_backward(x, weight, gate, value)
@@ -49,8 +50,18 @@ class GatedConvolution(torch.autograd.Function):
         of_x = None
         if ctx.needs_input_grad[0]:
             of_x, _, _ = torch.ops.aten.convolution_backward(
-                of_halves.permute(0, 3, 1, 2), x.permute(0, 3, 1, 2), weight, None, (1, 1), (0, 0), (1, 1), False,
-                (0, 0), 1, (True, False, False))
+                of_halves.permute(0, 3, 1, 2),
+                x.permute(0, 3, 1, 2),
+                weight,
+                None,
+                (1, 1),
+                (0, 0),
+                (1, 1),
+                False,
+                (0, 0),
+                1,
+                (True, False, False),
+            )
             of_x = of_x.permute(0, 2, 3, 1)
         return of_x, *weight_gradients(x, of_halves, weight.shape[2]), None
 
@@ -83,7 +94,7 @@ def weight_gradients(x: torch.Tensor, grad: torch.Tensor, kernel: int) -> tuple[
         tuple: ``[out_channels, in_channels, kernel, 1]`` and ``[out_channels]``.
     """
     rows = grad.flatten(1, 2)  # [B, (T - kernel + 1) N, out_channels]
-    windows = [x[:, k:k + grad.shape[1]].flatten(1, 2) for k in range(kernel)]
+    windows = [x[:, k : k + grad.shape[1]].flatten(1, 2) for k in range(kernel)]
     ones = x.new_ones(()).expand(len(x), rows.shape[1], 1)
     products = torch.bmm(torch.cat([*windows, ones], dim=-1).transpose(1, 2), rows).sum(0)
     of_weight = products[:-1].view(kernel, x.shape[-1], -1).permute(2, 1, 0).unsqueeze(-1)

@@ -86,7 +86,7 @@ class GraphConvolution(nn.Module):
         weights = torch.cat([self.weight[:1] + self.residual, self.weight[1:]]).transpose(1, 2)  # [K, C, C]
         biases = F.pad(self.bias.unsqueeze(0), (0, 0, 0, len(weights) - 1))  # [K, C]
         if self.align is None:
-            weights = weights[:, :, :x.shape[-1]]
+            weights = weights[:, :, : x.shape[-1]]
         else:
             biases = biases + weights @ self.align.bias
             weights = weights @ self.align.weight
@@ -139,8 +139,9 @@ class STBlock(nn.Module):
         config: Widths of the model.
     """
 
-    def __init__(self, in_channels: int, channels: tuple[int, int, int], laplacian: Laplacian,
-                 config: STGCNConfig) -> None:
+    def __init__(
+        self, in_channels: int, channels: tuple[int, int, int], laplacian: Laplacian, config: STGCNConfig
+    ) -> None:
         super().__init__()
         first, spatial, last = channels
         self.first_temporal = TemporalLayer(in_channels, first, config.temporal_kernel, config.activation)
@@ -179,13 +180,17 @@ class STGCN(nn.Module):
         consumed = 2 * (config.temporal_kernel - 1) * len(config.block_channels)
         if config.input_len <= consumed:
             longest = (config.input_len - 1) // (2 * len(config.block_channels)) + 1
-            raise ValueError(f"STGCN: input_len {config.input_len} is too short, expected at least {consumed + 1}, "
-                             f"because the blocks take {consumed} steps: set model.temporal_kernel={longest}, use "
-                             "fewer blocks, or prepare the data set with a longer input")
+            raise ValueError(
+                f"STGCN: input_len {config.input_len} is too short, expected at least {consumed + 1}, "
+                f"because the blocks take {consumed} steps: set model.temporal_kernel={longest}, use "
+                "fewer blocks, or prepare the data set with a longer input"
+            )
         laplacian = normalized_laplacian(read_graph(config.graph_path, "STGCN"))
         if len(laplacian) != config.num_nodes:
-            raise ValueError(f"num_nodes={config.num_nodes}: expected {len(laplacian)}, the nodes of "
-                             f"{config.graph_path}; set num_nodes to the graph's")
+            raise ValueError(
+                f"num_nodes={config.num_nodes}: expected {len(laplacian)}, the nodes of "
+                f"{config.graph_path}; set num_nodes to the graph's"
+            )
         product = Laplacian(laplacian)
 
         in_channels, blocks = 1, []

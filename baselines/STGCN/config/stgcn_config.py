@@ -13,9 +13,11 @@ class STGCNConfig(BasicTSModelConfig):
     graph_path: str = field(default=None, metadata={"help": "Graph of the data set (graph.npz)."})
     block_channels: tuple[tuple[int, int, int], ...] = field(
         default=((64, 16, 64), (64, 16, 64)),
-        metadata={"help": "Per block: channels of its first temporal layer, graph convolution, second temporal layer."})
+        metadata={"help": "Per block: channels of its first temporal layer, graph convolution, second temporal layer."},
+    )
     output_channels: tuple[int, int] = field(
-        default=(128, 128), metadata={"help": "Channels of the output's temporal layer and hidden linear layer."})
+        default=(128, 128), metadata={"help": "Channels of the output's temporal layer and hidden linear layer."}
+    )
     temporal_kernel: int = field(default=3, metadata={"help": "Steps a temporal layer of a block convolves (Kt)."})
     spatial_order: int = field(default=3, metadata={"help": "Chebyshev polynomials of a graph convolution (Ks)."})
     activation: str = field(default="glu", metadata={"help": "Gate of the temporal layers: glu or gtu."})

@@ -33,9 +33,16 @@ class SVR(nn.Module):
         self.register_buffer("weight", torch.zeros(config.num_nodes, config.output_len, config.input_len))
         self.register_buffer("bias", torch.zeros(config.num_nodes, config.output_len))
 
-    def fit(self, data: torch.Tensor, mask: torch.Tensor, *, seed: int = 0,
-            partial_path: Path | None = None, identity: str = "",
-            progress: Callable[..., Iterable] | None = None) -> None:
+    def fit(
+        self,
+        data: torch.Tensor,
+        mask: torch.Tensor,
+        *,
+        seed: int = 0,
+        partial_path: Path | None = None,
+        identity: str = "",
+        progress: Callable[..., Iterable] | None = None,
+    ) -> None:
         """Fit all nodes; what ``partial_path`` holds of an interrupted fit isn't done again.
 
         Args:
@@ -78,8 +85,7 @@ class SVR(nn.Module):
         return forecast.permute(1, 2, 0)  # from [N, B, output_len]
 
 
-def _fit_node(config: SVRConfig, node: int, values: np.ndarray, there: np.ndarray,
-              seed: int) -> tuple[int, np.ndarray]:
+def _fit_node(config: SVRConfig, node: int, values: np.ndarray, there: np.ndarray, seed: int) -> tuple[int, np.ndarray]:
     """Return the node and its coefficients ``[output_len, input_len + 1]``, the intercept last."""
     count = len(values) - config.input_len - config.output_len + 1
     windows = np.lib.stride_tricks.sliding_window_view(values, config.input_len)[:count].astype(np.float64)
@@ -104,8 +110,9 @@ def _read_partial(path: Path | None, shape: torch.Size, identity: str) -> dict[i
             nodes, coefficients = saved["nodes"].tolist(), saved["coefficients"]
             kept = str(saved["identity"])
     except Exception as error:  # a damaged archive raises almost anything
-        raise ValueError(f"SVR: the partial result {path} is damaged ({str(error)[:200]}): delete it to fit "
-                         "anew") from None
+        raise ValueError(
+            f"SVR: the partial result {path} is damaged ({str(error)[:200]}): delete it to fit anew"
+        ) from None
     if kept != identity or coefficients.shape[1:] != (shape[1], shape[2] + 1):
         raise ValueError(f"SVR: the partial result {path} is of another fit: delete it to fit anew")
     return dict(zip(nodes, coefficients, strict=True))
@@ -113,6 +120,7 @@ def _read_partial(path: Path | None, shape: torch.Size, identity: str) -> dict[i
 
 def _write_partial(path: Path, done: dict[int, np.ndarray], identity: str) -> None:
     temporary = path.with_name(f".{path.name}.tmp.npz")
-    np.savez(temporary, nodes=np.array(list(done)), coefficients=np.stack(list(done.values())),
-             identity=np.array(identity))
+    np.savez(
+        temporary, nodes=np.array(list(done)), coefficients=np.stack(list(done.values())), identity=np.array(identity)
+    )
     os.replace(temporary, path)

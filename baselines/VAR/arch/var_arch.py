@@ -1,4 +1,3 @@
-
 import numpy as np
 import scipy.linalg
 import torch
@@ -30,8 +29,10 @@ class VAR(nn.Module):
         if config.order < 1:
             raise ValueError(f"order={config.order}: expected 1 or more")
         if config.input_len < config.order:
-            raise ValueError(f"VAR: order={config.order} needs as many input steps, input_len is {config.input_len}; "
-                             f"set model.order={config.input_len}, or prepare the data set with a longer input")
+            raise ValueError(
+                f"VAR: order={config.order} needs as many input steps, input_len is {config.input_len}; "
+                f"set model.order={config.input_len}, or prepare the data set with a longer input"
+            )
         self.order, self.output_len = config.order, config.output_len
         self.register_buffer("node_mean", torch.zeros(config.num_nodes))
         self.register_buffer("intercept", torch.zeros(config.num_nodes))
@@ -46,13 +47,14 @@ class VAR(nn.Module):
         """
         self.node_mean.copy_((data * mask).sum(dim=0, dtype=torch.float64) / mask.sum(dim=0).clamp(min=1))
         series = self._filled(data[None], mask[None])[0].double().cpu().numpy()
-        lags = [series[self.order - k:len(series) - k] for k in range(1, self.order + 1)]
-        system = np.concatenate([*lags, np.ones((len(lags[0]), 1)), series[self.order:]], axis=1)
+        lags = [series[self.order - k : len(series) - k] for k in range(1, self.order + 1)]
+        system = np.concatenate([*lags, np.ones((len(lags[0]), 1)), series[self.order :]], axis=1)
         unknowns = system.shape[1] - series.shape[1]  # order N + 1
         # A triangle of the unknowns' size has the same solution; the solver's pivoting is slow on all the rows.
         triangle = scipy.linalg.qr(system, mode="r", overwrite_a=True, check_finite=False)[0][:unknowns]
-        solution = scipy.linalg.lstsq(triangle[:, :unknowns], triangle[:, unknowns:], cond=_CUTOFF,
-                                      lapack_driver="gelsy", check_finite=False)[0]
+        solution = scipy.linalg.lstsq(
+            triangle[:, :unknowns], triangle[:, unknowns:], cond=_CUTOFF, lapack_driver="gelsy", check_finite=False
+        )[0]
         self.coefficients.copy_(torch.from_numpy(solution[:-1]))
         self.intercept.copy_(torch.from_numpy(solution[-1]))
 
@@ -67,11 +69,11 @@ class VAR(nn.Module):
             torch.Tensor: Normalised forecast ``[B, output_len, num_nodes]``.
         """
         window = inputs if inputs_mask is None else self._filled(inputs, inputs_mask)
-        recent = list(window.unbind(dim=1)[-self.order:])
+        recent = list(window.unbind(dim=1)[-self.order :])
         for _ in range(self.output_len):
-            past = torch.cat(recent[:-self.order - 1:-1], dim=1)  # the latest step first
+            past = torch.cat(recent[: -self.order - 1 : -1], dim=1)  # the latest step first
             recent.append(torch.addmm(self.intercept, past, self.coefficients))
-        return torch.stack(recent[self.order:], dim=1)
+        return torch.stack(recent[self.order :], dim=1)
 
     def _filled(self, data: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Carry the last reading forward; before a node's first reading, take its mean. ``[B, steps, num_nodes]``."""
