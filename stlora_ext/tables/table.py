@@ -116,13 +116,12 @@ def layout(
         UserError: If the forecasts have no such step.
     """
     first = rows[0].records[0]
-    data = first["data"]
     columns: list[tuple[int | None, str]] = (
         []
         if short
         else [
-            (step, step_title(step, data["interval"]))
-            for step in reported_steps(len(first["test"]["horizons"]), horizons, dataset)
+            (step, step_title(step, first.data.interval))
+            for step in reported_steps(len(first.scores.horizons), horizons, dataset)
         ]
     )
     columns.append((None, "average"))
@@ -154,7 +153,7 @@ def layout(
             remarks += more
     lacking = [] if fill is None or short else [(each.title, fill(each)) for each in missing(arranged)]
     caption = (
-        f"test set, {data['windows']['test']:,} windows, {data['num_nodes']} nodes; mean ± standard deviation "
+        f"test set, {first.data.windows['test']:,} windows, {first.data.num_nodes} nodes; mean ± standard deviation "
         "over seeds"
     )
     return Table(
