@@ -8,8 +8,7 @@ import plotly.graph_objects as go
 
 from stlora_ext.plots.labels import row_labels
 from stlora_ext.plots.series import colours
-from stlora_ext.report.escape import label
-from stlora_ext.report.figure import Choice, Figure
+from stlora_ext.report.figure import Choice, Figure, label
 from stlora_ext.tables.rows import Row
 from stlora_ext.tables.table import Cell, Column, Grid
 

@@ -8,8 +8,7 @@ import plotly.graph_objects as go
 from stlora_ext.horizons import reported_steps
 from stlora_ext.plots.labels import row_labels
 from stlora_ext.plots.series import UNITS, colours, error_band, num_steps, seeds_of, style, titles
-from stlora_ext.report.escape import label
-from stlora_ext.report.figure import Choice, Figure
+from stlora_ext.report.figure import Choice, Figure, label
 from stlora_ext.tables.rows import METRICS, Row
 
 DASHES = {

@@ -8,8 +8,7 @@ import plotly.graph_objects as go
 
 from stlora_ext.digits import number
 from stlora_ext.report.distance import DEFINITION, rank_correlation
-from stlora_ext.report.escape import label
-from stlora_ext.report.figure import Choice, Figure
+from stlora_ext.report.figure import Choice, Figure, label
 from stlora_ext.report.nodes import NodeErrors
 from stlora_ext.report.prepared import Prepared
 from stlora_ext.tables.table import Cell, Column, Grid

@@ -9,9 +9,10 @@ from html.parser import HTMLParser
 import pytest
 
 from stlora_ext.tables.formats import FORMATS
+from stlora_ext.tables.table import Cell, Column, Grid, Table
 from tests.support.table_records import record, seeds, table
 
-STRANGE = "<script>a_b & 100% | {x} #1 $ ~^\\"
+STRANGE = "<script>a_b & 100% | {x} #1 $ ~^\\ {{ 7 * 7 }}"
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,18 @@ def test_html_parses_back_to_the_cells_and_a_name_is_no_markup(tables):
     assert "19.55 ± 0.64" in page.bold and "22.50 ± 0.89" not in page.bold
     heads = [row for row in page.rows if row and row[0] in ("", "Model")]
     assert len(heads[0]) == len(heads[1]) == 14
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex", "html"])
+def test_a_sign_stands_behind_its_cell_in_every_form_that_has_notes(form):
+    grid = Grid("", (Column("Model", kind="name"), Column("Δ")), ((Cell("LSTM+", "name"), Cell("-1.25", sign="*")),))
+    text = FORMATS[form]([Table("TINY", caption="{{ caption }} <b>", grids=(grid,))])
+    assert re.search(r"1\.25(<[^>]+>)? \*", text)
+    assert "{{ caption }}" in text or r"\{\{ caption \}\}" in text
+
+
+def test_an_html_page_of_tables_without_a_name_has_a_title():
+    assert "<title>Tables</title>" in FORMATS["html"]([Table("")]) and "<h2>" not in FORMATS["html"]([Table("")])
 
 
 def test_latex_is_balanced_and_escapes_names(tables):
