@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--arm",
         choices=("base", "plus", "control", "wide"),
-        help="of a model with adapter: without it, as it is, without node-level weights, or those widened",
+        help="of a model with adapter: without it, as it is, without per-node weights, or those widened",
     )
     p.add_argument(
         "--protocol",
@@ -174,7 +174,7 @@ def describe(exp: "Experiment", meta: "Meta", place: "RunOptions") -> None:
 
 
 def report(record: dict[str, Any], there: bool, results: Path, saved: bool = False) -> None:
-    """Print the figures of one record, and where its adapter, its forecasts if they were saved and itself are."""
+    """Print the scores of one record, and where its adapter, its forecasts if they were saved and itself are."""
     from stlora_ext.host.runner import FORECASTS
     from stlora_ext.runs.key import RunKey
     from stlora_ext.runs.remarks import remarks

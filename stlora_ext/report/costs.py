@@ -50,8 +50,8 @@ def costs_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure:
 
     titles = ("parameters", "seconds per epoch", "seconds in all")
     traces = [
-        bars(0, [each.get("backbone") for each in first], "parameters", "backbone"),
-        bars(0, [each.get("adapter") for each in first], "parameters", "adapter", 0.55),
+        bars(0, [parameters.get("backbone") for parameters in first], "parameters", "backbone"),
+        bars(0, [parameters.get("adapter") for parameters in first], "parameters", "adapter", 0.55),
         bars(1, [_mean(row, _epoch_seconds) for row in rows], "s"),
         bars(2, [_mean(row, _all_seconds) for row in rows], "s"),
     ]
@@ -103,13 +103,13 @@ def _epoch_seconds(record: dict[str, Any]) -> float | None:
 
 
 def _all_seconds(record: dict[str, Any]) -> float | None:
-    found = [entry.get("seconds") for entry in record["training"].get("history", ())]
-    return sum(found) if found and None not in found else None
+    seconds = [entry.get("seconds") for entry in record["training"].get("history", ())]
+    return sum(seconds) if seconds and None not in seconds else None
 
 
 def _mean(row: Row, value: Any) -> float | None:
-    found = [value(record) for record in row.records]
-    return None if None in found else statistics.fmean(found)
+    values = [value(record) for record in row.records]
+    return None if None in values else statistics.fmean(values)
 
 
 def _count(value: int | None) -> str:

@@ -87,7 +87,11 @@ def horizon_figure(name: str, dataset: str, rows: Sequence[Row], horizons: Seque
 
 def training_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure | None:
     """Draw the course of every run's training; None where none was trained by epochs."""
-    styled = [each for each in zip(rows, row_labels(rows), colours(rows), strict=True) if each[0].protocol != "fitted"]
+    styled = [
+        (row, text, colour)
+        for row, text, colour in zip(rows, row_labels(rows), colours(rows), strict=True)
+        if row.protocol != "fitted"
+    ]
     traces = []
     for place, (_, value) in enumerate(_TRAINING):
         for row, text, colour in styled:

@@ -33,7 +33,7 @@ def command_outlook(exp: Experiment, meta: Meta, place: RunOptions, force: bool 
     device = torch.device("cuda", int(place.gpus)) if place.gpus else torch.device("cpu")
     estimates = Estimates(place.results, {hardware(device)})
     seconds = [_recorded(run, seed, meta, place, estimates) for run, seed in runs]
-    known = [each for each in seconds if each is not None]
+    known = [duration for duration in seconds if duration is not None]
     if known and len(known) == len(seconds):
         outlook.tell(sum(known), ", by finished runs of this kind")
     return outlook
@@ -71,12 +71,12 @@ def _recorded(exp: Experiment, seed: int | None, meta: Meta, place: RunOptions, 
     here = json.loads(json.dumps(configuration(exp)))
 
     def alike(record: dict[str, Any]) -> bool:
-        there, origin = record["configuration"], record["provenance"]
+        configuration, origin = record["configuration"], record["provenance"]
         return (
             record["key"]["arm"] == exp.arm
             and record["data"].get("fingerprint") == meta.fingerprint
-            and all(there.get(group) == here.get(group) for group in ("model", "adapter"))
-            and all(there["training"].get(name) == here["training"][name] for name in _SAME_WORK)
+            and all(configuration.get(group) == here.get(group) for group in ("model", "adapter"))
+            and all(configuration["training"].get(name) == here["training"][name] for name in _SAME_WORK)
             and origin.get("threads") == torch.get_num_threads()
             and bool(origin.get("compiled")) == place.compiled
             and bool(origin.get("cuda_graphs")) == place.cuda_graphs

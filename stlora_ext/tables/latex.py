@@ -47,7 +47,7 @@ def _table(table: Table) -> str:
 
 
 def _grid(grid: Grid, caption: str) -> str:
-    alignment = "".join("r" if column.kind == "figure" else "l" for column in grid.columns)
+    alignment = "".join("r" if column.kind == "number" else "l" for column in grid.columns)
     wide = any(column.group for column in grid.columns)
     lines = [
         "\\begin{table*}[t]",
@@ -84,7 +84,7 @@ def _line(cells: Iterable[str]) -> str:
 
 def _cell(cell: Cell) -> str:
     text = escape(cell.text)
-    if cell.kind == "figure":
+    if cell.kind == "number":
         text = text.replace("-", "$-$")
     return (f"\\textbf{{{text}}}" if cell.bold else text) + f" {escape(cell.sign)}" * bool(cell.sign)
 

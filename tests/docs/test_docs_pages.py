@@ -84,5 +84,5 @@ def test_the_facts_about_the_posters_table_follow_from_it():
     }
     assert outside == {("GWNet", "MAE"), ("GWNet", "RMSE")}
     for metric in ("MAE", "RMSE"):
-        figures = [f"{cells['GWNet', step, metric][0]:.2f}" for step in ("3", "6", "12", "avg")]
-        assert f"| GWNet {metric} | {' | '.join(figures)} |" in DIFFERENCES
+        scores = [f"{cells['GWNet', step, metric][0]:.2f}" for step in ("3", "6", "12", "avg")]
+        assert f"| GWNet {metric} | {' | '.join(scores)} |" in DIFFERENCES

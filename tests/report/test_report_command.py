@@ -126,7 +126,7 @@ def test_refusals_name_the_remedy(tmp_path, capsys, arguments, message):
     assert not (tmp_path / "report.html").exists()
 
 
-def test_figures_that_a_record_lacks_are_gaps_and_every_figure_is_json(tmp_path):
+def test_scores_that_a_record_lacks_are_gaps_and_every_figure_is_json(tmp_path):
     """Without a target there is no error: null, which JSON.parse of the browser reads, not NaN."""
     records = lstm()
     records[0]["test"]["average"]["MAPE"] = None

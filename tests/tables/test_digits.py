@@ -1,4 +1,4 @@
-"""Figures below 0.1 are printed with three significant digits, by every command and in every form of a table."""
+"""Numbers below 0.1 are printed with three significant digits, by every command and in every form of a table."""
 
 import re
 
@@ -38,7 +38,7 @@ def decimals(text):
         (1e-14, "0.00"),
     ],
 )
-def test_a_small_figure_shows_three_significant_digits_and_others_two_decimals(value, text):
+def test_a_small_number_shows_three_significant_digits_and_others_two_decimals(value, text):
     assert number(value) == text
 
 

@@ -153,7 +153,7 @@ def test_a_picture_and_a_report_name_the_reported_steps_or_those_asked_for(count
     assert json.dumps(titles, separators=(",", ":")) in text
 
 
-def test_published_figures_do_not_compare_with_forecasts_of_other_lengths(tmp_path, capsys):
+def test_published_scores_do_not_compare_with_forecasts_of_other_lengths(tmp_path, capsys):
     results = write(steps_of(3, dataset="PEMS04", num_nodes=307), tmp_path)
     table_command.main(["--results", str(results), "--compare"])
     text = capsys.readouterr().out

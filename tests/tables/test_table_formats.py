@@ -115,7 +115,7 @@ def test_latex_is_balanced_and_escapes_names(tables):
     assert "% missing: HA+, adapt, plus: all seeds: run HA+ now" in text
 
 
-def test_csv_has_a_row_per_figure_in_full_precision(tables):
+def test_csv_has_a_row_per_score_in_full_precision(tables):
     rows = list(csv.DictReader(io.StringIO(FORMATS["csv"](tables))))
     keys = [(r["protocol"], r["arm"], r["model"], r["horizon"], r["metric"]) for r in rows]
     assert len(rows) == 5 * 4 * 3 and len(set(keys)) == len(keys)
