@@ -40,8 +40,9 @@ def _table(table: Table) -> str:
     )
     if table.heading:
         caption = f"{escape(table.heading)}. {caption}"
-    parts = [_grid(grid, caption + (f"; {escape(grid.title)}" if grid.title else "")) for grid in table.grids]
-    parts.append("{\\footnotesize\n" + "".join(f"{escape(note)}\\par\n" for note in table.notes) + "}\n")
+    parts = [_grid(grid, "; ".join(filter(None, (caption, escape(grid.title))))) for grid in table.grids]
+    if table.notes:
+        parts.append("{\\footnotesize\n" + "".join(f"{escape(note)}\\par\n" for note in table.notes) + "}\n")
     parts += ["".join(f"% missing: {_one_line(title)}: {_one_line(command)}\n" for title, command in table.missing)]
     return "\n".join(filter(None, parts))
 
@@ -52,7 +53,7 @@ def _grid(grid: Grid, caption: str) -> str:
     lines = [
         "\\begin{table*}[t]",
         "\\centering",
-        f"\\caption{{{caption}}}",
+        *[f"\\caption{{{caption}}}"] * bool(caption),
         "\\small\\setlength{\\tabcolsep}{3pt}",
         "\\resizebox{\\textwidth}{!}{" * wide + f"\\begin{{tabular}}{{{alignment}}}",
         "\\toprule",

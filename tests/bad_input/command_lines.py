@@ -191,5 +191,5 @@ ROWS = (
     other("experiments/parameters.py", "--datasets", "PEMS8", said=("data set 'PEMS8': did you mean 'PEMS08'",)),
     other("experiments/parameters.py", "--models", "LSMT", said=("did you mean 'LSTM'",)),
     other("experiments/parameters.py", "--models", "HA", said=("--models HA: it is fitted and has no trained",)),
-    other("experiments/parameters.py", "--format", "html", said=("invalid choice: 'html'",)),
+    other("experiments/parameters.py", "--format", "text", said=("invalid choice: 'text'",)),
 )
