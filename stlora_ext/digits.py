@@ -34,9 +34,9 @@ def number(value: float | None, least: int = 2, sign: str = "") -> str:
 
 
 def with_spread(value: float, spread: float | None, least: int = 2, sign: str = "") -> str:
-    """Return "value ± spread", both with the same decimals; a spread of None is "n/a"."""
+    """Return "value ± spread", both with the same decimals; the value alone where the spread is None."""
     digits = places(value, spread, least=least)
-    return f"{value:{sign}.{digits}f} ± " + ("n/a" if spread is None else f"{spread:.{digits}f}")
+    return f"{value:{sign}.{digits}f}" + ("" if spread is None else f" ± {spread:.{digits}f}")
 
 
 def with_interval(value: float, low: float, high: float, sign: str = "+") -> str:

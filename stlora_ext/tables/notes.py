@@ -10,14 +10,11 @@ from stlora_ext.tables.rows import Row, differences
 
 def notes(rows: Sequence[Row], arranged: Sequence[Block], per_node: Sequence[Comparison]) -> list[str]:
     """Return the notes of one table."""
-    lines = [line for block in arranged for line in block.lines]
     texts = []
     if any(row.deterministic for row in rows):
         texts.append("† deterministic: no seed changes it.")
     if any(len(block.rows) > 1 for block in arranged):
         texts.append("Bold: the best mean of its column and block.")
-    if any(line.count == 1 and not line.deterministic for line in lines):
-        texts.append("± n/a: one run has no standard deviation.")
     texts += _on_differences(arranged)
     if per_node:
         texts.append(

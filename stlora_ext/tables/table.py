@@ -117,15 +117,10 @@ def layout(
     """
     first = rows[0].records[0]
     data = first["data"]
-    columns: list[tuple[int | None, str]] = (
-        []
-        if short
-        else [
-            (step, step_title(step, data["interval"]))
-            for step in reported_steps(len(first["test"]["horizons"]), horizons, dataset)
-        ]
-    )
-    columns.append((None, "average"))
+    average: list[tuple[int | None, str]] = [(None, "average")]
+    steps = [] if short else reported_steps(len(first["test"]["horizons"]), horizons, dataset)
+    ahead = [(step, step_title(step, data["interval"])) for step in steps]
+    columns = [*average, *ahead]
     arranged = blocks(rows)
     p_values = corrected(arranged)
     grids = []
@@ -166,7 +161,7 @@ def layout(
         tuple(grids),
         tuple(remarks),
         tuple(lacking),
-        tuple(scores(dataset, rows, arranged, p_values, columns, printed or ())),
+        tuple(scores(dataset, rows, arranged, p_values, [*ahead, *average], printed or ())),
     )
 
 
