@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from entry import Parser, command
 
-from benchmarks.figures import add_options
+from benchmarks.measuring import add_options
 from stlora_ext.cli import positive
 from stlora_ext.threads import apply_tuning, set_threads
 

@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--arm",
         choices=("base", "plus", "control", "wide"),
-        help="of a model with adapter: without it, as it is, without node-level weights, or those widened",
+        help="of a model with adapter: without it, as it is, without per-node weights, or those widened",
     )
     p.add_argument(
         "--protocol",

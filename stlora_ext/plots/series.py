@@ -17,8 +17,8 @@ Style = TypeVar("Style")
 def colours(rows: Sequence[Row]) -> list[str]:
     """Return a colour per row; a backbone and its "+" share one."""
     backbones = list(dict.fromkeys(row.model.removesuffix("+") for row in rows))
-    found = palette(len(backbones))
-    return [found[backbones.index(row.model.removesuffix("+"))] for row in rows]
+    sequence = palette(len(backbones))
+    return [sequence[backbones.index(row.model.removesuffix("+"))] for row in rows]
 
 
 def palette(count: int, greys: bool = True) -> list[str]:

@@ -8,8 +8,7 @@ import plotly.graph_objects as go
 
 from stlora_ext.plots.labels import row_labels
 from stlora_ext.plots.series import colours
-from stlora_ext.report.escape import label
-from stlora_ext.report.figure import Choice, Figure
+from stlora_ext.report.figure import Choice, Figure, label
 from stlora_ext.runs.record import Record
 from stlora_ext.tables.rows import Row
 from stlora_ext.tables.table import Cell, Column, Grid
@@ -110,8 +109,8 @@ def _all_seconds(record: Record) -> float | None:
 
 
 def _mean(row: Row, value: Any) -> float | None:
-    found = [value(record) for record in row.records]
-    return None if None in found else statistics.fmean(found)
+    values = [value(record) for record in row.records]
+    return None if None in values else statistics.fmean(values)
 
 
 def _count(value: int | None) -> str:

@@ -8,8 +8,7 @@ import plotly.graph_objects as go
 from stlora_ext.horizons import reported_steps
 from stlora_ext.plots.labels import row_labels
 from stlora_ext.plots.series import UNITS, colours, error_band, num_steps, seeds_of, style, titles
-from stlora_ext.report.escape import label
-from stlora_ext.report.figure import Choice, Figure
+from stlora_ext.report.figure import Choice, Figure, label
 from stlora_ext.runs.record import Record
 from stlora_ext.tables.rows import METRICS, Row
 
@@ -89,7 +88,11 @@ def horizon_figure(name: str, dataset: str, rows: Sequence[Row], horizons: Seque
 
 def training_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure | None:
     """Draw the course of every run's training; None where none was trained by epochs."""
-    styled = [each for each in zip(rows, row_labels(rows), colours(rows), strict=True) if each[0].protocol != "fitted"]
+    styled = [
+        (row, text, colour)
+        for row, text, colour in zip(rows, row_labels(rows), colours(rows), strict=True)
+        if row.protocol != "fitted"
+    ]
     traces = []
     for place, (_, value) in enumerate(_TRAINING):
         for row, text, colour in styled:

@@ -38,7 +38,7 @@ class NodeErrors:
 
 def node_errors(arranged: Sequence[Block]) -> tuple[list[NodeErrors], list[str]]:
     """Return the errors of every comparison, and the labels of those whose records hold none."""
-    found, without = [], []
+    errors, without = [], []
     for block in arranged:
         for comparison in block.comparisons:
             label = f"{comparison.label}: {block.title}"
@@ -46,8 +46,8 @@ def node_errors(arranged: Sequence[Block]) -> tuple[list[NodeErrors], list[str]]
             if means is None:
                 without.append(label)
             else:
-                found.append(NodeErrors(label, *means, len(comparison.pairs)))
-    return found, without
+                errors.append(NodeErrors(label, *means, len(comparison.pairs)))
+    return errors, without
 
 
 def _means(comparison: Comparison) -> tuple[np.ndarray, np.ndarray] | None:

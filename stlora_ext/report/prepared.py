@@ -89,14 +89,14 @@ class Prepared:
         path = self.folder / meta.name / "graph.npz"
         try:
             with np.load(path, allow_pickle=False) as file:
-                found = {name: file[name] for name in ("source", "target", "position") if name in file}
-            if {found["source"].shape, found["target"].shape} != {(len(found["source"]),)}:
+                graph = {name: file[name] for name in ("source", "target", "position") if name in file}
+            if {graph["source"].shape, graph["target"].shape} != {(len(graph["source"]),)}:
                 raise ValueError("source and target differ")
-            if "position" in found and found["position"].shape != (self.num_nodes, 2):
-                raise ValueError(f"position has shape {found['position'].shape}")
+            if "position" in graph and graph["position"].shape != (self.num_nodes, 2):
+                raise ValueError(f"position has shape {graph['position'].shape}")
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise UserError(f"the graph {path} cannot be read ({error}): prepare the data set again") from None
-        return found
+        return graph
 
 
 def open_prepared(records: Sequence[Record], folder: Path) -> Prepared:

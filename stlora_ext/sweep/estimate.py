@@ -70,11 +70,11 @@ class Estimates:
         Returns:
             float, optional: None where no cell has an estimate.
         """
-        each = [self.of(cell) for cell in cells]
-        known = [seconds for seconds in each if seconds is not None]
+        estimates = [self.of(cell) for cell in cells]
+        known = [seconds for seconds in estimates if seconds is not None]
         if not known:
-            return None if each else 0.0
-        every = [fmean(known) if seconds is None else seconds for seconds in each]
+            return None if estimates else 0.0
+        every = [fmean(known) if seconds is None else seconds for seconds in estimates]
         return max((sum(every) - spent) / min(workers, len(every)), 0.0)
 
     def _of_dataset(self, dataset: str) -> list[Record]:

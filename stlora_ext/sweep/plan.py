@@ -42,14 +42,14 @@ def variants(exp: Experiment, protocols: Sequence[ProtocolName] | None, arms: Se
     """
     if exp.adapter is None:
         return [exp]
-    found = []
+    variants = []
     for arm in arms:
         if arm == "base":
-            found.append(exp.with_arm("base"))
+            variants.append(exp.with_arm("base"))
             continue
         for protocol in [exp.protocol] if protocols is None or exp.backbone.fitted else protocols:
-            found.append((exp if protocol == exp.protocol else exp.with_protocol(protocol)).with_arm(arm))
-    return found
+            variants.append((exp if protocol == exp.protocol else exp.with_protocol(protocol)).with_arm(arm))
+    return variants
 
 
 def cells_of(

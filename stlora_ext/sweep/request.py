@@ -76,7 +76,7 @@ def make_plan(request: Request) -> Plan:
     folders = {p.parent.name for p in (ROOT / "experiments").glob("*/*.py")}
     datasets = _chosen("datasets", request.datasets, sorted(folders))
     configs = {dataset: _configs(dataset) for dataset in datasets}
-    known = list(dict.fromkeys([*registry.models(), *(name for each in configs.values() for name in each)]))
+    known = list(dict.fromkeys([*registry.models(), *(name for named in configs.values() for name in named)]))
     models = _chosen("models", request.models, known)
     asked: dict[str, list[str]] = {key: [] for key in request.settings if key != "seeds"}
     idle: dict[str, Idle] = {}
@@ -116,8 +116,8 @@ def _chosen(option: str, words: Iterable[str], names: Sequence[str]) -> dict[str
     """Return the names that ``words`` mean, and whether each is named itself rather than by a glob."""
     chosen: dict[str, bool] = {}
     for word in words:
-        found = [word] if word in names else [name for name in names if word == ALL or fnmatchcase(name, word)]
-        if not found:
+        matching = [word] if word in names else [name for name in names if word == ALL or fnmatchcase(name, word)]
+        if not matching:
             if option == "datasets" and not set(word) & set("*?["):
                 check_dataset_name(word)
             own = (
@@ -129,7 +129,7 @@ def _chosen(option: str, words: Iterable[str], names: Sequence[str]) -> dict[str
                 )
             )
             raise UserError(f"--{option} {word}: no such name, {nearest(word, [*names, ALL])}{own}")
-        for name in found:
+        for name in matching:
             chosen[name] = chosen.get(name, False) or name == word
     return chosen
 
@@ -173,8 +173,8 @@ def _cells(
         useful |= settings.keys() - without.keys()
         if without:
             used = {key: value for key, value in settings.items() if key not in without}
-            for each in without.values():
-                used.update(each.instead)
+            for setting in without.values():
+                used.update(setting.instead)
             exp = cases(used)[place]
         host_config(exp, meta, None, options)
         build_model(exp, meta, request.data)

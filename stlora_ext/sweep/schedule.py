@@ -165,12 +165,12 @@ class Schedule:
 @contextmanager
 def _signals(handler: Callable[..., None]) -> Iterator[None]:
     """Let ``handler`` take the signals that end a command, except ignored ones (nohup, a shell's background job)."""
-    earlier = {each: signal.getsignal(each) for each in _SIGNALS}
-    taken = [each for each, before in earlier.items() if before is not signal.SIG_IGN]
-    for each in taken:
-        signal.signal(each, handler)
+    earlier = {number: signal.getsignal(number) for number in _SIGNALS}
+    taken = [number for number, before in earlier.items() if before is not signal.SIG_IGN]
+    for number in taken:
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        for each in taken:
-            signal.signal(each, earlier[each])
+        for number in taken:
+            signal.signal(number, earlier[number])

@@ -15,13 +15,13 @@ _BACKBONE = "the backbone's weights"
 
 def unlike(comparison: Comparison) -> list[str]:
     """Return in what the runs of some pair differ, such as ``hardware CPU, GPU``; the values of all pairs together."""
-    found: dict[str, dict[str, None]] = {}
+    differing: dict[str, dict[str, None]] = {}
     for pair in comparison.pairs:
         one, other = map(_conditions, pair)
         for condition in one:
             if one[condition] != other[condition]:
-                found.setdefault(condition, {}).update(dict.fromkeys((*one[condition], *other[condition])))
-    texts = [f"{condition} {', '.join(sorted(values))}" for condition, values in found.items()]
+                differing.setdefault(condition, {}).update(dict.fromkeys((*one[condition], *other[condition])))
+    texts = [f"{condition} {', '.join(sorted(values))}" for condition, values in differing.items()]
     return texts + [_BACKBONE] * any(_same_backbone(comparison, *pair) is False for pair in comparison.pairs)
 
 
@@ -43,10 +43,10 @@ def marked(label: str, comparison: Comparison) -> str:
 def notes_on(comparisons: Sequence[Comparison]) -> list[str]:
     """Return the notes that explain the signs of ``comparisons``; none where none bears one."""
     unequal: dict[str, list[str]] = {}
-    for each in comparisons:
-        if unlike(each):
-            unequal.setdefault("; ".join(unlike(each)), []).append(_title(each))
-    unknown = [_title(each) for each in comparisons if backbone_unknown(each)]
+    for comparison in comparisons:
+        if unlike(comparison):
+            unequal.setdefault("; ".join(unlike(comparison)), []).append(_title(comparison))
+    unknown = [_title(comparison) for comparison in comparisons if backbone_unknown(comparison)]
     texts = []
     if unequal:
         listed = ". ".join(f"{', '.join(titles)}: {text}" for text, titles in unequal.items())

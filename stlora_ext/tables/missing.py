@@ -40,7 +40,7 @@ def missing(arranged: Sequence[Block]) -> list[Missing]:
     In every block base and "+" have to have run under the same seeds. A base without any "+" is missed in the block of
     protocol ``joint`` and arm ``plus`` alone: the other blocks hold what was asked for.
     """
-    found = []
+    gaps = []
     for block in arranged:
         bases = [row for row in block.rows if row.arm == "base"]
         adapted = [row for row in block.rows if row.arm != "base"]
@@ -49,14 +49,14 @@ def missing(arranged: Sequence[Block]) -> list[Missing]:
             own = [row for row, owner in zip(adapted, owners, strict=True) if owner is base]
             if not own and block.protocol == "joint" and block.arm in (None, "plus"):
                 protocol = "adapt" if base.protocol == "fitted" else "joint"
-                found.append(
+                gaps.append(
                     Missing(
                         f"{base.model}+", protocol, "plus", tuple(s for s in base.seeds if s is not None), base, base
                     )
                 )
             for row in own:
-                found += _unpaired(base, row)
-        found += [
+                gaps += _unpaired(base, row)
+        gaps += [
             Missing(
                 row.model.removesuffix("+"),
                 "fitted" if row.records[0].fitted_backbone else "joint",
@@ -67,7 +67,7 @@ def missing(arranged: Sequence[Block]) -> list[Missing]:
             for row, owner in zip(adapted, owners, strict=True)
             if owner is None
         ]
-    return [each for place, each in enumerate(found) if each not in found[:place]]
+    return [gap for place, gap in enumerate(gaps) if gap not in gaps[:place]]
 
 
 def _unpaired(base: Row, plus: Row) -> list[Missing]:

@@ -1,6 +1,6 @@
 """The blocks of a table: one per protocol and arm, and in it, per backbone, base, "+", and their paired difference.
 
-Beside them, what a "+" has beyond the arms that hold nothing of a node's own.
+Beside them, what a "+" has beyond the arms without per-node weights.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class Comparison:
         return paired_test(known) if len(known) == len(values) else PairedTest(len(values))
 
     def differences(self, horizon: int | None, metric: str, percent: bool = False) -> list[float | None]:
-        """Return the paired differences, plus minus base, or those in percent of base; None where a figure lacks."""
+        """Return the paired differences, plus minus base, or those in percent of base; None where a score lacks."""
         values: list[float | None] = []
         for record, other in self.pairs:
             before, after = score(record, horizon, metric), score(other, horizon, metric)
@@ -81,7 +81,7 @@ class Line:
         return isinstance(self.source, Row) and self.source.deterministic
 
     def cell(self, horizon: int | None, metric: str) -> MeanStd:
-        """Return the figure at a horizon (None: average) of a metric."""
+        """Return the score at a horizon (None: average) of a metric."""
         if isinstance(self.source, Row):
             return self.source.cell(horizon, metric)
         return self.source.delta(horizon, metric, self.kind == "percent")
@@ -130,12 +130,12 @@ def blocks(rows: Sequence[Row]) -> list[Block]:
 
 def corrected(arranged: Sequence[Block]) -> list[list[float | None]]:
     """Return the Holm-corrected p-values of every block's comparisons; all tests of one table are one family."""
-    family = iter(holm([each.test.p for block in arranged for each in block.comparisons]))
+    family = iter(holm([comparison.test.p for block in arranged for comparison in block.comparisons]))
     return [[next(family) for _ in block.comparisons] for block in arranged]
 
 
 def beyond_control(rows: Sequence[Row]) -> list[Comparison]:
-    """Compare each "+" with its control and wide arms, which ran alike and hold nothing of a node's own."""
+    """Compare each "+" with its control and wide arms, which ran alike without per-node weights."""
     adapted = [row for row in rows if row.arm == "plus"]
 
     def label(plus: Row) -> str:

@@ -41,12 +41,12 @@ class Row:
         return tuple(record.key.seed for record in self.records)
 
     def cell(self, horizon: int | None, metric: str) -> MeanStd:
-        """Return a figure at ``horizon`` steps, or on average (None)."""
+        """Return a score at ``horizon`` steps, or on average (None)."""
         return spread([score(record, horizon, metric) for record in self.records], self.deterministic)
 
 
 def score(record: Record, horizon: int | None, metric: str) -> float | None:
-    """Return a record's figure at ``horizon`` steps, or on average (None); None where it has none."""
+    """Return a record's score at ``horizon`` steps, or on average (None); None where it has none."""
     scores = record.scores
     if horizon is not None and horizon > len(scores.horizons):
         return None

@@ -98,8 +98,13 @@ def by_setting(records: Iterable[Record], model: str | None = None) -> list[Sett
             )
         )
     return [
-        Settings(name, protocol, _used(base, found), tuple(sorted(found, key=lambda each: (each.val.mean, each.added))))
-        for (name, protocol, _), (base, found) in sorted(groups.items(), key=lambda item: item[0])
+        Settings(
+            name,
+            protocol,
+            _used(base, settings),
+            tuple(sorted(settings, key=lambda setting: (setting.val.mean, setting.added))),
+        )
+        for (name, protocol, _), (base, settings) in sorted(groups.items(), key=lambda item: item[0])
     ]
 
 
@@ -129,20 +134,20 @@ def settings_tables(groups: Sequence[Settings]) -> list[Table]:
 
 
 def _table(group: Settings) -> Table:
-    rows = [(each.label, each.added, each.row, each.val, each.test) for each in group.settings]
+    rows = [(setting.label, setting.added, setting.row, setting.val, setting.test) for setting in group.settings]
     base_val = group.base_val
     if group.base is not None and base_val is not None:
         rows.insert(0, ("none: the backbone alone", 0, group.base, base_val, group.base.cell(None, "MAE")))
     columns = (Column("Adapter", kind="name"), *map(Column, ("Parameters", "Seeds", "Validation MAE", "Test MAE")))
     cells = tuple(
-        (Cell(label, "name"), Cell(f"{added:,}"), Cell(str(len(row.records))), Cell(_figure(val)), Cell(_figure(test)))
+        (Cell(label, "name"), Cell(f"{added:,}"), Cell(str(len(row.records))), Cell(_score(val)), Cell(_score(test)))
         for label, added, row, val, test in rows
     )
     return Table(
         f"{group.model}, {group.protocol}",
         grids=(Grid("", columns, cells),),
         fields=FIELDS,
-        figures=tuple(
+        numbers=tuple(
             {
                 "model": group.model,
                 "protocol": group.protocol,
@@ -171,7 +176,7 @@ def _label(row: Row) -> str:
     return ", ".join([first, *(name if value is True else f"{name} {value}" for name, value in differing.items())])
 
 
-def _figure(value: MeanStd) -> str:
+def _score(value: MeanStd) -> str:
     if value.mean is None or value.std is None:
         return number(value.mean, 3)
     return with_spread(value.mean, value.std, 3)

@@ -1,4 +1,4 @@
-"""A finished run opened again: the same figures, the same forecasts, and the command that repeats it."""
+"""A finished run opened again: the same scores, the same forecasts, and the command that repeats it."""
 
 import io
 import json

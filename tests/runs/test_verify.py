@@ -82,7 +82,7 @@ def test_a_run_from_a_named_backbone_of_another_seed_is_confirmed(capsys):
         (lambda test: test["nodes"]["MAE"].__setitem__(3, 0.5), "differs: MAE of node 3 is 0.5 in the record, "),
     ],
 )
-def test_a_changed_figure_is_named_in_one_line_and_the_exit_code_is_1(change, expected, copied, capsys):
+def test_a_changed_score_is_named_in_one_line_and_the_exit_code_is_1(change, expected, copied, capsys):
     record = copied(finished("LSTM"))
     rewrite(record, lambda content: change(content["test"]))
     with pytest.raises(SystemExit) as stop:

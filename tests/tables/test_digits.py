@@ -1,4 +1,4 @@
-"""Figures below 0.1 are printed with three significant digits, by every command and in every form of a table."""
+"""Numbers below 0.1 are printed with three significant digits, by every command and in every form of a table."""
 
 import re
 
@@ -37,7 +37,7 @@ def decimals(text):
         (1e-14, "0.00"),
     ],
 )
-def test_a_small_figure_shows_three_significant_digits_and_others_two_decimals(value, text):
+def test_a_small_number_shows_three_significant_digits_and_others_two_decimals(value, text):
     assert number(value) == text
 
 
@@ -50,7 +50,7 @@ def test_a_small_figure_shows_three_significant_digits_and_others_two_decimals(v
         (0.0346, 0.91, "0.03 ± 0.91"),
         (21.566, 0.0036, "21.566 ± 0.004"),
         (-0.0004, 0.05, "-0.0004 ± 0.0500"),
-        (0.00312, None, "0.00312 ± n/a"),
+        (0.00312, None, "0.00312"),
         (20.0, 0.0, "20.00 ± 0.00"),
         (-2.0, 1e-15, "-2.00 ± 0.00"),
     ],
