@@ -57,3 +57,8 @@ class MaskedSum(torch.autograd.Function):
     def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         """Return the gradients of residual and update; torch's own addcmul takes a pass more for the second."""
         return grad, grad * ctx.saved_tensors[0], None
+
+
+def masked_sum_plain(residual: torch.Tensor, update: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Define :class:`MaskedSum`: ``residual + update * mask``."""
+    return residual + update * mask

@@ -50,3 +50,14 @@ class FeedForward(torch.autograd.Function):
             of_reducing.addmm_(grad[part].t(), hidden[part])
             of_expanding_bias += of_hidden.sum(0)
         return of_rows.view(x.shape), of_expanding, of_expanding_bias, of_reducing, grad.sum(0)
+
+
+def feed_forward_plain(
+    x: torch.Tensor,
+    expanding: torch.Tensor,
+    expanding_bias: torch.Tensor,
+    reducing: torch.Tensor,
+    reducing_bias: torch.Tensor,
+) -> torch.Tensor:
+    """Define :class:`FeedForward`: ``relu(x W_1^T + b_1) W_2^T + b_2``."""
+    return torch.relu(x @ expanding.t() + expanding_bias) @ reducing.t() + reducing_bias

@@ -55,3 +55,8 @@ class Linear(torch.autograd.Function):
         flat = grad.reshape(-1, grad.shape[-1])
         of_rows = linear(flat, weight.t()).view_as(rows) if ctx.needs_input_grad[0] else None
         return of_rows, flat.t() @ rows.reshape(-1, rows.shape[-1]), flat.sum(0)
+
+
+def linear_plain(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """Define :class:`Linear`: ``rows weight^T + bias``."""
+    return rows @ weight.t() + bias

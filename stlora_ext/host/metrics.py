@@ -39,6 +39,11 @@ class _MaskedMAE(torch.autograd.Function):
         return error.sign().mul_(gradient / count), None, None
 
 
+def masked_mae_plain(prediction: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Define :class:`MaskedMAE`: the sum of ``|prediction - targets|`` where the mask is, over how many those are."""
+    return ((prediction - targets).abs() * mask).sum() / mask.sum().clamp(min=1)
+
+
 class MetricSums:
     """Sums of errors per horizon and node over any number of batches.
 

@@ -86,7 +86,7 @@ class GraphRecurrence(torch.autograd.Function):
             z, r = gates[t].split(hidden, dim=-1)
             candidate, state = candidates[t], states[:, t - 1] if t else torch.zeros_like(carried)
             grad_z, grad_r, grad_candidate = grad_inputs[:, t].split(hidden, dim=-1)
-            grad = grad_states[:, t] + carried
+            grad = carried + grad_states[:, t]  # in this order contiguous, whatever arrives
             carried = grad * r
             torch.ops.aten.tanh_backward.grad_input(grad - carried, candidate, grad_input=grad_candidate)
             torch.ops.aten.sigmoid_backward.grad_input(grad.mul_(state - candidate), r, grad_input=grad_r)
@@ -115,6 +115,24 @@ class GraphRecurrence(torch.autograd.Function):
             _weight_gradient([previous, *diffused_states[:, :, :-1]], grad_gates),
             _weight_gradient([reset[0], *diffused_reset], grad_candidates),
         )
+
+
+def graph_recurrence_plain(
+    inputs: torch.Tensor, supports: torch.Tensor, gate_weights: torch.Tensor, update_weights: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Define :class:`GraphRecurrence` by its equations, one step after the other."""
+    graphs = torch.cat([torch.eye(len(inputs), dtype=inputs.dtype).unsqueeze(0), supports])
+
+    def convolve(state: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        return torch.einsum("knm,mbh,nkho->nbo", graphs, state, weights)
+
+    hidden = update_weights.shape[-1]
+    state, states = inputs.new_zeros(len(inputs), inputs.shape[2], hidden), []
+    for gate, candidate in (step.split([2 * hidden, hidden], dim=-1) for step in inputs.unbind(1)):
+        z, r = torch.sigmoid(gate + convolve(state, gate_weights)).chunk(2, dim=-1)
+        state = r * state + (1 - r) * torch.tanh(candidate + convolve(z * state, update_weights))
+        states.append(state)
+    return torch.stack(states, dim=1), torch.einsum("knm,mtbh->kntbh", supports, torch.stack(states, dim=1))
 
 
 def _convolve(

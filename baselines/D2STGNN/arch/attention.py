@@ -55,3 +55,13 @@ class Weigh(torch.autograd.Function):
     def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         shares, values = ctx.saved_tensors
         return _pair(gradient, values), _weigh(shares.transpose(0, 1), gradient)
+
+
+def pair_plain(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Define :class:`Pair`: the sum over d of ``first[j, h, d, r] second[i, h, d, r]``."""
+    return torch.einsum("jhdr,ihdr->jihr", first, second)
+
+
+def weigh_plain(shares: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Define :class:`Weigh`: the sum over i of ``shares[j, i, h, r] values[i, h, d, r]``."""
+    return torch.einsum("jihr,ihdr->jhdr", shares, values)

@@ -35,7 +35,7 @@ class WindowSum(torch.autograd.Function):
         signal, weight, mapped = ctx.saved_tensors
         rows, _, hidden_size = signal.shape
         kernel = len(weight) // hidden_size
-        of_signal, of_weight = torch.zeros_like(signal), torch.zeros_like(weight)
+        of_signal, of_weight = signal.new_zeros(signal.shape), torch.zeros_like(weight)  # contiguous: seen in windows
         of_windows = WindowSum.windows(of_signal, kernel)
         for t, (blocks, window) in enumerate(zip(mapped, WindowSum.windows(signal, kernel), strict=True)):
             of_blocks = torch.ops.aten.threshold_backward(
@@ -58,6 +58,13 @@ def sum_at_once(signal: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     length = signal.shape[1] - kernel + 1
     windows = torch.cat([signal[:, k : k + length] for k in range(kernel)], dim=2)
     return torch.relu(windows @ weight.t()).unflatten(2, (kernel, hidden_size)).sum(2)
+
+
+def window_sum_plain(signal: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Define :class:`WindowSum`: the sum over the k_t blocks of ``relu(W window)``, of every window of k_t steps."""
+    kernel = len(weight) // signal.shape[2]
+    windows = signal.unfold(1, kernel, 1).transpose(2, 3).flatten(2)  # [R, L, k_t * H]
+    return torch.relu(windows @ weight.t()).unflatten(2, (kernel, -1)).sum(2)
 
 
 class GraphConvolution(torch.autograd.Function):
@@ -99,3 +106,12 @@ class GraphConvolution(torch.autograd.Function):
 
 def _mixed(signal: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return torch.bmm(signal.flatten(0, 2).expand(len(weights) - 1, -1, -1), weights[1:])
+
+
+def graph_convolution_plain(
+    signal: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *graphs: torch.Tensor
+) -> torch.Tensor:
+    """Define :class:`GraphConvolution`: ``S W_0 + sum_g A_g (S W_g) + b``."""
+    mixed = [signal @ weight for weight in weights]
+    convolved = [torch.einsum("bnm,bmlh->bnlh", *pair) for pair in zip(graphs, mixed[1:], strict=True)]
+    return mixed[0] + sum(convolved) + bias

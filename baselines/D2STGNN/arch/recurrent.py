@@ -77,3 +77,23 @@ class GRUOverTime(torch.autograd.Function):
             of_biases[: 3 * hidden_size],
             torch.cat([of_biases[:both], of_biases[3 * hidden_size :]]),
         )
+
+
+def gru_over_time_plain(
+    inputs: torch.Tensor,
+    initial: torch.Tensor,
+    weight_ih: torch.Tensor,
+    weight_hh: torch.Tensor,
+    bias_ih: torch.Tensor,
+    bias_hh: torch.Tensor,
+) -> torch.Tensor:
+    """Define :class:`GRUOverTime` by its equations, one step after the other."""
+    state, states = initial, []
+    for step in inputs:
+        of_input = (weight_ih @ step + bias_ih.unsqueeze(1)).chunk(3)
+        of_state = (weight_hh @ state + bias_hh.unsqueeze(1)).chunk(3)
+        reset, update = (torch.sigmoid(of_input[gate] + of_state[gate]) for gate in (0, 1))
+        candidate = torch.tanh(of_input[2] + reset * of_state[2])
+        state = candidate + update * (state - candidate)
+        states.append(state)
+    return torch.stack(states)

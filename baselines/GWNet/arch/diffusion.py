@@ -82,3 +82,15 @@ def at_once(x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *support
     own = mixed[:, :, :, 0] + bias
     others = mixed[:, :, :, 1:].permute(0, 3, 1, 2, 4).reshape(steps, matrix.shape[1], -1)
     return torch.baddbmm(own.flatten(2), matrix.expand(steps, -1, -1), others).view(*x.shape[:2], channels)
+
+
+def diffusion_plain(
+    x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *supports: torch.Tensor
+) -> torch.Tensor:
+    """Define :class:`Diffusion`: ``x W_0 + sum_k S_k (x W_k) + b``."""
+    matrices = [matrix for support in supports for matrix in support.split(len(support), dim=1)]
+    result = x @ weights[0] + bias
+    for matrix, weight in zip(matrices, weights[1:], strict=True):
+        by_node = (x @ weight).unflatten(1, (len(matrix), -1))  # [T, N, B, C]
+        result = result + torch.einsum("ij,tjbc->tibc", matrix, by_node).flatten(1, 2)
+    return result

@@ -69,3 +69,12 @@ def at_once(x: torch.Tensor, taps: torch.Tensor, bias: torch.Tensor, dilation: i
     windows = torch.cat([x[k * dilation : k * dilation + steps] for k in range(len(taps))], dim=2)
     sigmoid_p, gate = torch.sigmoid(torch.matmul(windows, taps.flatten(0, 1)) + bias).chunk(2, dim=2)
     return torch.addcmul(gate, sigmoid_p, gate, value=-2)
+
+
+def dilated_gate_plain(x: torch.Tensor, taps: torch.Tensor, bias: torch.Tensor, dilation: int) -> torch.Tensor:
+    """Define :class:`DilatedGate`: ``tanh(p) * sigmoid(q)``, with ``-2 p`` and q the sums over k of
+    ``x[t + k dilation] taps[k]``, plus their biases."""
+    steps = len(x) - (len(taps) - 1) * dilation
+    sums = bias + sum(x[k * dilation : k * dilation + steps] @ tap for k, tap in enumerate(taps))
+    value, gate = sums.chunk(2, dim=2)
+    return torch.tanh(value / -2) * torch.sigmoid(gate)

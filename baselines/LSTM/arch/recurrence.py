@@ -114,6 +114,21 @@ class Recurrence(torch.autograd.Function):
         return of_inputs, of_ih, of_hh, of_bias.squeeze(1), None
 
 
+def recurrence_plain(
+    inputs: torch.Tensor, weight_ih: torch.Tensor, weight_hh: torch.Tensor, bias: torch.Tensor, last_only: bool
+) -> torch.Tensor:
+    """Define :class:`Recurrence` by its equations, one step after the other."""
+    state = cell = inputs.new_zeros(inputs.shape[1], weight_hh.shape[1], inputs.shape[3])  # [K, H, C]
+    states = []
+    for step in inputs:
+        gates = weight_ih @ step + weight_hh @ state + bias.unsqueeze(1)
+        entering, kept, candidate, shown = gates.chunk(4, dim=1)
+        cell = torch.sigmoid(kept) * cell + torch.sigmoid(entering) * torch.tanh(candidate)
+        state = torch.sigmoid(shown) * torch.tanh(cell)
+        states.append(state)
+    return torch.stack(states[-1:] if last_only else states)
+
+
 def column_blocks(columns: int) -> int:
     """Return into how many equal blocks, of 512 or more, columns are cut (benchmarks/operations.py)."""
     blocks = math.gcd(columns, 64)

@@ -64,3 +64,10 @@ class GroupAttention(torch.autograd.Function):
                 torch.mul(torch.bmm(key.transpose(1, 2), of_scores.transpose(1, 2)), scale, out=of_query)
                 torch.mul(torch.bmm(query.transpose(1, 2), of_scores), scale, out=of_key)
         return of_parts.view_as(projected), None
+
+
+def group_attention_plain(projected: torch.Tensor, num_heads: int) -> torch.Tensor:
+    """Define :class:`GroupAttention`: ``softmax(Q K^T / sqrt(width)) V`` in every group and head."""
+    query, key, value = projected.unflatten(2, (3, num_heads, -1)).permute(2, 0, 3, 1, 4)  # [G, heads, L, width]
+    shares = torch.softmax(query @ key.mT / query.shape[-1] ** 0.5, dim=-1)
+    return (shares @ value).transpose(1, 2).flatten(2)

@@ -66,6 +66,12 @@ class GatedConvolution(torch.autograd.Function):
         return of_x, *weight_gradients(x, of_halves, weight.shape[2]), None
 
 
+def gated_convolution_plain(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, gtu: bool) -> torch.Tensor:
+    """Define :class:`GatedConvolution`: ``p * sigmoid(q)`` or ``tanh(p) * sigmoid(q)``, p and q being convolutions."""
+    value, gate = F.conv2d(x.permute(0, 3, 1, 2), weight, bias).permute(0, 2, 3, 1).chunk(2, dim=-1)
+    return (torch.tanh(value) if gtu else value) * torch.sigmoid(gate)
+
+
 def _gate_gradient(grad: torch.Tensor, gate: torch.Tensor, value: torch.Tensor, gtu: bool) -> torch.Tensor:
     """Return the gradients of p and q, side by side; ``value`` is p (GLU) or tanh(p) (GTU)."""
     back = torch.ops.aten

@@ -55,6 +55,18 @@ class ChebyshevConvolution(torch.autograd.Function):
         return of_x, of_weight.view_as(weight), rows.sum(0).view(order, channels), None
 
 
+def chebyshev_convolution_plain(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, matrix: torch.Tensor
+) -> torch.Tensor:
+    """Define :class:`ChebyshevConvolution`: ``relu(sum_k T_k(L) (x W_k + b_k))`` with ``T_0 = I``, ``T_1 = L`` and
+    ``T_k = 2 L T_(k - 1) - T_(k - 2)``."""
+    laplacian = matrix.to_dense()
+    polynomials = [torch.eye(len(laplacian), dtype=x.dtype), laplacian]
+    while len(polynomials) < len(weight):
+        polynomials.append(2 * laplacian @ polynomials[-1] - polynomials[-2])
+    return torch.relu(sum(polynomials[k] @ (x @ weight[k].t() + bias[k]) for k in range(len(weight))))
+
+
 def _nodes_first(x: torch.Tensor) -> torch.Tensor:
     """Return ``[N, B T C]`` of ``[B, T, N, C]``."""
     return x.permute(2, 0, 1, 3).reshape(x.shape[2], -1)
