@@ -43,8 +43,7 @@ class FeedForward(torch.autograd.Function):
         rows, hidden, grad = (t.reshape(-1, t.shape[-1]) for t in (x, hidden, grad))
         of_rows = torch.empty_like(rows)
         for part in parts(rows, ELEMENTS):
-            of_hidden = linear(grad[part], reducing.t())
-            torch.ops.aten.threshold_backward.grad_input(of_hidden, hidden[part], 0, grad_input=of_hidden)
+            of_hidden = linear(grad[part], reducing.t()).masked_fill_(hidden[part] <= 0, 0)
             torch.mm(of_hidden, expanding, out=of_rows[part])
             of_expanding.addmm_(of_hidden.t(), rows[part])
             of_reducing.addmm_(grad[part].t(), hidden[part])

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from baselines import dropout, feed_forward, products
+from baselines.activations import sigmoid_gradient, tanh_gradient
 from baselines.AGCRN.arch import recurrence as agcrn
 from baselines.D2STGNN.arch import attention, recurrent
 from baselines.D2STGNN.arch import graph_convolution as dynamic
@@ -159,6 +160,23 @@ def test_the_gradient_of_one_of_two_outputs_is_that_of_the_definition(output):
         for f in functions
     ]
     torch.testing.assert_close(*results, **TOLERANCES[torch.float64])
+
+
+@pytest.mark.parametrize(
+    ("function", "gradient"), [(torch.sigmoid, sigmoid_gradient), (torch.tanh, tanh_gradient)], ids=["sigmoid", "tanh"]
+)
+@pytest.mark.parametrize("size", [1, 37, 10_007])
+def test_the_gradient_of_an_activation_is_torchs_to_the_bit(function, gradient, size):
+    x, grad = 3 * torch.randn(2, size, generator=torch.Generator().manual_seed(0))
+    result = function(x.requires_grad_())
+    (expected,) = torch.autograd.grad(result, x, grad)
+    halves = torch.full((size, 2), torch.nan)  # its columns are strided
+    with torch.no_grad():
+        gradient(grad, result, out=halves[:, 0])
+        in_place = grad.clone()
+        gradient(in_place, result, out=in_place)
+        assert torch.equal(gradient(grad, result), expected)
+    assert torch.equal(halves[:, 0], expected) and torch.equal(in_place, expected)
 
 
 @pytest.mark.parametrize("relu", [False, True])

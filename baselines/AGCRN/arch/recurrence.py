@@ -8,7 +8,7 @@ the ``[B, H] x [H, O]`` of the weights, batched over nodes.
 import torch
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from ...activations import tanh_
+from ...activations import sigmoid_gradient, tanh_, tanh_gradient
 
 
 class GraphRecurrence(torch.autograd.Function):
@@ -88,14 +88,14 @@ class GraphRecurrence(torch.autograd.Function):
             grad_z, grad_r, grad_candidate = grad_inputs[:, t].split(hidden, dim=-1)
             grad = carried + grad_states[:, t]  # in this order contiguous, whatever arrives
             carried = grad * r
-            torch.ops.aten.tanh_backward.grad_input(grad - carried, candidate, grad_input=grad_candidate)
-            torch.ops.aten.sigmoid_backward.grad_input(grad.mul_(state - candidate), r, grad_input=grad_r)
+            tanh_gradient(grad - carried, candidate, out=grad_candidate)
+            sigmoid_gradient(grad.mul_(state - candidate), r, out=grad_r)
             if t == 0:
                 grad_z.zero_()
                 continue
             grad_reset = torch.zeros_like(carried)
             _convolve_back(grad_candidate, reset[0, :, t - 1], supports, update_weights, grad_reset, grad_supports)
-            torch.ops.aten.sigmoid_backward.grad_input(grad_reset * state, z, grad_input=grad_z)
+            sigmoid_gradient(grad_reset * state, z, out=grad_z)
             carried.addcmul_(grad_reset, z)
             _convolve_back(
                 grad_inputs[:, t, :, : 2 * hidden],

@@ -38,9 +38,7 @@ class WindowSum(torch.autograd.Function):
         of_signal, of_weight = signal.new_zeros(signal.shape), torch.zeros_like(weight)  # contiguous: seen in windows
         of_windows = WindowSum.windows(of_signal, kernel)
         for t, (blocks, window) in enumerate(zip(mapped, WindowSum.windows(signal, kernel), strict=True)):
-            of_blocks = torch.ops.aten.threshold_backward(
-                gradient[:, t].unsqueeze(1).expand(-1, kernel, -1), blocks.view(rows, kernel, hidden_size), 0
-            ).flatten(1)
+            of_blocks = gradient[:, t].repeat(1, kernel).masked_fill_(blocks <= 0, 0)
             of_windows[t].addmm_(of_blocks, weight)
             of_weight.addmm_(of_blocks.t(), window)
         return of_signal, of_weight

@@ -1,6 +1,6 @@
 import torch
 
-from ...activations import tanh_
+from ...activations import sigmoid_gradient, tanh_, tanh_gradient
 
 
 class GRUOverTime(torch.autograd.Function):
@@ -57,11 +57,11 @@ class GRUOverTime(torch.autograd.Function):
             previous = states[t - 1] if t else initial
             carried += gradient[t]
             torch.mul(carried, previous - candidate, out=of_update)
-            torch.ops.aten.sigmoid_backward(of_update, update, grad_input=of_update)
+            sigmoid_gradient(of_update, update, out=of_update)
             kept = carried * update
-            torch.ops.aten.tanh_backward(carried.sub_(kept), candidate, grad_input=of_candidate)
+            tanh_gradient(carried.sub_(kept), candidate, out=of_candidate)
             torch.mul(of_candidate, reset_parts[t], out=of_reset)
-            torch.ops.aten.sigmoid_backward(of_reset, reset, grad_input=of_reset)
+            sigmoid_gradient(of_reset, reset, out=of_reset)
             torch.mul(of_candidate, reset, out=of_part)
             torch.mm(weight_ih.t(), of_ih, out=of_inputs[t])
             of_weight_ih.addmm_(of_ih, inputs[t].t())

@@ -1,6 +1,8 @@
 import torch
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from ...activations import sigmoid_gradient
+
 
 class DilatedGate(torch.autograd.Function):
     """Dilated convolution over time with a gate, ``tanh(p) * sigmoid(q)``, as one node of the backward pass.
@@ -48,7 +50,7 @@ class DilatedGate(torch.autograd.Function):
         of_p, of_gate = of_sums.chunk(2, dim=1)
         for t in range(len(grad)):
             sigmoid_p, gate = sigmoids[t].chunk(2, dim=1)
-            torch.ops.aten.sigmoid_backward.grad_input(torch.mul(grad[t], gate).mul_(-2), sigmoid_p, grad_input=of_p)
+            sigmoid_gradient(torch.mul(grad[t], gate).mul_(-2), sigmoid_p, out=of_p)
             gated = grad[t] * result[t]
             torch.addcmul(gated, gated, gate, value=-1, out=of_gate)
             of_bias += of_sums.sum(0)

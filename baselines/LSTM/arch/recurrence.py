@@ -10,7 +10,7 @@ import math
 import torch
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from ...activations import tanh_
+from ...activations import sigmoid_gradient, tanh_, tanh_gradient
 
 
 class Recurrence(torch.autograd.Function):
@@ -91,16 +91,16 @@ class Recurrence(torch.autograd.Function):
                 if t >= first:
                     of_state += gradient[t - first]
             torch.mul(of_state, squashed[t], out=of_shown)
-            torch.ops.aten.sigmoid_backward(of_shown, shown, grad_input=of_shown)
-            of_new = torch.ops.aten.tanh_backward(of_state * shown, squashed[t])
+            sigmoid_gradient(of_shown, shown, out=of_shown)
+            of_new = tanh_gradient(of_state * shown, squashed[t])
             of_cell = of_new if of_cell is None else of_cell.add_(of_new)
             torch.mul(of_cell, candidate, out=of_entering)
-            torch.ops.aten.sigmoid_backward(of_entering, entering, grad_input=of_entering)
+            sigmoid_gradient(of_entering, entering, out=of_entering)
             torch.mul(of_cell, entering, out=of_candidate)
-            torch.ops.aten.tanh_backward(of_candidate, candidate, grad_input=of_candidate)
+            tanh_gradient(of_candidate, candidate, out=of_candidate)
             if t:
                 torch.mul(of_cell, cells[t - 1], out=of_kept)
-                torch.ops.aten.sigmoid_backward(of_kept, kept, grad_input=of_kept)
+                sigmoid_gradient(of_kept, kept, out=of_kept)
                 of_cell.mul_(kept)
                 torch.bmm(transposed, of_gates, out=of_stacked)
             else:

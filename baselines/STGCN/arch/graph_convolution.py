@@ -46,7 +46,7 @@ class ChebyshevConvolution(torch.autograd.Function):
         x, weight, result = ctx.saved_tensors
         order, channels, in_channels = weight.shape
         of_mixed = grad.new_empty(*result.shape[:3], order, channels)
-        of_total = torch.ops.aten.threshold_backward(grad, result, 0)
+        of_total = grad.masked_fill(result <= 0, 0)
         for k, polynomial in enumerate(_polynomials(_nodes_first(of_total), ctx.matrix, order)):
             of_mixed[..., k, :] = _nodes_last(polynomial, of_total) if k else of_total
         rows = of_mixed.view(-1, order * channels)
