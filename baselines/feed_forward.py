@@ -1,6 +1,8 @@
+from typing import Any
+
 import torch
 from torch import nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from .parts import parts
 from .products import linear
@@ -21,7 +23,7 @@ class FeedForward(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: Any,
         x: torch.Tensor,
         expanding: torch.Tensor,
         expanding_bias: torch.Tensor,
@@ -35,7 +37,7 @@ class FeedForward(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the gradients of ``forward``'s arguments."""
         x, expanding, reducing, hidden = ctx.saved_tensors
         of_expanding, of_reducing = torch.zeros_like(expanding), torch.zeros_like(reducing)

@@ -5,8 +5,10 @@ one product over all steps. Nodes come first in memory, which both products want
 the ``[B, H] x [H, O]`` of the weights, batched over nodes.
 """
 
+from typing import Any
+
 import torch
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from ...activations import sigmoid_gradient, tanh_, tanh_gradient
 
@@ -20,11 +22,7 @@ class GraphRecurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
-        inputs: torch.Tensor,
-        supports: torch.Tensor,
-        gate_weights: torch.Tensor,
-        update_weights: torch.Tensor,
+        ctx: Any, inputs: torch.Tensor, supports: torch.Tensor, gate_weights: torch.Tensor, update_weights: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Run over all steps.
 
@@ -70,7 +68,7 @@ class GraphRecurrence(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: FunctionCtx, grad_states: torch.Tensor | None, grad_diffused: torch.Tensor | None
+        ctx: Any, grad_states: torch.Tensor | None, grad_diffused: torch.Tensor | None
     ) -> tuple[torch.Tensor, ...]:
         """Return the gradients of ``forward``'s arguments."""
         supports, gate_weights, update_weights, states, diffused_states = ctx.saved_tensors

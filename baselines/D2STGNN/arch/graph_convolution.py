@@ -1,3 +1,5 @@
+from typing import Any
+
 import torch
 
 from ...parts import parts
@@ -12,7 +14,7 @@ class WindowSum(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, signal: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, signal: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """Map ``[R, L + k_t - 1, H]`` with ``[k_t * H, k_t * H]`` to ``[R, L, H]``."""
         rows, steps, hidden_size = signal.shape
         width = len(weight)
@@ -31,7 +33,7 @@ class WindowSum(torch.autograd.Function):
         return [signal[:, t : t + kernel].flatten(1) for t in range(signal.shape[1] - kernel + 1)]
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         signal, weight, mapped = ctx.saved_tensors
         rows, _, hidden_size = signal.shape
         kernel = len(weight) // hidden_size
@@ -70,7 +72,7 @@ class GraphConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, signal: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *graphs: torch.Tensor
+        ctx: Any, signal: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *graphs: torch.Tensor
     ) -> torch.Tensor:
         """Convolve ``[B, N, L, H]`` with ``[1 + G, H, H]`` and ``[H]`` over G graphs ``[B, N, N]``."""
         ctx.save_for_backward(signal, weights, *graphs)
@@ -82,7 +84,7 @@ class GraphConvolution(torch.autograd.Function):
         return out.view_as(signal)
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
         signal, weights, *graphs = ctx.saved_tensors
         gradient = gradient.contiguous()
         flat = gradient.flatten(0, 2)

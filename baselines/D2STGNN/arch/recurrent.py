@@ -1,3 +1,5 @@
+from typing import Any
+
 import torch
 
 from ...activations import sigmoid_gradient, tanh_, tanh_gradient
@@ -12,7 +14,7 @@ class GRUOverTime(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx,
+        ctx: Any,
         inputs: torch.Tensor,
         initial: torch.Tensor,
         weight_ih: torch.Tensor,
@@ -41,7 +43,7 @@ class GRUOverTime(torch.autograd.Function):
         return states
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
         inputs, initial, weight_ih, weight_hh, gates, reset_parts, states = ctx.saved_tensors
         length, hidden_size, rows = reset_parts.shape
         of_inputs = torch.empty_like(inputs)

@@ -1,5 +1,8 @@
+from collections.abc import Sequence
+from typing import Any
+
 import torch
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 
 class Diffusion(torch.autograd.Function):
@@ -11,7 +14,7 @@ class Diffusion(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *supports: torch.Tensor
+        ctx: Any, x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *supports: torch.Tensor
     ) -> torch.Tensor:
         """Diffuse.
 
@@ -41,7 +44,7 @@ class Diffusion(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of ``forward``'s arguments."""
         x, weights, *rest = ctx.saved_tensors
         supports, kept = rest[: ctx.num_sets], iter(rest[ctx.num_sets :])
@@ -64,7 +67,7 @@ class Diffusion(torch.autograd.Function):
         return of_x, of_weights, of_bias, *of_supports
 
 
-def _split(weights: torch.Tensor, supports: list[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+def _split(weights: torch.Tensor, supports: Sequence[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Return W_0 and the other weights by set of supports."""
     own, *mixing = weights.split([1] + [support.shape[1] // len(support) for support in supports])
     return own[0], mixing

@@ -1,5 +1,7 @@
+from typing import Any
+
 import torch
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from ...activations import sigmoid_gradient
 
@@ -12,9 +14,7 @@ class DilatedGate(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, x: torch.Tensor, taps: torch.Tensor, bias: torch.Tensor, dilation: int
-    ) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, taps: torch.Tensor, bias: torch.Tensor, dilation: int) -> torch.Tensor:
         """Convolve.
 
         Args:
@@ -42,7 +42,7 @@ class DilatedGate(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of x, taps and bias."""
         x, taps, sigmoids, result = ctx.saved_tensors
         of_x, of_taps, of_bias = torch.zeros_like(x), torch.zeros_like(taps), taps.new_zeros(taps.shape[2])

@@ -6,9 +6,10 @@ CPU multiplies a small matrix faster with each of them than with all at once (:f
 """
 
 import math
+from typing import Any
 
 import torch
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from ...activations import sigmoid_gradient, tanh_, tanh_gradient
 
@@ -22,7 +23,7 @@ class Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: Any,
         inputs: torch.Tensor,
         weight_ih: torch.Tensor,
         weight_hh: torch.Tensor,
@@ -70,7 +71,7 @@ class Recurrence(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of ``forward``'s arguments."""
         weight, stacked, gates, cells, squashed = ctx.saved_tensors
         steps, blocks, hidden, columns = cells.shape

@@ -1,5 +1,7 @@
+from typing import Any
+
 import torch
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 
 class GroupAttention(torch.autograd.Function):
@@ -13,7 +15,7 @@ class GroupAttention(torch.autograd.Function):
     SCORES = 350_000  # elements at a time
 
     @staticmethod
-    def forward(ctx: FunctionCtx, projected: torch.Tensor, num_heads: int) -> torch.Tensor:
+    def forward(ctx: Any, projected: torch.Tensor, num_heads: int) -> torch.Tensor:
         """Attend.
 
         Args:
@@ -43,7 +45,7 @@ class GroupAttention(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         """Return the gradient of ``projected``."""
         projected, *chunks = ctx.saved_tensors
         parts = projected.view(*projected.shape[:2], 3, ctx.num_heads, -1)

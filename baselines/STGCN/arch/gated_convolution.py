@@ -1,6 +1,8 @@
+from typing import Any
+
 import torch
 import torch.nn.functional as F
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from ...activations import sigmoid_gradient, tanh_gradient
 from ...parts import parts
@@ -17,7 +19,7 @@ class GatedConvolution(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, gtu: bool) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, gtu: bool) -> torch.Tensor:
         """Convolve.
 
         Args:
@@ -44,7 +46,7 @@ class GatedConvolution(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of x, weight and bias."""
         x, weight, gate, value = ctx.saved_tensors
         of_halves = _gate_gradient(grad, gate, value, ctx.gtu)
