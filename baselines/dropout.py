@@ -1,9 +1,11 @@
 """Dropout whose masks are cheap on a CPU, where drawing a number per element costs as much as a matrix product."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 _LEVELS = 1 << 16  # 16 random bits decide on an element
 
@@ -21,7 +23,7 @@ class Dropout(nn.Dropout):
         cheap = inputs.device.type == "cpu" and not torch.compiler.is_compiling()
         if not self.training or not 0 < dropped < _LEVELS or not cheap:
             return None
-        seed = torch.empty((), dtype=torch.int64).random_().item()
+        seed = int(torch.empty((), dtype=torch.int64).random_())
         words = torch.from_numpy(np.random.SFC64(seed).random_raw(-(-inputs.numel() // 4)).view(np.int16))
         kept = words[: inputs.numel()].view(inputs.shape).ge_(dropped - _LEVELS // 2)
         return kept.to(inputs.dtype).mul_(_LEVELS / (_LEVELS - dropped))
@@ -35,7 +37,9 @@ class Dropout(nn.Dropout):
 class ResidualDropout(Dropout):
     """``residual + dropout(update)`` in one pass."""
 
-    def forward(self, residual: torch.Tensor, update: torch.Tensor) -> torch.Tensor:
+    def forward(  # type: ignore[override]  # a module's forward takes what it needs
+        self, residual: torch.Tensor, update: torch.Tensor
+    ) -> torch.Tensor:
         """Add; in train mode, with elements of ``update`` dropped."""
         mask = self.mask(update)
         if mask is None:
@@ -47,13 +51,18 @@ class MaskedSum(torch.autograd.Function):
     """``residual + update * mask`` with a constant mask."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, residual: torch.Tensor, update: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, residual: torch.Tensor, update: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Add tensors of one shape."""
         ctx.save_for_backward(mask)
         return torch.addcmul(residual, update, mask)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         """Return the gradients of residual and update; torch's own addcmul takes a pass more for the second."""
         return grad, grad * ctx.saved_tensors[0], None
+
+
+def masked_sum_plain(residual: torch.Tensor, update: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Define :class:`MaskedSum`: ``residual + update * mask``."""
+    return residual + update * mask

@@ -1,6 +1,8 @@
+from typing import Any
+
 import torch
 from torch import nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from .parts import parts
 from .products import linear
@@ -21,7 +23,7 @@ class FeedForward(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: Any,
         x: torch.Tensor,
         expanding: torch.Tensor,
         expanding_bias: torch.Tensor,
@@ -35,7 +37,7 @@ class FeedForward(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the gradients of ``forward``'s arguments."""
         x, expanding, reducing, hidden = ctx.saved_tensors
         of_expanding, of_reducing = torch.zeros_like(expanding), torch.zeros_like(reducing)
@@ -43,10 +45,20 @@ class FeedForward(torch.autograd.Function):
         rows, hidden, grad = (t.reshape(-1, t.shape[-1]) for t in (x, hidden, grad))
         of_rows = torch.empty_like(rows)
         for part in parts(rows, ELEMENTS):
-            of_hidden = linear(grad[part], reducing.t())
-            torch.ops.aten.threshold_backward.grad_input(of_hidden, hidden[part], 0, grad_input=of_hidden)
+            of_hidden = linear(grad[part], reducing.t()).masked_fill_(hidden[part] <= 0, 0)
             torch.mm(of_hidden, expanding, out=of_rows[part])
             of_expanding.addmm_(of_hidden.t(), rows[part])
             of_reducing.addmm_(grad[part].t(), hidden[part])
             of_expanding_bias += of_hidden.sum(0)
         return of_rows.view(x.shape), of_expanding, of_expanding_bias, of_reducing, grad.sum(0)
+
+
+def feed_forward_plain(
+    x: torch.Tensor,
+    expanding: torch.Tensor,
+    expanding_bias: torch.Tensor,
+    reducing: torch.Tensor,
+    reducing_bias: torch.Tensor,
+) -> torch.Tensor:
+    """Define :class:`FeedForward`: ``relu(x W_1^T + b_1) W_2^T + b_2``."""
+    return torch.relu(x @ expanding.t() + expanding_bias) @ reducing.t() + reducing_bias

@@ -1,8 +1,10 @@
 """Matrix products for forward and backward passes that are written by hand."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 # Not public, but what torch.compile puts in the place of a linear layer. BLAS takes longer where a side of the weight
 # is short, and adds the bias in a pass of its own (benchmarks/operations.py).
@@ -23,8 +25,8 @@ def linear(
     Returns:
         torch.Tensor: ``[.., out]``.
     """
-    usable = ONEDNN_LINEAR is not None and rows.device.type == "cpu" and rows.dtype == torch.float32
-    if usable and not torch.compiler.is_compiling():
+    usable = rows.device.type == "cpu" and rows.dtype == torch.float32 and not torch.compiler.is_compiling()
+    if ONEDNN_LINEAR is not None and usable:
         bias = None if bias is None else bias.contiguous()  # its strides are ignored
         return ONEDNN_LINEAR(rows, weight, bias, "relu" if relu else "none", [], "")
     result = F.linear(rows, weight, bias)
@@ -42,16 +44,21 @@ class Linear(torch.autograd.Function):
     """``rows weight^T + bias`` by :func:`linear`, differentiable."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         """Map ``[.., in]`` to ``[.., out]``."""
         ctx.save_for_backward(rows, weight)
         return linear(rows, weight, bias)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of rows, weight and bias."""
         rows, weight = ctx.saved_tensors
         flat = grad.reshape(-1, grad.shape[-1])
         of_rows = linear(flat, weight.t()).view_as(rows) if ctx.needs_input_grad[0] else None
         return of_rows, flat.t() @ rows.reshape(-1, rows.shape[-1]), flat.sum(0)
+
+
+def linear_plain(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """Define :class:`Linear`: ``rows weight^T + bias``."""
+    return rows @ weight.t() + bias

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.autograd.function import BackwardCFunction, FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 METRICS = ("MAE", "RMSE", "MAPE")
 ZERO_TOLERANCE = 5e-5  # MAPE skips targets nearer to zero than this
@@ -25,7 +25,7 @@ class _MaskedMAE(torch.autograd.Function):
     """The masked mean, with one tensor kept for the backward pass: the loss is a good part of a cheap model's step."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, prediction: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, prediction: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         there = _numbers(mask)
         error = torch.sub(prediction, targets, out=prediction.new_empty(prediction.shape)).mul_(there)  # contiguous
         count = torch.count_nonzero(mask).clamp_(min=1)  # faster than a sum on a CPU
@@ -34,9 +34,14 @@ class _MaskedMAE(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: BackwardCFunction, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        error, count = ctx.saved_tensors  # type: ignore[misc]  # torch types them as one
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        error, count = ctx.saved_tensors
         return error.sign().mul_(gradient / count), None, None
+
+
+def masked_mae_plain(prediction: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Define :class:`MaskedMAE`: the sum of ``|prediction - targets|`` where the mask is, over how many those are."""
+    return ((prediction - targets).abs() * mask).sum() / mask.sum().clamp(min=1)
 
 
 class MetricSums:

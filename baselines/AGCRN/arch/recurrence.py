@@ -5,10 +5,12 @@ one product over all steps. Nodes come first in memory, which both products want
 the ``[B, H] x [H, O]`` of the weights, batched over nodes.
 """
 
-import torch
-from torch.autograd.function import FunctionCtx, once_differentiable
+from typing import Any
 
-from ...activations import tanh_
+import torch
+from torch.autograd.function import once_differentiable
+
+from ...activations import sigmoid_gradient, tanh_, tanh_gradient
 
 
 class GraphRecurrence(torch.autograd.Function):
@@ -20,11 +22,7 @@ class GraphRecurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
-        inputs: torch.Tensor,
-        supports: torch.Tensor,
-        gate_weights: torch.Tensor,
-        update_weights: torch.Tensor,
+        ctx: Any, inputs: torch.Tensor, supports: torch.Tensor, gate_weights: torch.Tensor, update_weights: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Run over all steps.
 
@@ -70,7 +68,7 @@ class GraphRecurrence(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: FunctionCtx, grad_states: torch.Tensor | None, grad_diffused: torch.Tensor | None
+        ctx: Any, grad_states: torch.Tensor | None, grad_diffused: torch.Tensor | None
     ) -> tuple[torch.Tensor, ...]:
         """Return the gradients of ``forward``'s arguments."""
         supports, gate_weights, update_weights, states, diffused_states = ctx.saved_tensors
@@ -86,16 +84,16 @@ class GraphRecurrence(torch.autograd.Function):
             z, r = gates[t].split(hidden, dim=-1)
             candidate, state = candidates[t], states[:, t - 1] if t else torch.zeros_like(carried)
             grad_z, grad_r, grad_candidate = grad_inputs[:, t].split(hidden, dim=-1)
-            grad = grad_states[:, t] + carried
+            grad = carried + grad_states[:, t]  # in this order contiguous, whatever arrives
             carried = grad * r
-            torch.ops.aten.tanh_backward.grad_input(grad - carried, candidate, grad_input=grad_candidate)
-            torch.ops.aten.sigmoid_backward.grad_input(grad.mul_(state - candidate), r, grad_input=grad_r)
+            tanh_gradient(grad - carried, candidate, out=grad_candidate)
+            sigmoid_gradient(grad.mul_(state - candidate), r, out=grad_r)
             if t == 0:
                 grad_z.zero_()
                 continue
             grad_reset = torch.zeros_like(carried)
             _convolve_back(grad_candidate, reset[0, :, t - 1], supports, update_weights, grad_reset, grad_supports)
-            torch.ops.aten.sigmoid_backward.grad_input(grad_reset * state, z, grad_input=grad_z)
+            sigmoid_gradient(grad_reset * state, z, out=grad_z)
             carried.addcmul_(grad_reset, z)
             _convolve_back(
                 grad_inputs[:, t, :, : 2 * hidden],
@@ -115,6 +113,24 @@ class GraphRecurrence(torch.autograd.Function):
             _weight_gradient([previous, *diffused_states[:, :, :-1]], grad_gates),
             _weight_gradient([reset[0], *diffused_reset], grad_candidates),
         )
+
+
+def graph_recurrence_plain(
+    inputs: torch.Tensor, supports: torch.Tensor, gate_weights: torch.Tensor, update_weights: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Define :class:`GraphRecurrence` by its equations, one step after the other."""
+    graphs = torch.cat([torch.eye(len(inputs), dtype=inputs.dtype).unsqueeze(0), supports])
+
+    def convolve(state: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        return torch.einsum("knm,mbh,nkho->nbo", graphs, state, weights)
+
+    hidden = update_weights.shape[-1]
+    state, states = inputs.new_zeros(len(inputs), inputs.shape[2], hidden), []
+    for gate, candidate in (step.split([2 * hidden, hidden], dim=-1) for step in inputs.unbind(1)):
+        z, r = torch.sigmoid(gate + convolve(state, gate_weights)).chunk(2, dim=-1)
+        state = r * state + (1 - r) * torch.tanh(candidate + convolve(z * state, update_weights))
+        states.append(state)
+    return torch.stack(states, dim=1), torch.einsum("knm,mtbh->kntbh", supports, torch.stack(states, dim=1))
 
 
 def _convolve(

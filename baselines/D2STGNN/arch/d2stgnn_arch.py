@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -160,16 +161,17 @@ class D2STGNN(nn.Module):
         nodes = torch.cat([up, down], dim=1)
         signal = self.input_layer(inputs.transpose(1, 2).unsqueeze(-1))  # [B, N, L, H]
         starts, inherent = [], []
-        for layer in self.layers:
+        layers = cast(list[Layer], self.layers)
+        for layer in layers:
             signal, start, states = layer(signal, times, nodes, graphs)
             starts.append(start)
             inherent.append(states)
         num_forecasts = config.output_len // config.gap
         diffused = forecast_diffusion(
-            [layer.diffusion for layer in self.layers], starts, torch.cat(graphs, dim=2), num_forecasts
+            [layer.diffusion for layer in layers], starts, torch.cat(graphs, dim=2), num_forecasts
         )
-        branches = [layer.diffusion.forecast_layer for layer in self.layers]
-        branches += [layer.inherent.forecast_layer for layer in self.layers]
+        branches = [layer.diffusion.forecast_layer for layer in layers]
+        branches += [layer.inherent.forecast_layer for layer in layers]
         weight = torch.cat([branch.weight for branch in branches], dim=1)
         bias = torch.stack([branch.bias for branch in branches]).sum(0)
         # [num_forecasts, 2 * num_layers * H, B * N]

@@ -31,6 +31,8 @@ class DynamicGraph(nn.Module):
         masks: One mask per graph ``[num_graphs, N, N]``.
     """
 
+    masks: torch.Tensor
+
     def __init__(
         self,
         input_len: int,

@@ -1,3 +1,5 @@
+from typing import Any
+
 import torch
 
 from ...parts import parts
@@ -12,7 +14,7 @@ class WindowSum(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, signal: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, signal: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """Map ``[R, L + k_t - 1, H]`` with ``[k_t * H, k_t * H]`` to ``[R, L, H]``."""
         rows, steps, hidden_size = signal.shape
         width = len(weight)
@@ -31,16 +33,14 @@ class WindowSum(torch.autograd.Function):
         return [signal[:, t : t + kernel].flatten(1) for t in range(signal.shape[1] - kernel + 1)]
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         signal, weight, mapped = ctx.saved_tensors
         rows, _, hidden_size = signal.shape
         kernel = len(weight) // hidden_size
-        of_signal, of_weight = torch.zeros_like(signal), torch.zeros_like(weight)
+        of_signal, of_weight = signal.new_zeros(signal.shape), torch.zeros_like(weight)  # contiguous: seen in windows
         of_windows = WindowSum.windows(of_signal, kernel)
         for t, (blocks, window) in enumerate(zip(mapped, WindowSum.windows(signal, kernel), strict=True)):
-            of_blocks = torch.ops.aten.threshold_backward(
-                gradient[:, t].unsqueeze(1).expand(-1, kernel, -1), blocks.view(rows, kernel, hidden_size), 0
-            ).flatten(1)
+            of_blocks = gradient[:, t].repeat(1, kernel).masked_fill_(blocks <= 0, 0)
             of_windows[t].addmm_(of_blocks, weight)
             of_weight.addmm_(of_blocks.t(), window)
         return of_signal, of_weight
@@ -60,12 +60,19 @@ def sum_at_once(signal: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return torch.relu(windows @ weight.t()).unflatten(2, (kernel, hidden_size)).sum(2)
 
 
+def window_sum_plain(signal: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Define :class:`WindowSum`: the sum over the k_t blocks of ``relu(W window)``, of every window of k_t steps."""
+    kernel = len(weight) // signal.shape[2]
+    windows = signal.unfold(1, kernel, 1).transpose(2, 3).flatten(2)  # [R, L, k_t * H]
+    return torch.relu(windows @ weight.t()).unflatten(2, (kernel, -1)).sum(2)
+
+
 class GraphConvolution(torch.autograd.Function):
     """``Z = S W_0 + sum_g A_g (S W_g) + b``, a few samples at a time: the products ``S W_g`` stay in the cache."""
 
     @staticmethod
     def forward(
-        ctx, signal: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *graphs: torch.Tensor
+        ctx: Any, signal: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *graphs: torch.Tensor
     ) -> torch.Tensor:
         """Convolve ``[B, N, L, H]`` with ``[1 + G, H, H]`` and ``[H]`` over G graphs ``[B, N, N]``."""
         ctx.save_for_backward(signal, weights, *graphs)
@@ -77,7 +84,7 @@ class GraphConvolution(torch.autograd.Function):
         return out.view_as(signal)
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
         signal, weights, *graphs = ctx.saved_tensors
         gradient = gradient.contiguous()
         flat = gradient.flatten(0, 2)
@@ -99,3 +106,12 @@ class GraphConvolution(torch.autograd.Function):
 
 def _mixed(signal: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return torch.bmm(signal.flatten(0, 2).expand(len(weights) - 1, -1, -1), weights[1:])
+
+
+def graph_convolution_plain(
+    signal: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *graphs: torch.Tensor
+) -> torch.Tensor:
+    """Define :class:`GraphConvolution`: ``S W_0 + sum_g A_g (S W_g) + b``."""
+    mixed = [signal @ weight for weight in weights]
+    convolved = [torch.einsum("bnm,bmlh->bnlh", *pair) for pair in zip(graphs, mixed[1:], strict=True)]
+    return mixed[0] + sum(convolved) + bias

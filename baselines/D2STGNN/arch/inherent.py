@@ -24,6 +24,8 @@ class InherentBlock(nn.Module):
         backcast: Whether a next layer reads what is left of the signal.
     """
 
+    encoding: torch.Tensor | None
+
     def __init__(
         self, hidden_size: int, num_heads: int, forecast_size: int, dropout: float, max_len: int | None, backcast: bool
     ) -> None:
@@ -74,7 +76,7 @@ class InherentBlock(nn.Module):
         query, key, value = self.project(entered)
         attended = self.attend(query, [key], [value])
         forecasts = self.forecast(states, key, value, attended[-1:], num_forecasts)
-        if self.backcast_layer is None:
+        if self.backcast_layer is None or self.norm is None:
             return None, forecasts
         backcast = project(self.backcast_layer, attended).relu_().permute(2, 0, 1)
         return self.norm(signal - backcast), forecasts

@@ -1,6 +1,8 @@
+from typing import Any
+
 import torch
 
-from ...activations import tanh_
+from ...activations import sigmoid_gradient, tanh_, tanh_gradient
 
 
 class GRUOverTime(torch.autograd.Function):
@@ -12,7 +14,7 @@ class GRUOverTime(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx,
+        ctx: Any,
         inputs: torch.Tensor,
         initial: torch.Tensor,
         weight_ih: torch.Tensor,
@@ -41,7 +43,7 @@ class GRUOverTime(torch.autograd.Function):
         return states
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
         inputs, initial, weight_ih, weight_hh, gates, reset_parts, states = ctx.saved_tensors
         length, hidden_size, rows = reset_parts.shape
         of_inputs = torch.empty_like(inputs)
@@ -57,11 +59,11 @@ class GRUOverTime(torch.autograd.Function):
             previous = states[t - 1] if t else initial
             carried += gradient[t]
             torch.mul(carried, previous - candidate, out=of_update)
-            torch.ops.aten.sigmoid_backward(of_update, update, grad_input=of_update)
+            sigmoid_gradient(of_update, update, out=of_update)
             kept = carried * update
-            torch.ops.aten.tanh_backward(carried.sub_(kept), candidate, grad_input=of_candidate)
+            tanh_gradient(carried.sub_(kept), candidate, out=of_candidate)
             torch.mul(of_candidate, reset_parts[t], out=of_reset)
-            torch.ops.aten.sigmoid_backward(of_reset, reset, grad_input=of_reset)
+            sigmoid_gradient(of_reset, reset, out=of_reset)
             torch.mul(of_candidate, reset, out=of_part)
             torch.mm(weight_ih.t(), of_ih, out=of_inputs[t])
             of_weight_ih.addmm_(of_ih, inputs[t].t())
@@ -77,3 +79,23 @@ class GRUOverTime(torch.autograd.Function):
             of_biases[: 3 * hidden_size],
             torch.cat([of_biases[:both], of_biases[3 * hidden_size :]]),
         )
+
+
+def gru_over_time_plain(
+    inputs: torch.Tensor,
+    initial: torch.Tensor,
+    weight_ih: torch.Tensor,
+    weight_hh: torch.Tensor,
+    bias_ih: torch.Tensor,
+    bias_hh: torch.Tensor,
+) -> torch.Tensor:
+    """Define :class:`GRUOverTime` by its equations, one step after the other."""
+    state, states = initial, []
+    for step in inputs:
+        of_input = (weight_ih @ step + bias_ih.unsqueeze(1)).chunk(3)
+        of_state = (weight_hh @ state + bias_hh.unsqueeze(1)).chunk(3)
+        reset, update = (torch.sigmoid(of_input[gate] + of_state[gate]) for gate in (0, 1))
+        candidate = torch.tanh(of_input[2] + reset * of_state[2])
+        state = candidate + update * (state - candidate)
+        states.append(state)
+    return torch.stack(states)

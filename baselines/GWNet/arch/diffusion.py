@@ -1,5 +1,8 @@
+from collections.abc import Sequence
+from typing import Any
+
 import torch
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 
 class Diffusion(torch.autograd.Function):
@@ -11,7 +14,7 @@ class Diffusion(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *supports: torch.Tensor
+        ctx: Any, x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *supports: torch.Tensor
     ) -> torch.Tensor:
         """Diffuse.
 
@@ -41,7 +44,7 @@ class Diffusion(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of ``forward``'s arguments."""
         x, weights, *rest = ctx.saved_tensors
         supports, kept = rest[: ctx.num_sets], iter(rest[ctx.num_sets :])
@@ -64,7 +67,7 @@ class Diffusion(torch.autograd.Function):
         return of_x, of_weights, of_bias, *of_supports
 
 
-def _split(weights: torch.Tensor, supports: list[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+def _split(weights: torch.Tensor, supports: Sequence[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Return W_0 and the other weights by set of supports."""
     own, *mixing = weights.split([1] + [support.shape[1] // len(support) for support in supports])
     return own[0], mixing
@@ -82,3 +85,15 @@ def at_once(x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *support
     own = mixed[:, :, :, 0] + bias
     others = mixed[:, :, :, 1:].permute(0, 3, 1, 2, 4).reshape(steps, matrix.shape[1], -1)
     return torch.baddbmm(own.flatten(2), matrix.expand(steps, -1, -1), others).view(*x.shape[:2], channels)
+
+
+def diffusion_plain(
+    x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, *supports: torch.Tensor
+) -> torch.Tensor:
+    """Define :class:`Diffusion`: ``x W_0 + sum_k S_k (x W_k) + b``."""
+    matrices = [matrix for support in supports for matrix in support.split(len(support), dim=1)]
+    result = x @ weights[0] + bias
+    for matrix, weight in zip(matrices, weights[1:], strict=True):
+        by_node = (x @ weight).unflatten(1, (len(matrix), -1))  # [T, N, B, C]
+        result = result + torch.einsum("ij,tjbc->tibc", matrix, by_node).flatten(1, 2)
+    return result

@@ -1,5 +1,9 @@
+from typing import Any
+
 import torch
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
+
+from ...activations import sigmoid_gradient
 
 
 class DilatedGate(torch.autograd.Function):
@@ -10,9 +14,7 @@ class DilatedGate(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, x: torch.Tensor, taps: torch.Tensor, bias: torch.Tensor, dilation: int
-    ) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, taps: torch.Tensor, bias: torch.Tensor, dilation: int) -> torch.Tensor:
         """Convolve.
 
         Args:
@@ -40,7 +42,7 @@ class DilatedGate(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of x, taps and bias."""
         x, taps, sigmoids, result = ctx.saved_tensors
         of_x, of_taps, of_bias = torch.zeros_like(x), torch.zeros_like(taps), taps.new_zeros(taps.shape[2])
@@ -48,7 +50,7 @@ class DilatedGate(torch.autograd.Function):
         of_p, of_gate = of_sums.chunk(2, dim=1)
         for t in range(len(grad)):
             sigmoid_p, gate = sigmoids[t].chunk(2, dim=1)
-            torch.ops.aten.sigmoid_backward.grad_input(torch.mul(grad[t], gate).mul_(-2), sigmoid_p, grad_input=of_p)
+            sigmoid_gradient(torch.mul(grad[t], gate).mul_(-2), sigmoid_p, out=of_p)
             gated = grad[t] * result[t]
             torch.addcmul(gated, gated, gate, value=-1, out=of_gate)
             of_bias += of_sums.sum(0)
@@ -69,3 +71,12 @@ def at_once(x: torch.Tensor, taps: torch.Tensor, bias: torch.Tensor, dilation: i
     windows = torch.cat([x[k * dilation : k * dilation + steps] for k in range(len(taps))], dim=2)
     sigmoid_p, gate = torch.sigmoid(torch.matmul(windows, taps.flatten(0, 1)) + bias).chunk(2, dim=2)
     return torch.addcmul(gate, sigmoid_p, gate, value=-2)
+
+
+def dilated_gate_plain(x: torch.Tensor, taps: torch.Tensor, bias: torch.Tensor, dilation: int) -> torch.Tensor:
+    """Define :class:`DilatedGate`: ``tanh(p) * sigmoid(q)``, with ``-2 p`` and q the sums over k of
+    ``x[t + k dilation] taps[k]``, plus their biases."""
+    steps = len(x) - (len(taps) - 1) * dilation
+    sums = bias + sum(x[k * dilation : k * dilation + steps] @ tap for k, tap in enumerate(taps))
+    value, gate = sums.chunk(2, dim=2)
+    return torch.tanh(value / -2) * torch.sigmoid(gate)

@@ -1,3 +1,5 @@
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -79,6 +81,8 @@ class GWNet(nn.Module):
     Raises:
         ValueError: If there is no graph to diffuse along, or nothing of what a layer needs.
     """
+
+    fixed_supports: torch.Tensor | None
 
     def __init__(self, config: GWNetConfig) -> None:
         super().__init__()
@@ -162,13 +166,14 @@ class GWNet(nn.Module):
             filtered = gated_conv(x)
             last_steps.append(filtered[-1])
             if i < len(self.graph_convs):
-                x = normalized(self.norms[i], self.graph_convs[i](filtered, x[-len(filtered) :], supports))
+                x = normalized(
+                    cast(nn.BatchNorm2d, self.norms[i]), self.graph_convs[i](filtered, x[-len(filtered) :], supports)
+                )
 
-        skip = torch.addmm(
-            sum(layer.bias for layer in self.skip_layers),
-            torch.cat(last_steps, dim=1),
-            torch.cat([layer.weight for layer in self.skip_layers], dim=1).t(),
-        )
+        skip_layers = cast(list[nn.Linear], self.skip_layers)
+        bias = cast(torch.Tensor, sum(layer.bias for layer in skip_layers))
+        weight = torch.cat([layer.weight for layer in skip_layers], dim=1)
+        skip = torch.addmm(bias, torch.cat(last_steps, dim=1), weight.t())
         forecast = feed_forward(torch.relu(skip), self.hidden_layer, self.output_layer)  # [N * B, output_len]
         return forecast.view(num_nodes, batch_size, -1).permute(1, 2, 0)
 

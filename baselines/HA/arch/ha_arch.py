@@ -15,6 +15,8 @@ class HA(nn.Module):
         config: Lengths and number of nodes.
     """
 
+    node_mean: torch.Tensor
+
     def __init__(self, config: HAConfig) -> None:
         super().__init__()
         self.output_len = config.output_len

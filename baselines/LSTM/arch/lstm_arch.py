@@ -59,9 +59,10 @@ class LSTM(nn.Module):
         _, (hidden, _) = self.lstm(self.input_projection(sequence))
         return self._read_out(hidden[-1]).view(batch_size, num_nodes, -1).transpose(1, 2)
 
-    def _layers(self) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    def _layers(self) -> list[tuple[torch.Tensor, ...]]:
         """Return W, U and the sum of the biases per layer, the projection taken into the first."""
-        layers = []
+        layers: list[tuple[torch.Tensor, ...]] = []
+        weight_ih: torch.Tensor
         for weight_ih, weight_hh, bias_ih, bias_hh in self.lstm.all_weights:
             bias = bias_ih + bias_hh
             if not layers:

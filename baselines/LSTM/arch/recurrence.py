@@ -6,11 +6,12 @@ CPU multiplies a small matrix faster with each of them than with all at once (:f
 """
 
 import math
+from typing import Any
 
 import torch
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
-from ...activations import tanh_
+from ...activations import sigmoid_gradient, tanh_, tanh_gradient
 
 
 class Recurrence(torch.autograd.Function):
@@ -22,7 +23,7 @@ class Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: Any,
         inputs: torch.Tensor,
         weight_ih: torch.Tensor,
         weight_hh: torch.Tensor,
@@ -70,7 +71,7 @@ class Recurrence(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of ``forward``'s arguments."""
         weight, stacked, gates, cells, squashed = ctx.saved_tensors
         steps, blocks, hidden, columns = cells.shape
@@ -91,16 +92,16 @@ class Recurrence(torch.autograd.Function):
                 if t >= first:
                     of_state += gradient[t - first]
             torch.mul(of_state, squashed[t], out=of_shown)
-            torch.ops.aten.sigmoid_backward(of_shown, shown, grad_input=of_shown)
-            of_new = torch.ops.aten.tanh_backward(of_state * shown, squashed[t])
+            sigmoid_gradient(of_shown, shown, out=of_shown)
+            of_new = tanh_gradient(of_state * shown, squashed[t])
             of_cell = of_new if of_cell is None else of_cell.add_(of_new)
             torch.mul(of_cell, candidate, out=of_entering)
-            torch.ops.aten.sigmoid_backward(of_entering, entering, grad_input=of_entering)
+            sigmoid_gradient(of_entering, entering, out=of_entering)
             torch.mul(of_cell, entering, out=of_candidate)
-            torch.ops.aten.tanh_backward(of_candidate, candidate, grad_input=of_candidate)
+            tanh_gradient(of_candidate, candidate, out=of_candidate)
             if t:
                 torch.mul(of_cell, cells[t - 1], out=of_kept)
-                torch.ops.aten.sigmoid_backward(of_kept, kept, grad_input=of_kept)
+                sigmoid_gradient(of_kept, kept, out=of_kept)
                 of_cell.mul_(kept)
                 torch.bmm(transposed, of_gates, out=of_stacked)
             else:
@@ -112,6 +113,21 @@ class Recurrence(torch.autograd.Function):
             of_weight.baddbmm_(of_gates, stacked[t].transpose(1, 2))
         of_ih, of_hh, of_bias = of_weight.sum(0).split([width, hidden, 1], dim=1)
         return of_inputs, of_ih, of_hh, of_bias.squeeze(1), None
+
+
+def recurrence_plain(
+    inputs: torch.Tensor, weight_ih: torch.Tensor, weight_hh: torch.Tensor, bias: torch.Tensor, last_only: bool
+) -> torch.Tensor:
+    """Define :class:`Recurrence` by its equations, one step after the other."""
+    state = cell = inputs.new_zeros(inputs.shape[1], weight_hh.shape[1], inputs.shape[3])  # [K, H, C]
+    states = []
+    for step in inputs:
+        gates = weight_ih @ step + weight_hh @ state + bias.unsqueeze(1)
+        entering, kept, candidate, shown = gates.chunk(4, dim=1)
+        cell = torch.sigmoid(kept) * cell + torch.sigmoid(entering) * torch.tanh(candidate)
+        state = torch.sigmoid(shown) * torch.tanh(cell)
+        states.append(state)
+    return torch.stack(states[-1:] if last_only else states)
 
 
 def column_blocks(columns: int) -> int:

@@ -1,5 +1,7 @@
+from typing import Any
+
 import torch
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 
 class GroupAttention(torch.autograd.Function):
@@ -13,7 +15,7 @@ class GroupAttention(torch.autograd.Function):
     SCORES = 350_000  # elements at a time
 
     @staticmethod
-    def forward(ctx: FunctionCtx, projected: torch.Tensor, num_heads: int) -> torch.Tensor:
+    def forward(ctx: Any, projected: torch.Tensor, num_heads: int) -> torch.Tensor:
         """Attend.
 
         Args:
@@ -43,7 +45,7 @@ class GroupAttention(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         """Return the gradient of ``projected``."""
         projected, *chunks = ctx.saved_tensors
         parts = projected.view(*projected.shape[:2], 3, ctx.num_heads, -1)
@@ -64,3 +66,10 @@ class GroupAttention(torch.autograd.Function):
                 torch.mul(torch.bmm(key.transpose(1, 2), of_scores.transpose(1, 2)), scale, out=of_query)
                 torch.mul(torch.bmm(query.transpose(1, 2), of_scores), scale, out=of_key)
         return of_parts.view_as(projected), None
+
+
+def group_attention_plain(projected: torch.Tensor, num_heads: int) -> torch.Tensor:
+    """Define :class:`GroupAttention`: ``softmax(Q K^T / sqrt(width)) V`` in every group and head."""
+    query, key, value = projected.unflatten(2, (3, num_heads, -1)).permute(2, 0, 3, 1, 4)  # [G, heads, L, width]
+    shares = torch.softmax(query @ key.mT / query.shape[-1] ** 0.5, dim=-1)
+    return (shares @ value).transpose(1, 2).flatten(2)

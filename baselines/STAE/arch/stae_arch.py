@@ -1,3 +1,5 @@
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -130,20 +132,20 @@ class STAE(nn.Module):
         config, weight = self.config, self.input_projection.weight
         time_of_day, day_of_week = timestamps.unbind(-1)
         raw = [time_of_day] * config.use_time_of_day + [day_of_week] * config.use_day_of_week
-        time = [self.input_projection.bias.expand(*timestamps.shape[:2], -1)]
+        times = [self.input_projection.bias.expand(*timestamps.shape[:2], -1)]
         if raw:
-            time[0] = F.linear(torch.stack(raw, dim=-1), weight[:, 1:], self.input_projection.bias)
+            times[0] = F.linear(torch.stack(raw, dim=-1), weight[:, 1:], self.input_projection.bias)
         if config.time_of_day_embedding_dim:
-            time.append(self.time_of_day_embedding(time_index(time_of_day, config.steps_per_day)))
+            times.append(self.time_of_day_embedding(time_index(time_of_day, config.steps_per_day)))
         if config.day_of_week_embedding_dim:
-            time.append(self.day_of_week_embedding(time_index(day_of_week, 7)))
+            times.append(self.day_of_week_embedding(time_index(day_of_week, 7)))
         place = [weight.new_zeros(1, 1, self.model_dim - config.spatial_embedding_dim - config.adaptive_embedding_dim)]
         if config.spatial_embedding_dim:
             place.append(self.spatial_embedding.unsqueeze(1))
         if config.adaptive_embedding_dim:
             place.append(self.adaptive_embedding.transpose(0, 1))
         shape = torch.broadcast_shapes(*(part.shape[:2] for part in place))
-        time = torch.cat(time, dim=-1).unsqueeze(1)
+        time = torch.cat(times, dim=-1).unsqueeze(1)
         return (
             F.pad(time, (0, self.model_dim - time.shape[-1])),
             torch.cat([part.expand(*shape, -1) for part in place], dim=-1),
@@ -169,7 +171,7 @@ class STAE(nn.Module):
         parts = self._parts(timestamps)
         if not self.temporal_layers:
             return summed(*parts), None
-        weight, bias = self.temporal_layers[0].projection()
+        weight, bias = cast(AttentionLayer, self.temporal_layers[0]).projection()
         return summed(*parts), summed(F.linear(parts[0], weight, bias), *(part @ weight.t() for part in parts[1:]))
 
     def forward(self, inputs: torch.Tensor, inputs_timestamps: torch.Tensor) -> torch.Tensor:

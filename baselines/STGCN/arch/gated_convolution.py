@@ -1,7 +1,10 @@
+from typing import Any
+
 import torch
 import torch.nn.functional as F
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
+from ...activations import sigmoid_gradient, tanh_gradient
 from ...parts import parts
 
 ELEMENTS = 450_000  # of a gate's gradient at a time
@@ -16,7 +19,7 @@ class GatedConvolution(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, gtu: bool) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, gtu: bool) -> torch.Tensor:
         """Convolve.
 
         Args:
@@ -43,42 +46,34 @@ class GatedConvolution(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of x, weight and bias."""
         x, weight, gate, value = ctx.saved_tensors
         of_halves = _gate_gradient(grad, gate, value, ctx.gtu)
         of_x = None
         if ctx.needs_input_grad[0]:
-            of_x, _, _ = torch.ops.aten.convolution_backward(
-                of_halves.permute(0, 3, 1, 2),
-                x.permute(0, 3, 1, 2),
-                weight,
-                None,
-                (1, 1),
-                (0, 0),
-                (1, 1),
-                False,
-                (0, 0),
-                1,
-                (True, False, False),
-            )
-            of_x = of_x.permute(0, 2, 3, 1)
+            of_x = F.conv_transpose2d(of_halves.permute(0, 3, 1, 2), weight).permute(0, 2, 3, 1)
         return of_x, *weight_gradients(x, of_halves, weight.shape[2]), None
+
+
+def gated_convolution_plain(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, gtu: bool) -> torch.Tensor:
+    """Define :class:`GatedConvolution`: ``p * sigmoid(q)`` or ``tanh(p) * sigmoid(q)``, p and q being convolutions."""
+    value, gate = F.conv2d(x.permute(0, 3, 1, 2), weight, bias).permute(0, 2, 3, 1).chunk(2, dim=-1)
+    return (torch.tanh(value) if gtu else value) * torch.sigmoid(gate)
 
 
 def _gate_gradient(grad: torch.Tensor, gate: torch.Tensor, value: torch.Tensor, gtu: bool) -> torch.Tensor:
     """Return the gradients of p and q, side by side; ``value`` is p (GLU) or tanh(p) (GTU)."""
-    back = torch.ops.aten
     if torch.compiler.is_compiling():  # which takes no results in halves of a tensor
-        of_p = back.tanh_backward(grad * gate, value) if gtu else grad * gate
-        return torch.cat([of_p, back.sigmoid_backward(grad * value, gate)], dim=-1)
+        of_p = tanh_gradient(grad * gate, value) if gtu else grad * gate
+        return torch.cat([of_p, sigmoid_gradient(grad * value, gate)], dim=-1)
     halves = grad.new_empty(*grad.shape[:-1], 2 * grad.shape[-1])
     of_p, of_q = halves.chunk(2, dim=-1)
     for part in parts(grad, ELEMENTS):
         torch.mul(grad[part], gate[part], out=of_p[part])
         if gtu:
-            back.tanh_backward(of_p[part], value[part], grad_input=of_p[part])
-        back.sigmoid_backward(grad[part] * value[part], gate[part], grad_input=of_q[part])
+            tanh_gradient(of_p[part], value[part], out=of_p[part])
+        sigmoid_gradient(grad[part] * value[part], gate[part], out=of_q[part])
     return halves
 
 

@@ -1,5 +1,7 @@
+from typing import Any
+
 import torch
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from ...products import linear
 
@@ -14,7 +16,7 @@ class ChebyshevConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, matrix: torch.Tensor
+        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, matrix: torch.Tensor
     ) -> torch.Tensor:
         """Convolve.
 
@@ -30,10 +32,10 @@ class ChebyshevConvolution(torch.autograd.Function):
         """
         order, channels, in_channels = weight.shape
         mixed = linear(x.reshape(-1, in_channels), weight.flatten(0, 1), bias.flatten())
-        mixed = mixed.view(*x.shape[:3], order, channels).unbind(3)
-        result = mixed[0]
+        by_order = mixed.view(*x.shape[:3], order, channels).unbind(3)
+        result = by_order[0]
         if order > 1:
-            result = result + _nodes_last(_clenshaw([_nodes_first(m) for m in mixed[1:]], matrix), result)
+            result = result + _nodes_last(_clenshaw([_nodes_first(m) for m in by_order[1:]], matrix), result)
         result = torch.relu(result)
         ctx.save_for_backward(x, weight, result)
         ctx.matrix = matrix
@@ -41,18 +43,31 @@ class ChebyshevConvolution(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of x, weight and bias."""
         x, weight, result = ctx.saved_tensors
         order, channels, in_channels = weight.shape
         of_mixed = grad.new_empty(*result.shape[:3], order, channels)
-        of_total = torch.ops.aten.threshold_backward(grad, result, 0)
+        of_total = grad.masked_fill(result <= 0, 0)
         for k, polynomial in enumerate(_polynomials(_nodes_first(of_total), ctx.matrix, order)):
             of_mixed[..., k, :] = _nodes_last(polynomial, of_total) if k else of_total
         rows = of_mixed.view(-1, order * channels)
         of_x = linear(rows, weight.flatten(0, 1).t()).view_as(x)
         of_weight = rows.t() @ x.reshape(-1, in_channels)
         return of_x, of_weight.view_as(weight), rows.sum(0).view(order, channels), None
+
+
+def chebyshev_convolution_plain(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, matrix: torch.Tensor
+) -> torch.Tensor:
+    """Define :class:`ChebyshevConvolution`: ``relu(sum_k T_k(L) (x W_k + b_k))`` with ``T_0 = I``, ``T_1 = L`` and
+    ``T_k = 2 L T_(k - 1) - T_(k - 2)``."""
+    laplacian = matrix.to_dense()
+    polynomials = [torch.eye(len(laplacian), dtype=x.dtype), laplacian]
+    while len(polynomials) < len(weight):
+        polynomials.append(2 * laplacian @ polynomials[-1] - polynomials[-2])
+    terms = [polynomials[k] @ (x @ weight[k].t() + bias[k]) for k in range(len(weight))]
+    return torch.relu(torch.stack(terms).sum(0))
 
 
 def _nodes_first(x: torch.Tensor) -> torch.Tensor:
@@ -77,9 +92,10 @@ def _polynomials(x: torch.Tensor, matrix: torch.Tensor, order: int) -> list[torc
 
 def _clenshaw(summands: list[torch.Tensor], matrix: torch.Tensor) -> torch.Tensor:
     """Return ``sum_k T_k(L) x_k`` over k = 1, 2, .."""
-    later, last = None, None  # b_(k + 2) and b_(k + 1) of b_k = x_k + 2 L b_(k + 1) - b_(k + 2)
-    for x in reversed(summands):
-        total = x if last is None else torch.addmm(x, matrix, last, alpha=2)
+    # b_(k + 2) and b_(k + 1) of b_k = x_k + 2 L b_(k + 1) - b_(k + 2)
+    later, last = None, summands[-1]
+    for x in reversed(summands[:-1]):
+        total = torch.addmm(x, matrix, last, alpha=2)
         later, last = last, total if later is None else total.sub_(later)
     result = matrix @ last
     return result if later is None else result.sub_(later)

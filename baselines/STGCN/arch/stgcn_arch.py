@@ -1,6 +1,6 @@
 import math
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,8 @@ class TemporalLayer(nn.Module):
         activation: ``glu`` or ``gtu``.
     """
 
+    residual: torch.Tensor
+
     def __init__(self, in_channels: int, out_channels: int, kernel: int, activation: str) -> None:
         super().__init__()
         self.gtu = activation == "gtu"
@@ -49,12 +51,13 @@ class TemporalLayer(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve ``[B, T, N, in_channels]`` to ``[B, T - kernel + 1, N, out_channels]``."""
-        weight, bias = self.convolution.weight, self.convolution.bias
+        weight, bias = self.convolution.weight, cast(torch.Tensor, self.convolution.bias)
         if self.align is None:
             weight = weight + self.residual
         else:
             weight = weight + self._at_last_tap(self.align.weight)
-            bias = bias + F.pad(self.align.bias, (0, len(self.align.bias)))
+            aligning = cast(torch.Tensor, self.align.bias)
+            bias = bias + F.pad(aligning, (0, len(aligning)))
         return GatedConvolution.apply(x, weight, bias, self.gtu)
 
 
@@ -70,6 +73,8 @@ class GraphConvolution(nn.Module):
         laplacian: L.
         order: Number of polynomials, T_0 included.
     """
+
+    residual: torch.Tensor
 
     def __init__(self, in_channels: int, out_channels: int, laplacian: "Laplacian", order: int) -> None:
         super().__init__()
@@ -101,6 +106,7 @@ class Laplacian(nn.Module):
     """
 
     MAX_DENSITY = 0.1  # of a sparse product; at 170 nodes and a density of 0.07 it takes half a dense one's time
+    matrix: torch.Tensor
 
     def __init__(self, matrix: torch.Tensor) -> None:
         super().__init__()

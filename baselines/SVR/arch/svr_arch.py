@@ -27,6 +27,9 @@ class SVR(nn.Module):
         config: Lengths, number of nodes, C and epsilon.
     """
 
+    weight: torch.Tensor
+    bias: torch.Tensor
+
     def __init__(self, config: SVRConfig) -> None:
         super().__init__()
         self.config = config

@@ -24,6 +24,10 @@ class VAR(nn.Module):
         ValueError: If the order is below 1, or the window shorter than it.
     """
 
+    node_mean: torch.Tensor
+    intercept: torch.Tensor
+    coefficients: torch.Tensor
+
     def __init__(self, config: VARConfig) -> None:
         super().__init__()
         if config.order < 1:
