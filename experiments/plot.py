@@ -12,9 +12,9 @@ from typing import Any
 
 from entry import Parser, command
 
+from stlora_ext.data.quantity import quantity
 from stlora_ext.errors import UserError
-from stlora_ext.folders import ROOT
-from stlora_ext.options import add_horizons
+from stlora_ext.options import add_folders, add_horizons
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     other = p.add_mutually_exclusive_group()
     other.add_argument("--settings", metavar="MODEL", help="draw validation error against the adapter's size instead")
     other.add_argument("--gains", metavar="MODEL", help="draw what this model's arms change, paired by seed, instead")
-    p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="folder of the records")
+    add_folders(p, "folder of the records")
     return p
 
 
@@ -43,14 +43,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.gains is not None:
         from stlora_ext.plots.gains import plot_gains
 
-        plot_gains(args.gains, {dataset: _rows(dataset, args.results) for dataset in args.dataset}, args.out)
+        rows = {dataset: _rows(dataset, args.results) for dataset in args.dataset}
+        plot_gains(args.gains, rows, args.out, args.data)
     elif len(args.dataset) > 1:
         raise UserError(f"--dataset {' '.join(args.dataset)}: expected one data set; several go with --gains MODEL")
     elif args.settings is not None:
         from stlora_ext.plots.settings import plot_settings
         from stlora_ext.tables.groups import settings_of
 
-        plot_settings(args.dataset[0], settings_of(args.settings, args.dataset[0], args.results), args.out)
+        dataset = args.dataset[0]
+        groups = settings_of(args.settings, dataset, args.results)
+        plot_settings(dataset, groups, args.out, quantity(dataset, args.data))
     else:
         _draw_horizons(args, args.dataset[0])
     print(f"picture: {args.out}")
@@ -65,7 +68,7 @@ def _draw_horizons(args: argparse.Namespace, dataset: str) -> None:
             f"no records of {' or '.join(args.models)} on {dataset} under {args.results}: name "
             f"models of python experiments/table.py --dataset {dataset}, or run them first"
         )
-    plot_horizons(dataset, rows, args.metric or "MAE", args.out, args.horizons)
+    plot_horizons(dataset, rows, args.metric or "MAE", args.out, quantity(dataset, args.data), args.horizons)
 
 
 def _rows(dataset: str, results: Path) -> list[Any]:

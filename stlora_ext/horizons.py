@@ -32,12 +32,16 @@ def reported_steps(num_steps: int, asked: Sequence[int] | None = None, of: str =
 
 
 def step_title(step: int, interval: int) -> str:
-    """Return how far ahead ``step`` is, ``interval`` minutes a step: "15 min", "60 min", "3 h", "24 h", "2 d".
+    """Return how far ahead ``step`` is, ``interval`` minutes a step: "15 min", "60 min", "3 h", "2 d", "16 h 45 min".
 
     The unit is the largest of which it is a whole number, at least two, or one where each step is a whole number of it.
+    A number of four digits is told in two units.
     """
     ahead = step * interval
     size, unit = next(
         (size, unit) for size, unit in _UNITS if ahead % size == 0 and (ahead >= 2 * size or interval % size == 0)
     )
-    return f"{ahead // size} {unit}"
+    if ahead // size < 1000 or unit == "d":
+        return f"{ahead // size} {unit}"
+    larger, name = next((larger, name) for larger, name in reversed(_UNITS) if larger > size)
+    return f"{ahead // larger} {name} {ahead % larger // size} {unit}"

@@ -22,6 +22,7 @@ class CatalogEntry:
         start: Time of the first row, ISO 8601.
         train_ratio: Share of the windows used for training; the test share is always 0.2.
         domain: What is measured.
+        unit: Of a reading.
         raw: The raw file to bring.
         graph: The graph file to bring; None when the raw file holds it.
         heterogeneity: Of a simulated set, the strength H of the node-level differences.
@@ -36,6 +37,7 @@ class CatalogEntry:
     start: str
     train_ratio: float
     domain: str
+    unit: str
     raw: str | None = None
     graph: str | None = None
     heterogeneity: float = 0.5
@@ -43,22 +45,37 @@ class CatalogEntry:
     null_val: float = 0.0
 
 
+_FLOW, _SPEED = "vehicles in 5 min", "mph"
 _ENTRIES = (
-    CatalogEntry("PEMS03", "official", 26208, 358, "2018-09-01", 0.6, "traffic flow", "PEMS03.npz", "PEMS03.csv"),
-    CatalogEntry("PEMS04", "official", 16992, 307, "2018-01-01", 0.6, "traffic flow", "PEMS04.npz", "PEMS04.csv"),
-    CatalogEntry("PEMS07", "official", 28224, 883, "2017-05-01", 0.6, "traffic flow", "PEMS07.npz", "PEMS07.csv"),
-    CatalogEntry("PEMS08", "official", 17856, 170, "2016-07-01", 0.6, "traffic flow", "PEMS08.npz", "PEMS08.csv"),
-    CatalogEntry("METR-LA", "official", 34272, 207, "2012-03-01", 0.7, "traffic speed", "metr-la.h5", "adj_mx.pkl"),
     CatalogEntry(
-        "PEMS-BAY", "official", 52116, 325, "2017-01-01", 0.7, "traffic speed", "pems-bay.h5", "adj_mx_bay.pkl"
+        "PEMS03", "official", 26208, 358, "2018-09-01", 0.6, "traffic flow", _FLOW, "PEMS03.npz", "PEMS03.csv"
     ),
-    CatalogEntry("PEMS08-TAIL", "piece", 7156, 170, "2016-08-07T03:40", 0.6, "traffic flow", "PEMS08-part.npz"),
-    CatalogEntry("METR-LA-29", "piece", 34272, 29, "2012-03-01", 0.7, "traffic speed", "METR-LA-29.npz"),
-    CatalogEntry("LOS-LOOP", "piece", 2016, 207, "2012-03-01", 0.7, "traffic speed", "METR-LA-week.npz"),
-    CatalogEntry("TINY", "simulated", 7 * 288, 12, "2024-01-01", 0.6, "simulated traffic flow"),
-    CatalogEntry("CITY", "simulated", 28 * 288, 64, "2024-01-01", 0.6, "simulated traffic flow"),
-    CatalogEntry("CITY-H0", "simulated", 28 * 288, 64, "2024-01-01", 0.6, "simulated traffic flow", heterogeneity=0),
-    CatalogEntry("CITY-H1", "simulated", 28 * 288, 64, "2024-01-01", 0.6, "simulated traffic flow", heterogeneity=1),
+    CatalogEntry(
+        "PEMS04", "official", 16992, 307, "2018-01-01", 0.6, "traffic flow", _FLOW, "PEMS04.npz", "PEMS04.csv"
+    ),
+    CatalogEntry(
+        "PEMS07", "official", 28224, 883, "2017-05-01", 0.6, "traffic flow", _FLOW, "PEMS07.npz", "PEMS07.csv"
+    ),
+    CatalogEntry(
+        "PEMS08", "official", 17856, 170, "2016-07-01", 0.6, "traffic flow", _FLOW, "PEMS08.npz", "PEMS08.csv"
+    ),
+    CatalogEntry(
+        "METR-LA", "official", 34272, 207, "2012-03-01", 0.7, "traffic speed", _SPEED, "metr-la.h5", "adj_mx.pkl"
+    ),
+    CatalogEntry(
+        "PEMS-BAY", "official", 52116, 325, "2017-01-01", 0.7, "traffic speed", _SPEED, "pems-bay.h5", "adj_mx_bay.pkl"
+    ),
+    CatalogEntry("PEMS08-TAIL", "piece", 7156, 170, "2016-08-07T03:40", 0.6, "traffic flow", _FLOW, "PEMS08-part.npz"),
+    CatalogEntry("METR-LA-29", "piece", 34272, 29, "2012-03-01", 0.7, "traffic speed", _SPEED, "METR-LA-29.npz"),
+    CatalogEntry("LOS-LOOP", "piece", 2016, 207, "2012-03-01", 0.7, "traffic speed", _SPEED, "METR-LA-week.npz"),
+    CatalogEntry("TINY", "simulated", 7 * 288, 12, "2024-01-01", 0.6, "simulated traffic flow", _FLOW),
+    CatalogEntry("CITY", "simulated", 28 * 288, 64, "2024-01-01", 0.6, "simulated traffic flow", _FLOW),
+    CatalogEntry(
+        "CITY-H0", "simulated", 28 * 288, 64, "2024-01-01", 0.6, "simulated traffic flow", _FLOW, heterogeneity=0
+    ),
+    CatalogEntry(
+        "CITY-H1", "simulated", 28 * 288, 64, "2024-01-01", 0.6, "simulated traffic flow", _FLOW, heterogeneity=1
+    ),
 )
 
 CATALOG: dict[str, CatalogEntry] = {entry.name: entry for entry in _ENTRIES}

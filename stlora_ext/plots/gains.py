@@ -8,8 +8,9 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from stlora_ext.data.catalog import CATALOG
+from stlora_ext.data.quantity import quantity
 from stlora_ext.errors import UserError, nearest
-from stlora_ext.files import atomic_path
+from stlora_ext.plots.legend import save_with_legend
 from stlora_ext.tables.paired import paired_test
 from stlora_ext.tables.pairs import Comparison, beyond_control, blocks
 from stlora_ext.tables.rows import Row
@@ -17,7 +18,7 @@ from stlora_ext.tables.rows import Row
 _SPACING = 0.16  # between the comparisons of one data set
 
 
-def plot_gains(model: str, datasets: Mapping[str, Sequence[Row]], path: Path) -> None:
+def plot_gains(model: str, datasets: Mapping[str, Sequence[Row]], path: Path, data: Path) -> None:
     """Draw the paired differences of the average MAE, in percent, with mean and 95 % confidence interval.
 
     Per data set: each arm against the backbone alone, and plus against the arms without per-node weights, of
@@ -27,6 +28,7 @@ def plot_gains(model: str, datasets: Mapping[str, Sequence[Row]], path: Path) ->
         model: Name with "+".
         datasets: The rows of each data set, by its name, in the order of the picture.
         path: PNG to write.
+        data: Folder of the prepared data sets.
 
     Raises:
         UserError: If a data set has no such model or pair of runs, or pairs of several configurations.
@@ -66,15 +68,15 @@ def plot_gains(model: str, datasets: Mapping[str, Sequence[Row]], path: Path) ->
             )
     axes.set(
         xticks=range(len(by_dataset)),
-        xticklabels=[_described(dataset) for dataset in by_dataset],
+        xticklabels=[_described(dataset, data) for dataset in by_dataset],
         ylabel="difference of the average MAE, %",
         title=f"{model}: paired differences, mean and 95 % interval",
     )
+    for text in axes.get_xticklabels():
+        text.set_parse_math(False)
     axes.grid(alpha=0.25, axis="y")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
+    save_with_legend(figure, path)
 
 
 def compared(model: str, rows: Sequence[Row]) -> dict[str, Comparison]:
@@ -98,8 +100,8 @@ def compared(model: str, rows: Sequence[Row]) -> dict[str, Comparison]:
     return by_label
 
 
-def _described(dataset: str) -> str:
+def _described(dataset: str, data: Path) -> str:
     entry = CATALOG.get(dataset)
-    if entry is None or entry.kind != "simulated":
-        return dataset
-    return f"{dataset}\nheterogeneity {entry.heterogeneity:g}"
+    if entry is not None and entry.kind == "simulated":
+        return f"{dataset}\nheterogeneity {entry.heterogeneity:g}"
+    return "\n".join(filter(None, (dataset, quantity(dataset, data).domain)))

@@ -9,7 +9,6 @@ from matplotlib.colors import rgb_to_hsv, to_hex, to_rgb
 from stlora_ext.horizons import step_title
 from stlora_ext.tables.rows import Row
 
-UNITS = {"MAE": "MAE", "RMSE": "RMSE", "MAPE": "MAPE, %"}
 _GREY = 0.2  # saturation
 Style = TypeVar("Style")
 

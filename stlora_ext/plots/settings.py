@@ -7,12 +7,13 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stlora_ext.files import atomic_path
+from stlora_ext.data.quantity import Quantity
 from stlora_ext.lora.layer import SHARINGS
+from stlora_ext.plots.legend import save_with_legend
 from stlora_ext.tables.settings import Settings
 
 
-def plot_settings(dataset: str, groups: Sequence[Settings], path: Path) -> None:
+def plot_settings(dataset: str, groups: Sequence[Settings], path: Path, quantity: Quantity) -> None:
     """Draw one panel per group, one point per setting, coloured by sharing; control and wide arms are hollow.
 
     The dashed line is the backbone alone; bars are one standard deviation over seeds.
@@ -21,16 +22,16 @@ def plot_settings(dataset: str, groups: Sequence[Settings], path: Path) -> None:
         dataset: Its name, for the title.
         groups: Settings of one model on one data set.
         path: PNG to write.
+        quantity: What the data set measures.
     """
     figure = Figure(figsize=(1 + 6 * len(groups), 4.2), layout="constrained")
     for axes, group in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups, strict=True):
-        _panel(axes, group)
-    figure.suptitle(dataset)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
+        _panel(axes, group, quantity)
+    figure.suptitle(quantity.heading(dataset)).set_parse_math(False)
+    save_with_legend(figure, path)
 
 
-def _panel(axes: Axes, group: Settings) -> None:
+def _panel(axes: Axes, group: Settings, quantity: Quantity) -> None:
     colours = dict(zip(SHARINGS, matplotlib.color_sequences["petroff10"], strict=False))
     base = group.base_val
     if base is not None and base.mean is not None:
@@ -56,9 +57,8 @@ def _panel(axes: Axes, group: Settings) -> None:
     axes.set(
         xscale="log",
         xlabel="parameters that the adapter adds",
-        ylabel="validation MAE",
+        ylabel=f"validation {quantity.axis('MAE')}",
         title=f"{group.model}, {group.protocol}",
     )
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from stlora_ext.data.quantity import Quantity
 from stlora_ext.report.costs import costs_figure, costs_grid
 from stlora_ext.report.curves import horizon_figure, training_figure
 from stlora_ext.report.forecasts import Forecasts, forecast_figure
@@ -30,6 +31,7 @@ class ChapterData:
         without: Comparisons whose records hold no errors of nodes.
         prepared: The data behind them.
         forecasts: Forecasts at chosen nodes; None without data.
+        quantity: What the data set measures.
         horizons: Steps to show; None: the usual ones.
     """
 
@@ -39,6 +41,7 @@ class ChapterData:
     without: Sequence[str]
     prepared: Prepared
     forecasts: Forecasts | None
+    quantity: Quantity
     horizons: Sequence[int] | None = None
 
 
@@ -46,14 +49,16 @@ def chapter(number: int, material: ChapterData) -> Chapter:
     """Return the chapter of one data set; ``number`` sets its anchors apart from the others'."""
     dataset, name = material.table.dataset, f"data-{number}"
     version = material.table.heading.partition(" (")[0]
-    title = f"{dataset}, {version[0].lower()}{version[1:]}" if version else dataset
-    training = training_figure(f"{name}-training-figure", dataset, material.rows)
+    title = ", ".join(filter(None, (material.quantity.heading(dataset), version[:1].lower() + version[1:])))
+    training = training_figure(f"{name}-training-figure", dataset, material.rows, material.quantity)
     parts = (
         ("table", "Tables", fragment(material.table)),
         (
             "horizon",
             "Error against horizon",
-            horizon_figure(f"{name}-horizon-figure", dataset, material.rows, material.horizons).html(),
+            horizon_figure(
+                f"{name}-horizon-figure", dataset, material.rows, material.quantity, material.horizons
+            ).html(),
         ),
         (
             "training",
@@ -90,7 +95,7 @@ def absent(text: str) -> Markup:
 def _nodes(name: str, dataset: str, material: ChapterData) -> Markup:
     if not material.errors:
         return _no_comparison(material)
-    figure = map_figure(name, dataset, material.errors, material.prepared)
+    figure = map_figure(name, dataset, material.errors, material.prepared, material.quantity)
     grid = summary_grid(material.errors, material.prepared)
     return lines([figure.html(), grid_fragment(grid), *_absent_data(material), *_without(material)])
 
@@ -98,7 +103,9 @@ def _nodes(name: str, dataset: str, material: ChapterData) -> Markup:
 def _distance(name: str, dataset: str, material: ChapterData) -> Markup:
     if not material.errors:
         return _no_comparison(material)
-    shown = _absent_data(material) or [distance_figure(name, dataset, material.errors, material.prepared).html()]
+    shown = _absent_data(material) or [
+        distance_figure(name, dataset, material.errors, material.prepared, material.quantity).html()
+    ]
     return lines([*shown, *_without(material)])
 
 
@@ -106,7 +113,7 @@ def _forecasts(name: str, dataset: str, material: ChapterData) -> Markup:
     forecasts = material.forecasts
     if forecasts is None:
         return lines(_absent_data(material))
-    shown = [forecast_figure(name, dataset, forecasts).html()] if forecasts.rows else []
+    shown = [forecast_figure(name, dataset, forecasts, material.quantity).html()] if forecasts.rows else []
     if forecasts.absent:
         shown.append(filled("report/not_shown.html", absent=forecasts.absent))
     return lines(shown)

@@ -5,10 +5,11 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from stlora_ext.data.quantity import Quantity
 from stlora_ext.horizons import reported_steps
 from stlora_ext.plots.labels import row_labels
-from stlora_ext.plots.series import UNITS, colours, error_band, num_steps, seeds_of, style, titles
-from stlora_ext.report.figure import Choice, Figure, label
+from stlora_ext.plots.series import colours, error_band, num_steps, seeds_of, style, titles
+from stlora_ext.report.figure import Choice, Figure, height_for, label
 from stlora_ext.runs.record import Record
 from stlora_ext.tables.rows import METRICS, Row
 
@@ -28,7 +29,9 @@ _TRAINING = (
 )
 
 
-def horizon_figure(name: str, dataset: str, rows: Sequence[Row], horizons: Sequence[int] | None = None) -> Figure:
+def horizon_figure(
+    name: str, dataset: str, rows: Sequence[Row], quantity: Quantity, horizons: Sequence[int] | None = None
+) -> Figure:
     """Draw the mean error of each row over the forecast steps, one standard deviation around it; ``horizons`` are the
     steps that the axis names, None: the usual ones."""
     last = num_steps(rows[0])
@@ -78,15 +81,16 @@ def horizon_figure(name: str, dataset: str, rows: Sequence[Row], horizons: Seque
         "dash-dotted: protocol adapt, with more dots in these arms. A click on a name hides it.",
         traces,
         {
+            "height": height_for(len(rows)),
             "xaxis": {"title": {"text": "ahead"}, "tickvals": named, "ticktext": titles(rows[0], named)},
-            "yaxis": {"title": {"text": UNITS[METRICS[0]]}},
+            "yaxis": {"title": {"text": label(quantity.axis(METRICS[0]))}},
         },
         (Choice("Error", METRICS),),
-        tuple({"yaxis.title.text": UNITS[metric], "yaxis.autorange": True} for metric in METRICS),
+        tuple({"yaxis.title.text": label(quantity.axis(metric)), "yaxis.autorange": True} for metric in METRICS),
     )
 
 
-def training_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure | None:
+def training_figure(name: str, dataset: str, rows: Sequence[Row], quantity: Quantity) -> Figure | None:
     """Draw the course of every run's training; None where none was trained by epochs."""
     styled = [
         (row, text, colour)
@@ -118,6 +122,7 @@ def training_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure | No
     if not traces:
         return None
     last = max(max(trace.x) for trace in traces)
+    axes = [title if title == "learning rate" else label(quantity.axis(title)) for title, _ in _TRAINING]
     return Figure(
         name,
         f"{dataset}: course of training",
@@ -125,11 +130,12 @@ def training_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure | No
         "validation are the ones tested. The training loss is the masked MAE in original units.",
         traces,
         {
+            "height": height_for(len(styled)),
             "xaxis": {"title": {"text": "epoch"}, "rangemode": "tozero", "dtick": max(1, round(last / 10))},
-            "yaxis": {"title": {"text": _TRAINING[0][0]}},
+            "yaxis": {"title": {"text": axes[0]}},
         },
         (Choice("Show", tuple(title for title, _ in _TRAINING)),),
-        tuple({"yaxis.title.text": title, "yaxis.autorange": True, "xaxis.autorange": True} for title, _ in _TRAINING),
+        tuple({"yaxis.title.text": title, "yaxis.autorange": True, "xaxis.autorange": True} for title in axes),
     )
 
 

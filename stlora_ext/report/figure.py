@@ -62,12 +62,19 @@ class Figure:
         )
 
 
+_HEIGHT = 420
 _USUAL = {
-    "height": 420,
+    "height": _HEIGHT,
     "margin": {"l": 64, "r": 16, "t": 16, "b": 56},
     "hovermode": "closest",
-    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "maxheight": 0.3},
+    # Under the buttons at the top, and above what is drawn, which makes room for it.
+    "legend": {"orientation": "h", "yref": "container", "y": 0.92, "yanchor": "top", "x": 0, "maxheight": 0.3},
 }
+
+
+def height_for(num_lines: int) -> int:
+    """Return the height of a figure of so many lines, whose legend takes a part of it."""
+    return _HEIGHT + 8 * max(0, num_lines - 8)
 
 
 def label(text: Any) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from stlora_ext.data.prepared import Meta, load_split, missing
+from stlora_ext.data.quantity import Quantity
 from stlora_ext.horizons import reported_steps, step_title
 from stlora_ext.plots.labels import row_labels
 from stlora_ext.plots.series import palette, style
@@ -107,7 +108,7 @@ def run_forecasts(run: FinishedRun, forecasts: Forecasts, folder: Path) -> np.nd
     return np.concatenate(parts).round(stretch.decimals)
 
 
-def forecast_figure(name: str, dataset: str, forecasts: Forecasts) -> Figure:
+def forecast_figure(name: str, dataset: str, forecasts: Forecasts, quantity: Quantity) -> Figure:
     """Draw truth and forecasts over time; a drop-down chooses the node, another how far ahead."""
     meta, stretch, step_ms = forecasts.stretch.meta, forecasts.stretch, forecasts.stretch.meta.interval * 60_000
     truth = np.where(missing(stretch.values, meta.null_val), np.nan, stretch.values)
@@ -166,7 +167,7 @@ def forecast_figure(name: str, dataset: str, forecasts: Forecasts) -> Figure:
             "margin": {"l": 64, "r": 16, "t": 16, "b": 24},
             "dragmode": "zoom",
             "xaxis": {"type": "date", "rangeslider": {"visible": True, "thickness": 0.12}},
-            "yaxis": {"title": {"text": "reading"}, "fixedrange": False},
+            "yaxis": {"title": {"text": label(quantity.reading)}, "fixedrange": False},
         },
         (
             Choice("Node", tuple(ids)),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from stlora_ext.data.quantity import Quantity
 from stlora_ext.digits import number
 from stlora_ext.report.distance import DEFINITION, rank_correlation
 from stlora_ext.report.figure import Choice, Figure, label
@@ -21,7 +22,7 @@ _HOVER = (
 )
 
 
-def map_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepared: Prepared) -> Figure:
+def map_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepared: Prepared, quantity: Quantity) -> Figure:
     """Draw each node at its place, coloured by "+" minus base."""
     network, ids = prepared.network, [label(sensor) for sensor in prepared.ids]
     edges = network.edges[:_MOST_EDGES] if len(network.edges) <= _MOST_EDGES else network.edges[:0]
@@ -67,7 +68,7 @@ def map_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepared: 
                     "size": size,
                     "line": {"color": "#5a6472", "width": 1},
                     "colorbar": {
-                        "title": {"text": "plus − base, MAE", "side": "top"},
+                        "title": {"text": label(f"plus − base, {quantity.axis('MAE')}"), "side": "top"},
                         "orientation": "h",
                         "thickness": 12,
                         "len": 0.7,
@@ -82,8 +83,8 @@ def map_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepared: 
         name,
         f"{dataset}: difference of every node's error on the network",
         f"Each node's MAE with the adapter minus without, over all forecast steps of the test set, mean over paired "
-        f"seeds. Blue: the node gains; red: it loses. {network.kind}{hidden} Point at a node for its scores; drag to "
-        "zoom, double click to go back.",
+        f"seeds. Blue: the node gains; red: it loses.{_without_score(errors)} {network.kind}{hidden} "
+        "Point at a node for its scores; drag to zoom, double click to go back.",
         traces,
         {
             "height": 560,
@@ -96,11 +97,14 @@ def map_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepared: 
 
 
 def summary_grid(errors: Sequence[NodeErrors], prepared: Prepared) -> Grid:
-    """Return, per comparison, how many nodes gain, and which ones gain and lose most."""
+    """Return, per comparison, how many nodes gain, lose, or have no score, and which ones gain and lose most."""
     heads = (
         Column("Comparison", kind="name"),
         Column("Pairs", kind="count"),
-        Column("Nodes that gain"),
+        Column("gain", "Nodes that"),
+        Column("lose", "Nodes that"),
+        Column("are unchanged", "Nodes that"),
+        Column("have no score", "Nodes that"),
         Column("Median difference"),
         Column("Gains most", kind="name"),
         Column("Loses most", kind="name"),
@@ -112,7 +116,7 @@ def _summary(comparison: NodeErrors, ids: Sequence[str]) -> tuple[Cell, ...]:
     difference = comparison.difference
     known = np.isfinite(difference)
     if not known.any():
-        return (Cell(comparison.label, "name"), Cell(str(comparison.pairs), "count"), *[Cell("n/a")] * 4)
+        return (Cell(comparison.label, "name"), Cell(str(comparison.pairs), "count"), *[Cell("n/a")] * 7)
 
     def extreme(node: int, sign: int) -> Cell:
         if difference[node] * sign <= 0:
@@ -122,14 +126,16 @@ def _summary(comparison: NodeErrors, ids: Sequence[str]) -> tuple[Cell, ...]:
     return (
         Cell(comparison.label, "name"),
         Cell(str(comparison.pairs), "count"),
-        Cell(f"{int((difference[known] < 0).sum())} of {int(known.sum())}"),
+        *(Cell(str(int(nodes.sum()))) for nodes in (difference < 0, difference > 0, difference == 0, ~known)),
         Cell(number(float(np.median(difference[known])), 3, "+")),
         extreme(int(np.nanargmin(difference)), -1),
         extreme(int(np.nanargmax(difference)), 1),
     )
 
 
-def distance_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepared: Prepared) -> Figure:
+def distance_figure(
+    name: str, dataset: str, errors: Sequence[NodeErrors], prepared: Prepared, quantity: Quantity
+) -> Figure:
     """Draw each node's gain, base minus "+", against its distance from the average node; the data set is there."""
     distances = prepared.distances
     assert distances is not None
@@ -152,7 +158,7 @@ def distance_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepa
         )
         changes.append(
             {
-                "title.text": _correlation(rank_correlation(distances, -comparison.difference)),
+                "title.text": _correlation(rank_correlation(distances, -comparison.difference), len(ids)),
                 "xaxis.autorange": True,
                 "yaxis.autorange": True,
             }
@@ -160,26 +166,37 @@ def distance_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepa
     return Figure(
         name,
         f"{dataset}: gain against a node's distance from the average node",
-        f"A dot per node. Gain: MAE without the adapter minus with it, mean over paired seeds; above 0 the node gains. "
-        f"{DEFINITION} ρ: Spearman's rank correlation over the nodes with its two-sided p-value, each comparison by "
-        "itself, not corrected; neighbours resemble each other, so p looks smaller than it is.",
+        "A dot per node that has readings to train and to test. Gain: MAE without the adapter minus with it, mean over "
+        f"paired seeds; above 0 the node gains. {DEFINITION} ρ: Spearman's rank correlation over the nodes with its "
+        "two-sided p-value, each comparison by itself, not corrected; neighbours resemble each other, so p looks "
+        "smaller than it is.",
         traces,
         {
             "margin": {"l": 64, "r": 16, "t": 44, "b": 56},
             "title": {"text": changes[0]["title.text"], "font": {"size": 14}, "x": 0.5, "xanchor": "center"},
             "xaxis": {"title": {"text": "distance from the average node"}, "rangemode": "tozero"},
-            "yaxis": {"title": {"text": "gain, MAE"}, "zeroline": True},
+            "yaxis": {"title": {"text": label(f"gain, {quantity.axis('MAE')}")}, "zeroline": True},
         },
         (Choice("Compare", tuple(comparison.label for comparison in errors)),),
         tuple(changes),
     )
 
 
-def _correlation(correlation: tuple[float, float, int] | None) -> str:
+def _correlation(correlation: tuple[float, float, int] | None, num_nodes: int) -> str:
     if correlation is None:
         return "ρ n/a: fewer than three nodes, or all alike"
     rho, p, count = correlation
-    return f"ρ = {rho:+.2f}, p {'&lt; 0.001' if p < 0.001 else f'= {p:.3f}'}, {count} nodes"
+    nodes = f"{count} nodes" if count == num_nodes else f"{count} of {num_nodes} nodes"
+    return f"ρ = {rho:+.2f}, p {'&lt; 0.001' if p < 0.001 else f'= {p:.3f}'}, {nodes}"
+
+
+def _without_score(errors: Sequence[NodeErrors]) -> str:
+    """Say which nodes have no score, and why."""
+    known = np.isfinite(np.stack([comparison.difference for comparison in errors])).any(axis=0)
+    count = int((~known).sum())
+    if not count:
+        return ""
+    return f" {count} of {known.size} nodes have no reading in the test set, so no score, and aren't drawn."
 
 
 def _columns(comparison: NodeErrors) -> np.ndarray:

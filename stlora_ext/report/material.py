@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from stlora_ext.data.quantity import quantity
 from stlora_ext.errors import UserError
 from stlora_ext.folders import RESULTS
 from stlora_ext.plots.labels import row_labels
@@ -48,6 +49,7 @@ def material(group: DataGroup, args: argparse.Namespace) -> ChapterData:
         without,
         prepared,
         forecasts,
+        quantity(group.dataset, args.data),
         args.horizons,
     )
 

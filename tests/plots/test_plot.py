@@ -6,8 +6,9 @@ import pytest
 
 from experiments import plot as plot_command
 from experiments import run as run_command
+from stlora_ext.data.quantity import quantity
 from stlora_ext.plots.gains import compared
-from stlora_ext.plots.horizons import STYLES
+from stlora_ext.plots.horizons import STYLES, horizon_picture
 from stlora_ext.plots.series import style
 from stlora_ext.report.curves import DASHES
 from stlora_ext.runs.key import ARMS
@@ -64,6 +65,21 @@ def test_a_base_that_somebody_calls_adapted_is_drawn(tmp_path):
     write([record("LSTM", protocol="adapt")], tmp_path)
     plot_command.main(["--dataset", "D", "--results", str(tmp_path), "--out", str(tmp_path / "a.png")])
     assert (tmp_path / "a.png").exists()
+
+
+def test_a_picture_says_what_the_data_set_measures_and_in_which_unit(tmp_path):
+    (tmp_path / "data" / "MINE").mkdir(parents=True)
+    (tmp_path / "data" / "MINE" / "meta.json").write_text('{"domain": "bikes, 1 $ each, $x_1$"}')
+    for dataset, title, axis in (
+        ("METR-LA", "METR-LA, traffic speed: error against horizon", "MAE, mph (test)"),
+        ("MINE", "MINE, bikes, 1 $ each, $x_1$: error against horizon", "MAE (test)"),
+    ):
+        figure = horizon_picture(
+            dataset, table_rows([record(dataset=dataset)], ()), "MAE", quantity(dataset, tmp_path / "data")
+        )
+        (axes,) = figure.axes
+        assert (axes.get_title(), axes.get_ylabel()) == (title, axis)
+        figure.savefig(tmp_path / "a.png")
 
 
 def test_models_and_data_sets_without_records_are_named(results, tmp_path, capsys):

@@ -163,6 +163,28 @@ def test_the_page_fits_the_window(page, width):
         assert box["x"] >= 0 and box["x"] + box["width"] <= width + 1, name
 
 
+@pytest.mark.parametrize("width", [360, 1600])
+@pytest.mark.parametrize("name", ["horizon", "training", "forecasts"])
+def test_a_legend_covers_neither_the_buttons_nor_what_is_drawn(page, name, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    page.wait_for_timeout(400)
+    boxes = {
+        part: page.locator(f"#{plot(name)} {part}").first.bounding_box()
+        for part in (".modebar-container .modebar", ".legend .bg", ".draglayer .nsewdrag")
+    }
+    buttons, legend, drawn = boxes.values()
+    assert buttons["y"] + buttons["height"] <= legend["y"] + 1
+    assert legend["y"] + legend["height"] <= drawn["y"] + 1 and drawn["height"] > legend["height"]
+
+
+def test_the_first_column_leaves_room_for_the_others_on_a_phone(page):
+    page.set_viewport_size({"width": 360, "height": 800})
+    widths = page.evaluate(
+        "[...document.querySelectorAll('td.name:first-child')].map(cell => cell.getBoundingClientRect().width)"
+    )
+    assert widths and max(widths) < 180
+
+
 def test_the_page_can_be_read_without_seeing_it(page):
     assert page.get_attribute("html", "lang") == "en"
     assert page.locator("h1").count() == 1 and page.locator("main").count() == page.locator("nav").count() == 1

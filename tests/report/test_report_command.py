@@ -57,7 +57,11 @@ def test_two_versions_of_the_data_are_two_chapters(tmp_path):
         tmp_path / "results",
     )
     text = made(results, tmp_path)
-    assert [text.count(f'<h2 id="data-{n}">TINY, data sha256:{n}</h2>') for n in range(3)] == [1, 1, 0]
+    assert [text.count(f'<h2 id="data-{n}">TINY, simulated traffic flow, data sha256:{n}</h2>') for n in range(3)] == [
+        1,
+        1,
+        0,
+    ]
     assert ">20.00<" in text and ">29.00<" in text and "24.50" not in text
 
 
@@ -124,6 +128,17 @@ def test_refusals_name_the_remedy(tmp_path, capsys, arguments, message):
     found = refusal(report_command.main, ["--results", results, "--data", tmp_path, *arguments], capsys)
     assert message in found
     assert not (tmp_path / "report.html").exists()
+
+
+def test_the_nodes_that_gain_lose_and_have_no_score_add_up_to_all_and_the_page_says_why(tmp_path):
+    records = lstm()
+    for run, errors in zip(records, [[5.0, 5.0, 5.0, None]] * 2 + [[4.0, 6.0, 5.0, None]] * 2, strict=True):
+        run["test"]["nodes"] = {"MAE": errors}
+        run["data"]["num_nodes"] = 4
+    text = made(write(records, tmp_path / "results"), tmp_path)
+    line = text.split('<td class="name">LSTM+: joint, plus</td>')[1].split("</tr>")[0]
+    assert re.findall(r'<td class="(?:count|number)">(.*?)</td>', line)[:5] == ["2", "1", "1", "1", "1"]
+    assert "1 of 4 nodes have no reading in the test set, so no score, and aren&#39;t drawn." in text
 
 
 def test_scores_that_a_record_lacks_are_gaps_and_every_figure_is_json(tmp_path):
