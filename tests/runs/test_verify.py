@@ -35,6 +35,8 @@ def rewrite(path, change):
     [
         ("HA", "", ""),
         ("HA+", "", ""),
+        ("HA-week", "", ""),
+        ("HA-week+", "", ""),
         ("LSTM", "", ""),
         ("LSTM+", "joint", "plus"),
         ("LSTM+", "adapt", "plus"),
