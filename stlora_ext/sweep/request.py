@@ -17,6 +17,7 @@ from stlora_ext.data.prepared import SPLITS, Meta, load_split
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.folders import ROOT
 from stlora_ext.runs.build import build_model, host_config
+from stlora_ext.runs.options import RunOptions
 from stlora_ext.sweep.job import Job
 from stlora_ext.sweep.plan import cells_of, in_order, settings_for, variants
 
@@ -123,14 +124,14 @@ def _chosen(option: str, words: Iterable[str], names: Sequence[str]) -> dict[str
     """Return the names that ``words`` mean, and whether each is named itself rather than by a glob."""
     chosen: dict[str, bool] = {}
     for word in words:
-        found = [word] if word in names else [name for name in names if word == ALL or fnmatchcase(name, word)]
-        if not found:
+        matching = [word] if word in names else [name for name in names if word == ALL or fnmatchcase(name, word)]
+        if not matching:
             globbed = bool(set(word) & set("*?["))
             if option == "datasets" and not globbed:
                 check_dataset_name(word)
             own = "" if option == "models" or globbed else f"; for data of your own, {how_to_get(word)}"
             raise UserError(f"--{option} {word}: no such name, {nearest(word, [*names, ALL])}{own}")
-        for name in found:
+        for name in matching:
             chosen[name] = chosen.get(name, False) or name == word
     return chosen
 
@@ -160,6 +161,7 @@ def _cells(
     """
     path, config = config_or_default(dataset, model)
     settings = settings_for(config, request.settings)
+    options = RunOptions(request.data, compiled=request.compiled, cuda_graphs=request.cuda_graphs)
     cells: list[Job] = []
     useful: set[str] = set()
 
@@ -172,10 +174,10 @@ def _cells(
         useful |= settings.keys() - without.keys()
         if without:
             used = {key: value for key, value in settings.items() if key not in without}
-            for each in without.values():
-                used.update(each.instead)
+            for setting in without.values():
+                used.update(setting.instead)
             exp = cases(used)[place]
-        host_config(exp, meta, request.data, None, compiled=request.compiled, cuda_graphs=request.cuda_graphs)
+        host_config(exp, meta, None, options)
         build_model(exp, meta, request.data)
         own = cells_of(exp, config, path, meta, compiled=request.compiled, extra=request.extra)
         cells += own

@@ -13,8 +13,8 @@ from experiments import screen as screen_command
 from experiments import sweep as sweep_command
 from stlora_ext.config.registry import models
 from stlora_ext.data.prepared import load_meta
+from stlora_ext.runs.backbone import run_key
 from stlora_ext.runs.build import settled
-from stlora_ext.runs.run import run_key
 from stlora_ext.sweep.request import make_plan
 from tests.support.commands import ROOT, refusal, run, succeeded
 
