@@ -6,7 +6,7 @@ from stlora_ext.digits import number
 from stlora_ext.horizons import reported_steps, step_title
 
 
-def score_lines(test: dict[str, Any], interval: int) -> list[str]:
+def score_lines(test: dict[str, Any], interval: float) -> list[str]:
     """Return a line of MAE, RMSE and MAPE for each reported step, and for the average.
 
     Args:
