@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from entry import Parser, command
 
 from stlora_ext.cli import int_range, positive
+from stlora_ext.horizons import in_words
 from stlora_ext.options import add_device, add_experiment, add_folders, given_settings
 from stlora_ext.threads import apply_tuning, set_threads
 
@@ -169,7 +170,8 @@ def describe(exp: "Experiment", meta: "Meta", options: "RunOptions") -> None:
     )
     print(*(f"    {line}" for line in module_lines(counts["modules"])), sep="\n")
     print("  windows: " + ", ".join(f"{count:,} {split}" for split, count in meta.windows.items()))
-    print(f"  data: {meta.num_steps:,} steps of {meta.interval} min, {meta.num_nodes} nodes, {meta.fingerprint[:19]}")
+    steps = f"{meta.num_steps:,} steps of {in_words(meta.interval_seconds)}"
+    print(f"  data: {steps}, {meta.num_nodes} nodes, {meta.fingerprint[:19]}")
     for seed in exp.cell_seeds:
         key = run_key(exp, meta, seed)
         finished = key.record_path(options.results).exists()
