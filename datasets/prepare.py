@@ -4,25 +4,26 @@
     python datasets/prepare.py METR-LA --raw metr-la.h5 --graph adj_mx.pkl
     python datasets/prepare.py MINE --raw mine.csv --graph edges.csv
 
-Raw readings: .npz, .npy, .h5 (pandas, fixed format), .csv (time column first, then a column per sensor), or a folder
-that BasicTS 0.5.8 or 1.1.0 prepared. Graph: .csv (from,to[,weight][,cost], or a matrix), .npy, .npz, adj_mx.pkl.
+Raw readings: a table with a column per sensor or a row per reading (.csv, .tsv, .txt, LibCity's .dyna, pandas's .h5,
+.parquet, .xlsx), .npz, .npy, or a folder that BasicTS 0.5.8 or 1.1.0 prepared. Graph: .csv (from,to[,weight][,cost], or
+a matrix), .npy, .npz, adj_mx.pkl. docs/data.md has a recipe for each.
 """
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from entry import Parser, command
 
 from stlora_ext.data.catalog import USUAL_LEN
 from stlora_ext.errors import UserError
-from stlora_ext.preparation.arrays import read_npy, read_npz
 from stlora_ext.preparation.assemble import check_shape, set_ids, set_missing, set_times
-from stlora_ext.preparation.basicts_folder import graph_beside, read_basicts
-from stlora_ext.preparation.csv_table import read_csv
+from stlora_ext.preparation.basicts_folder import graph_beside
 from stlora_ext.preparation.graph import align
 from stlora_ext.preparation.graph_files import read_graph
-from stlora_ext.preparation.hdf5 import read_hdf5
+from stlora_ext.preparation.options import add_reading_options, reading_options
+from stlora_ext.preparation.readings import read_readings
 from stlora_ext.preparation.recipe import recipe_for
 from stlora_ext.preparation.series import Series
 from stlora_ext.preparation.summary import report
@@ -60,12 +61,12 @@ def parser() -> Parser:
     own = result.add_argument_group("your own data (fixed for known sets)")
     own.add_argument("--start", metavar="TIME", help="time of the first row, where the file has none")
     own.add_argument(
-        "--interval", type=positive, metavar="MINUTES", help="minutes per row, where the file has no times"
+        "--interval", metavar="MINUTES", help="minutes per row, or as 30s, 1h, 1d, where the file has no times"
     )
     own.add_argument(
-        "--time-format", metavar="FORMAT", help="how a CSV writes times, e.g. '%%d.%%m.%%Y %%H:%%M' (default: ISO 8601)"
+        "--timezone", metavar="NAME", help="where times are local time, e.g. Europe/Berlin; reads times with offsets"
     )
-    own.add_argument("--channel", type=int, metavar="C", help="channel of [time, sensor, channel]")
+    add_reading_options(own)
     own.add_argument("--null", metavar="VALUE", help="reading that means missing (default: NaN)")
     own.add_argument("--train-ratio", type=float, metavar="SHARE", help="share of windows for training (default 0.7)")
     own.add_argument("--domain", metavar="TEXT", help="what is measured")
@@ -77,30 +78,6 @@ def positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 on")
     return int(text)
-
-
-def read_raw(path: Path, channel: int | None, time_format: str | None) -> Series:
-    """Read readings by what the path is: a folder, or a file by its ending.
-
-    Raises:
-        UserError: If it is absent or of another kind.
-    """
-    suffix = path.suffix.lower()
-    if time_format is not None and suffix != ".csv":
-        raise UserError(f"--time-format {time_format} tells how a .csv writes times, {path.name} is none: leave it out")
-    if path.is_dir():
-        return read_basicts(path, channel)
-    if not path.is_file():
-        raise UserError(f"raw file {path} does not exist: check --raw")
-    if suffix == ".npz":
-        return read_npz(path, channel)
-    if suffix == ".npy":
-        return read_npy(path, channel)
-    if suffix not in (".csv", ".h5", ".hdf5"):
-        raise UserError(f"raw file {path.name} ends in '{suffix}': expected .npz, .npy, .h5, .csv or a BasicTS folder")
-    if channel:
-        raise UserError(f"--channel {channel}: {path.name} has one channel; leave it out")
-    return read_csv(path, time_format) if suffix == ".csv" else read_hdf5(path)
 
 
 def add_graph(series: Series, args: argparse.Namespace) -> list[Path]:
@@ -123,7 +100,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Prepare one data set and print its summary."""
     args = parser().parse_args(argv)
     recipe = recipe_for(args)
-    series = read_raw(args.raw, recipe.channel, args.time_format)
+    options = reading_options(args)
+    turned = False if recipe.known and options.transpose is None else options.transpose  # its shape is checked below
+    series = read_readings(args.raw, replace(options, channel=recipe.channel, transpose=turned))
     origin = args.raw.resolve().name  # not before it is known to be there: a link to itself can't be resolved
     check_shape(series, recipe, origin)
     set_ids(series, args.ids, origin)

@@ -79,7 +79,9 @@ def check_ranges(args: argparse.Namespace) -> None:
     if args.heterogeneity is not None and not 0 <= args.heterogeneity <= 1:
         raise UserError(f"--heterogeneity {args.heterogeneity}: expected 0 (one law for all nodes) to 1")
     if args.interval is not None:
-        check_interval(args.interval)
+        if args.interval > 1440:
+            raise UserError(f"--interval {args.interval}: expected at most 1440 minutes, a day")
+        check_interval(60 * args.interval)
 
 
 def complete(args: argparse.Namespace) -> argparse.Namespace:
@@ -154,8 +156,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     traffic = simulate(args.nodes, num_steps, args.interval, args.heterogeneity, args.seed)
     series = Series(
         traffic.flow,
-        times=regular_times(np.datetime64(_MONDAY), num_steps, args.interval),
-        interval=args.interval,
+        times=regular_times(np.datetime64(_MONDAY), num_steps, 60 * args.interval),
+        interval=60 * args.interval,
         graph=traffic.graph,
         null_val=0.0,
         notes=[f"simulated: heterogeneity {args.heterogeneity:g}, seed {args.seed}"],

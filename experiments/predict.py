@@ -3,10 +3,11 @@
     python experiments/predict.py results/PEMS08/LSTM+/RUN.json --input recent.csv --output forecast.csv
     python experiments/predict.py adapter.safetensors --backbone model.pt --input recent.csv --output forecast.csv
 
-recent.csv: a time column first, then a column per sensor of the data set, named by its id, in any order; the last
-input_len rows are used. An empty cell is a missing reading. The data set's folder must be there: its meta.json names
-the sensors, its graph feeds the models that use one. The forecast has the same columns; an id that a spreadsheet would
-calculate, such as =A1, is written with ' in front, and read so too.
+recent.csv: what datasets/prepare.py reads: a column of times and a column per sensor of the data set, named by its id,
+in any order, or a row per reading; the last input_len rows are used. Times are read in the data set's time zone, where
+it has one, and then written with their offsets. An empty cell is a missing reading. The data set's folder must be
+there: its meta.json names the sensors, its graph feeds the models that use one. The forecast has a column per sensor;
+an id that a spreadsheet would calculate, such as =A1, is written with ' in front, and read so too.
 """
 
 import argparse
@@ -19,7 +20,9 @@ from entry import Parser, command
 
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
+from stlora_ext.horizons import in_words
 from stlora_ext.options import add_folders
+from stlora_ext.preparation.options import add_reading_options
 from stlora_ext.threads import apply_tuning
 
 if TYPE_CHECKING:
@@ -40,11 +43,9 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--input", type=Path, required=True, metavar="CSV", help="the last readings")
     p.add_argument("--output", type=Path, required=True, metavar="CSV", help="where the forecast goes")
-    p.add_argument(
-        "--time-format",
-        metavar="FORMAT",
-        help="how --input writes times, e.g. '%%d.%%m.%%Y %%H:%%M' (default: ISO 8601)",
-    )
+    reading = p.add_argument_group("how --input is read (sensors, interval and time zone are the data set's)")
+    reading.add_argument("--start", metavar="TIME", help="time of the first row, where the file has none")
+    add_reading_options(reading)
     p.add_argument(
         "--backbone",
         type=Path,
@@ -60,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser().parse_args(argv)
     import pandas as pd
 
+    from stlora_ext.preparation.options import reading_options
     from stlora_ext.preparation.recent import read_recent, stamps
     from stlora_ext.runs.forecast import forecast
     from stlora_ext.spreadsheet import safe_cell
@@ -68,15 +70,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError(f"--output {args.output} is a folder: name the file, such as {args.output / 'forecast.csv'}")
     _refuse_its_own_files(args)
     model, stats, meta, bf16 = _open(args)
-    values, times = read_recent(args.input, meta, args.time_format)
-    prediction = forecast(model, stats, meta, values, stamps(times), bf16)
+    values, times = read_recent(args.input, meta, reading_options(args))
+    prediction = forecast(model, stats, meta, values, stamps(times, meta), bf16)
     table = pd.DataFrame(
-        prediction, pd.Index(times[meta.input_len :], name="time"), [safe_cell(name) for name in meta.sensor_ids]
+        prediction, times[meta.input_len :].rename("time"), [safe_cell(name) for name in meta.sensor_ids]
     )
     with atomic_path(args.output) as temporary:
         table.to_csv(temporary)
     print(
-        f"{args.output}: {meta.output_len} steps of {meta.interval} minutes x {meta.num_nodes} sensors, "
+        f"{args.output}: {meta.output_len} steps of {in_words(meta.interval_seconds)} x {meta.num_nodes} sensors, "
         f"{table.index[0]} to {table.index[-1]}"
     )
 

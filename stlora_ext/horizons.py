@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from stlora_ext.errors import UserError
 
-_UNITS = ((1440, "d"), (60, "h"), (1, "min"))  # minutes
+_UNITS = ((86400, "d", "day"), (3600, "h", "hour"), (60, "min", "minute"), (1, "s", "second"))
 
 
 def reported_steps(num_steps: int, asked: Sequence[int] | None = None, of: str = "") -> tuple[int, ...]:
@@ -31,17 +31,24 @@ def reported_steps(num_steps: int, asked: Sequence[int] | None = None, of: str =
     return tuple(sorted(set(asked)))
 
 
-def step_title(step: int, interval: int) -> str:
-    """Return how far ahead ``step`` is, ``interval`` minutes a step: "15 min", "60 min", "3 h", "2 d", "16 h 45 min".
+def step_title(step: int, interval: float) -> str:
+    """Return how far ahead ``step`` is, ``interval`` minutes a step: "90 s", "15 min", "3 h", "2 d", "16 h 45 min".
 
     The unit is the largest of which it is a whole number, at least two, or one where each step is a whole number of it.
     A number of four digits is told in two units.
     """
-    ahead = step * interval
+    seconds = round(60 * interval)
+    ahead = step * seconds
     size, unit = next(
-        (size, unit) for size, unit in _UNITS if ahead % size == 0 and (ahead >= 2 * size or interval % size == 0)
+        (size, unit) for size, unit, _ in _UNITS if ahead % size == 0 and (ahead >= 2 * size or seconds % size == 0)
     )
     if ahead // size < 1000 or unit == "d":
         return f"{ahead // size} {unit}"
-    larger, name = next((larger, name) for larger, name in reversed(_UNITS) if larger > size)
+    larger, name = next((larger, name) for larger, name, _ in reversed(_UNITS) if larger > size)
     return f"{ahead // larger} {name} {ahead % larger // size} {unit}"
+
+
+def in_words(seconds: int) -> str:
+    """Return a length of time in words: "30 seconds", "15 minutes", "1 hour", "7 days"."""
+    size, word = next((size, word) for size, _, word in _UNITS if seconds % size == 0)
+    return f"{seconds // size} {word}{'s' * (seconds != size)}"

@@ -1,7 +1,7 @@
 """Every backbone that ships: where it is, and its published training settings. It is imported when it is asked for.
 
 A line of your own, with the module that holds the class ``NAME`` and its config ``NAMEConfig``, adds a backbone to all
-commands.
+commands. ``arch`` names the class where it is called otherwise.
 """
 
 from dataclasses import dataclass, field
@@ -19,15 +19,18 @@ class Listed:
             lengths, ``of_lengths``.
         training: Published training settings.
         more: Further arguments of ``register``.
+        arch: Name of the class, and of its config without ``Config``; "": the backbone's own.
     """
 
     module: str
     training: TrainingSettings = TrainingSettings()
     more: dict[str, Any] = field(default_factory=dict)
+    arch: str = ""
 
 
 BACKBONES = {
     "HA": Listed("baselines.HA", more={"fitted": True, "deterministic": True}),
+    "HA-week": Listed("baselines.HAWeek", more={"fitted": True, "deterministic": True}, arch="HAWeek"),
     "VAR": Listed("baselines.VAR", more={"fitted": True, "deterministic": True}),
     "SVR": Listed("baselines.SVR", more={"fitted": True}),
     "LSTM": Listed(

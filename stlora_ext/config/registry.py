@@ -95,11 +95,11 @@ def get_backbone(name: str) -> Backbone:
         if name not in BACKBONES:
             raise UserError(f"unknown model '{model}': {nearest(model, models())}")
         listed = BACKBONES[name]
-        module = import_module(listed.module)
+        module, arch = import_module(listed.module), listed.arch or name
         register(
             name,
-            getattr(module, name),
-            getattr(module, f"{name}Config"),
+            getattr(module, arch),
+            getattr(module, f"{arch}Config"),
             listed.training,
             of_lengths=getattr(module, "of_lengths", None),
             **listed.more,

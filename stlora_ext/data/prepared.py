@@ -18,11 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from stlora_ext.data.catalog import how_to_get
+from stlora_ext.data.local_time import is_timezone
 from stlora_ext.data.plain_arrays import load_npy
 from stlora_ext.errors import UserError
 
 SPLITS = ("train", "val", "test")
 FORMAT = 1
+DAY = 86400  # seconds
+LONGEST = 366 * 1440  # minutes of a step
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,9 @@ class Meta:
         name: Name of the data set.
         num_steps: Rows T of the whole series.
         num_nodes: Sensors N.
-        interval: Minutes per step.
-        steps_per_day: Rows per day.
-        start: Time of the first row, ISO 8601.
+        interval: Minutes per step, a fraction where they aren't whole.
+        steps_per_day: Rows per day; 1 where a row is a day or more.
+        start: Local time of the first row, ISO 8601; with its offset from UTC where the rows follow absolute time.
         null_val: The reading that means missing; NaN or a number (tolerance 5e-5).
         input_len: Input steps of one window.
         output_len: Forecast steps of one window.
@@ -43,12 +46,13 @@ class Meta:
         sensor_ids: Name of each column.
         has_graph: Whether ``graph.npz`` is there.
         fingerprint: "sha256:" and the digest of the prepared arrays.
+        timezone: Where ``start`` and the timestamps are local time, as "Europe/Berlin"; None: not stated.
     """
 
     name: str
     num_steps: int
     num_nodes: int
-    interval: int
+    interval: float
     steps_per_day: int
     start: str
     null_val: float
@@ -58,6 +62,12 @@ class Meta:
     sensor_ids: list[str]
     has_graph: bool
     fingerprint: str
+    timezone: str | None = None
+
+    @property
+    def interval_seconds(self) -> int:
+        """Seconds per step."""
+        return round(60 * self.interval)
 
 
 def split_windows(num_steps: int, input_len: int, output_len: int, train_ratio: float) -> dict[str, int]:
@@ -87,6 +97,11 @@ def split_rows(windows: Mapping[str, int], input_len: int, output_len: int) -> d
     return rows
 
 
+def fits_a_day(seconds: int) -> bool:
+    """Tell whether a day is a whole number of steps of this length, or a step a whole number of days."""
+    return seconds > 0 and (DAY % seconds == 0 or seconds % DAY == 0)
+
+
 def missing(values: np.ndarray, null_val: float) -> np.ndarray:
     """Return where ``values`` are missing: NaN, or within 5e-5 of ``null_val``."""
     if math.isnan(null_val):
@@ -113,7 +128,7 @@ def load_meta(root: Path, name: str) -> Meta:
             name=content["name"],
             num_steps=content["num_time_steps"],
             num_nodes=content["num_vars"],
-            interval=content["frequency (minutes)"],
+            interval=ours["interval_seconds"] / 60 if "interval_seconds" in ours else content["frequency (minutes)"],
             steps_per_day=ours["steps_per_day"],
             start=ours["start"],
             null_val=math.nan if null_val is None else float(null_val),
@@ -123,6 +138,7 @@ def load_meta(root: Path, name: str) -> Meta:
             sensor_ids=ours["sensor_ids"],
             has_graph=content["has_graph"],
             fingerprint=ours["fingerprint"],
+            timezone=ours.get("timezone"),
         )
         _check(meta)
     except (ValueError, OverflowError) as error:
@@ -145,7 +161,6 @@ def _check(meta: Meta) -> None:
     counts = {
         "num_time_steps": meta.num_steps,
         "num_vars": meta.num_nodes,
-        "frequency (minutes)": meta.interval,
         "steps_per_day": meta.steps_per_day,
         "input_len": meta.input_len,
         "output_len": meta.output_len,
@@ -156,8 +171,10 @@ def _check(meta: Meta) -> None:
             raise ValueError(f"{name} is {value!r}, expected a whole number of at least 1")
     if sum(meta.windows[split] for split in SPLITS) != meta.num_steps - meta.input_len - meta.output_len + 1:
         raise ValueError(f"the windows {meta.windows} are not those of {meta.num_steps} rows")
-    if meta.interval * meta.steps_per_day != 1440:
-        raise ValueError(f"{meta.steps_per_day} steps of {meta.interval} minutes are no day")
+    if type(meta.interval) not in (int, float) or not 0 < meta.interval <= LONGEST or _splits_a_second(meta.interval):
+        raise ValueError(f"frequency (minutes) is {meta.interval!r}, expected at least a second, in whole seconds")
+    if meta.steps_per_day != max(1, DAY // meta.interval_seconds) or not fits_a_day(meta.interval_seconds):
+        raise ValueError(f"{meta.steps_per_day} steps of {meta.interval:g} minutes are no day")
     if (
         not isinstance(meta.sensor_ids, list)
         or len(meta.sensor_ids) != meta.num_nodes
@@ -168,7 +185,14 @@ def _check(meta: Meta) -> None:
         raise ValueError("name, start or fingerprint is no text")
     if math.isinf(meta.null_val):
         raise ValueError(f"null_val is {meta.null_val}")
-    datetime.fromisoformat(meta.start)
+    if (datetime.fromisoformat(meta.start).tzinfo is not None) > (meta.timezone is not None):
+        raise ValueError(f"start {meta.start} has an offset and the set no time zone")
+    if meta.timezone is not None and not is_timezone(meta.timezone):
+        raise ValueError(f"timezone is {meta.timezone!r}")
+
+
+def _splits_a_second(interval: float) -> bool:
+    return abs(60 * interval - round(60 * interval)) > 1e-6 or round(60 * interval) < 1
 
 
 def prepare_again(meta: Meta, root: Path, name: str, input_len: int, output_len: int) -> str:

@@ -1,13 +1,16 @@
-"""Readings from ``.npz`` and ``.npy``: official PEMS0x files, the public pieces, anyone's arrays."""
+"""Arrays from ``.npy`` and ``.npz`` files, and the channel of theirs that is forecast."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from stlora_ext.data.plain_arrays import load_npy, load_npz
 from stlora_ext.errors import UserError
-from stlora_ext.preparation.graph import graph_from_matrix
-from stlora_ext.preparation.series import Series, check_ids, to_float32
+from stlora_ext.preparation.channels import choose_channel
+from stlora_ext.preparation.from_table import refuse_orientation
+from stlora_ext.preparation.options import ReadingOptions
+from stlora_ext.preparation.series import Series, to_float32
 
 
 def open_npy(path: Path) -> np.ndarray:
@@ -28,8 +31,16 @@ def open_npz(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} cannot be read as .npz ({error}): expected plain arrays saved by np.savez") from None
 
 
-def pick_channel(array: np.ndarray, channel: int | None, origin: str) -> np.ndarray:
-    """Take one channel of ``[T, N]`` or ``[T, N, C]`` as float32 ``[T, N]``.
+def pick_channel(
+    array: np.ndarray, channel: str | None, origin: str, names: Sequence[str] | None = None
+) -> tuple[np.ndarray, list[str]]:
+    """Take one channel of ``[T, N]`` or ``[T, N, C]`` as float32 ``[T, N]``; say which aren't used.
+
+    Args:
+        array: The readings.
+        channel: Its number or name; None: the only one.
+        origin: The file, for messages.
+        names: Names of the channels.
 
     Raises:
         UserError: On another number of dimensions, a channel that is not there, or none chosen of several.
@@ -40,33 +51,20 @@ def pick_channel(array: np.ndarray, channel: int | None, origin: str) -> np.ndar
         raise UserError(
             f"{origin} holds an array of shape {array.shape}: expected [time, sensor] or [time, sensor, channel]"
         )
-    channels = array.shape[2]
-    if channel is None and channels == 1:
-        channel = 0
-    if channel is None:
-        raise UserError(f"{origin} has {channels} channels: choose one with --channel 0..{channels - 1}")
-    if not 0 <= channel < channels:
-        raise UserError(f"--channel {channel} is not in {origin}, which has {channels}: expected 0..{channels - 1}")
-    return to_float32(array[:, :, channel], origin)
+    place, notes = choose_channel(names or [str(c) for c in range(array.shape[2])], channel, origin)
+    return to_float32(array[:, :, place], origin), notes
 
 
-def read_npy(path: Path, channel: int | None) -> Series:
-    """Read ``[T, N]`` or ``[T, N, C]``."""
-    return Series(pick_channel(open_npy(path), channel, path.name))
+def read_npy(path: Path, options: ReadingOptions) -> Series:
+    """Read ``[T, N]`` or ``[T, N, C]``.
 
-
-def read_npz(path: Path, channel: int | None) -> Series:
-    """Read ``data``, or the only array; ``adj``, ``distance`` and ``sensor_ids`` where they are there."""
-    arrays = open_npz(path)
-    if "data" not in arrays and len(arrays) != 1:
-        raise UserError(f"{path.name} holds {', '.join(arrays) or 'nothing'}: expected an array named 'data'")
-    values = pick_channel(arrays.get("data", next(iter(arrays.values()))), channel, path.name)
-    series = Series(values)
-    if "sensor_ids" in arrays:
-        series.sensor_ids = [str(name) for name in arrays["sensor_ids"].ravel().tolist()]
-        check_ids(series.sensor_ids, values.shape[1], path.name)
-    if "adj" in arrays:
-        series.graph = graph_from_matrix(
-            arrays["adj"], values.shape[1], path.name, arrays.get("distance"), sensor_ids=series.sensor_ids
-        )
-    return series
+    Raises:
+        UserError: If it is none, or has more columns than rows and no option says that it is meant.
+    """
+    array = open_npy(path)
+    if array.ndim >= 2 and options.transpose is None and array.shape[1] > array.shape[0]:
+        raise refuse_orientation(path.name, *array.shape[:2])
+    readings, notes = pick_channel(
+        array.swapaxes(0, 1) if options.transpose and array.ndim >= 2 else array, options.channel, path.name
+    )
+    return Series(readings, notes=notes)

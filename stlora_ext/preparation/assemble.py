@@ -1,11 +1,15 @@
 """From a read series and a recipe to the series that is written: shape, times, missing readings, names."""
 
 import math
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
+from stlora_ext.data.prepared import DAY
 from stlora_ext.errors import UserError
+from stlora_ext.horizons import in_words
+from stlora_ext.preparation.clock import choose_axis, localize
 from stlora_ext.preparation.recipe import Recipe
 from stlora_ext.preparation.series import Series, check_ids
 from stlora_ext.preparation.timeline import close_gaps, infer_interval, regular_times, show
@@ -48,20 +52,37 @@ def set_times(series: Series, recipe: Recipe, fill_gaps: bool, origin: str) -> S
         if recipe.start is None or interval is None:
             raise UserError(
                 f"{origin} does not say when its rows are: give --start (time of the first row, as "
-                "2024-01-31T00:00) and --interval (minutes)"
+                "2024-01-31T00:00) and --interval (minutes, or as 30s, 1h, 1d); a column of times is named with "
+                "--time-column NAME"
             )
-        series.times = _times_without_clock(recipe.start, recipe.known_gap, num_steps, interval)
+        _place_from_start(series, recipe.start, interval, recipe)
     else:
         _place(series, recipe, origin)
-    interval = infer_interval(series.known_times)
+        choose_axis(series)
+    interval = infer_interval(series.known_times, series.absolute_zone)
     for stated in (recipe.interval, series.interval):
         if stated is not None and stated != interval:
             raise UserError(
-                f"rows of {origin} are {interval} minutes apart, {stated} were stated: expected the same; "
+                f"rows of {origin} are {in_words(interval)} apart, {in_words(stated)} were stated: expected the same; "
                 "correct --interval or the file"
             )
     series.interval = interval
     return close_gaps(series, interval, fill_gaps, recipe.known_gap)
+
+
+def _place_from_start(series: Series, start: "np.datetime64[datetime]", interval: int, recipe: Recipe) -> None:
+    """Give rows that have no times theirs: from a local time on, in absolute time up to steps of less than a day."""
+    series.timezone = recipe.timezone
+    series.wall = recipe.timezone is not None and interval >= DAY
+    if series.absolute_zone is not None:
+        utc, never, _ = localize(np.array([start]), series.absolute_zone)
+        if never[0]:
+            raise UserError(
+                f"--start {show(start)} is a time that {series.absolute_zone} never had, its clocks skip it: expected "
+                "the local time of the first row"
+            )
+        start = utc[0]
+    series.times = _times_without_clock(start, recipe.known_gap, len(series.values), interval)
 
 
 def _times_without_clock(
@@ -70,14 +91,14 @@ def _times_without_clock(
     times = regular_times(start, num_steps, interval)
     if known_gap is not None:
         before, after = (np.datetime64(time, "us") for time in known_gap)
-        skipped = after - before - np.timedelta64(interval, "m")
+        skipped = after - before - np.timedelta64(interval, "s")
         times[times > before] += skipped
     return times
 
 
 def _place(series: Series, recipe: Recipe, origin: str) -> None:
     """Check a file's own first time against the stated one; a nominal date gives way to it."""
-    times = series.known_times
+    times = series.local_times
     if series.nominal and recipe.start is None:
         series.notes.append(f"the first row is put at {show(times[0])}, a nominal date: --start states the true one")
     if recipe.start is None or times[0] == recipe.start:

@@ -1,102 +1,202 @@
-"""Readings from a CSV table: a time column first, then one column per sensor."""
+"""Tables in text: CSV with commas, semicolons or tabs, decimal points or commas, with a header or without."""
 
 import csv
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from stlora_ext.errors import UserError
-from stlora_ext.preparation.series import Series, check_ids, to_float32
-from stlora_ext.spreadsheet import plain_text
+from stlora_ext.preparation.from_table import series_from_table
+from stlora_ext.preparation.header import has_header
+from stlora_ext.preparation.options import ReadingOptions
+from stlora_ext.preparation.series import Series
+from stlora_ext.preparation.table import NARROW, Roles, Table, find_roles
+
+_SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas"}
+_SAMPLE = 300  # rows that tell what the columns are
+_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d*,\d+([eE][-+]?\d+)?\s*")
+_BROKEN = (OSError, UnicodeError, csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError)
 
 
-def read_csv(path: Path, time_format: str | None = None) -> Series:
-    """Read a table with a header; an empty cell or NaN is a missing reading.
+@dataclass(frozen=True)
+class Dialect:
+    """How a file of text is written.
+
+    Attributes:
+        encoding: Of its bytes.
+        separator: Between cells.
+        decimal: Before decimals.
+        rows: Its first rows.
+        count: How many rows it has.
+    """
+
+    encoding: str
+    separator: str
+    decimal: str
+    rows: list[list[str]]
+    count: int
+
+
+def read_csv(path: Path, options: ReadingOptions | None = None) -> Series:
+    """Read a table with a column per sensor, or a row per reading; an empty cell or NaN is a missing reading.
 
     Args:
-        path: Text in UTF-8, separated by commas.
-        time_format: How times are written, in strptime's notation; None: ISO 8601.
+        path: Text in UTF-8, or UTF-16 with its mark.
+        options: What the user says of it.
 
     Raises:
         UserError: On a cell that is no number or no time, naming row and column (row 1 is the first below the header).
     """
-    origin = path.name
+    options = options or ReadingOptions()
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            header = [plain_text(name.strip()) for name in next(csv.reader(file), [])]
-        if len(header) < 2:
+        dialect = read_dialect(path)
+        if not dialect.rows:
             raise UserError(
-                f"{origin} has the header {header}: expected a time column and at least one sensor, separated by commas"
+                f"{path.name} is empty: expected a column of times and at least one sensor, separated by commas"
             )
-        check_ids(header[1:], len(header) - 1, origin)
-        _check_width(path, len(header))
-        table = pd.read_csv(
+        table, roles = _turned(path, dialect, options) if options.transpose else _table(path, dialect, options)
+    except UserError:
+        raise
+    except _BROKEN as error:
+        raise UserError(
+            f"{path.name} cannot be read as CSV ({error}): expected text in UTF-8, separated by commas, semicolons or "
+            "tabs, as many cells in every row as in the first"
+        ) from None
+    return series_from_table(table, roles, options)
+
+
+def read_dialect(path: Path) -> Dialect:
+    """Find out how a file is written, and refuse rows of another width: pandas would fill or drop cells silently."""
+    with open(path, "rb") as file:
+        mark = file.read(2)
+    encoding = "utf-16" if mark in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    separator = _separator(path, encoding)
+    rows: list[list[str]] = []
+    decimal, count = ".", 0
+    with open(path, newline="", encoding=encoding) as file:
+        for row in csv.reader(file, delimiter=separator):
+            if not row:
+                continue
+            if rows and len(row) != len(rows[0]):
+                raise UserError(
+                    f"{path.name}, row {count}: {len(row)} cells, the header has {len(rows[0])}: expected as many; a "
+                    "missing reading is an empty cell"
+                )
+            if count and decimal == "." and any("," in cell and _DECIMAL_COMMA.fullmatch(cell) for cell in row):
+                decimal = ","
+            if len(rows) < _SAMPLE:
+                rows.append(row)
+            count += 1
+    return Dialect(encoding, separator, decimal, rows, count)
+
+
+def _separator(path: Path, encoding: str) -> str:
+    """Return what separates cells: the first of tab, semicolon and comma that cuts nearly all rows alike."""
+    with open(path, newline="", encoding=encoding) as file:
+        lines = [line for line, _ in zip(file, range(50), strict=False) if line.strip()]
+    for separator in _SEPARATORS:
+        widths = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
+        if widths and widths[0] > 1 and widths.count(widths[0]) >= 0.8 * len(widths):
+            return separator
+    return ","
+
+
+def _table(path: Path, dialect: Dialect, options: ReadingOptions) -> tuple[Table, Roles]:
+    header, notes = _header(dialect.rows, dialect, options)
+    names = _names(dialect.rows[0], header)
+    dropped = _empty_ends(dialect, names, header)
+    small = len(names) <= NARROW + max(1, len(options.time_columns))
+    table = Table(
+        pd.DataFrame(), names[: len(names) - dropped], path.name, notes, dialect.decimal, header, _ordered(path)
+    )
+    table.notes.extend(_written(dialect))
+
+    def read(text: list[int] | None) -> pd.DataFrame:
+        """Read all rows; ``text``: columns whose cells stay as they are written, None: all of them."""
+        return pd.read_csv(
             path,
             header=None,
-            skiprows=1,
-            names=range(len(header)),
+            skiprows=int(header),
+            names=range(len(names)),
+            usecols=range(len(table.names)),
             index_col=False,
-            dtype={0: str},
-            encoding="utf-8-sig",
+            dtype=str if text is None else dict.fromkeys(text, str),
+            sep=dialect.separator,
+            decimal=dialect.decimal,
+            encoding=dialect.encoding,
             low_memory=False,
         )
-    except (OSError, UnicodeDecodeError, csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UserError(
-            f"{origin} cannot be read as CSV ({error}): expected text in UTF-8, separated by commas, "
-            "as many cells in every row as in the header"
-        ) from None
-    if table.empty:
-        raise UserError(f"{origin} has a header and no rows: expected one row per time step")
-    times = _read_times(table.pop(0), origin, time_format)
-    for index, name in enumerate(header[1:], start=1):
-        if table[index].dtype.kind not in "fiu":
-            _refuse_text(table[index], name, origin)
-    return Series(
-        to_float32(table.to_numpy(dtype=np.float64, na_value=np.nan), origin), times=times, sensor_ids=header[1:]
+
+    if small:
+        table.frame = read(None)
+    else:
+        sample = pd.DataFrame([row[: len(table.names)] for row in dialect.rows[int(header) :]], dtype="str")
+        table.frame = sample.where(sample != "").reindex(columns=range(len(table.names)))
+    if table.frame.empty and dialect.count <= int(header):
+        return table, Roles((), None, tuple(range(len(table.names))))
+    roles = find_roles(table, options, whole=small)
+    table.frame = read([place for place in (*roles.times, roles.sensor) if place is not None])
+    if table.ordered and options.timezone is None:
+        _drop_z(table, roles)
+    return table, roles
+
+
+def _drop_z(table: Table, roles: Roles) -> None:
+    """Take LibCity's times, which all end in Z whatever they are, as local time."""
+    for place in roles.times:
+        cells = table.frame[place]
+        if cells.str.endswith("Z").fillna(False).all():
+            table.frame[place] = cells.str.removesuffix("Z")
+            table.notes.append(
+                "times end in Z, as LibCity writes local time: read so; --timezone NAME reads them as UTC"
+            )
+
+
+def _turned(path: Path, dialect: Dialect, options: ReadingOptions) -> tuple[Table, Roles]:
+    """Read a table whose rows are sensors: turned, its first column names them."""
+    frame = pd.read_csv(
+        path, header=None, dtype=str, sep=dialect.separator, encoding=dialect.encoding, index_col=False
+    ).T.reset_index(drop=True)
+    rows = frame.head(_SAMPLE).fillna("").to_numpy().tolist()
+    header, notes = _header(rows, dialect, options)
+    names = _names(rows[0], header)
+    frame.columns = range(len(names))
+    frame = frame.iloc[int(header) :].reset_index(drop=True)
+    table = Table(
+        frame, names, path.name, [*notes, *_written(dialect), "rows were sensors: turned"], dialect.decimal, header
     )
+    return table, find_roles(table, options)
 
 
-def _check_width(path: Path, width: int) -> None:
-    """Refuse rows of another width than the header: pandas would fill or drop cells silently."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        for number, row in enumerate(csv.reader(file)):
-            if row and len(row) != width:
-                raise UserError(
-                    f"{path.name}, row {number}: {len(row)} cells, the header has {width}: expected as "
-                    "many; a missing reading is an empty cell"
-                )
+def _header(rows: list[list[str]], dialect: Dialect, options: ReadingOptions) -> tuple[bool, list[str]]:
+    if options.header is not None:
+        return options.header, []
+    header, note = has_header(rows, dialect.decimal)
+    return header, [] if note is None else [note]
 
 
-def _refuse_text(column: pd.Series, name: str, origin: str) -> None:
-    numbers = pd.to_numeric(column, errors="coerce")
-    wrong = np.flatnonzero((numbers.isna() & column.notna()).to_numpy())
-    row = int(wrong[0]) if len(wrong) else 0
-    raise UserError(
-        f"{origin}, row {row + 1}, column '{name}': '{column.iloc[row]}' is no number: expected a number, "
-        "or an empty cell for a missing reading"
-    )
+def _names(first: list[str], header: bool) -> list[str]:
+    return [name.strip() for name in first] if header else [str(place) for place in range(len(first))]
 
 
-def _read_times(column: pd.Series, origin: str, time_format: str | None) -> np.ndarray:
-    expected = (
-        f"as in --time-format {time_format}" if time_format else "in ISO 8601 (2024-01-31 08:05), or --time-format"
-    )
-    numbers = column.str.fullmatch(r"\s*[-+]?[\d.]+\s*").to_numpy(dtype=bool, na_value=False)
-    if time_format is None and numbers.any():
-        row = int(np.flatnonzero(numbers)[0])
-        raise UserError(
-            f"{origin}, row {row + 1}: the time is the bare number '{column.iloc[row]}': expected a time {expected}"
-        )
-    try:
-        times = pd.to_datetime(column, format=time_format or "ISO8601", errors="coerce")
-    except ValueError as error:
-        raise UserError(
-            f"{origin}: the times cannot be read ({error}): expected times {expected}, all in one time zone or none"
-        ) from None
-    if times.isna().any():
-        row = int(np.flatnonzero(times.isna())[0])
-        raise UserError(f"{origin}, row {row + 1}: '{column.iloc[row]}' is no time: expected a time {expected}")
-    if times.dt.tz is not None:
-        times = times.dt.tz_localize(None)
-    return times.to_numpy().astype("datetime64[us]")
+def _empty_ends(dialect: Dialect, names: list[str], header: bool) -> int:
+    """Count the columns at the end that a separator too many makes: no name, no cell."""
+    count = 0
+    while (
+        count < len(names) - 2
+        and (names[-1 - count] == "" or not header)
+        and all(not row[-1 - count].strip() for row in dialect.rows)
+    ):
+        count += 1
+    return count
+
+
+def _written(dialect: Dialect) -> list[str]:
+    parts = [f"cells are separated by {_SEPARATORS[dialect.separator]}"] * (dialect.separator != ",")
+    return parts + ["decimals stand after a comma"] * (dialect.decimal == ",")
+
+
+def _ordered(path: Path) -> bool:
+    return path.suffix.lower() == ".dyna"  # LibCity's own order, that of its .geo file

@@ -1,4 +1,4 @@
-"""METR-LA's and PEMS-BAY's ``.h5``: a pandas fixed-format frame, read as plain arrays.
+"""METR-LA's and PEMS-BAY's ``.h5``: a pandas frame in fixed or table format, read as plain arrays.
 
 ``axis0`` holds the column labels, ``axis1`` the row times as integers, ``blockI_items`` and ``blockI_values`` the
 columns of one type. Attributes and arrays that pandas would unpickle are never looked at.
@@ -8,10 +8,15 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 
 from stlora_ext.data.plain_arrays import DENSEST
 from stlora_ext.errors import UserError
+from stlora_ext.preparation.from_table import series_from_table
+from stlora_ext.preparation.hdf5_table import table_parts
+from stlora_ext.preparation.options import ReadingOptions
 from stlora_ext.preparation.series import Series, check_ids, to_float32
+from stlora_ext.preparation.table import Table, find_roles
 
 _UNITS = {
     "datetime64": "ns",
@@ -59,25 +64,27 @@ def _only_frame(file: h5py.File, origin: str) -> h5py.Group:
     groups = [file[name] for name in file if _is_inside(file, name)]
     groups = [item for item in groups if isinstance(item, h5py.Group) and "pandas_type" in item.attrs]
     kinds = {group.name: _text(group.attrs["pandas_type"]) for group in groups}
-    if list(kinds.values()) != ["frame"]:
-        raise UserError(
-            f"{origin} holds {kinds or 'no pandas object'}: expected one frame written by to_hdf(..., format='fixed')"
-        )
+    if len(kinds) != 1 or not set(kinds.values()) <= {"frame", "frame_table"}:
+        raise UserError(f"{origin} holds {kinds or 'no pandas object'}: expected one frame written by to_hdf")
     return groups[0]
 
 
-def read_hdf5(path: Path) -> Series:
-    """Read a pandas fixed-format frame: rows are times, columns sensors.
+def read_hdf5(path: Path, options: ReadingOptions | None = None) -> Series:
+    """Read a pandas frame: rows are times, columns sensors, or a row per reading with the times as its index.
 
     Raises:
         UserError: If the file is no such frame.
     """
-    origin = path.name
+    origin, options = path.name, options or ReadingOptions()
+    if options.transpose:
+        raise UserError(f"--transpose: the rows of {origin} have times; leave it out")
     try:
         with h5py.File(path, "r") as file:
             frame = _only_frame(file, origin)
+            if _text(frame.attrs["pandas_type"]) == "frame_table":
+                return _read_table(frame, origin, options)
             columns = _labels(frame, "axis0", origin)
-            times = _read_times(frame, origin)
+            times = _read_times(frame, origin, options)
             check_ids(columns, len(columns), origin)
             values = np.full((len(times), len(columns)), np.nan, dtype=np.float32)
             position = {name: index for index, name in enumerate(columns)}
@@ -103,15 +110,41 @@ def read_hdf5(path: Path) -> Series:
         raise UserError(
             f"{origin} has {len(columns)} columns and values for {filled}: the file is damaged; download it again"
         )
-    return Series(values, times=times, sensor_ids=columns)
+    table = Table(pd.DataFrame(values), columns, origin)
+    table.frame.insert(0, "time", times)
+    return _from_frame(table, options)
 
 
-def _read_times(frame: h5py.Group, origin: str) -> np.ndarray:
+def _read_table(group: h5py.Group, origin: str, options: ReadingOptions) -> Series:
+    names, index, kind, zone, columns = table_parts(group, origin)
+    table = Table(pd.DataFrame({place: columns[name] for place, name in enumerate(names)}), names, origin)
+    table.frame.insert(0, "time", _as_times(index, kind, zone, origin, options))
+    return _from_frame(table, options)
+
+
+def _from_frame(table: Table, options: ReadingOptions) -> Series:
+    """Return the series of a frame whose first column holds its index."""
+    table.names = ["time", *table.names]
+    table.frame.columns = range(len(table.names))
+    return series_from_table(table, find_roles(table, options), options)
+
+
+def _read_times(frame: h5py.Group, origin: str, options: ReadingOptions) -> pd.DatetimeIndex:
     numbers = _plain(frame, "axis1", origin)
-    kind = _text(frame["axis1"].attrs.get("kind", ""))
-    if kind not in _UNITS or numbers.dtype != np.int64 or "tz" in frame["axis1"].attrs:
+    attributes = frame["axis1"].attrs
+    return _as_times(numbers, _text(attributes.get("kind", "")), "tz" in attributes, origin, options)
+
+
+def _as_times(numbers: np.ndarray, kind: str, zone: bool, origin: str, options: ReadingOptions) -> pd.DatetimeIndex:
+    if kind not in _UNITS or numbers.dtype != np.int64:
         raise UserError(
-            f"{origin}: the row index is of kind '{kind or 'unknown'}': expected times without a time "
-            "zone (datetime64); set such an index before to_hdf"
+            f"{origin}: the row index is of kind '{kind or 'unknown'}': expected times (datetime64); set such an index "
+            "before to_hdf"
         )
-    return numbers.astype(f"datetime64[{_UNITS[kind]}]").astype("datetime64[us]")
+    if zone and options.timezone is None:
+        raise UserError(
+            f"{origin}: the times have a time zone: expected --timezone with the place whose local time counts, such "
+            "as --timezone Europe/Berlin"
+        )
+    times = pd.DatetimeIndex(numbers.astype(f"datetime64[{_UNITS[kind]}]").astype("datetime64[us]"))
+    return times.tz_localize("UTC") if zone else times

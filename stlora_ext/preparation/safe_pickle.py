@@ -162,6 +162,21 @@ def _load(program: bytes) -> Any:
         _encoded.cache_clear()
 
 
+def load_plain(program: bytes, origin: str) -> Any:
+    """Return the lists, dicts, strings and numbers of a pickle; nothing in it is run.
+
+    Raises:
+        UserError: If it is damaged, or names anything else.
+    """
+    try:
+        return _load(program)
+    except Exception as error:  # a damaged pickle can raise anything
+        raise UserError(
+            f"{origin} describes its columns by more than text and numbers ({error}): nothing in it was run; save it "
+            "as CSV or Parquet"
+        ) from None
+
+
 def _loads(program: bytes) -> bool:
     try:
         _load(program)

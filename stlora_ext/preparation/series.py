@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from stlora_ext.data.local_time import to_local
 from stlora_ext.errors import UserError
 from stlora_ext.preparation.graph import Graph
 
@@ -14,11 +15,14 @@ class Series:
 
     Attributes:
         values: Readings, float32 ``[T, N]``; missing ones are NaN or ``null_val``.
-        times: Time of each row, ``datetime64[us]`` ``[T]``.
-        interval: Minutes per row.
+        times: Time of each row, ``datetime64[us]`` ``[T]``: UTC where ``timezone`` is set and ``wall`` isn't, else what
+            the clock shows.
+        interval: Seconds per row.
         sensor_ids: Name of each column.
         graph: The road graph, where the file holds one.
         null_val: The reading that means missing, where the file states one.
+        timezone: Where the clock hangs, where that is stated.
+        wall: Whether rows are regular on that clock, not in absolute time: days, or blocks of hours.
         nominal: Whether ``times`` have the right weekday and time of day but no true date.
         notes: What the reader did that the user should know.
     """
@@ -29,6 +33,8 @@ class Series:
     sensor_ids: list[str] | None = None
     graph: Graph | None = None
     null_val: float | None = None
+    timezone: str | None = None
+    wall: bool = False
     nominal: bool = False
     notes: list[str] = field(default_factory=list)
 
@@ -37,6 +43,16 @@ class Series:
         """``times``, where the file says them or they have been set."""
         assert self.times is not None
         return self.times
+
+    @property
+    def absolute_zone(self) -> str | None:
+        """The time zone, where ``times`` are UTC."""
+        return None if self.wall else self.timezone
+
+    @property
+    def local_times(self) -> np.ndarray:
+        """What the clock shows at each row, ``datetime64[us]``."""
+        return to_local(self.known_times, self.absolute_zone)
 
 
 def to_float32(values: np.ndarray, origin: str) -> np.ndarray:

@@ -5,13 +5,15 @@ import math
 import os
 import re
 import shutil
+from datetime import UTC
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from stlora_ext.data.plain_arrays import load_npy, load_npz
-from stlora_ext.data.prepared import FORMAT, SPLITS, missing, split_rows, split_windows
+from stlora_ext.data.prepared import DAY, FORMAT, SPLITS, missing, split_rows, split_windows
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_folder, write_json
 from stlora_ext.fingerprint import fingerprint
@@ -42,14 +44,14 @@ def build(
         The arrays of the ``.npy`` files by name (views of ``series.values``), and the content of meta.json.
     """
     num_steps, num_nodes = series.values.shape
-    times, interval, null_val = series.known_times, series.interval, series.null_val
+    interval, null_val = series.interval, series.null_val
     assert interval is not None and null_val is not None
     if not 0 < train_ratio < 0.8:
         raise UserError(
             f"a train share of {train_ratio}: expected more than 0 and less than 0.8, the test share is 0.2"
         )
     windows = split_windows(num_steps, input_len, output_len, train_ratio)
-    stamps = calendar(times)
+    stamps = calendar(series.local_times, interval)
     arrays = {}
     for split, rows in split_rows(windows, input_len, output_len).items():
         arrays[f"{split}_data"] = series.values[rows]
@@ -64,7 +66,7 @@ def build(
     meta = {
         "name": name,
         "domain": domain,
-        "frequency (minutes)": interval,
+        "frequency (minutes)": interval / 60 if interval % 60 else interval // 60,
         "shape": [num_steps, num_nodes],
         "num_time_steps": num_steps,
         "num_vars": num_nodes,
@@ -79,8 +81,10 @@ def build(
         },
         "stlora": {
             "format": FORMAT,
-            "start": str(times[0].astype("datetime64[s]")),
-            "steps_per_day": 1440 // interval,
+            "start": _start(series),
+            **({"interval_seconds": interval} if interval % 60 else {}),
+            **({} if series.timezone is None else {"timezone": series.timezone}),
+            "steps_per_day": max(1, DAY // interval),
             "input_len": input_len,
             "output_len": output_len,
             "windows": windows,
@@ -91,6 +95,15 @@ def build(
         },
     }
     return arrays, meta
+
+
+def _start(series: Series) -> str:
+    """Return the first row's local time, with its offset where rows follow absolute time."""
+    first = series.known_times[0]
+    if series.absolute_zone is None:
+        return str(first.astype("datetime64[s]"))
+    local = first.astype("datetime64[s]").item().replace(tzinfo=UTC).astimezone(ZoneInfo(series.absolute_zone))
+    return local.isoformat()
 
 
 def _holds_a_reading(values: np.ndarray, null_val: float) -> bool:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
+from stlora_ext.data.local_time import row_axis
 from stlora_ext.data.prepared import Meta, load_split, missing
 from stlora_ext.data.quantity import Quantity
 from stlora_ext.horizons import reported_steps, step_title
@@ -31,7 +33,7 @@ class TestSlice:
         meta: The data set.
         values: Readings of the rows that they cover ``[rows, N]``.
         stamps: Times of the rows ``[rows, 2]``.
-        start: Time of the first row.
+        start: Time of the first row; with its offset where the data set's rows follow absolute time.
     """
 
     meta: Meta
@@ -85,7 +87,7 @@ def last_days(folder: Path, meta: Meta, days: int) -> TestSlice:
     windows = min(days * meta.steps_per_day, meta.windows["test"])
     first = meta.windows["test"] - windows
     row = meta.windows["train"] + meta.windows["val"] + first
-    start = datetime.fromisoformat(meta.start) + timedelta(minutes=row * meta.interval)
+    start = row_axis(meta, [row])[0]
     return TestSlice(meta, values[first:], stamps[first:], start)
 
 
@@ -110,18 +112,21 @@ def run_forecasts(run: FinishedRun, forecasts: Forecasts, folder: Path) -> np.nd
 
 def forecast_figure(name: str, dataset: str, forecasts: Forecasts, quantity: Quantity) -> Figure:
     """Draw truth and forecasts over time; a drop-down chooses the node, another how far ahead."""
-    meta, stretch, step_ms = forecasts.stretch.meta, forecasts.stretch, forecasts.stretch.meta.interval * 60_000
+    meta, stretch = forecasts.stretch.meta, forecasts.stretch
     truth = np.where(missing(stretch.values, meta.null_val), np.nan, stretch.values)
 
-    def begin(row: int) -> str:
-        return (stretch.start + timedelta(minutes=row * meta.interval)).isoformat()
+    def along(row: int, count: int) -> dict[str, Any]:
+        """Where points from a row on lie: evenly, or as the clock shows them, which may be put forward on the way."""
+        step = timedelta(minutes=meta.interval)
+        if stretch.start.tzinfo is None:
+            return {"x0": (stretch.start + row * step).isoformat(), "dx": meta.interval * 60_000}
+        return {"x": [(stretch.start + (row + k) * step).replace(tzinfo=None).isoformat() for k in range(count)]}
 
     traces = []
     for place, node in enumerate(forecasts.nodes):
         traces.append(
             go.Scatter(
-                x0=begin(meta.input_len),
-                dx=step_ms,
+                **along(meta.input_len, len(truth) - meta.input_len),
                 y=truth[meta.input_len :, node].round(stretch.decimals),
                 meta=[place, None],
                 name="truth",
@@ -140,8 +145,7 @@ def forecast_figure(name: str, dataset: str, forecasts: Forecasts, quantity: Qua
             for lead, step in enumerate(forecasts.steps):
                 traces.append(
                     go.Scatter(
-                        x0=begin(meta.input_len + step - 1),
-                        dx=step_ms,
+                        **along(meta.input_len + step - 1, len(values)),
                         y=values[:, lead, place],
                         meta=[place, lead],
                         name=label(text),

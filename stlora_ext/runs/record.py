@@ -48,7 +48,7 @@ class DataPart:
     """
 
     fingerprint: str
-    interval: int
+    interval: float
     null_val: float | None
     num_steps: int | None
     num_nodes: int

@@ -84,7 +84,7 @@ def _nodes(value: Any) -> bool:
 
 
 def _interval(value: Any) -> bool:
-    return _count(value) and value > 0
+    return type(value) in (int, float) and 0 < value < LARGEST
 
 
 def _flag(value: Any) -> bool:

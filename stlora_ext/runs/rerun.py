@@ -71,7 +71,7 @@ def how_to_repeat(record: Record, meta: Meta, results: Path = RESULTS, data: Pat
         data: Folder of the prepared data sets.
     """
     exp = rebuild(record.key, record.configuration.as_dict(), f"record {record.key.path.name}")
-    path, config, written = config_or_default(exp.dataset, exp.model)
+    path, config = config_or_default(exp.dataset, exp.model)
     extra = [
         text
         for option, here, usual in (("--results", results, RESULTS), ("--data", data, DATA))
@@ -79,17 +79,14 @@ def how_to_repeat(record: Record, meta: Meta, results: Path = RESULTS, data: Pat
         for text in (option, str(here))
     ]
     extra += ["--force"] * record.key.record_path(results).exists()
-    return (
-        repeat_command(
-            exp,
-            config,
-            path,
-            record.key.seed,
-            backbone_from=_backbone_from(record, exp, meta, results),
-            compiled=record.provenance.compiled,
-            extra=extra,
-        )
-        + written
+    return repeat_command(
+        exp,
+        config,
+        path,
+        record.key.seed,
+        backbone_from=_backbone_from(record, exp, meta, results),
+        compiled=record.provenance.compiled,
+        extra=extra,
     )
 
 
@@ -127,7 +124,7 @@ def differences(exp: Experiment, config: Experiment, lengths: bool = False) -> d
 def repeat_command(
     exp: Experiment,
     config: Experiment,
-    config_path: Path,
+    config_path: Path | None,
     seed: int | None,
     *,
     backbone_from: str | None = None,
@@ -140,7 +137,7 @@ def repeat_command(
     Args:
         exp: The run's experiment.
         config: What ``config_path`` says.
-        config_path: The config file of the run's model.
+        config_path: The config file of the run's model; None: data set and model by name.
         seed: The run's seed; None where no seed changes the result.
         backbone_from: Of a run that adapted a trained backbone, its checkpoint; None: that of the base arm's run with
             the same settings and seed, which is trained first where it isn't there.
@@ -151,7 +148,7 @@ def repeat_command(
     Returns:
         str: A shell command.
     """
-    arguments = ["-c", str(config_path)]
+    arguments = ["-c", str(config_path)] if config_path else ["--dataset", config.dataset, "--model", config.model]
     if seed is not None:
         arguments += ["--seeds", str(seed)]
     changed = differences(exp, config, lengths)

@@ -11,11 +11,14 @@ from stlora_ext.runs.record import Record
 
 def data_part(meta: Meta) -> dict[str, Any]:
     """Return what a record holds of its data set."""
+    whole = meta.interval_seconds % 60 == 0
     return {
         "fingerprint": meta.fingerprint,
         "num_steps": meta.num_steps,
         "num_nodes": meta.num_nodes,
         "interval": meta.interval,
+        **({} if whole else {"interval_seconds": meta.interval_seconds}),
+        **({} if meta.timezone is None else {"timezone": meta.timezone}),
         "start": meta.start,
         "null_val": None if meta.null_val != meta.null_val else meta.null_val,
         "windows": dict(meta.windows),

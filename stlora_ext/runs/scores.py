@@ -5,7 +5,7 @@ from stlora_ext.horizons import reported_steps, step_title
 from stlora_ext.runs.record import Scores
 
 
-def score_lines(scores: Scores, interval: int) -> list[str]:
+def score_lines(scores: Scores, interval: float) -> list[str]:
     """Return a line of MAE, RMSE and MAPE for each reported step, and for the average.
 
     Args:

@@ -216,7 +216,7 @@ ROWS = (
         npz(data=GRID, adj=np.ones((3, 2))),
         ("raw.npz: the matrix has shape (3, 2)", "of shape (3, 3)"),
     ),
-    Row("another ending", raw("raw.xlsx", b""), ("ends in '.xlsx': expected .npz, .npy, .h5, .csv or a BasicTS",)),
+    Row("another ending", raw("raw.xls", b""), ("ends in '.xls': expected .npz, .npy, .csv", "or a BasicTS folder")),
     Row(
         "hdf5 that would run code",
         frame(objects),
@@ -226,7 +226,7 @@ ROWS = (
     Row("hdf5 that claims a terabyte", frame(claiming), ("'block0_values' claims 1000000000000 bytes",), process=True),
     Row("hdf5 with values in another file", frame(elsewhere), ("'/df/block0_values' lies in another file",)),
     Row("hdf5 with a link to another file", frame(linked), ("'/df/block0_values' is absent or holds", FRAME)),
-    Row("hdf5 with a time zone", frame(zone), ("expected times without a time zone", "before to_hdf")),
+    Row("hdf5 with a time zone", frame(zone), ("the times have a time zone", "--timezone Europe/Berlin")),
     Row("hdf5 without times", frame(replaced("axis1", None)), ("'/df/axis1' is absent", FRAME)),
     Row(
         "hdf5 of other columns",

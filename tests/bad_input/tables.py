@@ -89,7 +89,21 @@ ROWS = (
     Row("an endless cell", cell("9" * 100_000, "time"), ("raw.csv, row 7: the time is the bare number '99",)),
     Row("a cell that steers the terminal", cell("\x1b[2J"), (r"row 7, column 'south': '\x1b[2J' is no number",)),
     Row("a bare number as time", cell("1709532000", "time"), ("row 7: the time is the bare number '1709532000'",)),
-    Row("two time zones", cell("2024-03-04T07:30+05:00", "time"), ("the times cannot be read", "all in one time zone")),
+    Row(
+        "an offset from UTC",
+        cell("2024-03-04T07:30+05:00", "time"),
+        ("row 7: the time '2024", "--timezone Europe/Berlin"),
+    ),
+    Row(
+        "one time with an offset in a time zone",
+        lambda folder: [*cell("2024-03-04T07:30+05:00", "time")(folder), "--timezone", "UTC"],
+        ("row 7: the time '2024-03-04T07:30+05:00' has an offset", "expected all with an offset or all without"),
+    ),
+    Row(
+        "a time zone that is none",
+        lambda folder: [*cell("1")(folder), "--timezone", "Europe/Berln"],
+        ("'Europe/Berln' is no time zone", "did you mean 'Europe/Berlin'?"),
+    ),
     Row(
         "a repeated time",
         rows([0, 1, 1, *range(2, STEPS)], "--fill-gaps"),
@@ -131,9 +145,9 @@ ROWS = (
     ),
     Row("one row", readings(lambda v: v[:1]), ("raw.csv has 1 rows: expected a longer series",)),
     Row("a header alone", text("time,a,b\n"), ("raw.csv has a header and no rows: expected one row per time step",)),
-    Row("an empty file", text(""), ("raw.csv has the header []: expected a time column and at least one sensor",)),
-    Row("semicolons", text("time;a;b\n2024-01-01;1;2\n"), ("has the header ['time;a;b']", "separated by commas")),
-    Row("another encoding", text("time,süd\n2024-01-01,1\n", "utf-16"), ("cannot be read as CSV", "text in UTF-8")),
+    Row("an empty file", text(""), ("raw.csv is empty: expected a column of times and at least one sensor",)),
+    Row("spaces", text("time a b\n2024-01-01 1 2\n"), ("has the columns time a b", "by commas, semicolons or tabs")),
+    Row("another encoding", text("time,süd\n2024-01-01,1\n", "latin1"), ("cannot be read as CSV", "text in UTF-8")),
     Row(
         "a sensor twice",
         readings(lambda v: v, ["north", "east", "north"]),

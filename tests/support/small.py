@@ -95,7 +95,9 @@ def small_backbone(name: str, num_nodes: int = NODES, input_len: int = 12) -> nn
     exp = small_experiment(name, input_len=input_len)
     model = build_model(exp, meta(num_nodes, input_len), data_folder(num_nodes))
     if exp.backbone.fitted:
-        model.fit(torch.randn(80, num_nodes), torch.rand(80, num_nodes) > 0.1)
+        taken = inspect.signature(model.fit).parameters
+        times = {"timestamps": _stamps(80)} if "timestamps" in taken else {}
+        model.fit(torch.randn(80, num_nodes), torch.rand(80, num_nodes) > 0.1, **times)
     return model
 
 
@@ -108,11 +110,20 @@ def forecast(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
     """Call a model, with or without adapter, giving it the times it asks for: windows from Friday 23:30 on."""
     forward = getattr(model, "backbone", model).forward
     sees_times = isinstance(model, STLoRA) and model.config.cycles
-    if "inputs_timestamps" not in inspect.signature(forward).parameters and not sees_times:
-        return model(inputs)
-    steps = torch.arange(inputs.shape[1]) + 5 * 288 - 6
-    stamps = torch.stack([steps % 288 / 288, steps // 288 % 7 / 7], dim=1).expand(len(inputs), -1, 2)
-    return model(inputs, inputs_timestamps=stamps.to(inputs))
+    taken = inspect.signature(forward).parameters
+    stamps = _stamps(inputs.shape[1] + 12).expand(len(inputs), -1, 2).to(inputs)
+    times = {}
+    if "inputs_timestamps" in taken or sees_times:
+        times["inputs_timestamps"] = stamps[:, : inputs.shape[1]]
+    if "targets_timestamps" in taken:
+        times["targets_timestamps"] = stamps[:, inputs.shape[1] :]
+    return model(inputs, **times)
+
+
+def _stamps(steps: int) -> torch.Tensor:
+    """Time of day and day of week ``[steps, 2]``, every 5 minutes from Friday 23:30 on."""
+    step = torch.arange(steps) + 5 * 288 - 6
+    return torch.stack([step % 288 / 288, step // 288 % 7 / 7], dim=1)
 
 
 def permute_nodes(model: nn.Module, order: torch.Tensor) -> None:
