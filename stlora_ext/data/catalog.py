@@ -1,7 +1,8 @@
 """The data sets that ship with configs: shape, calendar, split, and what a user has to bring."""
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from stlora_ext.data.names import check_dataset_name
 from stlora_ext.errors import UserError, nearest
@@ -20,13 +21,16 @@ class CatalogEntry:
         num_steps: Rows T.
         num_nodes: Sensors N.
         start: Time of the first row, ISO 8601.
-        train_ratio: Share of the windows used for training; the test share is always 0.2.
+        train_ratio: Share of the windows used for training.
         domain: What is measured.
         raw: The raw file to bring.
         graph: The graph file to bring; None when the raw file holds it.
         heterogeneity: Of a simulated set, the strength H of the node-level differences.
         interval: Minutes per step.
         null_val: Reading that means missing.
+        test_ratio: Share of the windows used for testing.
+        neighbors: Neighbours of each sensor, where the graph comes from the sensors' positions.
+        part_of: The set whose raw file may be brought instead: its first rows are taken.
     """
 
     name: str
@@ -41,8 +45,12 @@ class CatalogEntry:
     heterogeneity: float = 0.5
     interval: int = 5
     null_val: float = 0.0
+    test_ratio: float = 0.2
+    neighbors: int | None = None
+    part_of: str | None = None
 
 
+_TAXI: dict[str, Any] = {"raw": "NYC-TAXI.npz", "interval": 30, "null_val": math.nan}
 _ENTRIES = (
     CatalogEntry("PEMS03", "official", 26208, 358, "2018-09-01", 0.6, "traffic flow", "PEMS03.npz", "PEMS03.csv"),
     CatalogEntry("PEMS04", "official", 16992, 307, "2018-01-01", 0.6, "traffic flow", "PEMS04.npz", "PEMS04.csv"),
@@ -55,6 +63,25 @@ _ENTRIES = (
     CatalogEntry("PEMS08-TAIL", "piece", 7156, 170, "2016-08-07T03:40", 0.6, "traffic flow", "PEMS08-part.npz"),
     CatalogEntry("METR-LA-29", "piece", 34272, 29, "2012-03-01", 0.7, "traffic speed", "METR-LA-29.npz"),
     CatalogEntry("LOS-LOOP", "piece", 2016, 207, "2012-03-01", 0.7, "traffic speed", "METR-LA-week.npz"),
+    CatalogEntry(
+        "METR-LA-29-STREAM", "piece", 34272, 29, "2012-03-01", 0.3, "traffic speed", "METR-LA-29.npz", test_ratio=0.66
+    ),
+    CatalogEntry("NYC-TAXI", "piece", 35088, 69, "2019-01-01", 0.45, "taxi drop-offs", test_ratio=0.5, **_TAXI),
+    CatalogEntry("NYC-TAXI-2019", "piece", 20400, 69, "2019-01-01", 0.7, "taxi drop-offs", part_of="NYC-TAXI", **_TAXI),
+    CatalogEntry(
+        "MELBOURNE-PED",
+        "piece",
+        16056,
+        55,
+        "2021-01-01",
+        0.15,
+        "pedestrians",
+        "MELBOURNE-PED.npz",
+        interval=60,
+        null_val=math.nan,
+        test_ratio=0.8,
+        neighbors=8,
+    ),
     CatalogEntry("TINY", "simulated", 7 * 288, 12, "2024-01-01", 0.6, "simulated traffic flow"),
     CatalogEntry("CITY", "simulated", 28 * 288, 64, "2024-01-01", 0.6, "simulated traffic flow"),
     CatalogEntry("CITY-H0", "simulated", 28 * 288, 64, "2024-01-01", 0.6, "simulated traffic flow", heterogeneity=0),

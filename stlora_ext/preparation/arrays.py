@@ -56,12 +56,13 @@ def read_npy(path: Path, channel: int | None) -> Series:
 
 
 def read_npz(path: Path, channel: int | None) -> Series:
-    """Read ``data``, or the only array; ``adj``, ``distance`` and ``sensor_ids`` where they are there."""
+    """Read ``data``, or the only array; ``adj``, ``distance``, ``position`` and ``sensor_ids`` where
+    they are there."""
     arrays = open_npz(path)
     if "data" not in arrays and len(arrays) != 1:
         raise UserError(f"{path.name} holds {', '.join(arrays) or 'nothing'}: expected an array named 'data'")
     values = pick_channel(arrays.get("data", next(iter(arrays.values()))), channel, path.name)
-    series = Series(values)
+    series = Series(values, positions=arrays.get("position"))
     if "sensor_ids" in arrays:
         series.sensor_ids = [str(name) for name in arrays["sensor_ids"].ravel().tolist()]
         check_ids(series.sensor_ids, values.shape[1], path.name)

@@ -22,11 +22,15 @@ def read_ids(path: Path) -> list[str]:
 
 
 def check_shape(series: Series, recipe: Recipe, origin: str) -> None:
-    """Check the shape of a catalog set.
+    """Check the shape of a catalog set; of the file of a whole set, a part takes its first rows.
 
     Raises:
         UserError: If it is another one.
     """
+    if recipe.shape is not None and series.values.shape == recipe.whole:
+        series.notes.append(f"the first {recipe.shape[0]} of the {len(series.values)} rows of {origin} are taken")
+        series.values = series.values[: recipe.shape[0]]
+        series.times = None if series.times is None else series.times[: recipe.shape[0]]
     if recipe.shape is not None and series.values.shape != recipe.shape:
         raise UserError(
             f"{origin} has shape {series.values.shape} [time, sensor], {recipe.name} has {recipe.shape}: "

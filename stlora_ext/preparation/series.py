@@ -21,6 +21,7 @@ class Series:
         null_val: The reading that means missing, where the file states one.
         nominal: Whether ``times`` have the right weekday and time of day but no true date.
         notes: What the reader did that the user should know.
+        positions: Latitude and longitude of each sensor in degrees, ``[N, 2]``.
     """
 
     values: np.ndarray
@@ -31,6 +32,7 @@ class Series:
     null_val: float | None = None
     nominal: bool = False
     notes: list[str] = field(default_factory=list)
+    positions: np.ndarray | None = None
 
     @property
     def known_times(self) -> np.ndarray:
