@@ -14,9 +14,10 @@ LARGEST = 1e18  # float32 holds its square
 
 
 def read_ids(path: Path) -> list[str]:
-    """Read sensor ids, one a line."""
+    """Read sensor ids, one a line, or all in one line between commas."""
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        return [name.strip() for name in lines[0].split(",")] if len(lines) == 1 else lines
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"id list {path} cannot be read ({error}): expected a text file with one id a line") from None
 

@@ -78,12 +78,12 @@ def read_edges(
     columns = np.array([[nodes.column[end] for end in ends[index]] for index in kept], dtype=np.int64).reshape(-1, 2)
     values = {kind: numbers[kept, place] for place, kind in enumerate(kinds.values())}
     left = (
-        f"; {len(rows) - len(kept)} left out, for the data lack {len(nodes.lacking)} of their sensors "
-        f"({some(nodes.lacking)})"
+        f"; left out: {len(rows) - len(kept)}, whose sensors the data lack ({len(nodes.lacking)}: "
+        f"{some(nodes.lacking)})"
         if nodes.lacking
         else ""
     )
-    notes = (f"{len(kept)} edges of {origin} read {nodes.how}{left}", *nodes.notes)
+    notes = (f"edges of {origin} read {nodes.how}: {len(kept)}{left}", *nodes.notes)
     return Links(
         origin,
         num_nodes,

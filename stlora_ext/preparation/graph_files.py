@@ -1,5 +1,6 @@
 """Graphs from files: edge lists, matrices, archives, adjacency pickles."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def read_graph(
     links = read_links(path, "--graph", num_nodes, sensor_ids, name, key, subset)
     if isinstance(links, Graph):
         return links
-    return graph_of(links, f"--distances {path.name}" + (f" --graph-key {key}" if key is not None else ""))
+    return graph_of(links, f"--distances {shlex.quote(str(path))}" + (f" --graph-key {key}" if key is not None else ""))
 
 
 def read_links(

@@ -1,6 +1,7 @@
 """The graph and the positions of a series: from the options, beside the readings, or inside them."""
 
 import argparse
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,21 +30,16 @@ def add_graph(series: Series, args: argparse.Namespace, recipe: Recipe) -> list[
     """
     neighbors = recipe.neighbors if args.neighbors is None else args.neighbors
     _check_options(args, neighbors is not None)
-    files = _add_positions(series, args)
-    made, more = _chosen(series, args, neighbors)
-    if made is not None:
-        series.graph = made
-    elif series.graph is not None and args.raw.suffix.lower() == ".npz":
-        inside = series.graph
-        option = f"--distances {args.raw.name} --graph-key adj"
-        refuse_distances(
-            inside.source, inside.target, inside.weight, inside.num_nodes, f"'adj' in {args.raw.name}", option, True
-        )
+    if neighbors is not None:
+        files = _add_positions(series, args)
+        series.graph = _nearest(series, args, neighbors)
+    else:
+        series.graph, files = _chosen(series, args)
     if series.graph is not None:
         series.graph = align(series.graph, series.sensor_ids, args.raw.name)
         series.sensor_ids = series.sensor_ids or series.graph.sensor_ids
         series.notes.extend(series.graph.notes)
-    return files + more
+    return files if neighbors is not None else files + _add_positions(series, args)
 
 
 def _check_options(args: argparse.Namespace, nearest: bool) -> None:
@@ -68,8 +64,12 @@ def _add_positions(series: Series, args: argparse.Namespace) -> list[Path]:
     """Attach the positions of ``--positions``, else those of the raw data."""
     if args.positions is not None:
         num_nodes = series.values.shape[1]
-        series.positions, notes = read_positions(args.positions, num_nodes, series.sensor_ids, args.subset)
-        series.notes.extend(notes)
+        found = read_positions(args.positions, num_nodes, series.sensor_ids, args.subset)
+        if series.sensor_ids is None and found.sensor_ids is not None:
+            series.sensor_ids = found.sensor_ids
+            series.notes.append(f"the data name no sensors: they take the names of {args.positions.name}, in its order")
+        series.positions = found.places
+        series.notes.extend(found.notes)
         return [args.positions]
     beside = args.raw / POSITIONS
     if args.raw.is_dir() and beside.is_file():
@@ -92,26 +92,35 @@ def _add_positions(series: Series, args: argparse.Namespace) -> list[Path]:
     return []
 
 
-def _chosen(series: Series, args: argparse.Namespace, neighbors: int | None) -> tuple[Graph | None, list[Path]]:
-    """Return the graph of the options, or beside the raw data, and its file."""
+def _nearest(series: Series, args: argparse.Namespace, neighbors: int) -> Graph:
+    """Return the graph of each sensor's nearest."""
+    if series.positions is None:
+        raise UserError(
+            f"--neighbors {neighbors} takes the sensors' positions, which {args.raw.name} does not have: add "
+            "--positions FILE"
+        )
+    origin = args.raw.name if args.positions is None else args.positions.name
+    return neighbor_graph(series.positions, neighbors, origin)
+
+
+def _chosen(series: Series, args: argparse.Namespace) -> tuple[Graph | None, list[Path]]:
+    """Return the graph of the options, else the one beside or inside the raw data; and its file."""
     num_nodes, ids = series.values.shape[1], series.sensor_ids
-    if neighbors is not None:
-        if series.positions is None:
-            raise UserError(
-                f"the {neighbors} neighbours of each sensor come from positions, which {args.raw.name} does not have: "
-                "add --positions FILE"
-            )
-        origin = args.raw.name if args.positions is None else args.positions.name
-        return neighbor_graph(series.positions, neighbors, origin), []
     if args.distances is not None:
         graph = read_distances(
             args.distances, num_nodes, ids, args.name, args.graph_key, args.subset, args.sigma, args.threshold
         )
         return graph, [args.distances]
     path = args.graph if args.graph is not None else graph_beside(args.raw)
-    if path is None:
-        return None, []
-    graph = read_graph(path, num_nodes, ids, args.name, args.graph_key, args.subset)
-    if args.graph is None:
-        graph = replace(graph, notes=(f"the graph is {path.name} of the raw folder", *graph.notes))
-    return graph, [path]
+    if path is not None:
+        graph = read_graph(path, num_nodes, ids, args.name, args.graph_key, args.subset)
+        if args.graph is None:
+            graph = replace(graph, notes=(f"the graph is {path.name} of the raw folder", *graph.notes))
+        return graph, [path]
+    inside = series.graph
+    if inside is None or args.raw.suffix.lower() != ".npz":
+        return inside, []
+    origin = f"'adj' in {args.raw.name}"
+    option = f"--distances {shlex.quote(str(args.raw))} --graph-key adj"
+    notes = refuse_distances(inside.source, inside.target, inside.weight, num_nodes, origin, option)
+    return replace(inside, notes=(f"the graph is {origin}, read by position", *inside.notes, *notes)), []

@@ -9,6 +9,8 @@ from stlora_ext.preparation.graph import Graph, graph_from_edges
 
 _NEARLY_ALL = 0.8  # of the pairs of sensors
 _MIDDLES = 200  # nodes that the triangle inequality is tried with
+_TELLING = 4  # nodes from which on numbers rarely obey it by chance
+_LARGEST = 1 + 1e-6  # weight of a kernel
 
 
 @dataclass(frozen=True)
@@ -54,27 +56,33 @@ def graph_of(links: Links, option: str) -> Graph:
     origin, weight, distance = links.origin, links.weight, links.distance
     if weight is None and links.unnamed is not None:
         weight = links.unnamed
-        refuse_distances(links.source, links.target, weight, links.num_nodes, origin, option, sparse=True)
         if not links.is_matrix:
             notes.append(f"the third column of {origin}, which has no name, is read as weights")
+        notes += refuse_distances(links.source, links.target, weight, links.num_nodes, origin, option)
     elif weight is not None:
-        refuse_distances(links.source, links.target, weight, links.num_nodes, origin, option, sparse=False)
+        notes += refuse_distances(
+            links.source, links.target, weight, links.num_nodes, origin, option, called_weights=True
+        )
     elif distance is not None:
         _refuse_all_pairs(links, option)
         notes.append(
-            f"{origin} has distances and no weights: every edge weighs 1 and keeps its distance; {option} makes "
-            "weights of the distances"
+            f"{origin} has distances and no weights: every edge weighs 1 and keeps its distance; --distances in the "
+            "place of --graph makes weights of the distances"
         )
     weight = np.ones(len(links.source)) if weight is None else weight
-    if len(weight) and np.isfinite(weight).all() and weight.max() > 1 + 1e-6:
-        notes.append(f"weights of {origin} reach {weight.max():g}; if they are distances, give {option}")
     graph = graph_from_edges(links.num_nodes, links.source, links.target, weight, distance, origin, notes=notes)
     return replace(graph, sensor_ids=links.sensor_ids)
 
 
 def refuse_distances(
-    source: np.ndarray, target: np.ndarray, values: np.ndarray, num_nodes: int, origin: str, option: str, sparse: bool
-) -> None:
+    source: np.ndarray,
+    target: np.ndarray,
+    values: np.ndarray,
+    num_nodes: int,
+    origin: str,
+    option: str,
+    called_weights: bool = False,
+) -> list[str]:
     """Refuse numbers that look like distances where weights are expected: the farthest nodes would weigh most.
 
     Args:
@@ -84,24 +92,32 @@ def refuse_distances(
         num_nodes: Columns N.
         origin: The file, for the message.
         option: How the file is given as distances.
-        sparse: Whether numbers beyond 1 are evidence even if few pairs have one: nothing calls them weights.
+        called_weights: Whether the file calls them weights; then numbers beyond 1 between a few pairs are weights.
+
+    Returns:
+        A note where they might be distances all the same.
 
     Raises:
         UserError: If they do.
     """
     apart = source != target
     between = values[apart]
-    if not len(between) or (values[~apart] > 0).any() or np.isnan(values).any() or (values < 0).any():
-        return  # a node at some distance from itself is none; other bad numbers are refused by the graph
+    if not len(between) or np.isnan(values).any() or (values < 0).any():
+        return []  # bad numbers are refused by the graph
     all_pairs = _share_of_pairs(source, target, num_nodes) >= _NEARLY_ALL
-    if np.isinf(between).any() and sparse:
+    beyond = bool(between.max() > _LARGEST)
+    metric = all_pairs and not beyond and _is_metric(source, target, values, num_nodes)
+    note = [f"weights of {origin} reach {between.max():g}; if they are distances, give them with --distances"]
+    if (values[~apart] > 0).any():  # no place lies at a distance from itself
+        return note * beyond
+    if np.isinf(between).any() and not called_weights:
         why = "some are infinite"
-    elif between.max() > 1 + 1e-6 and (sparse or all_pairs):
+    elif beyond and (all_pairs or not called_weights):
         why = f"they reach {between.max():g}" + " and link nearly all pairs" * all_pairs
-    elif all_pairs and _is_metric(source, target, values, num_nodes):
-        why = "they link nearly all pairs and no way round is shorter than the direct one"
+    elif metric and num_nodes >= _TELLING and _is_symmetric(source, target, values, num_nodes):
+        why = "they link nearly all pairs, both ways alike, and no way round is shorter than the direct one"
     else:
-        return
+        return note * (beyond or metric)
     raise UserError(
         f"the numbers of {origin} look like distances: {why}, and no sensor has a positive one to itself. As weights "
         f"the farthest sensors would be coupled most; give {option}, or, if they are weights, divide them by the "
@@ -125,6 +141,14 @@ def _share_of_pairs(source: np.ndarray, target: np.ndarray, num_nodes: int) -> f
     low, high = np.minimum(source, target), np.maximum(source, target)
     linked = np.unique((low * num_nodes + high)[low != high])
     return len(linked) / (num_nodes * (num_nodes - 1) / 2)
+
+
+def _is_symmetric(source: np.ndarray, target: np.ndarray, values: np.ndarray, num_nodes: int) -> bool:
+    """Tell whether both directions of a pair have the same number, where both have one."""
+    matrix = np.full((num_nodes, num_nodes), np.nan)
+    matrix[source, target] = values
+    both = np.isfinite(matrix) & np.isfinite(matrix.T)
+    return np.allclose(matrix[both], matrix.T[both])
 
 
 def _is_metric(source: np.ndarray, target: np.ndarray, values: np.ndarray, num_nodes: int) -> bool:

@@ -158,7 +158,7 @@ def _placed(links: Links, names: list[str] | None, sensor_ids: list[str] | None,
     if sensor_ids is None:
         note = f"the data name no sensors: they take the names of {origin}, in its order"
         return replace(links, sensor_ids=names, notes=(*links.notes, note))
-    nodes = match_all(names, sensor_ids, origin, subset)
+    nodes = match_all(names, sensor_ids, origin, subset, "bring the graph that belongs to the data")
     column = np.array([nodes.column.get(name, -1) for name in names], dtype=np.int64)
     source, target = column[links.source], column[links.target]
     kept = (source >= 0) & (target >= 0)
@@ -181,8 +181,15 @@ def _placed(links: Links, names: list[str] | None, sensor_ids: list[str] | None,
     )
 
 
-def match_all(names: Sequence[str], sensor_ids: list[str], origin: str, subset: bool) -> Nodes:
+def match_all(names: Sequence[str], sensor_ids: list[str], origin: str, subset: bool, remedy: str) -> Nodes:
     """Match the nodes of a file that has to name every sensor of the data, and names it once.
+
+    Args:
+        names: The nodes of the file.
+        sensor_ids: The names of the columns.
+        origin: The file, for the messages.
+        subset: Whether nodes that the data lack are left out.
+        remedy: What to do where the file lacks a sensor.
 
     Raises:
         UserError: If it lacks one, or names one that the data lack and that is not to be left out.
@@ -192,13 +199,10 @@ def match_all(names: Sequence[str], sensor_ids: list[str], origin: str, subset: 
     placed = {nodes.column[name] for name in names if name in nodes.column}
     absent = [name for index, name in enumerate(sensor_ids) if index not in placed]
     if absent or (nodes.lacking and not subset):
-        example = (
-            f"sensor '{absent[0]}' is only in the data"
-            if absent
-            else f"sensor '{nodes.lacking[0]}' is only in the graph"
+        only, where = (absent, "the data") if absent else (nodes.lacking, origin)
+        more = f"' and {len(only) - 1} more are" if len(only) > 1 else "' is"
+        raise UserError(
+            f"{origin} and the data name different sensors (sensor '{only[0]}{more} only in {where}): expected the "
+            f"same names; {remedy if absent else '--subset leaves out sensors that the data lack'}"
         )
-        remedy = "bring the graph that belongs to the data"
-        if not absent:
-            remedy = "--subset leaves out sensors that the data lack"
-        raise UserError(f"{origin} and the data name different sensors ({example}): expected the same names; {remedy}")
     return nodes

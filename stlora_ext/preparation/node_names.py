@@ -59,7 +59,7 @@ def match_nodes(texts: Sequence[str], sensor_ids: list[str] | None, num_nodes: i
         if alike:
             first = next(iter(alike))
             notes.append(
-                f"{len(alike)} names of {origin} match the data's but for leading zeros, as '{first}' and "
+                f"names of {origin} that match the data's but for leading zeros: {len(alike)}, as '{first}' and "
                 f"'{sensor_ids[alike[first]]}'"
             )
         column |= alike
@@ -77,8 +77,8 @@ def match_nodes(texts: Sequence[str], sensor_ids: list[str] | None, num_nodes: i
     if subset:
         return Nodes(column, "by name", tuple(lacking), tuple(notes))
     raise UserError(
-        f"{origin} names {len(lacking)} of its {len(nodes)} sensors as no sensor of the data ({some(lacking)}): expected the "
-        f"data's names ({some(sensor_ids)}); --subset leaves out sensors that the data lack"
+        f"{origin} names {len(lacking)} of its {len(nodes)} sensors as no sensor of the data ({some(lacking)}): "
+        f"expected the data's names ({some(sensor_ids)}); --subset leaves out sensors that the data lack"
     )
 
 

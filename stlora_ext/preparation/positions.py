@@ -1,6 +1,7 @@
 """Where sensors stand, in degrees, and the graph of each one's nearest neighbours."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,22 @@ _BLOCK = 2**22  # distances at a time
 EXPECTED = "expected name,latitude,longitude with or without that header, or geo_id,coordinates as LibCity's .geo"
 
 
-def read_positions(
-    path: Path, num_nodes: int, sensor_ids: list[str] | None, subset: bool
-) -> tuple[np.ndarray, list[str]]:
+@dataclass(frozen=True)
+class Positions:
+    """Where the sensors stand.
+
+    Attributes:
+        places: Latitude and longitude in degrees, float64 ``[N, 2]``, in the order of the columns.
+        sensor_ids: Names of the sensors in that order, where the file has them.
+        notes: What the user should know of how they were read.
+    """
+
+    places: np.ndarray
+    sensor_ids: list[str] | None
+    notes: tuple[str, ...]
+
+
+def read_positions(path: Path, num_nodes: int, sensor_ids: list[str] | None, subset: bool) -> Positions:
     """Read latitude and longitude of every sensor.
 
     Args:
@@ -32,9 +46,6 @@ def read_positions(
         num_nodes: Columns of the series.
         sensor_ids: Their names, if they have any; else the rows are in the order of the columns.
         subset: Whether sensors that the data lack are left out.
-
-    Returns:
-        Latitude and longitude in degrees, float64 ``[N, 2]``, in the order of the columns; and notes.
 
     Raises:
         UserError: If the file is absent or no such table, or lacks a sensor.
@@ -45,6 +56,8 @@ def read_positions(
         names, places = _read_archive(path)
     else:
         names, places = _read_table(path.name, read_cells(path))
+    if names is not None:
+        check_ids(names, len(names), path.name)
     check_degrees(places, names, path.name)
     if sensor_ids is None or names is None:
         if len(places) != num_nodes:
@@ -52,15 +65,16 @@ def read_positions(
                 f"{path.name} has {len(places)} positions, the data have {num_nodes} columns: without names on both "
                 "sides expected one per column, in their order; give the names of the columns with --ids PATH"
             )
-        return places, [f"positions of {path.name} read by position: one per column of the data, in their order"]
-    check_ids(names, len(names), path.name)
-    nodes = match_all(names, sensor_ids, path.name, subset)
+        return Positions(places, names, (f"positions of {path.name} read by position, one per column of the data",))
+    remedy = f"add the positions that {path.name} lacks"
+    nodes = match_all(names, sensor_ids, path.name, subset, remedy)
     ordered = np.empty((num_nodes, 2))
     for name, place in zip(names, places, strict=True):
         if name in nodes.column:
             ordered[nodes.column[name]] = place
-    left = f"; {len(nodes.lacking)} left out, the data lack them ({some(nodes.lacking)})" if nodes.lacking else ""
-    return ordered, [f"{num_nodes} positions of {path.name} read {nodes.how}{left}", *nodes.notes]
+    left = f"; left out: {len(nodes.lacking)} that the data lack ({some(nodes.lacking)})" if nodes.lacking else ""
+    note = f"positions of {path.name} read {nodes.how}: {num_nodes}{left}"
+    return Positions(ordered, sensor_ids, (note, *nodes.notes))
 
 
 def check_degrees(places: np.ndarray, names: list[str] | None, origin: str) -> None:
