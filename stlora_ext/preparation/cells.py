@@ -21,16 +21,21 @@ class Cells:
 
 
 def read_cells(path: Path) -> Cells:
-    """Read a table separated by commas, semicolons or tabs, whichever its first row has most of.
+    """Read a table separated by commas, semicolons or tabs, whichever its first row has most of, else by spaces.
 
     Raises:
         UserError: If it can't be read as text.
     """
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            separator = max((",", ";", "\t"), key=file.readline().count)
+            first = file.readline().strip()
+            separator = max((",", ";", "\t"), key=first.count)
+            separator = separator if separator in first or " " not in first else " "
             file.seek(0)
-            rows = [[cell.strip() for cell in row] for row in csv.reader(file, delimiter=separator)]
+            rows = [
+                [cell.strip() for cell in row]
+                for row in csv.reader(file, delimiter=separator, skipinitialspace=separator == " ")
+            ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(
             f"{path.name} cannot be read as CSV ({error}): expected text in UTF-8, separated by commas, semicolons or "

@@ -1,5 +1,6 @@
 """Graphs from files: edge lists, matrices, archives, adjacency pickles."""
 
+import json
 import shlex
 from pathlib import Path
 
@@ -140,6 +141,7 @@ def _read_prepared(path: Path, arrays: dict[str, np.ndarray], num_nodes: int) ->
                 f"{path.name} names node '{strange[0]}': expected an index from 0 to {num_nodes - 1}; "
                 "bring the graph that belongs to the data"
             )
+    names = _names_beside(path, num_nodes)
     return graph_from_edges(
         num_nodes,
         source,
@@ -148,7 +150,20 @@ def _read_prepared(path: Path, arrays: dict[str, np.ndarray], num_nodes: int) ->
         arrays.get("distance"),
         path.name,
         position=_position(path.name, arrays.get("position")),
+        sensor_ids=names,
+        notes=(f"{path.name} is the graph of a prepared data set, read by {'position' if names is None else 'name'}",),
     )
+
+
+def _names_beside(path: Path, num_nodes: int) -> list[str] | None:
+    """Return the sensors' names of the prepared data set whose graph this is; None: it has none, or isn't there."""
+    try:
+        names = json.loads((path.parent / "meta.json").read_text(encoding="utf-8"))["stlora"]["sensor_ids"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if not isinstance(names, list) or len(names) != num_nodes or not all(isinstance(name, str) for name in names):
+        return None
+    return None if names == [str(column) for column in range(num_nodes)] else names
 
 
 def _check_prepared(origin: str, arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> None:

@@ -31,6 +31,7 @@ def test_the_usual_headers_name_the_ends(tmp_path, ends):
         ["0,1,0.5", "2,0,0.25"],
         ["north;south;0,5", "east;north;0,25"],
         ["north\tsouth\t0.5", "east\tnorth\t0.25"],
+        ["north south 0.5", "east   north 0.25"],
         ["\ufefffrom,to,weight", "north,south,0.5", "", "east,north,0.25"],
         ["weight,to,from", "0.5,south,north", "0.25,north,east"],
         [",from,to,weight", "0,north,south,0.5", "1,east,north,0.25"],

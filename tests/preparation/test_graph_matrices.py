@@ -9,7 +9,7 @@ from scipy import sparse
 import prepare
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.errors import UserError
-from tests.preparation.preparing import refusal, text, weights, written
+from tests.preparation.preparing import prepared, refusal, text, weights, written
 from tests.support.commands import SHARED
 from tests.support.graphs import load_adjacency
 from tests.support.raw_files import NAMES, STEPS
@@ -176,3 +176,30 @@ def test_the_published_matrices_are_weights(tmp_path, file, edges):
     names = [line.split(",")[0] for line in (PUBLISHED / "graph_sensor_locations_bay.csv").read_text().split()]
     stored = weights(tmp_path, names, "--graph", PUBLISHED / file)
     assert np.count_nonzero(stored) == edges and np.array_equal(np.diag(stored), np.ones(325))
+
+
+def test_a_matrix_as_numpy_writes_text_is_read(tmp_path):
+    np.savetxt(tmp_path / "m.txt", MATRIX)
+    assert np.array_equal(weights(tmp_path, NAMES, "--graph", tmp_path / "m.txt"), MATRIX)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
+def test_the_graph_of_a_prepared_set_is_read_by_the_names_of_its_sensors(tmp_path, capsys, order):
+    names = [NAMES[column] for column in order]
+    save(tmp_path, "npy", MATRIX[np.ix_(order, order)], names)
+    first = prepared(tmp_path, names, "--graph", tmp_path / "m.npy").rename(tmp_path / "first")
+    assert np.array_equal(weights(tmp_path, NAMES, "--graph", first / "MINE" / "graph.npz"), MATRIX)
+    assert "graph of a prepared data set, read by name" in capsys.readouterr().out
+    (tmp_path / "out").rename(tmp_path / "second")
+    message = refusal(tmp_path, ["x", "south", "east"], "--graph", first / "MINE" / "graph.npz")
+    assert "name different sensors" in message
+
+
+def test_names_of_a_graph_become_those_of_readings_without_names(tmp_path, capsys):
+    np.save(tmp_path / "raw.npy", np.random.default_rng(0).uniform(1, 9, (STEPS, 3)))
+    path = written(tmp_path / "m.csv", "csv", MATRIX, NAMES)
+    argv = ["MINE", "--raw", tmp_path / "raw.npy", "--start", "2024-01-01", "--interval", "15", "--graph", path]
+    prepare.main([*map(str, argv), "--data", str(tmp_path / "out")])
+    meta = load_meta(tmp_path / "out", "MINE")
+    assert meta.sensor_ids == NAMES and np.array_equal(load_adjacency(tmp_path / "out", meta), MATRIX)
+    assert "they take the names of m.csv, in its order" in capsys.readouterr().out
