@@ -3,10 +3,13 @@
     python datasets/prepare.py PEMS08 --raw PEMS08.npz --graph PEMS08.csv
     python datasets/prepare.py METR-LA --raw metr-la.h5 --graph adj_mx.pkl
     python datasets/prepare.py MINE --raw mine.csv --graph edges.csv
+    python datasets/prepare.py MINE --raw mine.csv --distances metres.csv
+    python datasets/prepare.py MINE --raw mine.csv --positions places.csv --neighbors 8
 
 Raw readings: a table with a column per sensor or a row per reading (.csv, .tsv, .txt, LibCity's .dyna, pandas's .h5,
-.parquet, .xlsx), .npz, .npy, or a folder that BasicTS 0.5.8 or 1.1.0 prepared. Graph: .csv (from,to[,weight][,cost], or
-a matrix), .npy, .npz, adj_mx.pkl. docs/data.md has a recipe for each.
+.parquet, .xlsx), .npz, .npy, or a folder that BasicTS 0.5.8 or 1.1.0 prepared. Graph: .csv (edges or a matrix), .npy,
+.npz, LibCity's .rel, adj_mx.pkl; or from --distances, or from --positions and --neighbors. docs/data.md has a recipe
+for each.
 """
 
 import argparse
@@ -17,15 +20,11 @@ from pathlib import Path
 from entry import Parser, command
 
 from stlora_ext.data.catalog import USUAL_LEN
-from stlora_ext.errors import UserError
 from stlora_ext.preparation.assemble import check_shape, set_ids, set_missing, set_times
-from stlora_ext.preparation.basicts_folder import graph_beside
-from stlora_ext.preparation.graph import align
-from stlora_ext.preparation.graph_files import read_graph
+from stlora_ext.preparation.graph_source import add_graph
 from stlora_ext.preparation.options import add_reading_options, reading_options
 from stlora_ext.preparation.readings import read_readings
 from stlora_ext.preparation.recipe import recipe_for
-from stlora_ext.preparation.series import Series
 from stlora_ext.preparation.summary import report
 from stlora_ext.preparation.writer import build, write
 
@@ -39,12 +38,23 @@ def parser() -> Parser:
     add(
         "name",
         metavar="NAME",
-        help="a known set (PEMS03 PEMS04 PEMS07 PEMS08 METR-LA PEMS-BAY, PEMS08-TAIL "
-        "METR-LA-29 LOS-LOOP) or a name of your own",
+        help="a known set (PEMS03 PEMS04 PEMS07 PEMS08 METR-LA PEMS-BAY, PEMS08-TAIL METR-LA-29 METR-LA-29-STREAM "
+        "LOS-LOOP NYC-TAXI NYC-TAXI-2019 MELBOURNE-PED) or a name of your own",
     )
     add("--raw", type=Path, required=True, metavar="PATH", help="the readings")
     add("--graph", type=Path, metavar="PATH", help="the road graph; without it, the one in the raw file or none")
     add("--graph-key", metavar="KEY", help="array of an .npz graph archive (default: NAME, or adj)")
+    add(
+        "--distances",
+        type=Path,
+        metavar="PATH",
+        help="distances between sensors, instead of --graph: near ones weigh most",
+    )
+    add("--sigma", type=float, metavar="D", help="width of their kernel (default: their standard deviation)")
+    add("--threshold", type=float, metavar="W", help="lowest weight that is an edge (default 0.1)")
+    add("--positions", type=Path, metavar="PATH", help="latitude and longitude of the sensors: name,latitude,longitude")
+    add("--neighbors", type=positive, metavar="K", help="make the graph of each sensor's K nearest by position")
+    add("--subset", action="store_true", help="leave out sensors of these files that the readings do not have")
     add("--ids", type=Path, metavar="PATH", help="sensor ids, one a line, in the order of the columns (PEMS03)")
     add("--allow-other-shape", action="store_true", help="go on where a known set has not its official shape")
     add("--fill-gaps", action="store_true", help="insert rows that are missing in time as missing readings")
@@ -69,6 +79,13 @@ def parser() -> Parser:
     add_reading_options(own)
     own.add_argument("--null", metavar="VALUE", help="reading that means missing (default: NaN)")
     own.add_argument("--train-ratio", type=float, metavar="SHARE", help="share of windows for training (default 0.7)")
+    own.add_argument(
+        "--split",
+        type=float,
+        nargs=3,
+        metavar=("TRAIN", "VAL", "TEST"),
+        help="shares of the windows, instead of --train-ratio (default 0.7 0.1 0.2)",
+    )
     own.add_argument("--domain", metavar="TEXT", help="what is measured")
     return result
 
@@ -78,22 +95,6 @@ def positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 on")
     return int(text)
-
-
-def add_graph(series: Series, args: argparse.Namespace) -> list[Path]:
-    """Attach the graph of ``--graph``, else the one beside or inside the raw data; return the file it is from."""
-    path = args.graph if args.graph is not None else graph_beside(args.raw)
-    if path is not None:
-        series.graph = read_graph(path, series.values.shape[1], series.sensor_ids, args.name, args.graph_key)
-        if args.graph is None:
-            series.notes.append(f"the graph is {path.name} of the raw folder")
-    elif args.graph_key is not None:
-        raise UserError(f"--graph-key {args.graph_key} chooses an array of --graph, which was not given: add --graph")
-    if series.graph is not None:
-        series.graph = align(series.graph, series.sensor_ids, args.raw.name)
-        series.sensor_ids = series.sensor_ids or series.graph.sensor_ids
-        series.notes.extend(series.graph.notes)
-    return [] if path is None else [path]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -106,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     origin = args.raw.resolve().name  # not before it is known to be there: a link to itself can't be resolved
     check_shape(series, recipe, origin)
     set_ids(series, args.ids, origin)
-    files = [args.raw.resolve(), *add_graph(series, args), *([] if args.ids is None else [args.ids])]
+    files = [args.raw.resolve(), *add_graph(series, args, recipe), *([] if args.ids is None else [args.ids])]
     series = set_times(series, recipe, args.fill_gaps, origin)
     set_missing(series, recipe.null_val, origin)
     arrays, meta = build(
@@ -117,6 +118,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.input_len,
         args.output_len,
         [file.name for file in files],
+        recipe.test_ratio,
     )
     outcome = write(args.data, series, arrays, meta, args.force)
     print(report(series, meta, outcome, args.data))

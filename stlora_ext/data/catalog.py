@@ -1,7 +1,8 @@
 """The data sets that ship with configs: shape, calendar, split, and what a user has to bring."""
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from stlora_ext.data.names import check_dataset_name
 from stlora_ext.errors import UserError, nearest
@@ -20,7 +21,7 @@ class CatalogEntry:
         num_steps: Rows T.
         num_nodes: Sensors N.
         start: Time of the first row, ISO 8601.
-        train_ratio: Share of the windows used for training; the test share is always 0.2.
+        train_ratio: Share of the windows used for training.
         domain: What is measured.
         unit: Of a reading.
         raw: The raw file to bring.
@@ -28,6 +29,9 @@ class CatalogEntry:
         heterogeneity: Of a simulated set, the strength H of the node-level differences.
         interval: Minutes per step.
         null_val: Reading that means missing.
+        test_ratio: Share of the windows used for testing.
+        neighbors: Neighbours of each sensor, where the graph comes from the sensors' positions.
+        part_of: The set whose raw file may be brought instead: its first rows are taken.
     """
 
     name: str
@@ -43,9 +47,19 @@ class CatalogEntry:
     heterogeneity: float = 0.5
     interval: int = 5
     null_val: float = 0.0
+    test_ratio: float = 0.2
+    neighbors: int | None = None
+    part_of: str | None = None
 
 
 _FLOW, _SPEED = "vehicles in 5 min", "mph"
+_TAXI: dict[str, Any] = {
+    "domain": "taxi drop-offs",
+    "unit": "drop-offs in 30 min",
+    "raw": "NYC-TAXI.npz",
+    "interval": 30,
+    "null_val": math.nan,
+}
 _ENTRIES = (
     CatalogEntry(
         "PEMS03", "official", 26208, 358, "2018-09-01", 0.6, "traffic flow", _FLOW, "PEMS03.npz", "PEMS03.csv"
@@ -68,6 +82,35 @@ _ENTRIES = (
     CatalogEntry("PEMS08-TAIL", "piece", 7156, 170, "2016-08-07T03:40", 0.6, "traffic flow", _FLOW, "PEMS08-part.npz"),
     CatalogEntry("METR-LA-29", "piece", 34272, 29, "2012-03-01", 0.7, "traffic speed", _SPEED, "METR-LA-29.npz"),
     CatalogEntry("LOS-LOOP", "piece", 2016, 207, "2012-03-01", 0.7, "traffic speed", _SPEED, "METR-LA-week.npz"),
+    CatalogEntry(
+        "METR-LA-29-STREAM",
+        "piece",
+        34272,
+        29,
+        "2012-03-01",
+        0.3,
+        "traffic speed",
+        _SPEED,
+        "METR-LA-29.npz",
+        test_ratio=0.66,
+    ),
+    CatalogEntry("NYC-TAXI", "piece", 35088, 69, "2019-01-01", 0.45, **_TAXI, test_ratio=0.5),
+    CatalogEntry("NYC-TAXI-2019", "piece", 20400, 69, "2019-01-01", 0.7, **_TAXI, part_of="NYC-TAXI"),
+    CatalogEntry(
+        "MELBOURNE-PED",
+        "piece",
+        16056,
+        55,
+        "2021-01-01",
+        0.15,
+        "pedestrians",
+        "pedestrians in an hour",
+        "MELBOURNE-PED.npz",
+        interval=60,
+        null_val=math.nan,
+        test_ratio=0.8,
+        neighbors=8,
+    ),
     CatalogEntry("TINY", "simulated", 7 * 288, 12, "2024-01-01", 0.6, "simulated traffic flow", _FLOW),
     CatalogEntry("CITY", "simulated", 28 * 288, 64, "2024-01-01", 0.6, "simulated traffic flow", _FLOW),
     CatalogEntry(

@@ -4,6 +4,8 @@ NAME/{train,val,test}_data.npy        float32 [rows, N]; missing readings as met
 NAME/{train,val,test}_timestamps.npy  float32 [rows, 2]: time of day in [0, 1), day of week / 7
 NAME/graph.npz                        num_nodes [], source [E], target [E], weight [E]; optional
                                       distance [E], position [N, 2]
+NAME/positions.npy                    float64 [N, 2]: latitude and longitude in degrees; where they are known, and no
+                                      part of the fingerprint
 NAME/meta.json                        BasicTS's keys, and ours under "stlora"
 """
 
@@ -26,6 +28,7 @@ SPLITS = ("train", "val", "test")
 FORMAT = 1
 DAY = 86400  # seconds
 LONGEST = 366 * 1440  # minutes of a step
+POSITIONS = "positions.npy"
 
 
 @dataclass(frozen=True)
@@ -70,15 +73,17 @@ class Meta:
         return round(60 * self.interval)
 
 
-def split_windows(num_steps: int, input_len: int, output_len: int, train_ratio: float) -> dict[str, int]:
-    """Count the windows of each split: of S windows in all, the last round(0.2 S) test, the first
+def split_windows(
+    num_steps: int, input_len: int, output_len: int, train_ratio: float, test_ratio: float = 0.2
+) -> dict[str, int]:
+    """Count the windows of each split: of S windows in all, the last round(test_ratio S) test, the first
     round(train_ratio S) train, the rest between them validate.
 
     Raises:
         UserError: If a split would have no window.
     """
     total = num_steps - input_len - output_len + 1
-    test, train = round(0.2 * total), round(train_ratio * total)
+    test, train = round(test_ratio * total), round(train_ratio * total)
     windows = {"train": train, "val": total - train - test, "test": test}
     if min(windows.values()) < 1:
         raise UserError(
@@ -198,12 +203,14 @@ def _splits_a_second(interval: float) -> bool:
 def prepare_again(meta: Meta, root: Path, name: str, input_len: int, output_len: int) -> str:
     """Return the command that makes a set of other lengths, called ``name``, from the readings of ``root/meta.name``.
 
-    The folder tells all but the share of training windows, which the command is given, and that the hour of daylight
+    The folder tells all but the shares of the windows, which the command is given, and that the hour of daylight
     saving, which PEMS-BAY skips, is no damage.
     """
-    train, total = meta.windows["train"], sum(meta.windows.values())
-    shares = (round(train / total, digits) for digits in range(1, 17))
-    share = next(share for share in shares if round(share * total) == train)
+    train, test = _share(meta.windows, "train", 0.7), _share(meta.windows, "test", 0.2)
+    if test == 0.2:
+        split = [f"--train-ratio {train}"] * (train != 0.7)
+    else:
+        split = [f"--split {train} {round(1 - train - test, 10)} {test}"]
     folder = (root / meta.name).resolve()
     folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     return " ".join(
@@ -212,12 +219,19 @@ def prepare_again(meta: Meta, root: Path, name: str, input_len: int, output_len:
             name,
             "--raw",
             shlex.quote(str(folder)),
-            *[f"--train-ratio {share}"] * (share != 0.7),
+            *split,
             *["--fill-gaps"] * (meta.name == "PEMS-BAY"),
             f"--input-len {input_len} --output-len {output_len}",
             *[f"--data {shlex.quote(str(folder.parent))}"] * (folder.parent != Path("datasets")),
         ]
     )
+
+
+def _share(windows: Mapping[str, int], split: str, usual: float) -> float:
+    """Return the share that gives a split its windows: the usual one, else the one with the fewest digits."""
+    total = sum(windows.values())
+    shares = (usual, *(round(windows[split] / total, digits) for digits in range(1, 17)))
+    return next(share for share in shares if round(share * total) == windows[split])
 
 
 def load_array(root: Path, meta: Meta, file: str, shape: tuple[int, ...], memmap: bool = False) -> np.ndarray:

@@ -18,7 +18,7 @@ from stlora_ext.preparation.timeline import show
 _TIMES = ("time", "times", "timestamp", "timestamps", "datetime", "dates")
 _IDS = ("sensor_ids", "ids", "names", "sensor_names", "node_ids", "station_ids")
 _CHANNELS = ("channels", "channel_names", "features", "feature_names")
-_GRAPH = ("adj", "distance")
+_GRAPH = ("adj", "distance", "position")
 
 
 def read_npz(path: Path, options: ReadingOptions) -> Series:
@@ -39,8 +39,8 @@ def read_npz(path: Path, options: ReadingOptions) -> Series:
         _check_orientation(arrays, values.shape, path.name)
     channels = _names(arrays, _CHANNELS, values.shape[2:3])
     readings, notes = pick_channel(values, options.channel, path.name, None if channels is None else channels[1])
-    series = Series(readings, notes=notes)
-    used = {main, *([] if channels is None else [channels[0]])}
+    series = Series(readings, positions=arrays.get("position"), notes=notes)
+    used = {main, *(("position",) if "position" in arrays else ()), *([] if channels is None else [channels[0]])}
     used |= _set_ids(series, arrays, path.name)
     if "adj" in arrays:
         series.graph = graph_from_matrix(

@@ -18,19 +18,24 @@ LARGEST = 1e18  # float32 holds its square
 
 
 def read_ids(path: Path) -> list[str]:
-    """Read sensor ids, one a line."""
+    """Read sensor ids, one a line, or all in one line between commas."""
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        return [name.strip() for name in lines[0].split(",")] if len(lines) == 1 else lines
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"id list {path} cannot be read ({error}): expected a text file with one id a line") from None
 
 
 def check_shape(series: Series, recipe: Recipe, origin: str) -> None:
-    """Check the shape of a catalog set.
+    """Check the shape of a catalog set; of the file of a whole set, a part takes its first rows.
 
     Raises:
         UserError: If it is another one.
     """
+    if recipe.shape is not None and series.values.shape == recipe.whole:
+        series.notes.append(f"the first {recipe.shape[0]} of the {len(series.values)} rows of {origin} are taken")
+        series.values = series.values[: recipe.shape[0]]
+        series.times = None if series.times is None else series.times[: recipe.shape[0]]
     if recipe.shape is not None and series.values.shape != recipe.shape:
         raise UserError(
             f"{origin} has shape {series.values.shape} [time, sensor], {recipe.name} has {recipe.shape}: "

@@ -110,12 +110,9 @@ def graph_from_matrix(
     Raises:
         UserError: If it is not N x N numbers, or one of them is negative or not finite.
     """
-    for what, array in (("matrix", matrix), ("distance matrix", distance)):
-        if array is not None and (array.shape != (num_nodes, num_nodes) or array.dtype.kind not in "fiub"):
-            raise UserError(
-                f"{origin}: the {what} has shape {array.shape} of {array.dtype}: expected numbers of "
-                f"shape ({num_nodes}, {num_nodes}), one row and column per sensor"
-            )
+    check_matrix(matrix, num_nodes, origin)
+    if distance is not None:
+        check_matrix(distance, num_nodes, origin, "distance matrix")
     source, target = np.nonzero(matrix)  # NaN counts as an edge and is refused below
     return graph_from_edges(
         num_nodes,
@@ -126,6 +123,19 @@ def graph_from_matrix(
         origin,
         **fields,
     )
+
+
+def check_matrix(matrix: np.ndarray, num_nodes: int, origin: str, what: str = "matrix") -> None:
+    """Check that a matrix is ``[N, N]`` numbers.
+
+    Raises:
+        UserError: If not.
+    """
+    if matrix.shape != (num_nodes, num_nodes) or matrix.dtype.kind not in "fiub":
+        raise UserError(
+            f"{origin}: the {what} has shape {matrix.shape} of {matrix.dtype}: expected numbers of "
+            f"shape ({num_nodes}, {num_nodes}), one row and column per sensor"
+        )
 
 
 def align(graph: Graph, sensor_ids: list[str] | None, origin: str) -> Graph:

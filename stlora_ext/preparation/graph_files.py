@@ -1,130 +1,107 @@
 """Graphs from files: edge lists, matrices, archives, adjacency pickles."""
 
-import csv
+import json
+import shlex
 from pathlib import Path
 
 import numpy as np
 
 from stlora_ext.errors import UserError
 from stlora_ext.preparation.arrays import open_npy, open_npz
-from stlora_ext.preparation.graph import Graph, align, graph_from_edges, graph_from_matrix
+from stlora_ext.preparation.cells import Cells, is_number, read_cells
+from stlora_ext.preparation.edges import has_edge_header, read_edges
+from stlora_ext.preparation.graph import Graph, graph_from_edges
+from stlora_ext.preparation.links import Links, graph_of
+from stlora_ext.preparation.matrices import has_names, is_sparse, matrix_links, read_text_matrix, sparse_links
 from stlora_ext.preparation.safe_pickle import load_adjacency_pickle
-from stlora_ext.preparation.series import check_ids
-from stlora_ext.spreadsheet import plain_text
 
-_DISTANCE = ("cost", "distance", "dist", "length")
+_TEXT = (".csv", ".tsv", ".txt", ".rel")
 
 
-def read_graph(path: Path, num_nodes: int, sensor_ids: list[str] | None, name: str, key: str | None) -> Graph:
-    """Read the graph of a series.
+def read_graph(
+    path: Path, num_nodes: int, sensor_ids: list[str] | None, name: str, key: str | None, subset: bool = False
+) -> Graph:
+    """Read the graph of a series from a file of weights, of edges, or of a prepared data set.
 
     Args:
-        path: ``.csv`` (edges or matrix), ``.npy`` (matrix), ``.npz`` (archive) or ``.pkl``.
+        path: ``.csv``, ``.tsv``, ``.txt`` or LibCity's ``.rel`` (edges or matrix), ``.npy`` (matrix), ``.npz``
+            (archive or SciPy's sparse matrix) or ``.pkl``.
         num_nodes: Columns of the series.
         sensor_ids: Their names, if they have any.
         name: The data set, looked for in archives.
         key: The array to take from an archive; None: found by ``name``.
+        subset: Whether sensors that the data lack are left out.
+
+    Raises:
+        UserError: If the file is absent, of another kind, does not fit the series, or looks like distances.
+    """
+    links = read_links(path, "--graph", num_nodes, sensor_ids, name, key, subset)
+    if isinstance(links, Graph):
+        return links
+    return graph_of(links, f"--distances {shlex.quote(str(path))}" + (f" --graph-key {key}" if key is not None else ""))
+
+
+def read_links(
+    path: Path, option: str, num_nodes: int, sensor_ids: list[str] | None, name: str, key: str | None, subset: bool
+) -> Links | Graph:
+    """Read pairs of columns and their numbers as the file has them; of a prepared ``graph.npz``, the graph.
+
+    Args:
+        option: By which the file is given, for the messages; the others are those of ``read_graph``.
 
     Raises:
         UserError: If the file is absent, of another kind, or does not fit the series.
     """
     if not path.is_file():
-        raise UserError(f"graph file {path} does not exist: check --graph")
+        raise UserError(f"graph file {path} does not exist: check {option}")
     suffix = path.suffix.lower()
     if key is not None and suffix != ".npz":
         raise UserError(f"--graph-key {key} chooses an array of an .npz archive, {path.name} is none: leave it out")
-    if suffix == ".csv":
-        graph = _read_csv(path, num_nodes, sensor_ids)
-    elif suffix == ".npy":
-        graph = graph_from_matrix(open_npy(path), num_nodes, path.name)
-    elif suffix == ".npz":
-        graph = _read_archive(path, num_nodes, name, key)
+    if suffix in _TEXT:
+        return _read_text(path, read_cells(path), num_nodes, sensor_ids, subset)
+    if suffix == ".npz":
+        return _read_archive(path, option, num_nodes, sensor_ids, name, key, subset)
+    if suffix == ".npy":
+        ids, matrix = None, open_npy(path)
     elif suffix in (".pkl", ".pickle"):
         ids, matrix = load_adjacency_pickle(path)
-        graph = graph_from_matrix(matrix, num_nodes, path.name, sensor_ids=ids)
     else:
-        raise UserError(f"graph file {path.name} ends in '{suffix}': expected .csv, .npy, .npz or .pkl")
-    if graph.sensor_ids is not None:
-        check_ids(graph.sensor_ids, num_nodes, path.name)
-    return align(graph, sensor_ids, path.name)
-
-
-def _read_csv(path: Path, num_nodes: int, sensor_ids: list[str] | None) -> Graph:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(
-            f"{path.name} cannot be read as CSV ({error}): expected text in UTF-8, separated by commas"
-        ) from None
-    header = [cell.strip().lower() for cell in rows[0]] if rows else []
-    if header[:2] == ["from", "to"]:
-        return _read_edges(path.name, header, rows[1:], num_nodes, sensor_ids)
-    matrix = []
-    for line, row in enumerate(rows, start=1):
-        try:
-            matrix.append(_numbers(row, len(header)))
-        except ValueError:
-            raise UserError(
-                f"{path.name}, line {line}: not {len(header)} numbers. Expected edges with the header "
-                "from,to[,weight][,distance], or a matrix of numbers without a header"
-            ) from None
-    return graph_from_matrix(np.array(matrix).reshape(len(rows), len(header)), num_nodes, path.name)
+            f"graph file {path.name} ends in '{suffix}': expected .csv, .tsv, .txt, .rel, .npy, .npz or .pkl"
+        )
+    return matrix_links(matrix, ids, path.name, num_nodes, sensor_ids, subset)
 
 
-def _numbers(row: list[str], width: int, first: int = 0) -> np.ndarray:
-    """Return the cells from ``first`` on; a ValueError where one is no number or the row isn't ``width`` cells wide."""
-    if len(row) != width:
-        raise ValueError(f"{len(row)} cells")
-    return np.array([float(cell) for cell in row[first:]])
+def _read_text(path: Path, cells: Cells, num_nodes: int, sensor_ids: list[str] | None, subset: bool) -> Links:
+    if has_edge_header(cells):
+        return read_edges(path, cells, num_nodes, sensor_ids, subset)
+    if _is_bare_list(cells, num_nodes, sensor_ids):
+        return read_edges(path, cells, num_nodes, sensor_ids, subset, bare=True)
+    return read_text_matrix(path, cells, num_nodes, sensor_ids, subset)
 
 
-def _read_edges(
-    origin: str, header: list[str], rows: list[list[str]], num_nodes: int, sensor_ids: list[str] | None
-) -> Graph:
-    kinds = ["distance" if name in _DISTANCE else name for name in header[2:]]
-    if len(set(kinds)) < len(kinds) or not set(kinds) <= {"weight", "distance"}:
-        raise UserError(f"{origin} has the columns {','.join(header)}: expected from,to[,weight][,cost]")
-    numbers = np.empty((len(rows), len(kinds)))
-    for index, row in enumerate(rows):
-        try:
-            numbers[index] = _numbers(row, len(header), first=2)
-        except ValueError:
-            raise UserError(
-                f"{origin}, edge {index + 1} ({','.join(row)}): expected {','.join(header)} with numbers "
-                "from the third column on"
-            ) from None
-    ends = _columns_of_ends([row[:2] for row in rows], num_nodes, sensor_ids, origin)
-    columns = dict(zip(kinds, numbers.T, strict=True))
-    return graph_from_edges(
-        num_nodes, ends[:, 0], ends[:, 1], columns.get("weight", np.ones(len(rows))), columns.get("distance"), origin
-    )
+def _is_bare_list(cells: Cells, num_nodes: int, sensor_ids: list[str] | None) -> bool:
+    """Tell a list of edges without a header from a matrix: two or three columns, and not as many rows as sensors,
+    unless both ends of every row are the names of sensors."""
+    rows = cells.rows
+    width = len(rows[0]) if rows else 0
+    if width not in (2, 3) or has_names(cells) or (width == 3 and not is_number(rows[0][2], cells)):
+        return False
+    square = len(rows) == width == num_nodes
+    return not square or {end for row in rows for end in row[:2]} <= set(sensor_ids or ())
 
 
-def _columns_of_ends(ends: list[list[str]], num_nodes: int, sensor_ids: list[str] | None, origin: str) -> np.ndarray:
-    """Turn sensor names, or else column indices, into columns ``[E, 2]``."""
-    names = [[plain_text(end.strip()) for end in pair] for pair in ends]
-    indices = {str(index): index for index in range(num_nodes)}
-    column = {name: index for index, name in enumerate(sensor_ids or ())}
-    unknown = next((end for pair in names for end in pair if end not in column), None)
-    if unknown is not None:
-        stranger = next((end for pair in names for end in pair if end not in indices), None)
-        if stranger is not None:
-            known = f"one of the {num_nodes} sensor ids or " if sensor_ids else ""
-            remedy = "" if sensor_ids else "; if the file uses sensor ids, give their order with --ids PATH"
-            wrong = unknown if sensor_ids and unknown not in indices else stranger
-            raise UserError(
-                f"{origin} names node '{wrong}': expected {known}an index from 0 to {num_nodes - 1}{remedy}"
-            )
-        column = indices
-    return np.array([[column[a], column[b]] for a, b in names], dtype=np.int64).reshape(-1, 2)
-
-
-def _read_archive(path: Path, num_nodes: int, name: str, key: str | None) -> Graph:
-    arrays = open_npz(path)
+def _read_archive(
+    path: Path, option: str, num_nodes: int, sensor_ids: list[str] | None, name: str, key: str | None, subset: bool
+) -> Links | Graph:
+    arrays, distances = open_npz(path), option == "--distances"
     if key is None and {"num_nodes", "source", "target", "weight"} <= set(arrays):
         return _read_prepared(path, arrays, num_nodes)
-    candidates = [key] if key is not None else [name, name.replace("-", ""), "adj"]
+    if key is None and is_sparse(arrays):
+        return sparse_links(arrays, path.name, num_nodes)
+    names = [name, name.replace("-", "")]
+    candidates = ["distance", *(f"{name}_dist" for name in names)] if distances else [*names, "adj"]
+    candidates = candidates if key is None else [key]
     found = next((candidate for candidate in candidates if candidate in arrays), None)
     if found is None and key is None and len(arrays) == 1:
         found = next(iter(arrays))
@@ -132,14 +109,16 @@ def _read_archive(path: Path, num_nodes: int, name: str, key: str | None) -> Gra
         raise UserError(
             f"{path.name} holds {', '.join(arrays)}: expected {' or '.join(candidates)}; choose one with --graph-key"
         )
-    distance = arrays.get("distance" if found == "adj" else f"{found}_dist")
-    ids = arrays.get("sensor_ids" if found == "adj" else f"{found}_ids")
-    return graph_from_matrix(
+    stem = found.removesuffix("_dist")
+    ids = arrays.get("sensor_ids" if found in ("adj", "distance") else f"{stem}_ids")
+    return matrix_links(
         arrays[found],
-        num_nodes,
+        None if ids is None else [str(i) for i in ids.ravel().tolist()],
         path.name,
-        distance,
-        sensor_ids=None if ids is None else [str(i) for i in ids.ravel().tolist()],
+        num_nodes,
+        sensor_ids,
+        subset,
+        None if distances else arrays.get("distance" if found == "adj" else f"{found}_dist"),
     )
 
 
@@ -162,6 +141,7 @@ def _read_prepared(path: Path, arrays: dict[str, np.ndarray], num_nodes: int) ->
                 f"{path.name} names node '{strange[0]}': expected an index from 0 to {num_nodes - 1}; "
                 "bring the graph that belongs to the data"
             )
+    names = _names_beside(path, num_nodes)
     return graph_from_edges(
         num_nodes,
         source,
@@ -170,7 +150,20 @@ def _read_prepared(path: Path, arrays: dict[str, np.ndarray], num_nodes: int) ->
         arrays.get("distance"),
         path.name,
         position=_position(path.name, arrays.get("position")),
+        sensor_ids=names,
+        notes=(f"{path.name} is the graph of a prepared data set, read by {'position' if names is None else 'name'}",),
     )
+
+
+def _names_beside(path: Path, num_nodes: int) -> list[str] | None:
+    """Return the sensors' names of the prepared data set whose graph this is; None: it has none, or isn't there."""
+    try:
+        names = json.loads((path.parent / "meta.json").read_text(encoding="utf-8"))["stlora"]["sensor_ids"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if not isinstance(names, list) or len(names) != num_nodes or not all(isinstance(name, str) for name in names):
+        return None
+    return None if names == [str(column) for column in range(num_nodes)] else names
 
 
 def _check_prepared(origin: str, arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> None:

@@ -25,6 +25,7 @@ class Series:
         wall: Whether rows are regular on that clock, not in absolute time: days, or blocks of hours.
         nominal: Whether ``times`` have the right weekday and time of day but no true date.
         notes: What the reader did that the user should know.
+        positions: Latitude and longitude of each sensor in degrees, ``[N, 2]``.
     """
 
     values: np.ndarray
@@ -37,6 +38,7 @@ class Series:
     wall: bool = False
     nominal: bool = False
     notes: list[str] = field(default_factory=list)
+    positions: np.ndarray | None = None
 
     @property
     def known_times(self) -> np.ndarray:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from stlora_ext.data.plain_arrays import load_npy, load_npz
-from stlora_ext.data.prepared import DAY, FORMAT, SPLITS, missing, split_rows, split_windows
+from stlora_ext.data.prepared import DAY, FORMAT, POSITIONS, SPLITS, missing, split_rows, split_windows
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_folder, write_json
 from stlora_ext.fingerprint import fingerprint
@@ -21,13 +21,20 @@ from stlora_ext.preparation.series import Series
 from stlora_ext.preparation.timeline import calendar
 
 _DATA_FILES = {f"{split}_{kind}.npy" for split in SPLITS for kind in ("data", "timestamps")}
-_OUR_FILES = _DATA_FILES | {"meta.json", "graph.npz"}
+_OUR_FILES = _DATA_FILES | {"meta.json", "graph.npz", POSITIONS}
 
 Outcome = Literal["written", "already prepared"]
 
 
 def build(
-    series: Series, name: str, domain: str, train_ratio: float, input_len: int, output_len: int, source: list[str]
+    series: Series,
+    name: str,
+    domain: str,
+    train_ratio: float,
+    input_len: int,
+    output_len: int,
+    source: list[str],
+    test_ratio: float = 0.2,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Cut the splits and describe them.
 
@@ -39,6 +46,7 @@ def build(
         input_len: Input steps of a window.
         output_len: Forecast steps of a window.
         source: Names of the files it comes from.
+        test_ratio: Share of the windows for testing.
 
     Returns:
         The arrays of the ``.npy`` files by name (views of ``series.values``), and the content of meta.json.
@@ -46,11 +54,12 @@ def build(
     num_steps, num_nodes = series.values.shape
     interval, null_val = series.interval, series.null_val
     assert interval is not None and null_val is not None
-    if not 0 < train_ratio < 0.8:
+    if not 0 < train_ratio < 1 - test_ratio:
         raise UserError(
-            f"a train share of {train_ratio}: expected more than 0 and less than 0.8, the test share is 0.2"
+            f"a train share of {train_ratio}: expected more than 0 and less than {round(1 - test_ratio, 10):g}, the "
+            f"test share is {test_ratio:g}"
         )
-    windows = split_windows(num_steps, input_len, output_len, train_ratio)
+    windows = split_windows(num_steps, input_len, output_len, train_ratio, test_ratio)
     stamps = calendar(series.local_times, interval)
     arrays = {}
     for split, rows in split_rows(windows, input_len, output_len).items():
@@ -73,7 +82,7 @@ def build(
         "has_graph": series.graph is not None,
         "timestamps_description": ["time of day", "day of week"],
         "regular_settings": {
-            "train_val_test_ratio": [train_ratio, round(0.8 - train_ratio, 10), 0.2],
+            "train_val_test_ratio": [train_ratio, round(1 - test_ratio - train_ratio, 10), test_ratio],
             "norm_each_channel": False,
             "rescale": True,
             "metrics": ["MAE", "RMSE", "MAPE"],
@@ -127,7 +136,7 @@ def write(root: Path, series: Series, arrays: dict[str, np.ndarray], meta: dict[
     try:
         _recover(target)
         if target.exists() or target.is_symlink():
-            if _is_same(target, meta):
+            if _is_same(target, meta) and _has_positions(target, series.positions):
                 return "already prepared"
             _check_replaceable(target, force)
         with atomic_folder(target) as folder:
@@ -135,6 +144,8 @@ def write(root: Path, series: Series, arrays: dict[str, np.ndarray], meta: dict[
                 np.save(folder / f"{name}.npy", array, allow_pickle=False)
             if series.graph is not None:
                 np.savez(folder / "graph.npz", **series.graph.arrays())  # type: ignore[arg-type]  # none is allow_pickle
+            if series.positions is not None:
+                np.save(folder / POSITIONS, series.positions, allow_pickle=False)
             write_json(folder / "meta.json", meta)
     except OSError as error:
         raise UserError(
@@ -156,6 +167,17 @@ def _is_same(target: Path, meta: dict[str, Any]) -> bool:
             and fingerprint(arrays) == meta["stlora"]["fingerprint"]
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return False
+
+
+def _has_positions(target: Path, positions: np.ndarray | None) -> bool:
+    """Tell whether the positions on disk are those about to be written."""
+    path = target / POSITIONS
+    if positions is None:
+        return not path.exists()
+    try:
+        return np.array_equal(load_npy(path), positions)
+    except (OSError, ValueError):
         return False
 
 

@@ -1,4 +1,4 @@
-"""Places for the nodes of a graph that has no coordinates."""
+"""Places for the nodes of a network: from latitude and longitude, from its edges, or on a grid."""
 
 import math
 
@@ -8,6 +8,21 @@ from scipy.sparse.csgraph import connected_components, shortest_path
 
 _SWEEPS = 100
 _FLAT = 1e-3  # share of the extent; nearer than this two nodes push each other by chance alone
+
+
+_KM = 111.195  # of a degree of latitude
+
+
+def project(positions: np.ndarray) -> np.ndarray:
+    """Return places ``[N, 2]`` in km, east and north of the middle, of latitudes and longitudes in degrees.
+
+    A degree of longitude is as long as at the middle latitude; a network across the date line stays together.
+    """
+    latitude, longitude = positions.T.astype(float)
+    middle = (latitude.min() + latitude.max()) / 2
+    east = (longitude - longitude[0] + 180) % 360 - 180
+    east -= (east.min() + east.max()) / 2
+    return np.stack([east * _KM * math.cos(math.radians(middle)), (latitude - middle) * _KM], axis=1)
 
 
 def grid(num_nodes: int) -> np.ndarray:

@@ -8,10 +8,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from stlora_ext.data.prepared import Meta, load_meta, load_split
+from stlora_ext.data.plain_arrays import load_npy
+from stlora_ext.data.prepared import POSITIONS, Meta, load_meta, load_split
 from stlora_ext.errors import UserError
 from stlora_ext.report.distance import distance_from_average
-from stlora_ext.report.placement import grid, place_by_edges
+from stlora_ext.report.placement import grid, place_by_edges, project
 from stlora_ext.runs.record import Record
 from stlora_ext.runs.reopen import OTHER_DATA_REMEDY
 from stlora_ext.runs.same_data import refuse_other_data
@@ -67,10 +68,16 @@ class Prepared:
         if self.meta is None:
             return self._grid("the prepared data set isn't there")
         graph = self._graph(self.meta) if self.meta.has_graph else None
-        if graph is None:
+        positions = self._positions(self.meta)
+        if graph is None and positions is None:
             return self._grid("the data set has no graph")
-        edges = np.unique(np.sort(np.stack([graph["source"], graph["target"]], axis=1).astype(int), axis=1), axis=0)
-        edges = edges[edges[:, 0] != edges[:, 1]]
+        edges = np.empty((0, 2), int)
+        if graph is not None:
+            edges = np.unique(np.sort(np.stack([graph["source"], graph["target"]], axis=1).astype(int), axis=1), axis=0)
+            edges = edges[edges[:, 0] != edges[:, 1]]
+        if positions is not None:
+            return Network(project(positions), edges, "A map, north above: the sensors' latitudes and longitudes.")
+        assert graph is not None
         if "position" in graph:
             return Network(graph["position"].astype(float), edges, "A map: the nodes' coordinates.")
         return Network(
@@ -84,6 +91,18 @@ class Prepared:
         return Network(
             grid(self.num_nodes), np.empty((0, 2), int), f"A grid in the order of the nodes' numbers, no map: {why}."
         )
+
+    def _positions(self, meta: Meta) -> np.ndarray | None:
+        path = self.folder / meta.name / POSITIONS
+        if not path.is_file():
+            return None
+        try:
+            positions = load_npy(path)
+            if positions.shape != (self.num_nodes, 2) or not np.isfinite(positions).all():
+                raise ValueError(f"{positions.dtype} of shape {positions.shape}")
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(f"the positions {path} cannot be read ({error}): prepare the data set again") from None
+        return positions
 
     def _graph(self, meta: Meta) -> dict[str, np.ndarray]:
         path = self.folder / meta.name / "graph.npz"

@@ -50,9 +50,13 @@ ROWS = (
     Row(
         "edges of an unknown sensor",
         graph("e.csv", "from,to\nnorth,west\n"),
-        ("e.csv names node 'west'", "expected one of the 3 sensor ids or an index"),
+        ("1 of its 2 sensors as no sensor of the data ('west')", "expected the data's names ('north'", "--subset"),
     ),
-    Row("edges of an unknown column", graph("e.csv", "from,to\n0,3\n"), ("e.csv names node '3'", "from 0 to 2")),
+    Row(
+        "edges of an unknown column",
+        graph("e.csv", "from,to\n0,3\n"),
+        ("e.csv names node '3' and no sensor", "from 0 to 2"),
+    ),
     Row(
         "a negative weight",
         graph("e.csv", "from,to,weight\n0,1,-1\n"),
@@ -86,8 +90,8 @@ ROWS = (
     ),
     Row(
         "a matrix that isn't square",
-        graph("e.csv", "0,1\n1,0\n0,0\n"),
-        ("shape (3, 2)", "one row and column per sensor"),
+        graph("e.csv", "0,1,0,0\n1,0,0,0\n0,0,0,0\n"),
+        ("shape (3, 4)", "one row and column per sensor"),
     ),
     Row("a matrix of another network", graph("e.npy", lambda path: np.save(path, np.eye(4))), ("shape (4, 4)",)),
     Row("a matrix with text", graph("e.csv", "0,1,0\n1,x,0\n0,0,0\n"), ("e.csv, line 2: not 3 numbers",)),

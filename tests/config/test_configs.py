@@ -18,7 +18,7 @@ SIZES = {entry.num_nodes: name for name, entry in reversed(CATALOG.items())}  # 
 
 def official_meta(name):
     entry = CATALOG[name]
-    windows = split_windows(entry.num_steps, 12, 12, entry.train_ratio)
+    windows = split_windows(entry.num_steps, 12, 12, entry.train_ratio, entry.test_ratio)
     return Meta(
         name,
         entry.num_steps,

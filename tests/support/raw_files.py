@@ -34,3 +34,10 @@ def write_frame(path, values, times, columns, unit="ns"):
         frame["axis1"].attrs["kind"] = np.bytes_("datetime64" if unit == "ns" else f"datetime64[{unit}]")
         frame["block0_values"] = values
     return path
+
+
+def write_readings(path, names):
+    """Write a CSV of readings of sensors with these names."""
+    times, _ = table()
+    values = np.random.default_rng(0).uniform(1, 9, (STEPS, len(names))).round(3)
+    return write_csv(path, times, values, names)

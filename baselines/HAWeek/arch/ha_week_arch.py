@@ -21,6 +21,8 @@ class HAWeek(nn.Module):
         config: Lengths, number of nodes, steps of a day.
     """
 
+    slot_mean: torch.Tensor
+
     def __init__(self, config: HAWeekConfig) -> None:
         super().__init__()
         self.steps_per_day = config.steps_per_day

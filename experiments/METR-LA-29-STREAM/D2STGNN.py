@@ -1,0 +1,3 @@
+from experiments.defaults import experiment
+
+CFG = experiment("METR-LA-29-STREAM", "D2STGNN", curriculum_warm_up=0, curriculum_every=6)
