@@ -2,7 +2,7 @@
 # make demo   environment, a simulated city, LSTM with and without ST-LoRA over two seeds; table, picture, report
 # make smoke  environment and the fast tests, the heart of every room
 # make test   environment and all tests, two files side by side (JOBS=1: one)
-# make lint   environment, ruff, and mypy over the library and its commands
+# make lint   environment, ruff, and mypy over the library, the backbones and the commands
 
 PYTHON ?= python3
 ifdef HERE

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
 # Not public, but what torch.compile puts in the place of a linear layer. BLAS takes longer where a side of the weight
-# is short, and adds the bias in a pass of its own (benchmarks/operations.py).
+# is short, and adds the bias in a pass of its own (benchmarks/operations.py). A whole step gains little, but the
+# last bits of F.linear differ, as would the scores of a seed.
 ONEDNN_LINEAR = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
 

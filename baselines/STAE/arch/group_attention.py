@@ -62,6 +62,7 @@ class GroupAttention(torch.autograd.Function):
                 of_value.copy_(torch.bmm(of_attended.transpose(1, 2), shares))
                 of_scores = buffer[: len(shares)]
                 torch.bmm(of_attended, value.transpose(1, 2), out=of_scores)
+                # Not public. A formula takes as long, but its last bits differ, as would the scores of a seed.
                 torch.ops.aten._softmax_backward_data.out(of_scores, shares, -1, shares.dtype, grad_input=of_scores)
                 torch.mul(torch.bmm(key.transpose(1, 2), of_scores.transpose(1, 2)), scale, out=of_query)
                 torch.mul(torch.bmm(query.transpose(1, 2), of_scores), scale, out=of_key)
