@@ -126,7 +126,10 @@ def test_a_table_without_times_takes_its_start_and_interval_and_no_row_numbers(i
     [
         (apart(TIMES.strftime("%H:%M")), ()),
         (apart(TIMES.hour + TIMES.minute / 60), ()),
-        (apart(TIMES.strftime("%H:%M")).rename(columns={"date": "Tag", "hour": "Uhr"}), ("--time-column", "Tag", "Uhr")),
+        (
+            apart(TIMES.strftime("%H:%M")).rename(columns={"date": "Tag", "hour": "Uhr"}),
+            ("--time-column", "Tag", "Uhr"),
+        ),
         (
             apart(TIMES.strftime("%H:%M")).assign(date=TIMES.strftime("%d.%m.%Y")),
             ("--time-format", GERMAN, "--time-column", "date", "hour"),
@@ -163,7 +166,7 @@ SHUFFLED = LONG.sample(frac=1, random_state=0)
         (LONG.rename(columns={"time": "zeitpunkt", "sensor": "messstelle", "value": "wert"}), ()),
         (SHUFFLED[["value", "sensor", "time"]], ()),
         (LONG.assign(quality="good", lat=52.5), ()),
-        (LONG.rename(columns={"sensor": "who", "value": "what"}), ("--sensor-column", "who", "--value-column", "what")),
+        (LONG.set_axis(["time", "who", "what"], axis=1), ("--sensor-column", "who", "--value-column", "what")),
         (LONG.assign(share=LONG["value"] / 100), ("--value-column", "value")),
         (LONG.assign(share=LONG["value"] / 100), ("--channel", "0")),
     ],
