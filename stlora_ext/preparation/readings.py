@@ -47,7 +47,7 @@ def read_readings(path: Path, options: ReadingOptions, option: str = "--raw") ->
                 continue
             raise UserError(f"{given} {value} tells how a table is written, {path.name} is none: leave it out")
     if path.is_dir():
-        if options.timezone is not None or options.transpose is not None:
+        if options.timezone is not None or options.transpose:
             given = f"--timezone {options.timezone}" if options.timezone is not None else "--transpose"
             raise UserError(f"{given}: the folder {path.name} has rows and calendar of its own: leave it out")
         return read_basicts(path, options.channel)
