@@ -94,6 +94,14 @@ def test_many_sensors_and_few_rows_are_taken_where_the_archive_says_so_or_the_us
     assert prepared(tmp_path, tmp_path / "raw.npy", *WHEN, "--no-transpose").num_nodes == 100
 
 
+@pytest.mark.parametrize("numbers", [np.arange(80), np.arange(80.0) * 15, np.zeros((80, 2))])
+def test_numbers_that_are_no_times_are_named_as_not_used(numbers, tmp_path, capsys):
+    path = npz(tmp_path, data=VALUES, time=numbers)
+    assert "--start" in refusal(tmp_path, path)
+    prepared(tmp_path, path, *WHEN)
+    assert "not used: time" in capsys.readouterr().out
+
+
 def test_times_that_are_too_few_are_refused(tmp_path):
     assert "79 times in 'time' and 80 rows" in refusal(tmp_path, npz(tmp_path, data=VALUES, time=TIMES[:79]))
 

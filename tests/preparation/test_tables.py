@@ -113,6 +113,13 @@ def test_the_published_speeds_without_times_have_their_ids_as_names(tmp_path):
     assert values[0, 0] == np.float32(64.375)
 
 
+@pytest.mark.parametrize("name", ["time", "t", "Time step"])
+def test_a_column_that_numbers_the_rows_is_no_time_and_no_sensor(name, tmp_path):
+    path = csv(tmp_path, WIDE.reset_index(drop=True), index_label=name)
+    assert "--start" in refusal(tmp_path, path)
+    holds(tmp_path, prepared(tmp_path, path, *WHEN))
+
+
 @pytest.mark.parametrize("index", [True, False])
 def test_a_table_without_times_takes_its_start_and_interval_and_no_row_numbers(index, tmp_path, capsys):
     path = csv(tmp_path, WIDE.reset_index(drop=True), index=index)
@@ -126,6 +133,11 @@ def test_a_table_without_times_takes_its_start_and_interval_and_no_row_numbers(i
     [
         (apart(TIMES.strftime("%H:%M")), ()),
         (apart(TIMES.hour + TIMES.minute / 60), ()),
+        (apart(TIMES.strftime("%H:%M:%S")).rename(columns={"date": "Date", "hour": "Time"}), ()),
+        (
+            apart(TIMES.strftime("%I:%M %p")).assign(date=TIMES.strftime("%m/%d/%Y")),
+            ("--time-format", "%m/%d/%Y %I:%M %p"),
+        ),
         (
             apart(TIMES.strftime("%H:%M")).rename(columns={"date": "Tag", "hour": "Uhr"}),
             ("--time-column", "Tag", "Uhr"),
@@ -143,7 +155,7 @@ def test_a_table_without_times_takes_its_start_and_interval_and_no_row_numbers(i
             (),
         ),
     ],
-    ids=["HH:MM", "hours", "named", "format", "format, recognised", "parts"],
+    ids=["HH:MM", "hours", "HH:MM:SS", "AM and PM", "named", "format", "format, recognised", "parts"],
 )  # fmt: skip
 def test_date_and_hour_in_columns_of_their_own_are_one_time(table, options, tmp_path):
     holds(tmp_path, prepared(tmp_path, csv(tmp_path, table, index=False), *options))
@@ -165,6 +177,8 @@ SHUFFLED = LONG.sample(frac=1, random_state=0)
         (SHUFFLED, ()),
         (LONG.rename(columns={"time": "zeitpunkt", "sensor": "messstelle", "value": "wert"}), ()),
         (SHUFFLED[["value", "sensor", "time"]], ()),
+        (LONG.set_axis(["Time", "Station ID", "Value"], axis=1), ()),
+        (LONG.assign(**{f"extra{k}": "text" for k in range(9)}), ()),
         (LONG.assign(quality="good", lat=52.5), ()),
         (LONG.set_axis(["time", "who", "what"], axis=1), ("--sensor-column", "who", "--value-column", "what")),
         (LONG.assign(share=LONG["value"] / 100), ("--value-column", "value")),
