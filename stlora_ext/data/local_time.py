@@ -53,11 +53,10 @@ def row_axis(meta: "Meta", rows: Sequence[int] | np.ndarray) -> "pd.DatetimeInde
     """Return the times of rows of a data set (rows after the last one too), with their offsets where it has a zone."""
     import pandas as pd
 
-    step = pd.Timedelta(seconds=meta.interval_seconds)
     start = pd.Timestamp(meta.start)
     if start.tzinfo is not None:
         start = start.tz_convert(meta.timezone)
-    return pd.DatetimeIndex([start + int(row) * step for row in rows]).as_unit("us")
+    return start.as_unit("us") + pd.to_timedelta(np.asarray(rows) * meta.interval_seconds, unit="s").as_unit("us")
 
 
 def row_times(meta: "Meta", rows: Sequence[int] | np.ndarray) -> list[datetime]:

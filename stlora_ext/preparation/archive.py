@@ -12,7 +12,7 @@ from stlora_ext.preparation.from_table import refuse_orientation
 from stlora_ext.preparation.graph import graph_from_matrix
 from stlora_ext.preparation.options import ReadingOptions
 from stlora_ext.preparation.series import Series, check_ids
-from stlora_ext.preparation.stamps import read_stamps
+from stlora_ext.preparation.stamps import read_stamps, unit_since_1970
 from stlora_ext.preparation.timeline import show
 
 _TIMES = ("time", "times", "timestamp", "timestamps", "datetime", "dates")
@@ -71,7 +71,7 @@ def _check_orientation(arrays: dict[str, np.ndarray], shape: tuple[int, ...], or
     rows, columns = shape[:2]
     if rows == columns:
         return
-    steps = [array.size for name, array in arrays.items() if name in _TIMES and array.ndim == 1]
+    steps = [array.size for name, array in arrays.items() if name in _TIMES and _are_times(array)]
     nodes = [array.size for name, array in arrays.items() if name in _IDS and array.ndim == 1]
     nodes += [len(array) for name, array in arrays.items() if name == "adj" and array.ndim == 2]
     if rows in steps or columns in nodes:
@@ -103,7 +103,7 @@ def _set_ids(series: Series, arrays: dict[str, np.ndarray], origin: str) -> set[
 
 def _set_times(series: Series, arrays: dict[str, np.ndarray], origin: str, options: ReadingOptions) -> set[str]:
     rows = len(series.values)
-    key = next((key for key in _TIMES if key in arrays and arrays[key].ndim == 1), None)
+    key = next((key for key in _TIMES if key in arrays and _are_times(arrays[key])), None)
     if key is None:
         return set()
     array = arrays[key]
@@ -124,6 +124,11 @@ def _set_times(series: Series, arrays: dict[str, np.ndarray], origin: str, optio
         )
     series.notes.extend(stamps.notes)
     return {key}
+
+
+def _are_times(array: np.ndarray) -> bool:
+    """Tell whether an array can be of times: dates, text, or counts since 1970; not the numbers of the rows."""
+    return array.ndim == 1 and (array.dtype.kind in "MUS" or unit_since_1970(pd.Series(array)) is not None)
 
 
 def _text(array: np.ndarray) -> list[str]:

@@ -16,6 +16,7 @@ from stlora_ext.preparation.table import NARROW, Roles, Table, find_roles
 
 _SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas"}
 _SAMPLE = 300  # rows that tell what the columns are
+_TELLING = 200_000  # the same of few columns, whose times may repeat
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d*,\d+([eE][-+]?\d+)?\s*")
 _BROKEN = (OSError, UnicodeError, csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError)
 
@@ -113,8 +114,8 @@ def _table(path: Path, dialect: Dialect, options: ReadingOptions) -> tuple[Table
     )
     table.notes.extend(_written(dialect))
 
-    def read(text: list[int] | None) -> pd.DataFrame:
-        """Read all rows; ``text``: columns whose cells stay as they are written, None: all of them."""
+    def read(text: list[int] | None, rows: int | None = None) -> pd.DataFrame:
+        """Read all rows, or the first; ``text``: columns whose cells stay as they are written, None: all of them."""
         return pd.read_csv(
             path,
             header=None,
@@ -127,10 +128,11 @@ def _table(path: Path, dialect: Dialect, options: ReadingOptions) -> tuple[Table
             decimal=dialect.decimal,
             encoding=dialect.encoding,
             low_memory=False,
+            nrows=rows,
         )
 
     if small:
-        table.frame = read(None)
+        table.frame = read(None, _TELLING)
     else:
         sample = pd.DataFrame([row[: len(table.names)] for row in dialect.rows[int(header) :]], dtype="str")
         table.frame = sample.where(sample != "").reindex(columns=range(len(table.names)))

@@ -7,7 +7,7 @@ from stlora_ext.errors import UserError
 from stlora_ext.preparation.options import ReadingOptions
 from stlora_ext.preparation.series import Series, check_ids, to_float32
 from stlora_ext.preparation.stamps import Stamps, read_stamps
-from stlora_ext.preparation.table import Roles, Table, plain_numbers
+from stlora_ext.preparation.table import Roles, Table, kind, plain_numbers
 from stlora_ext.preparation.timeline import show
 from stlora_ext.spreadsheet import plain_text
 
@@ -45,7 +45,8 @@ def check_orientation(table: Table, roles: Roles, options: ReadingOptions) -> No
             f"{table.origin} has times as the names of its columns ('{names.iloc[0]}', ...): expected a row per time "
             "step; --transpose turns it"
         )
-    if not roles.times and len(names) > len(table.frame):
+    dated = roles.times and kind(table.frame[roles.times[0]], table.decimal, options.time_format) != "text"
+    if not dated and len(names) > len(table.frame):
         raise refuse_orientation(table.origin, len(table.frame), len(names))
 
 

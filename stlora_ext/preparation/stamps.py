@@ -125,11 +125,16 @@ def _from_cells(
     return result, np.where(there, np.append(aware, False)[codes], False)
 
 
+def unit_since_1970(cells: pd.Series) -> str | None:
+    """Return the unit in which numbers can count the time since 1970: "s", "ms", "us" or "ns"; None: they can't."""
+    numbers = pd.to_numeric(cells, errors="coerce")
+    return next((unit for unit, (low, high) in _SINCE_1970.items() if numbers.between(low, high).all()), None)
+
+
 def _since_1970(
     cells: pd.Series, column: pd.Series, origin: str, options: ReadingOptions, notes: list[str]
 ) -> pd.Series:
-    numbers = pd.to_numeric(cells, errors="coerce")
-    unit = next((unit for unit, (low, high) in _SINCE_1970.items() if numbers.between(low, high).all()), None)
+    numbers, unit = pd.to_numeric(cells, errors="coerce"), unit_since_1970(cells)
     if unit is not None:
         texts = numbers.astype("Int64").astype(str)
         for written in _DIGITS:

@@ -1,5 +1,6 @@
 """A table as any file holds it, and what its columns are: times, sensors, readings."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from stlora_ext.preparation.channels import choose_channel
 from stlora_ext.preparation.options import ReadingOptions
 from stlora_ext.preparation.stamps import hours_of_day
 
-NARROW = 8  # columns of a table that may hold a row per reading
+NARROW = 16  # columns of a table that may hold a row per reading
 _TIME = ("time", "timestamp", "datetime", "date", "timestamps", "times", "date_time", "zeit", "datum", "ts")
 _HOUR = ("hour", "time", "hours", "time_of_day", "stunde", "uhrzeit", "zeit")
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
@@ -22,7 +23,7 @@ _SENSOR = (
 )  # fmt: skip
 _VALUE = ("value", "reading", "flow", "speed", "count", "volume", "occupancy", "measurement")
 _NEVER_READINGS = ("dyna_id", "type", "lat", "lon", "lng", "latitude", "longitude", "index", "")
-_ROW_NUMBERS = ("", "index", "unnamed: 0")
+_ROW_NUMBERS = ("", "index", "unnamed:_0", "t", "step", "timestep", "time_step")
 
 
 @dataclass
@@ -95,15 +96,25 @@ def find_roles(table: Table, options: ReadingOptions, whole: bool = True) -> Rol
 
 def _wide(table: Table, times: tuple[int, ...], rest: Sequence[int]) -> Roles:
     notes = []
-    first = rest[0] if rest else None
-    if first is not None and len(rest) > 1 and table.names[first].strip().lower() in _ROW_NUMBERS:
-        numbers = pd.to_numeric(table.frame[first], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-        if any(np.array_equal(numbers, np.arange(begin, begin + len(numbers))) for begin in (0, 1)):
-            notes.append(f"the first column of {table.origin} numbers its rows and is not used")
-            rest = rest[1:]
+    if len(rest) > 1 and _numbers_rows(table, rest[0]):
+        notes.append(f"the first column of {table.origin} numbers its rows and is not used")
+        rest = rest[1:]
     if not times and any(kind(table.frame[place], table.decimal) == "text" for place in rest[:1]):
         return Roles((rest[0],), None, tuple(rest[1:]), tuple(notes))  # its cells are refused as times, with their row
     return Roles(times, None, tuple(rest), tuple(notes))
+
+
+def _numbers_rows(table: Table, place: int) -> bool:
+    """Tell whether a column, by its name and cells, counts the rows from 0 or 1."""
+    if plain_name(table.names[place]) not in (*_ROW_NUMBERS, *_TIME):
+        return False
+    numbers = pd.to_numeric(table.frame[place], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    return any(np.array_equal(numbers, np.arange(begin, begin + len(numbers))) for begin in (0, 1))
+
+
+def plain_name(name: str) -> str:
+    """Return a column's name as the usual names are written here: "Sensor ID" as "sensor_id"."""
+    return re.sub(r"[\s.-]+", "_", name.strip().lower())
 
 
 def _long(
@@ -118,7 +129,7 @@ def _long(
     readings = [
         place
         for place in rest
-        if names[place].strip().lower() not in _NEVER_READINGS
+        if plain_name(names[place]) not in _NEVER_READINGS
         and kind(table.frame[place], table.decimal) in ("number", "empty")
     ]
     if not value:
@@ -153,7 +164,7 @@ def _named(table: Table, columns: Sequence[str], option: str) -> tuple[int, ...]
 
 
 def _find_times(table: Table, options: ReadingOptions) -> tuple[int, ...]:
-    frame, lowered = table.frame, [name.strip().lower() for name in table.names]
+    frame, lowered = table.frame, [plain_name(name) for name in table.names]
     if {"year", "month", "day"} <= set(lowered):
         return tuple(lowered.index(part) for part in _PARTS if part in lowered)
     text = [place for place in frame if frame[place].dtype.kind not in "fiub"]
@@ -165,7 +176,7 @@ def _find_times(table: Table, options: ReadingOptions) -> tuple[int, ...]:
         joined = frame[0].astype(str).str.strip() + " " + frame[1].astype(str).str.strip()
         if kind(joined, ".", options.time_format) == "time":
             return (0, 1)
-    named = [place for place in frame if lowered[place] in _TIME]
+    named = [place for place in frame if lowered[place] in _TIME and not _numbers_rows(table, place)]
     if named:
         return (named[0],)
     return (0,) if len(table.names) > 1 and _since_1970(frame[0]) else ()
@@ -196,7 +207,7 @@ def _find_sensor(
     """Return the column that names the sensor of each row; none where every column is a sensor."""
     if not times or len(table.names) > NARROW + len(times):
         return ()
-    lowered = [name.strip().lower() for name in table.names]
+    lowered = [plain_name(name) for name in table.names]
     others = [place for place in rest if lowered[place] not in _NEVER_READINGS]
     for name in _SENSOR:
         for place in others:

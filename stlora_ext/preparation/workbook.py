@@ -24,7 +24,7 @@ def read_excel(path: Path, options: ReadingOptions) -> Series:
     try:
         with pd.ExcelFile(path, engine="openpyxl") as book:
             sheets = [str(name) for name in book.sheet_names]
-            frame = book.parse(sheets[0], header=None, dtype=object)
+            frame = pd.read_excel(book, sheet_name=0, header=None, dtype=object)
     except ImportError:
         raise _install(path) from None
     except Exception as error:  # openpyxl raises almost anything on damaged bytes

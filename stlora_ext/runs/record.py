@@ -38,7 +38,7 @@ class DataPart:
 
     Attributes:
         fingerprint: Hash of arrays and graph.
-        interval: Minutes per step.
+        interval: Minutes per step, a fraction where they aren't whole.
         null_val: The reading that means missing; None: NaN.
         num_steps: Rows.
         num_nodes: Sensors.
