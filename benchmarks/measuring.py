@@ -57,14 +57,14 @@ def keep(columns: list[list[str]], rows: list[dict[str, Any]], out: Path | None,
         out: The JSON file.
         more: What else belongs into the file.
     """
-    import torch
 
     from stlora_ext.files import write_json
+    from stlora_ext.runs.options import RunOptions
     from stlora_ext.runs.provenance import git_commit, provenance
     from stlora_ext.tables import markdown
     from stlora_ext.tables.benchmark import benchmark_table
 
-    machine = provenance(torch.device("cpu"))
+    machine = provenance(RunOptions())
     with tempfile.TemporaryDirectory() as folder:
         path = out or Path(folder, "numbers.json")
         write_json(

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from stlora_ext.runs.record import Record
 from stlora_ext.tables.pairs import Block, Comparison
 
 
@@ -61,8 +61,8 @@ def _means(comparison: Comparison) -> tuple[np.ndarray, np.ndarray] | None:
     return base, plus
 
 
-def _errors(record: dict[str, Any]) -> np.ndarray | None:
-    values = record["test"].get("nodes", {}).get("MAE")
-    if values is None or len(values) != record["data"]["num_nodes"]:
+def _errors(record: Record) -> np.ndarray | None:
+    values = (record.scores.nodes or {}).get("MAE")
+    if values is None or len(values) != record.data.num_nodes:
         return None
     return np.array([np.nan if value is None else value for value in values], dtype=float)

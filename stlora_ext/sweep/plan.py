@@ -8,9 +8,9 @@ from typing import Any
 from stlora_ext.config.experiment import ArmName, Experiment, ProtocolName
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
+from stlora_ext.runs.backbone import run_key
 from stlora_ext.runs.key import RunKey
 from stlora_ext.runs.rerun import repeat_command
-from stlora_ext.runs.run import run_key
 from stlora_ext.sweep.job import Job
 
 

@@ -16,6 +16,7 @@ from stlora_ext.data.prepared import SPLITS, Meta, load_split
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.folders import ROOT
 from stlora_ext.runs.build import build_model, host_config
+from stlora_ext.runs.options import RunOptions
 from stlora_ext.sweep.job import Job
 from stlora_ext.sweep.plan import cells_of, in_order, settings_for, variants
 
@@ -159,6 +160,7 @@ def _cells(
     path = config_path(dataset, model)
     config = load_experiment(ROOT / path, request.data)
     settings = settings_for(config, request.settings)
+    options = RunOptions(request.data, compiled=request.compiled, cuda_graphs=request.cuda_graphs)
     cells: list[Job] = []
     useful: set[str] = set()
 
@@ -174,7 +176,7 @@ def _cells(
             for setting in without.values():
                 used.update(setting.instead)
             exp = cases(used)[place]
-        host_config(exp, meta, request.data, None, compiled=request.compiled, cuda_graphs=request.cuda_graphs)
+        host_config(exp, meta, None, options)
         build_model(exp, meta, request.data)
         own = cells_of(exp, config, path, meta, compiled=request.compiled, extra=request.extra)
         cells += own

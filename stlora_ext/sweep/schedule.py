@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from stlora_ext.runs.lock import is_running
+from stlora_ext.runs.record import Record
 from stlora_ext.sweep.engine import Engine, Run, stop
 from stlora_ext.sweep.job import Job, title
 
@@ -30,7 +31,7 @@ class Failure:
 class Watcher(Protocol):
     """Who is told what happens to the cells."""
 
-    def finished(self, cell: Job, record: dict[str, Any], seconds: float | None) -> None:
+    def finished(self, cell: Job, record: Record, seconds: float | None) -> None:
         """``cell`` is finished; ``seconds`` is None where another process did it."""
 
     def failed(self, failure: Failure) -> None:

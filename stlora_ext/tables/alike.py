@@ -4,9 +4,9 @@ Marks: "‡" where they differ in the arithmetic, the hardware, torch, the threa
 "§" where their records don't tell whether they share the backbone.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from stlora_ext.runs.record import Record
 from stlora_ext.tables.pairs import Comparison, name
 
 UNLIKE, UNKNOWN = "‡", "§"
@@ -64,27 +64,24 @@ def _title(comparison: Comparison) -> str:
     return f"{name(comparison.plus)} {comparison.plus.protocol}{minus}"
 
 
-def _conditions(record: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    provenance = record["provenance"]
-    processes: Iterable[dict[str, Any]] = provenance.get("processes") or [provenance]
+def _conditions(record: Record) -> dict[str, tuple[str, ...]]:
     values = [
         {
-            "NUMERICS": process.get("numerics", 0),
-            "hardware": process.get("hardware"),
-            "torch": str((process.get("versions") or {}).get("torch")).partition("+")[0],
-            "threads": process.get("threads"),
-            "--compile": "on" if process.get("compiled") else "off",
+            "NUMERICS": process.numerics,
+            "hardware": process.hardware,
+            "torch": str(process.versions.get("torch")).partition("+")[0],
+            "threads": process.threads,
+            "--compile": "on" if process.compiled else "off",
         }
-        for process in processes
+        for process in record.processes
     ]
-    return {name: tuple(sorted({str(process[name]) for process in values})) for name in values[0]}
+    return {name: tuple(sorted({str(value[name]) for value in values})) for name in values[0]}
 
 
-def _same_backbone(comparison: Comparison, one: dict[str, Any], other: dict[str, Any]) -> bool | None:
+def _same_backbone(comparison: Comparison, one: Record, other: Record) -> bool | None:
     """Whether an adapted run and the run it is paired with used one backbone; None where the records don't tell."""
     if comparison.plus.protocol != "adapt":
         return True
-    base = comparison.base.arm == "base"
-    first = one.get("weights") if base else (one.get("trained_backbone") or {}).get("weights")
-    second = (other.get("trained_backbone") or {}).get("weights")
+    first = one.weights if comparison.base.arm == "base" else one.adapted_weights
+    second = other.adapted_weights
     return None if first is None or second is None else first == second

@@ -173,7 +173,7 @@ def _epochs(comparisons: Sequence[Comparison]) -> str:
     rows = [comparisons[0].base, *(comparison.plus for comparison in comparisons)]
     return ", ".join(
         dict.fromkeys(
-            str(row.records[0]["configuration"]["training"].get("num_epochs", _ABSENT))
+            str(row.records[0].configuration.training.get("num_epochs", _ABSENT))
             for row in rows
             if row.protocol != "fitted"
         )
@@ -200,9 +200,5 @@ def _difference(comparison: Comparison | None) -> str:
 
 
 def _added(comparisons: Sequence[Comparison]) -> str:
-    percents = [
-        comparison.plus.records[0]["parameters"]["adapter_percent"]
-        for comparison in comparisons
-        if comparison.plus.arm == "plus"
-    ]
+    percents = [each.plus.records[0].parameters.adapter_percent for each in comparisons if each.plus.arm == "plus"]
     return f"{percents[0]:.1f}" if percents and percents[0] else _ABSENT

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from stlora_ext.config.registry import models
 from stlora_ext.data.names import is_reserved
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.folders import ROOT
+from stlora_ext.runs.record import Record
 from stlora_ext.runs.store import PUBLISHED, read_records
 from stlora_ext.tables.fill import fill_command
 from stlora_ext.tables.published import read_printed
@@ -107,7 +107,7 @@ def group_table(
     )
 
 
-def dataset_records(dataset: str, results: Path) -> list[dict[str, Any]]:
+def dataset_records(dataset: str, results: Path) -> list[Record]:
     """Return all records of ``dataset`` under ``results``.
 
     Raises:
@@ -116,7 +116,7 @@ def dataset_records(dataset: str, results: Path) -> list[dict[str, Any]]:
     records = read_records(results, dataset)
     if not records:
         raise UserError(f"no records of '{dataset}' under {results}; {_elsewhere(dataset, results)}")
-    others = sorted({record["key"]["dataset"] for record in records} - {dataset})
+    others = sorted({record.key.dataset for record in records} - {dataset})
     if others:
         raise UserError(
             f"{results / dataset} holds records of {', '.join(others)}: move them to the folder of their data set"

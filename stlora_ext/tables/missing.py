@@ -1,9 +1,9 @@
 """The cells of a table that are missing: a seed that ran with an adapter but not without, or the other way round."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from stlora_ext.tables.pairs import Block, adapted_backbone, base_of
+from stlora_ext.tables.pairs import Block, base_of
 from stlora_ext.tables.rows import Row
 
 
@@ -59,7 +59,7 @@ def missing(arranged: Sequence[Block]) -> list[Missing]:
         gaps += [
             Missing(
                 row.model.removesuffix("+"),
-                "fitted" if row.records[0].get("fitted_backbone") else "joint",
+                "fitted" if row.records[0].fitted_backbone else "joint",
                 "base",
                 tuple(s for s in row.seeds if s is not None),
                 row,
@@ -73,12 +73,14 @@ def missing(arranged: Sequence[Block]) -> list[Missing]:
 def _unpaired(base: Row, plus: Row) -> list[Missing]:
     if base.deterministic:
         return []
-    wanted = {(adapted_backbone(record) or record["key"])["seed"] for record in plus.records}
+    wanted = _numbered((record.adapted_key or record.key).seed for record in plus.records)
     absent = tuple(sorted(wanted - set(base.seeds)))
     lacking = [Missing(base.model, base.protocol, "base", absent, base)] if absent else []
     # Where every seed adapted one named backbone, its other seeds are no gap.
-    one_backbone = any(
-        (adapted_backbone(record) or record["key"])["seed"] != record["key"]["seed"] for record in plus.records
-    )
-    absent = () if one_backbone else tuple(sorted(set(base.seeds) - set(plus.seeds)))
+    one_backbone = any((record.adapted_key or record.key).seed != record.key.seed for record in plus.records)
+    absent = () if one_backbone else tuple(sorted(_numbered(base.seeds) - set(plus.seeds)))
     return lacking + ([Missing(plus.model, plus.protocol, plus.arm, absent, plus, base)] if absent else [])
+
+
+def _numbered(seeds: Iterable[int | None]) -> set[int]:
+    return {seed for seed in seeds if seed is not None}

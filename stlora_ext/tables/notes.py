@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from stlora_ext.tables.alike import notes_on
-from stlora_ext.tables.pairs import Block, Comparison, adapted_backbone, name
+from stlora_ext.tables.pairs import Block, Comparison, name
 from stlora_ext.tables.rows import Row, differences
 
 
@@ -26,7 +26,7 @@ def notes(rows: Sequence[Row], arranged: Sequence[Block], per_node: Sequence[Com
     texts += _on_pairing(arranged)
     texts += _on_epochs(rows)
     adapters = {
-        (name(row), row.records[0]["parameters"]["adapter"], row.records[0]["parameters"]["adapter_percent"])
+        (name(row), row.records[0].parameters.adapter, row.records[0].parameters.adapter_percent)
         for row in rows
         if row.arm != "base"
     }
@@ -87,10 +87,10 @@ def _on_pairing(arranged: Sequence[Block]) -> list[str]:
             if row.arm != "base" and not any(row is other for other in paired)
         ]
         for row in paired:
-            keys = [adapted_backbone(record) for record in row.records]
-            if any(key and key["seed"] != record["key"]["seed"] for key, record in zip(keys, row.records, strict=True)):
+            keys = [record.adapted_key for record in row.records]
+            if any(key and key.seed != record.key.seed for key, record in zip(keys, row.records, strict=True)):
                 texts.append(f"{name(row)}, {block.title}: Δ is against the adapted backbone, of another seed.")
-            elif row.protocol == "adapt" and not row.records[0].get("fitted_backbone") and None in keys:
+            elif row.protocol == "adapt" and not row.records[0].fitted_backbone and None in keys:
                 texts.append(
                     f"{name(row)}, {block.title}: its records don't tell the backbone's run; Δ is against the "
                     "base of the same architecture and seed."
@@ -106,7 +106,7 @@ def _on_epochs(rows: Sequence[Row]) -> list[str]:
         protocols[name(row)].add(row.protocol)
     for row in trained:
         label = name(row) + (f" {row.protocol}" if len(protocols[name(row)]) > 1 else "")
-        ran[label] |= {record["training"]["epochs"] for record in row.records}
+        ran[label] |= {record.training.epochs for record in row.records}
     ranges = (
         f"{label} {min(counts)}" + (f" to {max(counts)}" if len(counts) > 1 else "")
         for label, counts in sorted(ran.items())
@@ -114,7 +114,7 @@ def _on_epochs(rows: Sequence[Row]) -> list[str]:
     texts = ["Epochs run: " + ", ".join(ranges) + "."] if ran else []
     budgets = defaultdict(set)
     for row in trained:
-        budgets[row.records[0]["configuration"]["training"].get("num_epochs")].add(name(row))
+        budgets[row.records[0].configuration.training.get("num_epochs")].add(name(row))
     if len(budgets) > 1:
         texts.append(
             "Budgets differ, which alone changes errors: "

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from stlora_ext.runs.record import Record
 from stlora_ext.tables.paired import PairedTest, holm, paired_test
 from stlora_ext.tables.rows import Row, score
 from stlora_ext.tables.statistics import MeanStd, spread
@@ -28,7 +29,7 @@ class Comparison:
     plus: Row
 
     @cached_property
-    def pairs(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    def pairs(self) -> list[tuple[Record, Record]]:
         """The records that belong together."""
         return pairs(self.base, self.plus)
 
@@ -151,31 +152,26 @@ def beyond_control(rows: Sequence[Row]) -> list[Comparison]:
 
 def _alike(row: Row, other: Row) -> bool:
     same = (row.model, row.protocol) == (other.model, other.protocol)
-    return same and row.records[0]["configuration"] == other.records[0]["configuration"]
+    return same and row.records[0].configuration == other.records[0].configuration
 
 
 def block_protocol(row: Row) -> str:
     """Return the protocol under which a row stands: ``joint`` for fitted backbones too, which have no other."""
-    return "joint" if row.records[0].get("fitted_backbone") else row.protocol
+    return "joint" if row.records[0].fitted_backbone else row.protocol
 
 
-def adapted_backbone(record: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the key of the run whose backbone a record adapted; None where it doesn't tell."""
-    return (record.get("trained_backbone") or {}).get("key")
-
-
-def pairs(base: Row, plus: Row) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def pairs(base: Row, plus: Row) -> list[tuple[Record, Record]]:
     """Return the records of base and plus with the same seed.
 
     A deterministic base goes with every seed, an adapted backbone with what was made of it.
     """
-    by_seed = {record["key"]["seed"]: record for record in base.records}
+    by_seed = {record.key.seed: record for record in base.records}
 
-    def seed_of(record: dict[str, Any]) -> int | None:
+    def seed_of(record: Record) -> int | None:
         if base.deterministic:
             return None
-        backbone = adapted_backbone(record) if base.arm == "base" else None
-        return (backbone or record["key"])["seed"]
+        backbone = record.adapted_key if base.arm == "base" else None
+        return (backbone or record.key).seed
 
     return [(by_seed[seed_of(record)], record) for record in plus.records if seed_of(record) in by_seed]
 
@@ -188,14 +184,14 @@ def base_of(plus: Row, bases: Sequence[Row]) -> Row | None:
 
 def _comparable(base: Row, plus: Row) -> bool:
     def settings(row: Row) -> dict[str, Any]:
-        configuration = row.records[0]["configuration"]
-        training = {key: value for key, value in configuration["training"].items() if key != "adapter_lr"}
-        return {"model": configuration["model"], **({} if base.protocol == "fitted" else training)}
+        configuration = row.records[0].configuration
+        training = {key: value for key, value in configuration.training.items() if key != "adapter_lr"}
+        return {"model": configuration.model, **({} if base.protocol == "fitted" else training)}
 
-    key = adapted_backbone(plus.records[0])
+    key = plus.records[0].adapted_key
     if key is not None:
-        own = base.records[0]["key"]
-        return (key["dataset"], key["config_hash"]) == (own["dataset"], own["config_hash"])
+        own = base.records[0].key
+        return (key.dataset, key.config_hash) == (own.dataset, own.config_hash)
     if plus.protocol == "adapt" and base.protocol != "fitted":
         return settings(base)["model"] == settings(plus)["model"]
     return settings(base) == settings(plus)
@@ -225,7 +221,7 @@ def name(row: Row) -> str:
     marks = [
         mark
         for mark in (
-            "fitted" if row.protocol == "fitted" or row.records[0].get("fitted_backbone") else "",
+            "fitted" if row.protocol == "fitted" or row.records[0].fitted_backbone else "",
             row.arm if row.arm not in ("base", "plus") else "",
         )
         if mark

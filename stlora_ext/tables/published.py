@@ -57,10 +57,10 @@ def why_not(dataset: str, row: Row, printed: Sequence[PublishedScore]) -> str | 
     """Return why our scores can't be compared with published ones; None where they can."""
     if not printed:
         return f"No published scores of {dataset} are shipped; those of another data set don't compare with it."
-    entry, data = CATALOG.get(dataset), row.records[0]["data"]
-    if entry is not None and (data.get("num_steps"), data["num_nodes"]) != (entry.num_steps, entry.num_nodes):
+    entry, data = CATALOG.get(dataset), row.records[0].data
+    if entry is not None and (data.num_steps, data.num_nodes) != (entry.num_steps, entry.num_nodes):
         return (
-            f"These data have {data.get('num_steps', 'unknown')} rows and {data['num_nodes']} nodes, the official "
+            f"These data have {data.num_steps or 'unknown'} rows and {data.num_nodes} nodes, the official "
             f"{dataset} has {entry.num_steps} and {entry.num_nodes}: published scores don't compare with them."
         )
     if lengths(row.records[0]) not in ((USUAL_LEN, USUAL_LEN), (None, USUAL_LEN)):

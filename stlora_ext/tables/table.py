@@ -116,10 +116,9 @@ def layout(
         UserError: If the forecasts have no such step.
     """
     first = rows[0].records[0]
-    data = first["data"]
     average: list[tuple[int | None, str]] = [(None, "average")]
-    steps = [] if short else reported_steps(len(first["test"]["horizons"]), horizons, dataset)
-    ahead = [(step, step_title(step, data["interval"])) for step in steps]
+    steps = [] if short else reported_steps(len(first.scores.horizons), horizons, dataset)
+    ahead = [(step, step_title(step, first.data.interval)) for step in steps]
     columns = [*average, *ahead]
     arranged = blocks(rows)
     p_values = corrected(arranged)
@@ -151,7 +150,7 @@ def layout(
             remarks += more
     lacking = [] if fill is None or short else [(gap.title, fill(gap)) for gap in missing(arranged)]
     caption = (
-        f"test set, {data['windows']['test']:,} windows, {data['num_nodes']} nodes; mean ± standard deviation "
+        f"test set, {first.data.windows['test']:,} windows, {first.data.num_nodes} nodes; mean ± standard deviation "
         "over seeds"
     )
     return Table(

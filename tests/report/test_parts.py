@@ -26,10 +26,9 @@ from stlora_ext.report.placement import grid, place_by_edges
 from stlora_ext.report.prepared import Prepared
 from stlora_ext.runs.reopen import find_run
 from stlora_ext.tables.pairs import blocks
-from stlora_ext.tables.rows import table_rows
 from tests.support.commands import ROOT
 from tests.support.reopened import WINDOW, data, finished, quick_meta, results, runner_forecast
-from tests.support.table_records import seeds
+from tests.support.table_records import rows, seeds
 
 
 def readings(days=3, per_day=8, nodes=4):
@@ -113,14 +112,14 @@ def test_errors_of_nodes_are_means_over_pairs():
     """Seed 2 of the base has no partner and doesn't count."""
     base = with_nodes(seeds([20.0, 21.0, 22.0]), [1.0, 2.0, None], [3.0, 2.0, None], [99.0] * 3)
     plus = with_nodes(seeds([19.0, 20.0], model="LSTM+", arm="plus"), [2.0, 1.0, None], [1.0, 1.0, None])
-    [found], without = node_errors(blocks(table_rows([*base, *plus], ())))
+    [found], without = node_errors(blocks(rows([*base, *plus], ())))
     assert (found.label, found.pairs, without) == ("LSTM+: joint, plus", 2, [])
     np.testing.assert_array_equal(found.difference, [-0.5, -1.0, np.nan])
     np.testing.assert_array_equal(found.percent, [-25.0, -50.0, np.nan])
 
 
 def test_comparisons_without_errors_of_nodes_are_named():
-    found, without = node_errors(blocks(table_rows([*seeds([20.0]), *seeds([19.0], model="LSTM+", arm="plus")], ())))
+    found, without = node_errors(blocks(rows([*seeds([20.0]), *seeds([19.0], model="LSTM+", arm="plus")], ())))
     assert (found, without) == ([], ["LSTM+: joint, plus"])
 
 

@@ -11,10 +11,9 @@ from stlora_ext.runs.scores import score_lines
 from stlora_ext.tables import markdown as md
 from stlora_ext.tables.formats import FORMATS
 from stlora_ext.tables.gains import gains_table
-from stlora_ext.tables.rows import table_rows
 from stlora_ext.tables.settings import by_setting, settings_tables
 from tests.support.profile import steady
-from tests.support.table_records import record, table
+from tests.support.table_records import record, rows, table, typed
 
 SIZES = st.floats(1e-6, 1e4)
 
@@ -106,9 +105,9 @@ def test_what_prints_alike_is_best_together_and_what_does_not_is_not():
 
 
 def test_gains_and_settings_of_small_scores_say_how_large_they_are():
-    text = md.render([gains_table("D", table_rows(small(), ()))])
+    text = md.render([gains_table("D", rows(small(), ()))])
     assert "0.00314 ± 0.00003" in text and "-0.000240 (" in text
-    text = md.render(settings_tables(by_setting(small())))
+    text = md.render(settings_tables(by_setting(typed(small()))))
     assert text.count("0.00290 ± 0.00004") == 2 and "0.00314 ± 0.00003" in text
 
 
@@ -119,5 +118,5 @@ def test_a_deterministic_model_keeps_its_marked_deviation():
 
 
 def test_the_lines_of_a_run_with_small_scores_say_how_large_they_are():
-    lines = score_lines(small()[0]["test"], 5)
+    lines = score_lines(typed(small())[0].scores, 5)
     assert lines[-1].split() == ["average", "MAE", "0.00312", "RMSE", "0.00624", "MAPE", "0.00156"]

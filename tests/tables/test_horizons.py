@@ -15,6 +15,7 @@ from experiments import table as table_command
 from stlora_ext.errors import UserError
 from stlora_ext.horizons import reported_steps, step_title
 from stlora_ext.plots import horizons as picture
+from stlora_ext.runs.record import Scores
 from stlora_ext.runs.scores import score_lines
 from tests.host.toy import our_config, write_world
 from tests.support.commands import refusal
@@ -168,7 +169,7 @@ def test_published_scores_do_not_compare_with_forecasts_of_other_lengths(tmp_pat
 
 
 def test_the_lines_of_a_run_have_the_titles_of_its_table():
-    lines = score_lines(record()["test"] | {"horizons": [record()["test"]["average"]] * 7}, 360)
+    lines = score_lines(Scores(record()["test"]["average"], [record()["test"]["average"]] * 7), 360)
     assert [line.split(" MAE")[0].strip() for line in lines] == ["12 h", "24 h", "42 h", "average"]
     assert len({line.index("MAE") for line in lines}) == 1
 
