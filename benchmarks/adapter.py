@@ -21,7 +21,7 @@ from typing import Any
 
 from entry import Parser, command
 
-from benchmarks.figures import add_options, in_turn, keep, timed
+from benchmarks.measuring import add_options, in_turn, keep, timed
 from stlora_ext.cli import positive
 from stlora_ext.threads import apply_tuning, set_threads
 

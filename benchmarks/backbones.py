@@ -23,7 +23,7 @@ from typing import Any
 
 from entry import Parser, command
 
-from benchmarks.figures import add_options, in_turn, square_gflops, square_product, timed
+from benchmarks.measuring import add_options, in_turn, square_gflops, square_product, timed
 from stlora_ext.cli import positive
 from stlora_ext.errors import UserError
 from stlora_ext.threads import apply_tuning, set_threads
@@ -129,7 +129,7 @@ def measure(name: str, nodes: int, args: argparse.Namespace) -> dict[str, Any]:
 
     from benchmarks.flops import count_flops
     from stlora_ext.host.launcher import use_device
-    from stlora_ext.runs.provenance import provenance
+    from stlora_ext.runs.provenance import hardware
 
     use_device(args.gpus)
     device = torch.device("cuda", int(args.gpus)) if args.gpus else torch.device("cpu")
@@ -173,7 +173,8 @@ def measure(name: str, nodes: int, args: argparse.Namespace) -> dict[str, Any]:
         "plus_percent": 100 * (median[f"{name}+"] / median[name] - 1),
         "times": times,
         **({"recorded_seconds": median["recorded"]} if args.gpus else {}),
-        **{key: value for key, value in provenance(device).items() if key in ("hardware", "threads")},
+        "hardware": hardware(device),
+        "threads": torch.get_num_threads(),
     }
 
 

@@ -4,7 +4,7 @@
                                                     data of PEMS08's size
     python benchmarks/loop.py --models NLinear --rounds 5 --out loop.json
 
-Same model, same windows, same batch size. Every measurement is a process of its own, in alternation; a figure is the
+Same model, same windows, same batch size. Every measurement is a process of its own, in alternation; a number is the
 median over the rounds of the last epoch's seconds per step, and of the validation split's seconds. "Bare" is the same
 model's forward, loss, backward and optimizer on batches that lie ready, in the same process as ours, in turn, a few
 batches at a time.
@@ -25,7 +25,7 @@ from typing import Any
 
 from entry import Parser, command
 
-from benchmarks.figures import add_options, keep
+from benchmarks.measuring import add_options, keep
 from stlora_ext.cli import positive
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.folders import ROOT

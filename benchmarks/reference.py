@@ -18,7 +18,7 @@ from typing import Any
 from entry import Parser, command
 
 from benchmarks.backbones import CEILINGS, DEFAULT_BATCH, build, edges, training_step
-from benchmarks.figures import add_options, in_turn, keep, square_gflops, square_product
+from benchmarks.measuring import add_options, in_turn, keep, square_gflops, square_product
 from stlora_ext.cli import positive
 from stlora_ext.errors import UserError
 from stlora_ext.threads import apply_tuning, set_threads

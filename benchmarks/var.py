@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from entry import Parser, command
 
-from benchmarks.figures import add_options
+from benchmarks.measuring import add_options
 from stlora_ext.cli import positive
 from stlora_ext.threads import apply_tuning, set_threads
 
@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from baselines.VAR import VAR, VARConfig
     from stlora_ext.files import write_json
+    from stlora_ext.runs.options import RunOptions
     from stlora_ext.runs.provenance import git_commit, provenance
 
     generator = torch.Generator().manual_seed(0)
@@ -62,11 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 "rows": args.rows,
                 "seconds": seconds,
                 "peak_gib": peak,
-                **{
-                    key: value
-                    for key, value in provenance(torch.device("cpu")).items()
-                    if key in ("hardware", "threads")
-                },
+                **{key: value for key, value in provenance(RunOptions()).items() if key in ("hardware", "threads")},
             },
         )
 

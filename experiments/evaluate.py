@@ -33,24 +33,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     set_threads(args.threads)
     from stlora_ext.host.launcher import use_device
     from stlora_ext.runs.evaluation import evaluate
-    from stlora_ext.runs.open_run import open_run
+    from stlora_ext.runs.record import Scores
+    from stlora_ext.runs.reopen import open_run
     from stlora_ext.runs.scores import largest_difference, score_lines
-    from stlora_ext.runs.store import read_whole_record
 
     use_device(args.gpus)
     run, meta = open_run(args.path, args.results, args.data)
-    read_whole_record(run.path)
-    test = evaluate(run, meta, args.data, args.gpus).test_result
+    scores = Scores.of(evaluate(run, meta, args.data, args.gpus).test_result)
     seed = "" if run.key.seed is None else f" seed {run.key.seed}"
     print(f"{run.key.dataset}/{run.key.model}{seed}: evaluated on {meta.windows['test']:,} test windows")
-    print(*score_lines(test, meta.interval), sep="\n")
-    apart, place = largest_difference(test, run.record["test"])
-    origin = run.record["provenance"]
+    print(*score_lines(scores, meta.interval), sep="\n")
+    apart, place = largest_difference(scores, run.record.scores)
+    origin = run.record.provenance
     print(
         "  the record says the same, to the bit"
         if place is None
         else f"  largest difference from the record: {apart:.3g} ({place}; it was measured on "
-        f"{origin.get('hardware')}, {origin.get('threads')} threads)"
+        f"{origin.hardware}, {origin.threads} threads)"
     )
 
 

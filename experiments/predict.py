@@ -95,7 +95,7 @@ def _open(args: argparse.Namespace) -> "tuple[nn.Module, dict[str, torch.Tensor]
     """Return the model in eval mode, its scaler's statistics, its data set, and whether it ran under bfloat16."""
     if args.path.suffix == ".safetensors":
         from stlora_ext.data.available import open_dataset
-        from stlora_ext.runs.adapter_origin import load_adapted, read_origin
+        from stlora_ext.runs.reopen import load_adapted, read_origin
 
         origin = read_origin(args.path)
         meta = open_dataset(origin.exp.dataset, args.data)
@@ -106,8 +106,7 @@ def _open(args: argparse.Namespace) -> "tuple[nn.Module, dict[str, torch.Tensor]
             f"--backbone {args.backbone}: only an adapter file (.safetensors) needs one, {args.path.name} "
             "holds the whole model; leave it out"
         )
-    from stlora_ext.runs.open_run import open_run
-    from stlora_ext.runs.reopen import load_run
+    from stlora_ext.runs.reopen import load_run, open_run
 
     run, meta = open_run(args.path, args.results, args.data)
     return *load_run(run, meta, args.data), meta, run.exp.training.bf16

@@ -10,14 +10,13 @@ import argparse
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 from entry import Parser, command
 
 from stlora_ext.errors import UserError
 from stlora_ext.folders import ROOT
 from stlora_ext.options import add_device, add_folders
-from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.record import Record
 from stlora_ext.runs.store import PUBLISHED, find_record, read_records, write_record
 from stlora_ext.threads import apply_tuning, set_threads
 
@@ -41,40 +40,38 @@ def main(argv: Sequence[str] | None = None) -> None:
     records = [
         record
         for record in read_records(args.results, args.dataset)
-        if any(fnmatch(record["key"]["model"], pattern) for pattern in args.models)
+        if any(fnmatch(record.key.model, pattern) for pattern in args.models)
     ]
     if not records:
         raise UserError(
             f"no records of {' or '.join(args.models)} on '{args.dataset}' under {args.results}: "
             "run them first, or give the folder that they are in as --results"
         )
-    keys = [RunKey(**record["key"]) for record in records]
     if not args.force:
         _refuse_other_scores(records, args.to)
     from experiments.verify import confirm
     from stlora_ext.host.launcher import use_device
 
     use_device(args.gpus)
-    for place, key in enumerate(keys, start=1):
-        path = key.record_path(args.results)
+    for place, record in enumerate(records, start=1):
+        path = record.key.record_path(args.results)
         verdict = confirm(path, args)
         if verdict.difference is not None:
             raise UserError(
                 f"{path} {verdict}: nothing is published; repeat the run with --force, or put back its own files"
             )
-        print(f"[{place}/{len(keys)}] {path}: {verdict}", flush=True)
+        print(f"[{place}/{len(records)}] {path}: {verdict}", flush=True)
     for record in records:
         print(f"published {write_record(record, args.to).relative_to(args.to)}")
 
 
-def _refuse_other_scores(records: Sequence[dict[str, Any]], to: Path) -> None:
+def _refuse_other_scores(records: Sequence[Record], to: Path) -> None:
     for record in records:
-        key = RunKey(**record["key"])
-        there = find_record(key, to)
-        if there is not None and there["test"] != record["test"]:
-            before, now = there["test"]["average"]["MAE"], record["test"]["average"]["MAE"]
+        published = find_record(record.key, to)
+        if published is not None and published.scores != record.scores:
+            before, now = published.scores.average["MAE"], record.scores.average["MAE"]
             raise UserError(
-                f"{key.record_path(to)} is published with other scores (average MAE {before}, now {now}): "
+                f"{record.key.record_path(to)} is published with other scores (average MAE {before}, now {now}): "
                 "nothing was published; --force replaces it"
             )
 

@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
         help="forecasts of the last D days of the test set (default: 7)",
     )
     add_horizons(p)
-    p.add_argument("--compare", action="store_true", help="add published figures of the same data set to the tables")
+    p.add_argument("--compare", action="store_true", help="add published scores of the same data set to the tables")
     p.add_argument("--out", type=Path, default=Path("report.html"), metavar="HTML", help="default: report.html")
     p.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
     add_folders(p, "folder of the records and the runs")

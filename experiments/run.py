@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from entry import Parser, command
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from stlora_ext.config.experiment import Experiment
     from stlora_ext.data.prepared import Meta
     from stlora_ext.runs.options import RunOptions
+    from stlora_ext.runs.record import Record
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--arm",
         choices=("base", "plus", "control", "wide"),
-        help="of a model with adapter: without it, as it is, without node-level weights, or those widened",
+        help="of a model with adapter: without it, as it is, without per-node weights, or those widened",
     )
     p.add_argument(
         "--protocol",
@@ -105,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     use_device(args.gpus)
     meta = open_dataset(exp.dataset, args.data)
     exp = settled(exp, meta, args.data)
-    place = RunOptions(
+    options = RunOptions(
         args.data,
         args.results,
         args.gpus,
@@ -116,12 +117,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.cuda_graphs,
     )
     if args.dry_run:
-        describe(exp, meta, place)
+        describe(exp, meta, options)
         return
-    place = replace(place, outlook=command_outlook(exp, meta, place, args.force))
+    options = replace(options, outlook=command_outlook(exp, meta, options, args.force))
     for seed in exp.cell_seeds:
-        record, there = train_run(exp, meta, seed, place, args.force)
-        report(record, there, args.results, args.save_results)
+        record, finished = train_run(exp, meta, seed, options, args.force)
+        report(record, finished, args.results, args.save_results)
 
 
 def asked_for(args: argparse.Namespace) -> "Experiment":
@@ -144,21 +145,21 @@ def asked_for(args: argparse.Namespace) -> "Experiment":
     return exp
 
 
-def describe(exp: "Experiment", meta: "Meta", place: "RunOptions") -> None:
+def describe(exp: "Experiment", meta: "Meta", options: "RunOptions") -> None:
     """Print the resolved configuration, the parameters, the windows and where results would go."""
     from stlora_ext.config.experiment import configuration
     from stlora_ext.lora.parameters import module_lines, parameter_report
+    from stlora_ext.runs.backbone import run_key
     from stlora_ext.runs.build import build_model, host_config
-    from stlora_ext.runs.run import run_key
 
     print(
         f"{exp.dataset} / {exp.model}, protocol {exp.protocol}, arm {exp.arm}, on "
-        + (f"GPU {place.gpus}" if place.gpus else "CPU")
+        + (f"GPU {options.gpus}" if options.gpus else "CPU")
     )
     for group, values in configuration(exp).items():
         print(f"  {group}: {json.dumps(values)}")
-    host_config(exp, meta, place.data, exp.cell_seeds[0], compiled=place.compiled, cuda_graphs=place.cuda_graphs)
-    counts = parameter_report(build_model(exp, meta, place.data))
+    host_config(exp, meta, exp.cell_seeds[0], options)
+    counts = parameter_report(build_model(exp, meta, options.data))
     print(
         f"  parameters: {counts['backbone']:,} backbone, {counts['adapter']:,} adapter, "
         f"{counts['trainable']:,} trainable"
@@ -169,29 +170,29 @@ def describe(exp: "Experiment", meta: "Meta", place: "RunOptions") -> None:
     print(f"  data: {meta.num_steps:,} steps of {meta.interval} min, {meta.num_nodes} nodes, {meta.fingerprint[:19]}")
     for seed in exp.cell_seeds:
         key = run_key(exp, meta, seed)
-        finished = key.record_path(place.results).exists()
-        print(f"  record: {_shown(key.record_path(place.results))}" + (" (finished)" if finished else ""))
+        finished = key.record_path(options.results).exists()
+        print(f"  record: {_shown(key.record_path(options.results))}" + (" (finished)" if finished else ""))
 
 
-def report(record: dict[str, Any], there: bool, results: Path, saved: bool = False) -> None:
-    """Print the figures of one record, and where its adapter, its forecasts if they were saved and itself are."""
+def report(record: "Record", finished: bool, results: Path, saved: bool = False) -> None:
+    """Print the scores of one record, and where its adapter, its forecasts if they were saved and itself are."""
     from stlora_ext.host.runner import FORECASTS
-    from stlora_ext.runs.key import RunKey
+    from stlora_ext.runs.key import ADAPTER
     from stlora_ext.runs.remarks import remarks
     from stlora_ext.runs.scores import score_lines
 
-    key = RunKey(**record["key"])
+    key = record.key
     seed = "" if key.seed is None else f" seed {key.seed}"
     print(
         f"{key.dataset}/{key.model}{seed}: "
-        + ("already finished, not repeated (--force repeats it)" if there else "finished")
+        + ("already finished, not repeated (--force repeats it)" if finished else "finished")
     )
-    print(*score_lines(record["test"], record["data"]["interval"]), sep="\n")
-    if there:
+    print(*score_lines(record.scores, record.data.interval), sep="\n")
+    if finished:
         print(*(f"  note: {remark}\n" for remark in remarks(record, results)), sep="", end="")
-    if "adapter_bytes" in record:
-        path = _shown(results / key.path / "adapter.safetensors")
-        print(f"  adapter: {path}, {record['adapter_bytes'] / 1000:.1f} kB")
+    if record.adapter_bytes is not None:
+        path = _shown(results / key.path / ADAPTER)
+        print(f"  adapter: {path}, {record.adapter_bytes / 1000:.1f} kB")
     if saved:
         print(f"  forecasts: {_shown(results / key.path / FORECASTS)}")
     print(f"  record: {_shown(key.record_path(results))}", flush=True)

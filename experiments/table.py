@@ -3,7 +3,7 @@
 python experiments/table.py                                         every data set that has records
 python experiments/table.py --dataset PEMS08-TAIL --results results/published
 python experiments/table.py --dataset TINY --horizons 1 3 12        other steps than 3, 6 and 12
-python experiments/table.py --dataset PEMS04 --compare              beside published figures of the same data set
+python experiments/table.py --dataset PEMS04 --compare              beside published scores of the same data set
 python experiments/table.py --dataset PEMS08-TAIL --format latex > table.tex
 python experiments/table.py --dataset TINY --settings LSTM+         one model's adapter settings side by side
 python experiments/table.py --dataset PEMS08-TAIL --gains           a line per backbone: what its adapter gains
@@ -37,13 +37,13 @@ def parser() -> argparse.ArgumentParser:
     wanted = p.add_mutually_exclusive_group()
     wanted.add_argument("--dataset", metavar="NAME", help="the data set (default: all that have records)")
     wanted.add_argument("--update", type=Path, metavar="FILE", help="Markdown document whose marked tables to rewrite")
-    wanted.add_argument("--benchmark", type=Path, metavar="JSON", help="figures that a command of benchmarks/ wrote")
+    wanted.add_argument("--benchmark", type=Path, metavar="JSON", help="numbers that a command of benchmarks/ wrote")
     p.add_argument("--gains", action="store_true", help="of --dataset, a line per backbone: what it gains")
     p.add_argument("--short", action="store_true", help="the average MAE alone; of --gains, '+' and '+' minus control")
     p.add_argument("--settings", metavar="MODEL", help="of --dataset, this model's adapters side by side")
     p.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown; csv: in full precision")
     add_horizons(p)
-    p.add_argument("--compare", action="store_true", help="add published figures of the same data set")
+    p.add_argument("--compare", action="store_true", help="add published scores of the same data set")
     p.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="folder of the records")
     return p
 

@@ -93,7 +93,7 @@ def confirm(path: Path, args: argparse.Namespace) -> "Verdict":
     Raises:
         UserError: If data, configuration or checkpoint aren't the record's, or are damaged or absent.
     """
-    from stlora_ext.runs.open_run import open_run
+    from stlora_ext.runs.reopen import open_run
     from stlora_ext.runs.verify import verify
 
     run, meta = open_run(path, args.results, args.data)

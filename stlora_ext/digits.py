@@ -1,20 +1,20 @@
-"""How many decimals figures are printed with: enough for three significant digits where they are below 0.1."""
+"""How many decimals numbers are printed with: enough for three significant digits where they are below 0.1."""
 
 import math
 
 _NOISE = 1e-9  # smaller sizes are what rounding leaves
-_SHARE = 1e-6  # of the largest figure of a cell; what is smaller is equal to 0 as records are compared
+_SHARE = 1e-6  # of the largest number of a cell; what is smaller is equal to 0 as records are compared
 
 
 def places(*values: float | None, least: int = 2) -> int:
-    """Return the decimals of figures that are printed together.
+    """Return the decimals of numbers that are printed together.
 
     ``least``, or where all are below 0.1 in size as many as show three significant digits of the largest; and enough
     for the first digit of the smallest, so that nothing but 0 is printed as 0.
 
     Args:
         values: A mean and its spread, or its interval; None doesn't count.
-        least: Decimals of larger figures.
+        least: Decimals of larger numbers.
     """
     largest = max((abs(value) for value in values if value is not None), default=0.0)
     sizes = [abs(value) for value in values if value and abs(value) > max(_NOISE, _SHARE * largest)]
@@ -34,9 +34,9 @@ def number(value: float | None, least: int = 2, sign: str = "") -> str:
 
 
 def with_spread(value: float, spread: float | None, least: int = 2, sign: str = "") -> str:
-    """Return "value ± spread", both with the same decimals; a spread of None is "n/a"."""
+    """Return "value ± spread", both with the same decimals; the value alone where the spread is None."""
     digits = places(value, spread, least=least)
-    return f"{value:{sign}.{digits}f} ± " + ("n/a" if spread is None else f"{spread:.{digits}f}")
+    return f"{value:{sign}.{digits}f}" + ("" if spread is None else f" ± {spread:.{digits}f}")
 
 
 def with_interval(value: float, low: float, high: float, sign: str = "+") -> str:

@@ -76,9 +76,9 @@ class MetricSums:
         return _scores({name: total.sum() for name, total in self._sums.items()})
 
     def result(self) -> dict[str, Any]:
-        """Return all figures: ``average``; ``horizons``, a list over steps; ``nodes``, lists over nodes.
+        """Return all scores: ``average``; ``horizons``, a list over steps; ``nodes``, lists over nodes.
 
-        A figure with no target behind it is None.
+        A score with no target behind it is None.
         """
         steps = {name: total.sum(dim=1) for name, total in self._sums.items()}
         nodes = {name: total.sum(dim=0) for name, total in self._sums.items()}

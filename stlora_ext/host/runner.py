@@ -46,7 +46,7 @@ class HostRunner(ForecastingRunner):
     from sums over the whole set; the test set is seen once; ``last.pt`` holds all that an interrupted run needs
     to end bit for bit like an uninterrupted one, ``best.pt`` the weights with the best validation MAE.
 
-    After ``train()`` or ``eval()``, ``test_result`` holds the figures (see ``MetricSums.result``) and
+    After ``train()`` or ``eval()``, ``test_result`` holds the scores (see ``MetricSums.result``) and
     ``history`` one entry per epoch.
 
     Args:

@@ -1,4 +1,4 @@
-"""What an adapter changes on several data sets, and how much of it is node-level."""
+"""What an adapter changes on several data sets, and how much of it per-node weights give."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ _SPACING = 0.16  # between the comparisons of one data set
 def plot_gains(model: str, datasets: Mapping[str, Sequence[Row]], path: Path) -> None:
     """Draw the paired differences of the average MAE, in percent, with mean and 95 % confidence interval.
 
-    Per data set: each arm against the backbone alone, and plus against the arms that hold nothing of a node's own, of
+    Per data set: each arm against the backbone alone, and plus against the arms without per-node weights, of
     runs trained jointly.
 
     Args:
@@ -34,10 +34,10 @@ def plot_gains(model: str, datasets: Mapping[str, Sequence[Row]], path: Path) ->
     figure = Figure(figsize=(2 + 2.2 * len(datasets), 4.2), layout="constrained")
     axes = figure.add_subplot()
     axes.axhline(0, color="black", linewidth=0.8)
-    found = {dataset: compared(model, rows) for dataset, rows in datasets.items()}
-    labels = list(dict.fromkeys(label for each in found.values() for label in each))
+    by_dataset = {dataset: compared(model, rows) for dataset, rows in datasets.items()}
+    labels = list(dict.fromkeys(label for comparisons in by_dataset.values() for label in comparisons))
     colours = dict(zip(labels, matplotlib.color_sequences["petroff10"], strict=False))
-    for place, (dataset, comparisons) in enumerate(found.items()):
+    for place, (dataset, comparisons) in enumerate(by_dataset.items()):
         if not comparisons:
             models = {row.model for row in datasets[dataset]}
             if model not in models:
@@ -65,8 +65,8 @@ def plot_gains(model: str, datasets: Mapping[str, Sequence[Row]], path: Path) ->
                 label=label if label not in axes.get_legend_handles_labels()[1] else None,
             )
     axes.set(
-        xticks=range(len(found)),
-        xticklabels=[_described(dataset) for dataset in found],
+        xticks=range(len(by_dataset)),
+        xticklabels=[_described(dataset) for dataset in by_dataset],
         ylabel="difference of the average MAE, %",
         title=f"{model}: paired differences, mean and 95 % interval",
     )
@@ -83,19 +83,19 @@ def compared(model: str, rows: Sequence[Row]) -> dict[str, Comparison]:
     Raises:
         UserError: If runs of several configurations are there, of which a picture would show one.
     """
-    arms = [each for block in blocks(rows) if block.protocol == "joint" for each in block.comparisons]
-    node_level = [each for each in beyond_control(rows) if each.plus.protocol == "joint"]
-    found: dict[str, Comparison] = {}
-    for each in (each for each in arms + node_level if each.plus.model == model):
-        label = f"{each.plus.arm} against {each.base.arm}"
-        if label in found:
+    arms = [comparison for block in blocks(rows) if block.protocol == "joint" for comparison in block.comparisons]
+    per_node = [comparison for comparison in beyond_control(rows) if comparison.plus.protocol == "joint"]
+    by_label: dict[str, Comparison] = {}
+    for comparison in (comparison for comparison in arms + per_node if comparison.plus.model == model):
+        label = f"{comparison.plus.arm} against {comparison.base.arm}"
+        if label in by_label:
             raise UserError(
-                f"{model}: runs of several configurations are there, {found[label].plus.config_hash} and "
-                f"{each.plus.config_hash}, and a picture of gains shows one; keep them apart with "
+                f"{model}: runs of several configurations are there, {by_label[label].plus.config_hash} and "
+                f"{comparison.plus.config_hash}, and a picture of gains shows one; keep them apart with "
                 "--results DIR"
             )
-        found[label] = each
-    return found
+        by_label[label] = comparison
+    return by_label
 
 
 def _described(dataset: str) -> str:

@@ -9,7 +9,7 @@ from stlora_ext.tables.rows import Row
 def row_labels(rows: Sequence[Row]) -> list[str]:
     """Return a name per row, no two alike: the model, its arm, its protocol, and its configuration where needed."""
     names = [
-        name(row) + (", adapt" if row.protocol == "adapt" and not row.records[0].get("fitted_backbone") else "")
+        name(row) + (", adapt" if row.protocol == "adapt" and not row.records[0].fitted_backbone else "")
         for row in rows
     ]
     return [

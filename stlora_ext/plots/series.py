@@ -17,8 +17,8 @@ Style = TypeVar("Style")
 def colours(rows: Sequence[Row]) -> list[str]:
     """Return a colour per row; a backbone and its "+" share one."""
     backbones = list(dict.fromkeys(row.model.removesuffix("+") for row in rows))
-    found = palette(len(backbones))
-    return [found[backbones.index(row.model.removesuffix("+"))] for row in rows]
+    sequence = palette(len(backbones))
+    return [sequence[backbones.index(row.model.removesuffix("+"))] for row in rows]
 
 
 def palette(count: int, greys: bool = True) -> list[str]:
@@ -34,18 +34,18 @@ def palette(count: int, greys: bool = True) -> list[str]:
 def style(row: Row, styles: Mapping[str, Style]) -> Style:
     """Return the style of a row: that of its arm, or ``ARM, adapt`` where it adapts a trained backbone; else the
     control's."""
-    adapts = row.protocol == "adapt" and row.arm != "base" and not row.records[0].get("fitted_backbone")
+    adapts = row.protocol == "adapt" and row.arm != "base" and not row.records[0].fitted_backbone
     return styles.get(f"{row.arm}{', adapt' * adapts}", styles["control"])
 
 
 def titles(row: Row, steps: Sequence[int]) -> list[str]:
     """Return how far ahead forecast steps are, in words."""
-    return [step_title(step, row.records[0]["data"]["interval"]) for step in steps]
+    return [step_title(step, row.records[0].data.interval) for step in steps]
 
 
 def num_steps(row: Row) -> int:
     """Return the steps of the forecast."""
-    return len(row.records[0]["test"]["horizons"])
+    return len(row.records[0].scores.horizons)
 
 
 def error_band(row: Row, metric: str) -> tuple[list[float], list[float], list[float]]:

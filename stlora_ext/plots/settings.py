@@ -37,7 +37,7 @@ def _panel(axes: Axes, group: Settings) -> None:
         axes.axhline(base.mean, color="black", linestyle="--", linewidth=1, label="backbone alone")
     shown = set()
     for setting in group.settings:
-        arm, adapter = setting.row.arm, setting.row.records[0]["configuration"]["adapter"]
+        arm, adapter = setting.row.arm, setting.row.records[0].configuration.adapter
         kind = arm if arm != "plus" else adapter["sharing"]
         colour = colours["none" if arm != "plus" else adapter["sharing"]]
         assert setting.val.mean is not None  # best_validation refuses a record without

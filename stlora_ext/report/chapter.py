@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from stlora_ext.report.costs import costs_figure, costs_grid
 from stlora_ext.report.curves import horizon_figure, training_figure
-from stlora_ext.report.escape import markup
 from stlora_ext.report.forecasts import Forecasts, forecast_figure
 from stlora_ext.report.maps import distance_figure, map_figure, summary_grid
 from stlora_ext.report.nodes import NodeErrors
@@ -15,6 +16,7 @@ from stlora_ext.report.provenance import provenance
 from stlora_ext.tables.html import fragment, grid_fragment
 from stlora_ext.tables.rows import Row
 from stlora_ext.tables.table import Table
+from stlora_ext.templates import filled, lines
 
 
 @dataclass(frozen=True)
@@ -68,58 +70,56 @@ def chapter(number: int, material: ChapterData) -> Chapter:
         (
             "costs",
             "Parameters and time",
-            costs_figure(f"{name}-costs-figure", dataset, material.rows).html()
-            + "\n"
-            + grid_fragment(costs_grid(material.rows)),
+            lines(
+                [
+                    costs_figure(f"{name}-costs-figure", dataset, material.rows).html(),
+                    grid_fragment(costs_grid(material.rows)),
+                ]
+            ),
         ),
         ("provenance", "Provenance", provenance(material.rows)),
     )
     return Chapter(name, title, tuple(Section(f"{name}-{anchor}", heading, body) for anchor, heading, body in parts))
 
 
-def absent(text: str) -> str:
+def absent(text: str) -> Markup:
     """Return a paragraph that says what isn't there."""
-    return f'<p class="absent">{markup(text)}</p>'
+    return filled("report/absent.html", text=text)
 
 
-def _nodes(name: str, dataset: str, material: ChapterData) -> str:
+def _nodes(name: str, dataset: str, material: ChapterData) -> Markup:
     if not material.errors:
         return _no_comparison(material)
     figure = map_figure(name, dataset, material.errors, material.prepared)
     grid = summary_grid(material.errors, material.prepared)
-    return "\n".join([figure.html(), grid_fragment(grid), *_absent_data(material), *_without(material)])
+    return lines([figure.html(), grid_fragment(grid), *_absent_data(material), *_without(material)])
 
 
-def _distance(name: str, dataset: str, material: ChapterData) -> str:
+def _distance(name: str, dataset: str, material: ChapterData) -> Markup:
     if not material.errors:
         return _no_comparison(material)
-    lines = _absent_data(material) or [distance_figure(name, dataset, material.errors, material.prepared).html()]
-    return "\n".join([*lines, *_without(material)])
+    shown = _absent_data(material) or [distance_figure(name, dataset, material.errors, material.prepared).html()]
+    return lines([*shown, *_without(material)])
 
 
-def _forecasts(name: str, dataset: str, material: ChapterData) -> str:
-    found = material.forecasts
-    if found is None:
-        return "\n".join(_absent_data(material))
-    lines = [forecast_figure(name, dataset, found).html()] if found.rows else []
-    if found.absent:
-        lines.append('<div class="absent"><p>Not shown, and why:</p>\n<ul>')
-        lines += [
-            f"<li>{markup(title)}: {markup(why)}{f' <code>{markup(fill)}</code>' if fill else ''}</li>"
-            for title, why, fill in found.absent
-        ]
-        lines.append("</ul></div>")
-    return "\n".join(lines)
+def _forecasts(name: str, dataset: str, material: ChapterData) -> Markup:
+    forecasts = material.forecasts
+    if forecasts is None:
+        return lines(_absent_data(material))
+    shown = [forecast_figure(name, dataset, forecasts).html()] if forecasts.rows else []
+    if forecasts.absent:
+        shown.append(filled("report/not_shown.html", absent=forecasts.absent))
+    return lines(shown)
 
 
-def _no_comparison(material: ChapterData) -> str:
-    return "\n".join(_without(material)) or absent(
+def _no_comparison(material: ChapterData) -> Markup:
+    return lines(_without(material)) or absent(
         "There is no “+” with a base of the same settings and seeds here; the tables say what is missing and the "
         "command that fills it."
     )
 
 
-def _without(material: ChapterData) -> list[str]:
+def _without(material: ChapterData) -> list[Markup]:
     if not material.without:
         return []
     return [
@@ -130,7 +130,7 @@ def _without(material: ChapterData) -> list[str]:
     ]
 
 
-def _absent_data(material: ChapterData) -> list[str]:
+def _absent_data(material: ChapterData) -> list[Markup]:
     if material.prepared.meta is not None:
         return []
     return [absent(f"This needs the prepared data set: {material.prepared.absent}")]

@@ -15,8 +15,8 @@ def named_nodes(dataset: str, names: Sequence[str], prepared: Prepared) -> dict[
     Raises:
         UserError: If one is neither.
     """
-    ids = {each: node for node, each in enumerate(prepared.ids)}
-    found = {}
+    ids = {name: node for node, name in enumerate(prepared.ids)}
+    chosen = {}
     for name in names:
         number = int(name) if name.isascii() and name.isdigit() else None
         node = ids.get(name, number)
@@ -26,8 +26,8 @@ def named_nodes(dataset: str, names: Sequence[str], prepared: Prepared) -> dict[
             raise UserError(
                 f"{dataset} has no node '{name}': {guess}expected an id, or a number from 0 to {prepared.num_nodes - 1}"
             )
-        found[node] = ""
-    return found
+        chosen[node] = ""
+    return chosen
 
 
 def notable_nodes(errors: Sequence[NodeErrors], prepared: Prepared) -> dict[int, str]:
@@ -35,10 +35,10 @@ def notable_nodes(errors: Sequence[NodeErrors], prepared: Prepared) -> dict[int,
 
     Gain and loss are those of the first comparison, which the reader sees first.
     """
-    found: dict[int, list[str]] = {}
+    reasons: dict[int, list[str]] = {}
 
     def add(node: int, why: str) -> None:
-        found.setdefault(node, []).append(why)
+        reasons.setdefault(node, []).append(why)
 
     difference = errors[0].difference if errors else np.empty(0)
     if np.isfinite(difference).any():
@@ -51,4 +51,4 @@ def notable_nodes(errors: Sequence[NodeErrors], prepared: Prepared) -> dict[int,
     distances = prepared.distances
     if distances is not None and np.isfinite(distances).any():
         add(int(np.nanargmin(distances)), "nearest to the average node")
-    return {node: ", ".join(why) for node, why in found.items()} or {0: ""}
+    return {node: ", ".join(why) for node, why in reasons.items()} or {0: ""}

@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 
 from stlora_ext.plots.labels import row_labels
 from stlora_ext.plots.series import colours
-from stlora_ext.report.escape import label
-from stlora_ext.report.figure import Choice, Figure
+from stlora_ext.report.figure import Choice, Figure, label
+from stlora_ext.runs.record import Record
 from stlora_ext.tables.rows import Row
 from stlora_ext.tables.table import Cell, Column, Grid
 
@@ -33,7 +33,7 @@ def costs_grid(rows: Sequence[Row]) -> Grid:
 def costs_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure:
     """Draw parameters, and time per epoch and in all."""
     labels = [label(text) for text in row_labels(rows)]
-    first = [row.records[0]["parameters"] for row in rows]
+    first = [row.records[0].parameters for row in rows]
 
     def bars(place: int, values: Sequence[float | None], unit: str, part: str = "", opacity: float = 1.0) -> go.Bar:
         said = f"{part} %{{x:,.6~g}} {unit}".strip()
@@ -51,8 +51,8 @@ def costs_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure:
 
     titles = ("parameters", "seconds per epoch", "seconds in all")
     traces = [
-        bars(0, [each.get("backbone") for each in first], "parameters", "backbone"),
-        bars(0, [each.get("adapter") for each in first], "parameters", "adapter", 0.55),
+        bars(0, [counts.backbone for counts in first], "parameters", "backbone"),
+        bars(0, [counts.adapter for counts in first], "parameters", "adapter", 0.55),
         bars(1, [_mean(row, _epoch_seconds) for row in rows], "s"),
         bars(2, [_mean(row, _all_seconds) for row in rows], "s"),
     ]
@@ -76,15 +76,15 @@ def costs_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure:
 
 
 def _line(row: Row, text: str) -> tuple[Cell, ...]:
-    parameters, records = row.records[0]["parameters"], row.records
-    percent = parameters.get("adapter_percent")
-    epochs = [str(record["training"]["epochs"]) for record in records if record["training"].get("epochs") is not None]
+    parameters, records = row.records[0].parameters, row.records
+    percent = parameters.adapter_percent
+    epochs = [str(record.training.epochs) for record in records]
     where = sorted({hardware(record) for record in records})
     return (
         Cell(text, "name"),
-        *(Cell(_count(parameters.get(name))) for name in ("backbone", "adapter")),
+        *(Cell(_count(count)) for count in (parameters.backbone, parameters.adapter)),
         Cell(f"{percent:.2f}" if percent else ""),
-        Cell(_count(parameters.get("trainable"))),
+        Cell(_count(parameters.trainable)),
         Cell(", ".join(dict.fromkeys(epochs))),
         Cell(_seconds(_mean(row, _epoch_seconds))),
         Cell(_seconds(_mean(row, _all_seconds))),
@@ -92,25 +92,25 @@ def _line(row: Row, text: str) -> tuple[Cell, ...]:
     )
 
 
-def hardware(record: dict[str, Any]) -> str:
+def hardware(record: Record) -> str:
     """Return the kind of hardware and the threads of a run."""
-    origin = record["provenance"]
-    threads = f", {origin['threads']} thread{'s' * (origin['threads'] != 1)}" if origin.get("threads") else ""
-    return f"{origin.get('hardware') or 'unknown'}{threads}"
+    origin = record.provenance
+    threads = f", {origin.threads} thread{'s' * (origin.threads != 1)}" if origin.threads else ""
+    return f"{origin.hardware or 'unknown'}{threads}"
 
 
-def _epoch_seconds(record: dict[str, Any]) -> float | None:
-    return record["training"].get("seconds_per_epoch")
+def _epoch_seconds(record: Record) -> float | None:
+    return record.training.seconds_per_epoch
 
 
-def _all_seconds(record: dict[str, Any]) -> float | None:
-    found = [entry.get("seconds") for entry in record["training"].get("history", ())]
-    return sum(found) if found and None not in found else None
+def _all_seconds(record: Record) -> float | None:
+    seconds: list[Any] = [epoch.get("seconds") for epoch in record.training.history]
+    return sum(seconds) if seconds and None not in seconds else None
 
 
 def _mean(row: Row, value: Any) -> float | None:
-    found = [value(record) for record in row.records]
-    return None if None in found else statistics.fmean(found)
+    values = [value(record) for record in row.records]
+    return None if None in values else statistics.fmean(values)
 
 
 def _count(value: int | None) -> str:

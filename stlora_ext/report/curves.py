@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 from stlora_ext.horizons import reported_steps
 from stlora_ext.plots.labels import row_labels
 from stlora_ext.plots.series import UNITS, colours, error_band, num_steps, seeds_of, style, titles
-from stlora_ext.report.escape import label
-from stlora_ext.report.figure import Choice, Figure
+from stlora_ext.report.figure import Choice, Figure, label
+from stlora_ext.runs.record import Record
 from stlora_ext.tables.rows import METRICS, Row
 
 DASHES = {
@@ -88,7 +88,11 @@ def horizon_figure(name: str, dataset: str, rows: Sequence[Row], horizons: Seque
 
 def training_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure | None:
     """Draw the course of every run's training; None where none was trained by epochs."""
-    styled = [each for each in zip(rows, row_labels(rows), colours(rows), strict=True) if each[0].protocol != "fitted"]
+    styled = [
+        (row, text, colour)
+        for row, text, colour in zip(rows, row_labels(rows), colours(rows), strict=True)
+        if row.protocol != "fitted"
+    ]
     traces = []
     for place, (_, value) in enumerate(_TRAINING):
         for row, text, colour in styled:
@@ -129,14 +133,14 @@ def training_figure(name: str, dataset: str, rows: Sequence[Row]) -> Figure | No
     )
 
 
-def _course(record: dict[str, Any], value: Any) -> tuple[list[int], list[float]]:
-    known = [(entry["epoch"], value(entry)) for entry in record["training"].get("history", ())]
+def _course(record: Record, value: Any) -> tuple[list[int], list[float]]:
+    known = [(entry["epoch"], value(entry)) for entry in record.training.history]
     known = [(epoch, number) for epoch, number in known if number is not None]
     return [epoch for epoch, _ in known], [number for _, number in known]
 
 
-def _run(record: dict[str, Any]) -> str:
-    best, seed = record["training"].get("best_epoch"), record["key"]["seed"]
+def _run(record: Record) -> str:
+    best, seed = record.training.best_epoch, record.key.seed
     return ("all seeds" if seed is None else f"seed {seed}") + (f", best epoch {best}" if best else "")
 
 

@@ -59,5 +59,5 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> tuple[float, floa
     first, second = first[both], second[both]
     if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
-    found = spearmanr(first, second)
-    return float(found.statistic), float(found.pvalue), len(first)
+    test = spearmanr(first, second)
+    return float(test.statistic), float(test.pvalue), len(first)

@@ -1,12 +1,15 @@
 """An interactive figure of the page: plotly's, with a caption and drop-downs of HTML."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import plotly.graph_objects as go
+from markupsafe import Markup
 
-from stlora_ext.report.escape import markup, script, script_json
+from stlora_ext.templates import filled
 
 
 @dataclass(frozen=True)
@@ -46,29 +49,17 @@ class Figure:
     choices: tuple[Choice, ...] = ()
     changes: tuple[Mapping[str, Any], ...] = ()
 
-    def html(self) -> str:
+    def html(self) -> Markup:
         """Return the figure's element, with its data beside it."""
-        figure = go.Figure(list(self.traces), {"template": "none", **_USUAL, **self.layout})
-        for trace in figure.data:
+        drawn = go.Figure(list(self.traces), {"template": "none", **_USUAL, **self.layout})
+        for trace in drawn.data:
             trace.visible = all(place in (None, 0) for place in trace.meta or ())
-        lines = ["<figure>"]
-        if self.choices:
-            lines.append('<div class="choices">')
-            lines += [_select(self.name, place, choice) for place, choice in enumerate(self.choices)]
-            lines.append("</div>")
-        parts = {"data": script(figure.to_json(engine="json")), "changes": script_json(list(self.changes))}
-        height = self.layout.get("height", _USUAL["height"])
-        lines += [
-            f'<div class="plot" id="{self.name}" role="img" aria-label="{markup(self.title)}" '
-            f'style="min-height: {height}px"></div>',
-            f"<figcaption>{markup(self.caption)}</figcaption>",
-            *(
-                f'<script type="application/json" id="{self.name}-{part}">{content}</script>'
-                for part, content in parts.items()
-            ),
-            "</figure>",
-        ]
-        return "\n".join(lines)
+        return filled(
+            "report/figure.html",
+            figure=self,
+            height=self.layout.get("height", _USUAL["height"]),
+            drawn=json.loads(drawn.to_json(engine="json")),
+        )
 
 
 _USUAL = {
@@ -79,11 +70,6 @@ _USUAL = {
 }
 
 
-def _select(name: str, place: int, choice: Choice) -> str:
-    options = "".join(
-        f'<option value="{number}">{markup(option)}</option>' for number, option in enumerate(choice.options)
-    )
-    return (
-        f'<label>{markup(choice.title)} <select data-figure="{name}" data-place="{place}" '
-        f'autocomplete="off">{options}</select></label>'
-    )
+def label(text: Any) -> str:
+    """Return ``text`` for a label of plotly, which reads some HTML, and ``%{...}`` in hover texts."""
+    return escape(str(text), quote=False).replace("%{", "%&#123;")

@@ -14,8 +14,7 @@ from stlora_ext.horizons import reported_steps, step_title
 from stlora_ext.plots.labels import row_labels
 from stlora_ext.plots.series import palette, style
 from stlora_ext.report.curves import DASHES
-from stlora_ext.report.escape import label
-from stlora_ext.report.figure import Choice, Figure
+from stlora_ext.report.figure import Choice, Figure, label
 from stlora_ext.runs.forecast import forecast_windows
 from stlora_ext.runs.reopen import FinishedRun, load_run
 from stlora_ext.tables.rows import Row

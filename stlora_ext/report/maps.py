@@ -8,8 +8,7 @@ import plotly.graph_objects as go
 
 from stlora_ext.digits import number
 from stlora_ext.report.distance import DEFINITION, rank_correlation
-from stlora_ext.report.escape import label
-from stlora_ext.report.figure import Choice, Figure
+from stlora_ext.report.figure import Choice, Figure, label
 from stlora_ext.report.nodes import NodeErrors
 from stlora_ext.report.prepared import Prepared
 from stlora_ext.tables.table import Cell, Column, Grid
@@ -24,7 +23,7 @@ _HOVER = (
 
 def map_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepared: Prepared) -> Figure:
     """Draw each node at its place, coloured by "+" minus base."""
-    network, ids = prepared.network, [label(each) for each in prepared.ids]
+    network, ids = prepared.network, [label(sensor) for sensor in prepared.ids]
     edges = network.edges[:_MOST_EDGES] if len(network.edges) <= _MOST_EDGES else network.edges[:0]
     xy = network.xy
     lines = np.full((3 * len(edges), 2), np.nan)
@@ -46,22 +45,22 @@ def map_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepared: 
         else []
     )
     size = min(22.0, max(6.0, 130 / math.sqrt(len(xy))))
-    for place, each in enumerate(errors):
-        known = np.isfinite(each.difference)
-        largest = float(np.abs(each.difference[known]).max(initial=0.0)) or 1.0
+    for place, comparison in enumerate(errors):
+        known = np.isfinite(comparison.difference)
+        largest = float(np.abs(comparison.difference[known]).max(initial=0.0)) or 1.0
         traces.append(
             go.Scatter(
                 x=xy[known, 0],
                 y=xy[known, 1],
                 meta=[place],
                 mode="markers",
-                name=label(each.label),
+                name=label(comparison.label),
                 showlegend=False,
                 text=[text for text, here in zip(ids, known, strict=True) if here],
-                customdata=_columns(each)[known],
+                customdata=_columns(comparison)[known],
                 hovertemplate=_HOVER + "<extra></extra>",
                 marker={
-                    "color": each.difference[known],
+                    "color": comparison.difference[known],
                     "cmin": -largest,
                     "cmax": largest,
                     "colorscale": _SCALE,
@@ -83,7 +82,7 @@ def map_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepared: 
         name,
         f"{dataset}: difference of every node's error on the network",
         f"Each node's MAE with the adapter minus without, over all forecast steps of the test set, mean over paired "
-        f"seeds. Blue: the node gains; red: it loses. {network.kind}{hidden} Point at a node for its figures; drag to "
+        f"seeds. Blue: the node gains; red: it loses. {network.kind}{hidden} Point at a node for its scores; drag to "
         "zoom, double click to go back.",
         traces,
         {
@@ -92,7 +91,7 @@ def map_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepared: 
             "xaxis": {"visible": False},
             "yaxis": {"visible": False, "scaleanchor": "x"},
         },
-        (Choice("Compare", tuple(each.label for each in errors)),),
+        (Choice("Compare", tuple(comparison.label for comparison in errors)),),
     )
 
 
@@ -106,22 +105,23 @@ def summary_grid(errors: Sequence[NodeErrors], prepared: Prepared) -> Grid:
         Column("Gains most", kind="name"),
         Column("Loses most", kind="name"),
     )
-    return Grid("", heads, tuple(_summary(each, prepared.ids) for each in errors))
+    return Grid("", heads, tuple(_summary(comparison, prepared.ids) for comparison in errors))
 
 
-def _summary(each: NodeErrors, ids: Sequence[str]) -> tuple[Cell, ...]:
-    difference = each.difference
+def _summary(comparison: NodeErrors, ids: Sequence[str]) -> tuple[Cell, ...]:
+    difference = comparison.difference
     known = np.isfinite(difference)
     if not known.any():
-        return (Cell(each.label, "name"), Cell(str(each.pairs), "count"), *[Cell("n/a")] * 4)
+        return (Cell(comparison.label, "name"), Cell(str(comparison.pairs), "count"), *[Cell("n/a")] * 4)
 
     def extreme(node: int, sign: int) -> Cell:
-        there = difference[node] * sign > 0
-        return Cell(f"{ids[node]} ({number(difference[node], 3, '+')})" if there else "none", "name")
+        if difference[node] * sign <= 0:
+            return Cell("none", "name")
+        return Cell(f"{ids[node]} ({number(difference[node], 3, '+')})", "name")
 
     return (
-        Cell(each.label, "name"),
-        Cell(str(each.pairs), "count"),
+        Cell(comparison.label, "name"),
+        Cell(str(comparison.pairs), "count"),
         Cell(f"{int((difference[known] < 0).sum())} of {int(known.sum())}"),
         Cell(number(float(np.median(difference[known])), 3, "+")),
         extreme(int(np.nanargmin(difference)), -1),
@@ -133,26 +133,26 @@ def distance_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepa
     """Draw each node's gain, base minus "+", against its distance from the average node; the data set is there."""
     distances = prepared.distances
     assert distances is not None
-    ids = [label(each) for each in prepared.ids]
+    ids = [label(sensor) for sensor in prepared.ids]
     traces, changes = [], []
-    for place, each in enumerate(errors):
+    for place, comparison in enumerate(errors):
         traces.append(
             go.Scatter(
                 x=distances,
-                y=-each.difference,
+                y=-comparison.difference,
                 meta=[place],
                 mode="markers",
-                name=label(each.label),
+                name=label(comparison.label),
                 showlegend=False,
                 text=ids,
-                customdata=_columns(each),
+                customdata=_columns(comparison),
                 hovertemplate=_HOVER + "<br>distance %{x:.3f}<extra></extra>",
                 marker={"color": "#3f7fc4", "size": 8, "opacity": 0.75},
             )
         )
         changes.append(
             {
-                "title.text": _correlation(rank_correlation(distances, -each.difference)),
+                "title.text": _correlation(rank_correlation(distances, -comparison.difference)),
                 "xaxis.autorange": True,
                 "yaxis.autorange": True,
             }
@@ -170,17 +170,17 @@ def distance_figure(name: str, dataset: str, errors: Sequence[NodeErrors], prepa
             "xaxis": {"title": {"text": "distance from the average node"}, "rangemode": "tozero"},
             "yaxis": {"title": {"text": "gain, MAE"}, "zeroline": True},
         },
-        (Choice("Compare", tuple(each.label for each in errors)),),
+        (Choice("Compare", tuple(comparison.label for comparison in errors)),),
         tuple(changes),
     )
 
 
-def _correlation(found: tuple[float, float, int] | None) -> str:
-    if found is None:
+def _correlation(correlation: tuple[float, float, int] | None) -> str:
+    if correlation is None:
         return "ρ n/a: fewer than three nodes, or all alike"
-    rho, p, count = found
+    rho, p, count = correlation
     return f"ρ = {rho:+.2f}, p {'&lt; 0.001' if p < 0.001 else f'= {p:.3f}'}, {count} nodes"
 
 
-def _columns(each: NodeErrors) -> np.ndarray:
-    return np.stack([each.base, each.plus, each.difference, each.percent], axis=1)
+def _columns(comparison: NodeErrors) -> np.ndarray:
+    return np.stack([comparison.base, comparison.plus, comparison.difference, comparison.percent], axis=1)

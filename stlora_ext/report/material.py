@@ -11,9 +11,8 @@ from stlora_ext.report.choose import named_nodes, notable_nodes
 from stlora_ext.report.forecasts import Forecasts, last_days, run_forecasts
 from stlora_ext.report.nodes import node_errors
 from stlora_ext.report.prepared import open_prepared
-from stlora_ext.runs.key import RunKey
-from stlora_ext.runs.open_run import how_to_repeat
 from stlora_ext.runs.reopen import FinishedRun, find_run
+from stlora_ext.runs.rerun import how_to_repeat
 from stlora_ext.runs.store import PUBLISHED
 from stlora_ext.tables.groups import DataGroup, group_table
 from stlora_ext.tables.pairs import blocks
@@ -69,7 +68,7 @@ def _add(forecasts: Forecasts, row: Row, label: str, args: argparse.Namespace) -
 
 
 def _run(row: Row, results: Path) -> FinishedRun:
-    runs = [find_run(RunKey(**record["key"]).record_path(results), _runs(results)) for record in row.records]
+    runs = [find_run(record.key.record_path(results), _runs(results)) for record in row.records]
     return next((run for run in runs if run.checkpoint is not None), runs[0])
 
 

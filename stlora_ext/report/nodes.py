@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from stlora_ext.runs.record import Record
 from stlora_ext.tables.pairs import Block, Comparison
 
 
@@ -38,7 +38,7 @@ class NodeErrors:
 
 def node_errors(arranged: Sequence[Block]) -> tuple[list[NodeErrors], list[str]]:
     """Return the errors of every comparison, and the labels of those whose records hold none."""
-    found, without = [], []
+    errors, without = [], []
     for block in arranged:
         for comparison in block.comparisons:
             label = f"{comparison.label}: {block.title}"
@@ -46,8 +46,8 @@ def node_errors(arranged: Sequence[Block]) -> tuple[list[NodeErrors], list[str]]
             if means is None:
                 without.append(label)
             else:
-                found.append(NodeErrors(label, *means, len(comparison.pairs)))
-    return found, without
+                errors.append(NodeErrors(label, *means, len(comparison.pairs)))
+    return errors, without
 
 
 def _means(comparison: Comparison) -> tuple[np.ndarray, np.ndarray] | None:
@@ -61,8 +61,8 @@ def _means(comparison: Comparison) -> tuple[np.ndarray, np.ndarray] | None:
     return base, plus
 
 
-def _errors(record: dict[str, Any]) -> np.ndarray | None:
-    values = record["test"].get("nodes", {}).get("MAE")
-    if values is None or len(values) != record["data"]["num_nodes"]:
+def _errors(record: Record) -> np.ndarray | None:
+    values = (record.scores.nodes or {}).get("MAE")
+    if values is None or len(values) != record.data.num_nodes:
         return None
     return np.array([np.nan if value is None else value for value in values], dtype=float)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -14,6 +13,7 @@ from stlora_ext.data.prepared import POSITIONS, Meta, load_meta, load_split
 from stlora_ext.errors import UserError
 from stlora_ext.report.distance import distance_from_average
 from stlora_ext.report.placement import grid, place_by_edges, project
+from stlora_ext.runs.record import Record
 from stlora_ext.runs.reopen import OTHER_DATA_REMEDY
 from stlora_ext.runs.same_data import refuse_other_data
 
@@ -108,27 +108,27 @@ class Prepared:
         path = self.folder / meta.name / "graph.npz"
         try:
             with np.load(path, allow_pickle=False) as file:
-                found = {name: file[name] for name in ("source", "target", "position") if name in file}
-            if {found["source"].shape, found["target"].shape} != {(len(found["source"]),)}:
+                graph = {name: file[name] for name in ("source", "target", "position") if name in file}
+            if {graph["source"].shape, graph["target"].shape} != {(len(graph["source"]),)}:
                 raise ValueError("source and target differ")
-            if "position" in found and found["position"].shape != (self.num_nodes, 2):
-                raise ValueError(f"position has shape {found['position'].shape}")
+            if "position" in graph and graph["position"].shape != (self.num_nodes, 2):
+                raise ValueError(f"position has shape {graph['position'].shape}")
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise UserError(f"the graph {path} cannot be read ({error}): prepare the data set again") from None
-        return found
+        return graph
 
 
-def open_prepared(records: Sequence[dict[str, Any]], folder: Path) -> Prepared:
+def open_prepared(records: Sequence[Record], folder: Path) -> Prepared:
     """Open the data set behind ``records``, which are of one; what isn't there is told, not made.
 
     Args:
         records: The records.
         folder: Folder of the prepared data sets.
     """
-    dataset, data = records[0]["key"]["dataset"], records[0]["data"]
+    dataset, data = records[0].key.dataset, records[0].data
     try:
         meta = load_meta(folder, dataset)
-        refuse_other_data(data, meta, f"this part of the records of {dataset}", OTHER_DATA_REMEDY)
+        refuse_other_data(data.given, meta, f"this part of the records of {dataset}", OTHER_DATA_REMEDY)
     except UserError as error:
-        return Prepared(data["num_nodes"], folder, None, str(error))
-    return Prepared(data["num_nodes"], folder, meta)
+        return Prepared(data.num_nodes, folder, None, str(error))
+    return Prepared(data.num_nodes, folder, meta)

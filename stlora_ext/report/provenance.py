@@ -4,17 +4,18 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from stlora_ext.plots.labels import row_labels
 from stlora_ext.report.costs import hardware
-from stlora_ext.report.escape import markup
-from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.record import Record
 from stlora_ext.tables.html import grid_fragment
-from stlora_ext.tables.pairs import adapted_backbone
 from stlora_ext.tables.rows import Row
 from stlora_ext.tables.table import Cell, Column, Grid
+from stlora_ext.templates import filled, lines
 
 
-def provenance(rows: Sequence[Row]) -> str:
+def provenance(rows: Sequence[Row]) -> Markup:
     """Return a table with a line per record, and the configuration of each row."""
     titles = (
         "Record",
@@ -33,25 +34,24 @@ def provenance(rows: Sequence[Row]) -> str:
         tuple(_line(record) for row in rows for record in row.records),
     )
     settings = [
-        f"<details><summary>Settings of {markup(text)} <code>{markup(row.config_hash)}</code></summary>\n"
-        f"<pre>{markup(json.dumps(row.records[0]['configuration'], indent=1, sort_keys=True))}</pre></details>"
+        (text, row.config_hash, json.dumps(row.records[0].configuration.as_dict(), indent=1, sort_keys=True))
         for row, text in zip(rows, row_labels(rows), strict=True)
     ]
-    return "\n".join([grid_fragment(grid), *settings])
+    return lines([grid_fragment(grid), filled("report/settings.html", rows=settings)])
 
 
-def _line(record: dict[str, Any]) -> tuple[Cell, ...]:
-    origin, backbone = record["provenance"], adapted_backbone(record)
-    versions = ", ".join(f"{package} {version}" for package, version in origin.get("versions", {}).items())
-    null_val = record["data"].get("null_val")
+def _line(record: Record) -> tuple[Cell, ...]:
+    origin, backbone = record.provenance, record.adapted_key
+    versions = ", ".join(f"{package} {version}" for package, version in origin.versions.items())
+    null_val = record.data.null_val
     texts = (
-        f"{RunKey(**record['key']).path}.json",
-        record["status"],
-        f"{record['data']['fingerprint'][:19]}, missing: {'NaN' if null_val is None else f'{null_val:g}'}",
-        _commit(origin.get("git_commit")),
+        f"{record.key.path}.json",
+        record.status,
+        f"{record.data.fingerprint[:19]}, missing: {'NaN' if null_val is None else f'{null_val:g}'}",
+        _commit(origin.git_commit),
         hardware(record),
-        *("yes" if origin.get(key) else "no" for key in ("compiled", "cuda_graphs")),
-        str(RunKey(**backbone).path) if backbone else "",
+        *("yes" if flag else "no" for flag in (origin.compiled, origin.cuda_graphs)),
+        str(backbone.path) if backbone else "",
         versions or "unknown",
     )
     return tuple(Cell(str(text), "name") for text in texts)

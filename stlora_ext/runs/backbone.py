@@ -1,9 +1,8 @@
-"""The trained backbone that a run with protocol ``adapt`` starts from: where it lies, and what identifies it."""
+"""What a run with protocol ``adapt`` adapts: where the trained backbone lies, what identifies it, the key it makes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -11,8 +10,13 @@ from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint
-from stlora_ext.runs.key import RunKey, checked_key
-from stlora_ext.runs.store import read_record
+from stlora_ext.host.config import ForecastingConfig
+from stlora_ext.runs.build import host_config
+from stlora_ext.runs.key import CHECKPOINT, RunKey
+from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.record import AdaptedBackbone, Record
+from stlora_ext.runs.same_data import refuse_record_of_other_data
+from stlora_ext.runs.store import find_record, read_record
 from stlora_ext.weights import bare_state, weights_fingerprint
 
 
@@ -31,6 +35,86 @@ class TrainedBackbone:
     key: RunKey | None
     weights: str
     fingerprint: str | None
+
+
+def run_key(exp: Experiment, meta: Meta, seed: int | None) -> RunKey:
+    """Return the key of one run."""
+    config_hash = run_config(exp, meta, seed, RunOptions()).md5[:8]
+    return RunKey(exp.dataset, exp.model, exp.protocol, exp.arm, config_hash, seed)
+
+
+def run_config(
+    exp: Experiment, meta: Meta, seed: int | None, options: RunOptions, run_dir: Path | None = None
+) -> ForecastingConfig:
+    """Return the host's configuration of one run, as ``build.host_config``, with the backbone that it adapts."""
+    return host_config(exp, meta, seed, options, run_dir, _configured(exp, meta, seed))
+
+
+def with_backbone(
+    exp: Experiment, meta: Meta, seed: int | None, options: RunOptions, train: Callable[..., object]
+) -> Experiment:
+    """Name the trained backbone that ``exp`` adapts, training it first where ``options`` say so.
+
+    Args:
+        exp: The experiment.
+        meta: Its data set.
+        seed: The seed of the run.
+        options: How it is executed.
+        train: ``train_run``.
+
+    Raises:
+        UserError: If there is none, or it was trained on other data.
+    """
+    if not _adapts(exp) or exp.backbone_from is not None:
+        return exp
+    base = exp.with_arm("base")
+    key = run_key(base, meta, seed)
+    path = options.results / key.path / CHECKPOINT
+    record = find_record(key, options.results)
+    if record is not None:
+        refuse_record_of_other_data(record, meta, options.results)
+    if record is None or not path.exists():
+        if not options.train_backbone:
+            raise UserError(
+                f"--protocol adapt: there is no trained {base.model} of these settings and this seed at "
+                f"{path}; --train-backbone trains it first, --from PATH names another one"
+            )
+        train(base, meta, seed, replace(options, save_results=False), force=not path.exists())
+    return replace(exp, backbone_from=str(path))
+
+
+def adapted_backbone(exp: Experiment, meta: Meta, seed: int | None, weights: str) -> AdaptedBackbone | None:
+    """Return what a record says of the backbone that was adapted; None where none was.
+
+    Args:
+        exp: The experiment.
+        meta: Its data set.
+        seed: The seed of the run.
+        weights: Hash of the backbone's weights in the run.
+    """
+    if exp.protocol != "adapt":
+        return None
+    path = named_backbone(exp, seed)
+    if path is None:  # fitted by the run itself
+        return AdaptedBackbone(None, weights, meta.fingerprint)
+    backbone = read_backbone(path, exp, meta)
+    return AdaptedBackbone(backbone.key, weights, backbone.fingerprint)
+
+
+def _adapts(exp: Experiment) -> bool:
+    return exp.protocol == "adapt" and not exp.backbone.fitted
+
+
+def _configured(exp: Experiment, meta: Meta, seed: int | None) -> dict[str, str | None]:
+    """Return what the configuration says of the trained backbone that is adapted."""
+    if not _adapts(exp):
+        return {}
+    path = named_backbone(exp, seed)
+    if path is None:
+        return {"backbone_hash": run_key(exp.with_arm("base"), meta, seed).config_hash}
+    backbone = read_backbone(path, exp, meta)
+    identity = backbone.weights if backbone.key is None else _identity_of(backbone.key, exp, seed)
+    return {"backbone_from": str(path), "backbone_weights": backbone.weights, "backbone_hash": identity}
 
 
 def named_backbone(exp: Experiment, seed: int | None) -> Path | None:
@@ -64,7 +148,7 @@ def read_backbone(path: Path, exp: Experiment, meta: Meta) -> TrainedBackbone:
         )
     folder = path.absolute().parent
     record = folder.with_name(f"{folder.name}.json")
-    key = RunKey(**read_record(record)["key"]) if record.exists() else None
+    key = read_record(record).key if record.exists() else None
     if key is not None and key.model != exp.backbone.name:
         raise UserError(f"--from {path} is a run of {key.model}, expected one of {exp.backbone.name}")
     backbone = TrainedBackbone(path, key, weights_fingerprint(state), content.get("data_fingerprint"))
@@ -77,26 +161,14 @@ def read_backbone(path: Path, exp: Experiment, meta: Meta) -> TrainedBackbone:
     return backbone
 
 
-def backbone_identity(backbone: TrainedBackbone, exp: Experiment, seed: int | None) -> str:
-    """Return what stands for a named backbone in the hash of a run's configuration.
-
-    The hash of its own run's configuration where a record tells it, so that the runs of all seeds, each from the
-    backbone of its seed, are runs of one configuration; else the hash of its weights.
-    """
-    return backbone.weights if backbone.key is None else _identity_of(backbone.key, exp, seed)
-
-
-def recorded_identity(record: Mapping[str, Any], exp: Experiment) -> str:
+def recorded_identity(record: Record, exp: Experiment) -> str | None:
     """Return what stood for the backbone of a recorded run in the hash of its configuration.
 
-    Raises:
-        KeyError: If the record doesn't say which backbone it adapted.
-        TypeError: If what it says is no key.
+    That is the hash of its own run's configuration where a record tells it, so that the runs of all seeds, each from
+    the backbone of its seed, are runs of one configuration; else the hash of its weights.
     """
-    trained = record["trained_backbone"]
-    if trained is None or trained["key"] is None:
-        return trained["weights"]
-    return _identity_of(checked_key(trained["key"]), exp, record["key"]["seed"])
+    adapted = record.adapted or AdaptedBackbone()
+    return adapted.weights if adapted.key is None else _identity_of(adapted.key, exp, record.key.seed)
 
 
 def _identity_of(key: RunKey, exp: Experiment, seed: int | None) -> str:

@@ -1,8 +1,10 @@
 """From an experiment and its data set to the host's configuration and the model."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from basicts.runners.callback import EarlyStopping, GradientClipping
@@ -23,7 +25,7 @@ from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.lora.model import STLoRA, attach, widened
 from stlora_ext.lora.predictor import Predictor, STLoRAConfig
 from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig
-from stlora_ext.runs.backbone import backbone_identity, named_backbone, read_backbone
+from stlora_ext.runs.options import RunOptions
 
 
 def settled(exp: Experiment, meta: Meta, data_dir: Path) -> Experiment:
@@ -126,34 +128,27 @@ def _check_graph(exp: Experiment, meta: Meta, path: Path) -> None:
 def host_config(
     exp: Experiment,
     meta: Meta,
-    data_dir: Path,
     seed: int | None,
-    gpus: str | None = None,
+    options: RunOptions,
     run_dir: Path | None = None,
-    save_results: bool = False,
-    compiled: bool = False,
-    deterministic: bool = False,
-    cuda_graphs: bool = False,
+    backbone: Mapping[str, str | None] = MappingProxyType({}),
 ) -> ForecastingConfig:
     """Build the host's configuration of one run.
+
+    Args:
+        exp: The experiment.
+        meta: Its data set.
+        seed: The seed; None where no seed changes the result.
+        options: How the run is executed.
+        run_dir: Where it works; None: nowhere, only its hash is wanted.
+        backbone: What ``backbone.adapted`` says of the trained backbone that it adapts.
 
     Raises:
         UserError: If the data set has other lengths, or the model isn't tested as asked.
     """
-    exp = settled(exp, meta, data_dir)
+    exp = settled(exp, meta, options.data)
+    _refuse_untested(exp, options)
     training = exp.training
-    if cuda_graphs and compiled:
-        raise UserError("--cuda-graphs: not with --compile; leave one of them out")
-    if cuda_graphs and exp.adapter is not None and exp.adapter.dropout:
-        raise UserError(
-            "--cuda-graphs: not with adapter.dropout, whose generator isn't recorded; leave one of them out"
-        )
-    for option, asked in (("compile", compiled), ("bf16", training.bf16), ("cuda-graphs", cuda_graphs)):
-        if asked and option not in exp.backbone.tested_with:
-            tested = [name for name in backbones() if option in get_backbone(name).tested_with]
-            raise UserError(
-                f"--{option}: not tested with {exp.backbone.name}, only with {', '.join(tested)}; leave it out"
-            )
     callbacks = [EarlyStopping(training.patience)]
     if training.clip_grad_norm is not None:
         callbacks.append(GradientClipping(training.clip_grad_norm))
@@ -173,11 +168,11 @@ def host_config(
             num_nodes=meta.num_nodes,
             protocol=exp.protocol,
             adapter_lr=training.adapter_lr,
-            **_backbone(exp, meta, data_dir, seed),
+            **backbone,
         )
     return config_class(
         model=exp.backbone.arch,
-        model_config=model_config(exp, meta, data_dir),
+        model_config=model_config(exp, meta, options.data),
         dataset_name=meta.name,
         dataset_params={
             "dataset_name": meta.name,
@@ -185,7 +180,7 @@ def host_config(
             "output_len": meta.output_len,
             "use_timestamps": True,
             "memmap": True,
-            "data_file_path": str(data_dir / meta.name),
+            "data_file_path": str(options.data / meta.name),
         },
         null_val=meta.null_val,
         callbacks=callbacks,
@@ -198,34 +193,35 @@ def host_config(
         test_batch_size=training.eval_batch_size,
         eval_horizons=list(reported_steps(meta.output_len)),
         seed=0 if seed is None else seed,
-        gpus=gpus or None,
-        save_results=save_results,
+        gpus=options.gpus or None,
+        save_results=options.save_results,
         ckpt_save_dir=str(run_dir) if run_dir else ".",
         data_fingerprint=meta.fingerprint,
         run_title=_title(exp, seed),
         bf16=training.bf16,
-        compile_model=compiled,
-        cuda_graphs=cuda_graphs,
-        deterministic=deterministic,
-        cudnn_benchmark=not deterministic,
-        cudnn_determinstic=deterministic,
+        compile_model=options.compiled,
+        cuda_graphs=options.cuda_graphs,
+        deterministic=options.deterministic,
+        cudnn_benchmark=not options.deterministic,
+        cudnn_determinstic=options.deterministic,
         **settings,
     )
 
 
-def _backbone(exp: Experiment, meta: Meta, data_dir: Path, seed: int | None) -> dict[str, str | None]:
-    """Return what the configuration says of the trained backbone that is adapted."""
-    if exp.protocol != "adapt" or exp.backbone.fitted:
-        return {}
-    path = named_backbone(exp, seed)
-    if path is None:
-        return {"backbone_hash": host_config(exp.with_arm("base"), meta, data_dir, seed).md5[:8]}
-    backbone = read_backbone(path, exp, meta)
-    return {
-        "backbone_from": str(path),
-        "backbone_weights": backbone.weights,
-        "backbone_hash": backbone_identity(backbone, exp, seed),
-    }
+def _refuse_untested(exp: Experiment, options: RunOptions) -> None:
+    if options.cuda_graphs and options.compiled:
+        raise UserError("--cuda-graphs: not with --compile; leave one of them out")
+    if options.cuda_graphs and exp.adapter is not None and exp.adapter.dropout:
+        raise UserError(
+            "--cuda-graphs: not with adapter.dropout, whose generator isn't recorded; leave one of them out"
+        )
+    asked = {"compile": options.compiled, "bf16": exp.training.bf16, "cuda-graphs": options.cuda_graphs}
+    for option in asked:
+        if asked[option] and option not in exp.backbone.tested_with:
+            tested = [name for name in backbones() if option in get_backbone(name).tested_with]
+            raise UserError(
+                f"--{option}: not tested with {exp.backbone.name}, only with {', '.join(tested)}; leave it out"
+            )
 
 
 def _title(exp: Experiment, seed: int | None) -> str:

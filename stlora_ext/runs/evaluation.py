@@ -8,6 +8,7 @@ from stlora_ext.host.launcher import launch_evaluation
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.runs.adapter_runner import STLoRARunner
 from stlora_ext.runs.build import build_model, host_config
+from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.reopen import FinishedRun, read_checkpoint
 
 
@@ -32,5 +33,6 @@ def evaluate(
     read_checkpoint(run, meta)
     build_model(run.exp, meta, data)
     with tempfile.TemporaryDirectory() as folder:
-        cfg = host_config(run.exp, meta, data, run.key.seed, gpus, forecasts or Path(folder), forecasts is not None)
+        options = RunOptions(data, gpus=gpus, save_results=forecasts is not None)
+        cfg = host_config(run.exp, meta, run.key.seed, options, forecasts or Path(folder))
         return launch_evaluation(cfg, str(run.checkpoint), HostRunner if run.exp.adapter is None else STLoRARunner)

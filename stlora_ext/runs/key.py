@@ -1,4 +1,4 @@
-"""What identifies a run."""
+"""What identifies a run, and where it lives."""
 
 import re
 from dataclasses import asdict, dataclass
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 ARMS = ("base", "plus", "control", "wide")
+CHECKPOINT = "model.pt"  # in the folder of a finished run
+ADAPTER = "adapter.safetensors"  # beside it
 _NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*")  # one part of a path
 
 

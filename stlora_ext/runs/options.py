@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from stlora_ext.host.progress import Outlook
 
 
@@ -23,8 +25,8 @@ class RunOptions:
         outlook: How long the command takes that this run is a part of; None: the user isn't told.
     """
 
-    data: Path
-    results: Path
+    data: Path = Path()
+    results: Path = Path()
     gpus: str | None = None
     save_results: bool = False
     compiled: bool = False
@@ -32,3 +34,8 @@ class RunOptions:
     deterministic: bool = False
     cuda_graphs: bool = False
     outlook: Outlook | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the model runs on."""
+        return torch.device("cuda", int(self.gpus)) if self.gpus else torch.device("cpu")

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from stlora_ext.numerics import NUMERICS
+from stlora_ext.runs.options import RunOptions
 
 _PACKAGES = ("torch", "basicts", "easy-torch", "numpy", "scipy", "scikit-learn")
 
@@ -19,37 +20,32 @@ COMMIT_VARIABLE = "STLORA_GIT_COMMIT"
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def provenance(
-    device: torch.device, deterministic: bool = False, compiled: bool = False, cuda_graphs: bool = False
-) -> dict[str, Any]:
+def provenance(options: RunOptions) -> dict[str, Any]:
     """Return what a process that works on a run is, as it begins.
 
     Args:
-        device: Where the model runs.
-        deterministic: Whether only algorithms are admitted that repeat to the bit.
-        compiled: Whether the model runs through ``torch.compile``.
-        cuda_graphs: Whether recorded training steps are replayed.
+        options: How the run is executed.
 
     Returns:
         dict: Versions, hardware, threads, commit, arithmetic, and under ``varies`` what isn't the same to the bit when
         the run is repeated on the same machine with as many threads.
     """
     varies = ["seconds"]
-    if device.type == "cuda" and not deterministic:
+    if options.gpus and not options.deterministic:
         varies.append(
-            "figures and weights, by rounding: the GPU's libraries choose algorithms by their time, and some "
+            "scores and weights, by rounding: the GPU's libraries choose algorithms by their time, and some "
             "add in no fixed order (--deterministic)"
         )
     return {
         "versions": _versions(),
-        "hardware": hardware(device),
+        "hardware": hardware(options.device),
         "threads": torch.get_num_threads(),
         "git_commit": git_commit(),
         "numerics": NUMERICS,
-        "deterministic": deterministic or device.type == "cpu",
+        "deterministic": options.deterministic or not options.gpus,
         "varies": varies,
-        "compiled": compiled,
-        "cuda_graphs": cuda_graphs,
+        "compiled": options.compiled,
+        "cuda_graphs": options.cuda_graphs,
     }
 
 

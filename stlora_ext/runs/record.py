@@ -1,125 +1,271 @@
-"""What a record must hold, part by part, to be tabulated or compared."""
+"""The record of a finished run, part by part."""
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from stlora_ext.runs.key import ARMS, checked_key
+from stlora_ext.runs.key import RunKey, checked_key
+from stlora_ext.runs.record_check import first_problem
 
-METRICS = ("MAE", "RMSE", "MAPE")
-LARGEST = 1e30  # its square is a number too; NaN is below nothing
-
-
-def _object(value: Any) -> bool:
-    return isinstance(value, dict)
+Metrics = Mapping[str, float | None]  # by name; None where no target counts
 
 
-def _text(value: Any) -> bool:
-    return isinstance(value, str)
+@dataclass(frozen=True)
+class Scores:
+    """Errors on the test set, on the original scale.
 
-
-def _count(value: Any) -> bool:
-    return type(value) is int and value >= 0
-
-
-def _number(value: Any) -> bool:
-    return value is None or (type(value) in (int, float) and abs(value) <= LARGEST)
-
-
-def _scores(value: Any) -> bool:
-    return _object(value) and all(metric in value and _number(value[metric]) for metric in METRICS)
-
-
-def _steps(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(map(_scores, value))
-
-
-def _history(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        _object(entry) and ("val" not in entry or (_object(entry["val"]) and _number(entry["val"].get("MAE"))))
-        for entry in value
-    )
-
-
-def _nodes(value: Any) -> bool:
-    return value is None or (_object(value) and isinstance(value.get("MAE"), list) and all(map(_number, value["MAE"])))
-
-
-def _interval(value: Any) -> bool:
-    return _count(value) and value > 0
-
-
-def _flag(value: Any) -> bool:
-    return value is None or isinstance(value, bool)
-
-
-def _arm(value: Any) -> bool:
-    return value in ARMS
-
-
-def _trained(value: Any) -> bool:
-    return value is None or (_object(value) and (value.get("key") is None or _is_key(value["key"])))
-
-
-def _is_key(value: Any) -> bool:
-    try:
-        checked_key(value)
-    except TypeError:
-        return False
-    return True
-
-
-_FORM: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "key.arm": (_arm, "base, plus, control or wide"),
-    "test": (_object, "an object"),
-    "test.average": (_scores, "MAE, RMSE and MAPE"),
-    "test.horizons": (_steps, "MAE, RMSE and MAPE of every step"),
-    "test.nodes": (_nodes, "MAE of every node"),
-    "data": (_object, "an object"),
-    "data.fingerprint": (_text, "text"),
-    "data.interval": (_interval, "minutes"),
-    "data.null_val": (_number, "a number"),
-    "configuration": (_object, "an object"),
-    "configuration.training": (_object, "an object"),
-    "configuration.training.num_epochs": (_count, "a count"),
-    "configuration.model": (_object, "an object"),
-    "training": (_object, "an object"),
-    "training.epochs": (_count, "a count"),
-    "training.history": (_history, "a list of epochs"),
-    "training.seconds_per_epoch": (_number, "a number"),
-    "parameters": (_object, "an object"),
-    "parameters.backbone": (_count, "a count"),
-    "parameters.adapter": (_count, "a count"),
-    "parameters.adapter_percent": (_number, "a number"),
-    "provenance": (_object, "an object"),
-    "provenance.compiled": (_flag, "true or false"),
-    "provenance.cuda_graphs": (_flag, "true or false"),
-    "trained_backbone": (_trained, "the key of a run"),
-}
-
-
-def first_problem(record: dict[str, Any], figures: bool = True) -> str | None:
-    """Return the first part of ``record`` that isn't what it must be, and what was expected; None if all are.
-
-    Args:
-        record: A record that holds every part.
-        figures: Whether the figures of the test set are looked at too.
+    Attributes:
+        average: Pooled over all steps.
+        horizons: Of each step.
+        nodes: Per metric, the pooled error of each node; None where a record doesn't hold it.
+        num_targets: Targets that count; None where a record doesn't hold it.
     """
-    for place, (fits, expected) in _FORM.items():
-        if place.startswith("test.") and not figures:
-            continue
-        value: Any = record
-        for step in place.split("."):
-            value = value.get(step)
-        if not fits(value):
-            return f"'{place}' is {_short(value)}, expected {expected}"
-    if "adapter_percent" not in record["parameters"]:
-        return "no 'parameters.adapter_percent'"
-    adapter = record["configuration"].get("adapter")
-    if record["key"]["arm"] != "base" and not (_object(adapter) and _text(adapter.get("sharing"))):
-        return f"'configuration.adapter' is {_short(adapter)}, expected the adapter's settings"
-    return None
+
+    average: Metrics
+    horizons: Sequence[Metrics]
+    nodes: Mapping[str, Sequence[float | None]] | None = None
+    num_targets: int | None = None
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "Scores":
+        """Return the scores that ``MetricSums.result`` gave, also as JSON has them."""
+        return cls(content["average"], content["horizons"], content.get("nodes"), content.get("num_targets"))
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+@dataclass(frozen=True)
+class DataPart:
+    """The data set behind a run; None where a record doesn't hold a part.
+
+    Attributes:
+        fingerprint: Hash of arrays and graph.
+        interval: Minutes per step.
+        null_val: The reading that means missing; None: NaN.
+        num_steps: Rows.
+        num_nodes: Sensors.
+        start: Time of the first row.
+        windows: Windows of each split.
+        given: The part as the record has it.
+    """
+
+    fingerprint: str
+    interval: int
+    null_val: float | None
+    num_steps: int | None
+    num_nodes: int
+    start: str | None
+    windows: Mapping[str, int]
+    given: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Every setting of a run, as plain values.
+
+    Attributes:
+        training: By the names of ``TrainingSettings``.
+        model: By the names of the backbone's config.
+        adapter: By the names of ``STLoRAConfig``; empty without adapter.
+    """
+
+    training: Mapping[str, Any]
+    model: Mapping[str, Any]
+    adapter: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Mapping[str, Any]]:
+        """Return the settings by group."""
+        groups = {"training": self.training, "model": self.model}
+        return groups | ({"adapter": self.adapter} if self.adapter else {})
+
+
+@dataclass(frozen=True)
+class TrainingPart:
+    """How training went.
+
+    Attributes:
+        epochs: Epochs that ran.
+        best_epoch: The one whose weights were kept; None where a record doesn't hold it.
+        seconds_per_epoch: Median.
+        history: What each epoch's line holds: ``epoch``, ``loss``, ``lr``, ``seconds``, ``val``.
+    """
+
+    epochs: int
+    best_epoch: int | None
+    seconds_per_epoch: float | None
+    history: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class AdaptedBackbone:
+    """The trained backbone that a run adapted; None where a record doesn't hold a part.
+
+    Attributes:
+        key: Of the run that trained it.
+        weights: Hash of its weights.
+        fingerprint: Of the data that they saw.
+    """
+
+    key: RunKey | None = None
+    weights: str | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Parameter counts.
+
+    Attributes:
+        backbone: The backbone's.
+        adapter: The adapter's.
+        trainable: Those that were trained; None where a record doesn't hold it.
+        adapter_percent: The adapter's, in percent of the backbone's; None where that has none.
+        given: The part as the record has it.
+    """
+
+    backbone: int
+    adapter: int
+    trainable: int | None
+    adapter_percent: float | None
+    given: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that worked on a run; None where a record doesn't hold a part.
+
+    Attributes:
+        hardware: Kind of CPU or GPU.
+        threads: Threads of the CPU.
+        versions: Of Python and packages.
+        git_commit: Of this project.
+        numerics: NUMERICS of its arithmetic.
+        deterministic: Whether only algorithms ran that repeat to the bit.
+        varies: What isn't the same to the bit in a repetition.
+        compiled: Whether the model ran through ``torch.compile``.
+        cuda_graphs: Whether recorded training steps were replayed.
+    """
+
+    hardware: str | None
+    threads: int | None
+    versions: Mapping[str, str]
+    git_commit: str | None
+    numerics: int
+    deterministic: bool | None
+    varies: Sequence[str] | None
+    compiled: bool
+    cuda_graphs: bool
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "Process":
+        """Return a process from a record's provenance, or from an entry of its ``processes``."""
+        return cls(
+            content.get("hardware"),
+            content.get("threads"),
+            content.get("versions") or {},
+            content.get("git_commit"),
+            content.get("numerics", 0),
+            content.get("deterministic"),
+            content.get("varies"),
+            bool(content.get("compiled")),
+            bool(content.get("cuda_graphs")),
+        )
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a finished run.
+
+    Attributes:
+        key: Its key.
+        status: ``finished``.
+        scores: On the test set.
+        data: The data set.
+        configuration: The settings.
+        training: How training went.
+        parameters: Parameter counts.
+        provenance: The process that finished it.
+        processes: All that worked on it.
+        fitted_backbone: Whether its backbone is fitted, not trained.
+        weights: Hash of its weights; None where a record doesn't hold it.
+        adapted: The backbone that it adapted; None where it adapted none, or a record doesn't say.
+        adapter_bytes: Size of its adapter file; None without one.
+        content: The record as JSON has it.
+    """
+
+    key: RunKey
+    status: str
+    scores: Scores
+    data: DataPart
+    configuration: Configuration
+    training: TrainingPart
+    parameters: Parameters
+    provenance: Process
+    processes: tuple[Process, ...]
+    fitted_backbone: bool
+    weights: str | None
+    adapted: AdaptedBackbone | None
+    adapter_bytes: int | None
+    content: Mapping[str, Any] = field(repr=False, compare=False)
+
+    @property
+    def adapted_key(self) -> RunKey | None:
+        """The key of the run whose backbone it adapted; None where it adapted none, or a record doesn't say."""
+        return None if self.adapted is None else self.adapted.key
+
+    @property
+    def adapted_weights(self) -> str | None:
+        """Hash of the weights that it adapted; None where it adapted none, or a record doesn't say."""
+        return None if self.adapted is None else self.adapted.weights
+
+    @classmethod
+    def of(cls, content: Any) -> "Record":
+        """Check a record's content, part by part, and return the record.
+
+        Args:
+            content: What JSON gave.
+
+        Raises:
+            ValueError: If a part is absent or isn't what it must be, with the part and what was expected.
+        """
+        problem = first_problem(content)
+        if problem is not None:
+            raise ValueError(problem)
+        data, training, parameters = content["data"], content["training"], content["parameters"]
+        settings, provenance, adapted = content["configuration"], content["provenance"], content.get("trained_backbone")
+        return cls(
+            checked_key(content["key"]),
+            content["status"],
+            Scores.of(content["test"]),
+            DataPart(
+                data["fingerprint"],
+                data["interval"],
+                data.get("null_val"),
+                data.get("num_steps"),
+                data["num_nodes"],
+                data.get("start"),
+                data["windows"],
+                data,
+            ),
+            Configuration(settings["training"], settings["model"], settings.get("adapter") or {}),
+            TrainingPart(
+                training["epochs"], training.get("best_epoch"), training.get("seconds_per_epoch"), training["history"]
+            ),
+            Parameters(
+                parameters["backbone"],
+                parameters["adapter"],
+                parameters.get("trainable"),
+                parameters["adapter_percent"],
+                parameters,
+            ),
+            Process.of(provenance),
+            tuple(map(Process.of, provenance.get("processes") or [provenance])),
+            bool(content.get("fitted_backbone")),
+            content.get("weights"),
+            adapted and _adapted(adapted),
+            content.get("adapter_bytes"),
+            content,
+        )
+
+
+def _adapted(content: Mapping[str, Any]) -> AdaptedBackbone:
+    key = content.get("key")
+    return AdaptedBackbone(key and checked_key(key), content.get("weights"), content.get("fingerprint"))

@@ -1,28 +1,29 @@
-"""A finished run opened again: from its record or checkpoint to its experiment, its model and its scaler."""
+"""A finished run opened again, by its record, checkpoint or adapter: its experiment, data set, model and scaler."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
 
-from stlora_ext.config.experiment import ArmName, Experiment, ProtocolName, experiment
-from stlora_ext.config.training import TrainingSettings
+from stlora_ext.config.experiment import Experiment
+from stlora_ext.data.available import open_dataset
+from stlora_ext.data.fingerprint import refuse_changed_data
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
-from stlora_ext.fields import checked
 from stlora_ext.host.checkpoint import load_checkpoint
-from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.lora.files import load_adapter, read_adapter
+from stlora_ext.lora.model import STLoRA
 from stlora_ext.runs.build import build_model
-from stlora_ext.runs.key import ARMS, RunKey
+from stlora_ext.runs.key import CHECKPOINT, RunKey, checked_key
+from stlora_ext.runs.record import Record
+from stlora_ext.runs.rerun import how_to_repeat, rebuild
 from stlora_ext.runs.same_data import refuse_other_data
-from stlora_ext.runs.store import read_whole_record
-from stlora_ext.weights import load_weights
+from stlora_ext.runs.store import read_record
+from stlora_ext.weights import bare_state, load_weights
 
-CHECKPOINT = "model.pt"
 OTHER_DATA_REMEDY = "prepare the earlier data again, or name their folder with --data DIR"
-_PROTOCOLS = ("fitted", "joint", "adapt")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class FinishedRun:
     """
 
     path: Path
-    record: dict[str, Any]
+    record: Record
     key: RunKey
     exp: Experiment
     checkpoint: Path | None
@@ -76,9 +77,9 @@ def find_run(path: Path, results: Path) -> FinishedRun:
             )
     else:
         record_path = path
-    record = read_whole_record(record_path, figures=False)
-    key = RunKey(**record["key"])
-    exp = rebuild(key, record["configuration"], f"record {record_path}")
+    record = read_record(record_path)
+    key = record.key
+    exp = rebuild(key, record.configuration.as_dict(), f"record {record_path}")
     places = (
         (path,)
         if path.suffix == ".pt"
@@ -87,40 +88,28 @@ def find_run(path: Path, results: Path) -> FinishedRun:
     return FinishedRun(record_path, record, key, exp, next((p for p in places if p.is_file()), None), places)
 
 
-def rebuild(key: RunKey, configuration: dict[str, Any], source: str) -> Experiment:
-    """Build the experiment of a run from its key and its configuration; settings that these lack have their defaults.
+def open_run(path: Path, results: Path, data: Path) -> tuple[FinishedRun, Meta]:
+    """Open a finished run and its data set; a simulated set that isn't there is made first.
 
     Args:
-        key: The key.
-        configuration: What ``experiment.configuration`` returned, also as JSON has it.
-        source: Where they come from, for messages.
+        path: The run's record or its model.pt.
+        results: Folder of the runs.
+        data: Folder of the prepared data sets.
 
     Raises:
-        UserError: If they are damaged or name what this version doesn't know.
+        UserError: If the record or the data set is absent, damaged or not the run's, or there is no checkpoint, with
+            the command that repeats the run.
     """
-    try:
-        if key.arm not in ARMS or key.protocol not in _PROTOCOLS or (key.arm == "base") == key.model.endswith("+"):
-            raise ValueError(f"{key.model}, protocol {key.protocol}, arm {key.arm}")
-        exp = experiment(key.dataset, key.model)
-        adapter = STLoRAConfig(**checked(STLoRAConfig, configuration["adapter"], "adapter.")) if exp.adapter else None
-        return replace(
-            exp,
-            arm=cast(ArmName, key.arm),
-            protocol=cast(ProtocolName, key.protocol),
-            adapter=adapter,
-            seeds=exp.seeds if key.seed is None else (key.seed,),
-            training=TrainingSettings(**checked(TrainingSettings, configuration["training"])),
-            model_settings=checked(exp.backbone.config, configuration["model"], "model."),
+    run = find_run(path, results)
+    meta = open_dataset(run.exp.dataset, data)
+    refuse_changed_data(data, meta)
+    refuse_other_data(run.record.data.given, meta, f"record {run.path}", OTHER_DATA_REMEDY)
+    if run.checkpoint is None:
+        raise UserError(
+            f"the checkpoint of {run.path} is not there (looked for {', '.join(map(str, run.places))}): "
+            f"repeat the run with: {how_to_repeat(run.record, meta, results, data)}"
         )
-    except UserError as error:
-        raise UserError(
-            f"{source}: {error} It was written by another version (repeat the run), or with a backbone of "
-            "your own (add it to stlora_ext/config/backbones.py)"
-        ) from None
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(
-            f"{source} is damaged ({type(error).__name__}: {error}): put back a whole copy, or repeat the run"
-        ) from None
+    return run, meta
 
 
 def read_checkpoint(run: FinishedRun, meta: Meta) -> dict[str, Any]:
@@ -162,3 +151,97 @@ def load_run(run: FinishedRun, meta: Meta, data_dir: Path) -> tuple[nn.Module, d
     model = build_model(run.exp, meta, data_dir)
     load_weights(model, checkpoint["model_state_dict"], run.checkpoint)
     return model.eval(), checkpoint["scaler_stats"]
+
+
+@dataclass(frozen=True)
+class AdapterOrigin:
+    """What an adapter file says about where it comes from.
+
+    Attributes:
+        path: The file.
+        described: Its description.
+        exp: The experiment of the run that trained it.
+    """
+
+    path: Path
+    described: dict[str, Any]
+    exp: Experiment
+
+
+def read_origin(path: Path) -> AdapterOrigin:
+    """Read which run an adapter file comes from.
+
+    Raises:
+        UserError: If the file is absent or damaged, or was saved without origin or scaler.
+    """
+    described, _ = read_adapter(path)
+    origin, scaler = described.get("origin"), described.get("scaler")
+    if not origin or not scaler:
+        raise UserError(
+            f"adapter file {path} holds no {'scaler' if origin else 'origin'}: expected one that run.py "
+            "wrote, or save_adapter with scaler=... and origin=...; in Python, load_adapter(backbone, "
+            "path) takes it as it is"
+        )
+    try:
+        key, configuration = checked_key(origin["key"]), origin["configuration"]
+        for statistic in ("mean", "std"):
+            shape = tuple(torch.tensor(scaler[statistic], dtype=torch.float32).shape)
+            if shape not in ((), (described["num_nodes"],)):
+                raise ValueError(f"{statistic} has shape {shape}, expected a number, or one per node")
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise UserError(
+            f"adapter file {path} is damaged (its origin or scaler: {error}): put back a whole copy"
+        ) from None
+    return AdapterOrigin(path, described, rebuild(key, configuration, f"adapter file {path}"))
+
+
+def load_adapted(
+    origin: AdapterOrigin, meta: Meta, data_dir: Path, backbone_from: Path | None = None
+) -> tuple[STLoRA, dict[str, torch.Tensor]]:
+    """Build the backbone of an adapter file, load its weights and put the adapter on it.
+
+    Args:
+        origin: The file.
+        meta: Its data set.
+        data_dir: Folder of the prepared data sets.
+        backbone_from: Checkpoint that holds the backbone's weights, with or without an adapter's; None: the
+            ``model.pt`` beside the file.
+
+    Returns:
+        tuple: The model in eval mode, on the CPU, and the statistics ``mean`` and ``std`` of its scaler.
+
+    Raises:
+        UserError: If the data set or the weights aren't the adapter's, or no checkpoint is there.
+    """
+    refuse_changed_data(data_dir, meta)
+    refuse_other_data(
+        {"fingerprint": origin.described.get("data_fingerprint")},
+        meta,
+        f"adapter file {origin.path}",
+        OTHER_DATA_REMEDY,
+    )
+    source = origin.path.parent / CHECKPOINT if backbone_from is None else backbone_from
+    if not source.is_file():
+        expected = (
+            f"expected the {CHECKPOINT} of the {origin.exp.model} run that trained the adapter, or of the "
+            f"{origin.exp.backbone.name} that it adapted"
+        )
+        raise UserError(
+            f"--backbone {source} does not exist: {expected}"
+            if backbone_from is not None
+            else f"adapter file {origin.path} has no {CHECKPOINT} beside it: name one with --backbone PATH; {expected}"
+        )
+    backbone = build_model(origin.exp.with_arm("base"), meta, data_dir)
+    load_weights(backbone, _of_backbone(load_checkpoint(source)["model_state_dict"]), source)
+    model = load_adapter(
+        backbone, origin.path, num_nodes=meta.num_nodes, input_len=meta.input_len, output_len=meta.output_len
+    )
+    return model, {name: torch.tensor(value) for name, value in origin.described["scaler"].items()}
+
+
+def _of_backbone(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the backbone's weights by its own names, from the state of a model with or without adapter."""
+    state = bare_state(state)
+    if not any(name.startswith("adapter.") for name in state):
+        return state
+    return {name.removeprefix("backbone."): tensor for name, tensor in state.items() if name.startswith("backbone.")}

@@ -7,10 +7,11 @@ folder is swept and the repetition moves up; a process that is killed in between
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
+from stlora_ext.errors import UserError
 from stlora_ext.files import read_json, write_json
 from stlora_ext.runs.lock import LOCK
+from stlora_ext.runs.record import Record
 from stlora_ext.runs.store import write_record
 
 REPEAT = "repeat"
@@ -18,9 +19,9 @@ _MOVING, _RECORD = "repeat.whole", "record.json"
 _KEPT = (LOCK, REPEAT, "sweep.log")  # the last is being written while a sweep runs this
 
 
-def replace_run(run_dir: Path, record: dict[str, Any], results: Path) -> None:
+def replace_run(run_dir: Path, record: Record, results: Path) -> None:
     """Put the repetition in ``run_dir/repeat``, which is whole, and its record in the place of the run."""
-    write_json(run_dir / REPEAT / _RECORD, record)
+    write_json(run_dir / REPEAT / _RECORD, record.content)
     complete_replacement(run_dir, results)
 
 
@@ -38,5 +39,13 @@ def complete_replacement(run_dir: Path, results: Path) -> None:
         if item.name != _RECORD:
             os.rename(item, run_dir / item.name)
     if (moving / _RECORD).exists():
-        write_record(read_json(moving / _RECORD), results)
+        write_record(_read(moving / _RECORD), results)
     shutil.rmtree(moving)
+
+
+def _read(path: Path) -> Record:
+    content = read_json(path)
+    try:
+        return Record.of(content)
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}): delete it, or put back a whole copy") from None

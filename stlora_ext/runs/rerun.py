@@ -1,18 +1,107 @@
-"""The command that repeats a run: what its config file doesn't say already."""
+"""A recorded run's experiment, and the command that repeats it: what its config file doesn't say already."""
 
 import ast
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from stlora_ext.config.experiment import DERIVED, Experiment, configuration
-from stlora_ext.config.training import LENGTHS
+from stlora_ext.config.config_file import config_or_default
+from stlora_ext.config.experiment import DERIVED, ArmName, Experiment, ProtocolName, configuration, experiment
+from stlora_ext.config.training import LENGTHS, TrainingSettings
 from stlora_ext.config.without_effect import without_effect
+from stlora_ext.data.prepared import Meta
+from stlora_ext.errors import UserError
+from stlora_ext.fields import checked
+from stlora_ext.folders import DATA, RESULTS
+from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.runs.backbone import run_key
+from stlora_ext.runs.key import ARMS, CHECKPOINT, RunKey
+from stlora_ext.runs.record import Record
 
+_PROTOCOLS = ("fitted", "joint", "adapt")
 _OPTIONS = {"num_epochs": "--epochs", "batch_size": "--batch-size"}
+
+
+def rebuild(key: RunKey, settings: Mapping[str, Any], source: str) -> Experiment:
+    """Build the experiment of a run from its key and its configuration; settings that these lack have their defaults.
+
+    Args:
+        key: The key.
+        settings: What ``experiment.configuration`` returned, also as JSON has it.
+        source: Where they come from, for messages.
+
+    Raises:
+        UserError: If they are damaged or name what this version doesn't know.
+    """
+    try:
+        if key.arm not in ARMS or key.protocol not in _PROTOCOLS or (key.arm == "base") == key.model.endswith("+"):
+            raise ValueError(f"{key.model}, protocol {key.protocol}, arm {key.arm}")
+        exp = experiment(key.dataset, key.model)
+        adapter = STLoRAConfig(**checked(STLoRAConfig, settings["adapter"], "adapter.")) if exp.adapter else None
+        return replace(
+            exp,
+            arm=cast(ArmName, key.arm),
+            protocol=cast(ProtocolName, key.protocol),
+            adapter=adapter,
+            seeds=exp.seeds if key.seed is None else (key.seed,),
+            training=TrainingSettings(**checked(TrainingSettings, settings["training"])),
+            model_settings=checked(exp.backbone.config, settings["model"], "model."),
+        )
+    except UserError as error:
+        raise UserError(
+            f"{source}: {error} It was written by another version (repeat the run), or with a backbone of "
+            "your own (add it to stlora_ext/config/backbones.py)"
+        ) from None
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"{source} is damaged ({type(error).__name__}: {error}): put back a whole copy, or repeat the run"
+        ) from None
+
+
+def how_to_repeat(record: Record, meta: Meta, results: Path = RESULTS, data: Path = DATA) -> str:
+    """Return the command that repeats the run of a record, into ``results``.
+
+    Args:
+        record: The record.
+        meta: Its data set.
+        results: Where runs and records go; a finished run there is replaced.
+        data: Folder of the prepared data sets.
+    """
+    exp = rebuild(record.key, record.configuration.as_dict(), f"record {record.key.path.name}")
+    path, config, written = config_or_default(exp.dataset, exp.model)
+    extra = [
+        text
+        for option, here, usual in (("--results", results, RESULTS), ("--data", data, DATA))
+        if here.resolve() != usual
+        for text in (option, str(here))
+    ]
+    extra += ["--force"] * record.key.record_path(results).exists()
+    return (
+        repeat_command(
+            exp,
+            config,
+            path,
+            record.key.seed,
+            backbone_from=_backbone_from(record, exp, meta, results),
+            compiled=record.provenance.compiled,
+            extra=extra,
+        )
+        + written
+    )
+
+
+def _backbone_from(record: Record, exp: Experiment, meta: Meta, results: Path) -> str | None:
+    """Return the checkpoint that an adapted run names with ``--from``; None where it names none."""
+    if exp.protocol != "adapt" or exp.backbone.fitted:
+        return None
+    key = record.adapted_key
+    if key is None:
+        return "BACKBONE.pt"
+    usual = run_key(exp.with_arm("base"), meta, record.key.seed)
+    return None if key == usual else str(results / key.path / CHECKPOINT)
 
 
 def differences(exp: Experiment, config: Experiment, lengths: bool = False) -> dict[str, Any]:

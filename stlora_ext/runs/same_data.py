@@ -1,10 +1,12 @@
 """What a record says of its data, and whether a data set at hand is the same."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
+from stlora_ext.runs.record import Record
 
 
 def data_part(meta: Meta) -> dict[str, Any]:
@@ -49,6 +51,20 @@ def refuse_other_data(recorded: Mapping[str, Any], meta: Meta, source: str, reme
     difference = data_difference(recorded, meta)
     if difference is not None:
         raise UserError(f"{source} is of other data than {meta.name} holds now ({difference}): {remedy}")
+
+
+def refuse_record_of_other_data(record: Record, meta: Meta, results: Path) -> None:
+    """Refuse a data set that isn't the one behind a record under ``results``.
+
+    Raises:
+        UserError: If they differ.
+    """
+    refuse_other_data(
+        record.data.given,
+        meta,
+        f"record {record.key.record_path(results)}",
+        "keep them apart with --results DIR, or replace the record with --force",
+    )
 
 
 def _short(value: Any) -> str:

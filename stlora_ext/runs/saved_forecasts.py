@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from stlora_ext.data.prepared import Meta
+from stlora_ext.digits import number
 from stlora_ext.errors import UserError
 from stlora_ext.host.runner import FORECASTS
 from stlora_ext.runs.evaluation import evaluate
@@ -44,11 +45,11 @@ def save_forecasts(record_path: Path, meta: Meta, data: Path, gpus: str | None =
     unfinished.mkdir()
     try:
         measured = evaluate(run, meta, data, gpus, unfinished).test_result["average"]["MAE"]
-        recorded = run.record["test"]["average"]["MAE"]
-        if not math.isclose(measured, recorded, rel_tol=SAME):
+        recorded = run.record.scores.average["MAE"]
+        if not math.isclose(measured or 0.0, recorded or 0.0, rel_tol=SAME):
             raise UserError(
-                f"--save-results: {run.checkpoint} has a test MAE of {measured:.4g}, its record says "
-                f"{recorded:.4g}: put back the run's own weights, or repeat the run with --force"
+                f"--save-results: {run.checkpoint} has a test MAE of {number(measured)}, its record says "
+                f"{number(recorded)}: put back the run's own weights, or repeat the run with --force"
             )
         (unfinished / FORECASTS).rename(forecasts)
     finally:

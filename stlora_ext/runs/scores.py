@@ -1,40 +1,40 @@
-"""The figures of a run as a command prints them, and how far two runs' figures are apart."""
-
-from typing import Any
+"""The scores of a run as a command prints them, and how far two runs' scores are apart."""
 
 from stlora_ext.digits import number
 from stlora_ext.horizons import reported_steps, step_title
+from stlora_ext.runs.record import Scores
 
 
-def score_lines(test: dict[str, Any], interval: int) -> list[str]:
+def score_lines(scores: Scores, interval: int) -> list[str]:
     """Return a line of MAE, RMSE and MAPE for each reported step, and for the average.
 
     Args:
-        test: ``average`` and ``horizons``, as ``MetricSums.result`` returns them.
+        scores: The scores.
         interval: Minutes per step.
     """
-    rows = {step_title(step, interval): test["horizons"][step - 1] for step in reported_steps(len(test["horizons"]))}
-    rows["average"] = test["average"]
+    steps = reported_steps(len(scores.horizons))
+    rows = {step_title(step, interval): scores.horizons[step - 1] for step in steps}
+    rows["average"] = scores.average
     width = max(map(len, rows)) + 1
     return [
-        f"  {title:{width}}" + "  ".join(f"{name} {number(value)}" for name, value in scores.items())
-        for title, scores in rows.items()
+        f"  {title:{width}}" + "  ".join(f"{name} {number(value)}" for name, value in metrics.items())
+        for title, metrics in rows.items()
     ]
 
 
-def largest_difference(first: dict[str, Any], second: dict[str, Any]) -> tuple[float, str | None]:
-    """Compare the average and every step of two runs' figures.
+def largest_difference(first: Scores, second: Scores) -> tuple[float, str | None]:
+    """Compare the average and every step of two runs' scores.
 
     Returns:
         tuple: The largest absolute difference and where it is, such as ``step 5 MAPE``; ``(0.0, None)`` where all are
-            equal to the bit, infinite where one has a figure that the other lacks.
+            equal to the bit, infinite where one has a score that the other lacks.
     """
-    if len(first["horizons"]) != len(second["horizons"]):
+    if len(first.horizons) != len(second.horizons):
         return float("inf"), "the number of steps"
-    pairs = [("average", first["average"], second["average"])]
+    pairs = [("average", first.average, second.average)]
     pairs += [
         (f"step {step}", *scores)
-        for step, scores in enumerate(zip(first["horizons"], second["horizons"], strict=True), start=1)
+        for step, scores in enumerate(zip(first.horizons, second.horizons, strict=True), start=1)
     ]
     largest, place = 0.0, None
     for title, here, there in pairs:

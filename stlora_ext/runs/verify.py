@@ -1,7 +1,7 @@
 """Whether a record says what its run is and what its checkpoint measures, part by part."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from stlora_ext.runs.backbone import recorded_identity
 from stlora_ext.runs.build import host_config
 from stlora_ext.runs.digest import part_digests
 from stlora_ext.runs.evaluation import evaluate
+from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.provenance import hardware
+from stlora_ext.runs.record import AdaptedBackbone, Scores
 from stlora_ext.runs.reopen import FinishedRun, read_checkpoint
 from stlora_ext.weights import bare_state_dict, weights_fingerprint
 
@@ -26,6 +28,7 @@ _COMPUTED = {
     "parameters": "parameters",
     "weights": "weights",
 }
+NUM_TARGETS = "the number of targets"
 NODE_TOLERANCE = {True: 1e-4, False: 1e-3}  # of one node: far fewer errors are averaged, so rounding shows more
 
 
@@ -74,27 +77,29 @@ def verify(run: FinishedRun, meta: Meta, data_dir: Path, gpus: str | None = None
     refuse_other_configuration(run, meta, data_dir)
     checkpoint = read_checkpoint(run, meta)
     digests = checkpoint.get("record_sha256")
-    if digests is None and "weights" in run.record:
+    if digests is None and run.record.weights is not None:
         raise UserError(
             f"checkpoint {run.checkpoint} was not written with record {run.path}, whose SHA-256 it would "
             "hold: put back the run's own files, or repeat it with --force"
         )
     runner = evaluate(run, meta, data_dir, gpus)
-    same = run.record["provenance"].get("hardware") == hardware(runner.device)
+    origin = run.record.provenance
+    same = origin.hardware == hardware(runner.device)
     difference = (
-        first_difference(run.record["test"], runner.test_result, same)
-        or _other_parameters(run.record["parameters"], parameter_report(runner.model))
+        first_difference(run.record.scores, Scores.of(runner.test_result), same)
+        or _other_parameters(run.record.parameters.given, parameter_report(runner.model))
         or _other_weights(run, runner.model)
     )
-    origin = run.record["provenance"]
     if difference is not None:
-        difference += f" (recorded on {origin.get('hardware')}, {origin.get('threads')} threads" + (
-            ", compiled)" if origin.get("compiled") else ")"
+        difference += f" (recorded on {origin.hardware}, {origin.threads} threads" + (
+            ", compiled)" if origin.compiled else ")"
         )
     if digests is None:
         return Verdict(difference, ("scores",))
     compared = tuple(name for name in digests if name not in _COMPUTED)
-    return Verdict(difference or _edited(part_digests(run.record), digests), tuple(_COMPUTED.values()), compared)
+    return Verdict(
+        difference or _edited(part_digests(run.record.content), digests), tuple(_COMPUTED.values()), compared
+    )
 
 
 def _edited(found: dict[str, str], expected: dict[str, str]) -> str | None:
@@ -105,7 +110,7 @@ def _edited(found: dict[str, str], expected: dict[str, str]) -> str | None:
     )
 
 
-def _other_parameters(recorded: dict[str, Any], counted: dict[str, Any]) -> str | None:
+def _other_parameters(recorded: Mapping[str, Any], counted: dict[str, Any]) -> str | None:
     return next(
         (
             f"parameters: {name} is {recorded[name]} in the record, {value} counted"
@@ -117,10 +122,10 @@ def _other_parameters(recorded: dict[str, Any], counted: dict[str, Any]) -> str 
 
 
 def _other_weights(run: FinishedRun, model: Any) -> str | None:
-    own = [(run.record.get("weights"), "the weights", lambda: weights_fingerprint(bare_state_dict(model)))]
+    own = [(run.record.weights, "the weights", lambda: weights_fingerprint(bare_state_dict(model)))]
     if run.exp.protocol == "adapt":
-        trained = run.record.get("trained_backbone") or {}
-        own.append((trained.get("weights"), "the backbone's weights", lambda: backbone_hash(model.backbone)))
+        adapted = run.record.adapted or AdaptedBackbone()
+        own.append((adapted.weights, "the backbone's weights", lambda: backbone_hash(model.backbone)))
     for recorded, what, compute in own:
         if recorded is not None and recorded != compute():
             return f"{what} are {str(recorded)[:19]} in the record, {compute()[:19]} in the checkpoint"
@@ -142,15 +147,14 @@ def refuse_other_configuration(run: FinishedRun, meta: Meta, data_dir: Path) -> 
         raise UserError(
             f"record {run.path} says that it is {run.key.path.name}: give it that name back, or put back a whole copy"
         )
-    cfg = host_config(run.exp, meta, data_dir, run.key.seed)
+    cfg = host_config(run.exp, meta, run.key.seed, RunOptions(data_dir))
     if run.exp.protocol == "adapt" and not run.exp.backbone.fitted:
-        try:
-            cfg.backbone_hash = recorded_identity(run.record, run.exp)
-        except (KeyError, TypeError) as error:
+        cfg.backbone_hash = recorded_identity(run.record, run.exp)
+        if cfg.backbone_hash is None:
             raise UserError(
-                f"record {run.path} is damaged ({type(error).__name__}: {error}): put back a whole copy, "
-                "or delete it and repeat the run"
-            ) from None
+                f"record {run.path} is damaged (it doesn't say which backbone it adapted): put back a whole copy, or "
+                "delete it and repeat the run"
+            )
     if cfg.md5[:8] != run.key.config_hash:
         raise UserError(
             f"record {run.path}: its configuration has the hash {cfg.md5[:8]}, its key says "
@@ -159,52 +163,34 @@ def refuse_other_configuration(run: FinishedRun, meta: Meta, data_dir: Path) -> 
         )
 
 
-def first_difference(recorded: dict[str, Any], measured: dict[str, Any], same_hardware: bool = True) -> str | None:
+def first_difference(recorded: Scores, measured: Scores, same_hardware: bool = True) -> str | None:
     """Compare the scores of a record with those measured again.
 
     Args:
-        recorded: ``test`` of the record.
+        recorded: The record's.
         measured: The same, measured again.
         same_hardware: Whether on the kind of hardware that the record names.
 
     Returns:
         str, optional: The first score that differs, with both values; None where all agree.
     """
-    for place, value, tolerance in _scores(measured, same_hardware):
-        other: Any = recorded
-        try:
-            for step in place:
-                other = other[step]
-        except (KeyError, IndexError, TypeError):
-            other = "nothing"
-        if not _close(other, value, tolerance):
-            return f"{_name(place)} is {other} in the record, {value} measured"
+    tolerance, of_node = TOLERANCE[same_hardware], NODE_TOLERANCE[same_hardware]
+    stated = _by_title(recorded)
+    for title, value in _by_title(measured).items():
+        allowed = 0.0 if title == NUM_TARGETS else of_node if " of node " in title else tolerance
+        if not _close(stated.get(title, "nothing"), value, allowed):
+            return f"{title} is {stated.get(title, 'nothing')} in the record, {value} measured"
     return None
 
 
-def _scores(test: dict[str, Any], same_hardware: bool) -> Iterator[tuple[tuple[Any, ...], float | None, float]]:
-    """Yield every score's place, value and tolerance: the average, the steps, the nodes, the number of targets."""
-    for metric, value in test["average"].items():
-        yield ("average", metric), value, TOLERANCE[same_hardware]
-    for step, scores in enumerate(test["horizons"]):
-        for metric, value in scores.items():
-            yield ("horizons", step, metric), value, TOLERANCE[same_hardware]
-    for metric, values in test.get("nodes", {}).items():
-        for node, value in enumerate(values):
-            yield ("nodes", metric, node), value, NODE_TOLERANCE[same_hardware]
-    if "num_targets" in test:
-        yield ("num_targets",), test["num_targets"], 0.0
-
-
-def _name(place: tuple[Any, ...]) -> str:
-    match place:
-        case ("horizons", step, metric):
-            return f"{metric} of step {step + 1}"
-        case ("nodes", metric, node):
-            return f"{metric} of node {node}"
-        case ("num_targets",):
-            return "the number of targets"
-    return f"the average {place[1]}"
+def _by_title(scores: Scores) -> dict[str, float | None]:
+    """Return every score by what it is: the average, the steps, the nodes, the number of targets."""
+    titled = {f"the average {metric}": value for metric, value in scores.average.items()}
+    for step, metrics in enumerate(scores.horizons, start=1):
+        titled.update({f"{metric} of step {step}": value for metric, value in metrics.items()})
+    for metric, values in (scores.nodes or {}).items():
+        titled.update({f"{metric} of node {node}": value for node, value in enumerate(values)})
+    return titled | ({} if scores.num_targets is None else {NUM_TARGETS: scores.num_targets})
 
 
 def _close(first: Any, second: float | None, tolerance: float) -> bool:

@@ -78,7 +78,7 @@ class Local:
     def start(self, cell: Job) -> JobProcess:
         """Start ``cell`` on the first idle worker."""
         worker = next(
-            each for each in range(self.places()) if each not in self._jobs or self._jobs[each].poll() is not None
+            place for place in range(self.places()) if place not in self._jobs or self._jobs[place].poll() is not None
         )
         self._jobs[worker] = JobProcess(cell, self._workers[worker], self._threads, self._root, self._results)
         return self._jobs[worker]

@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
 
 from stlora_ext.errors import UserError
+from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.record import Record
 from stlora_ext.runs.store import read_record
 from stlora_ext.sweep.job import Job
 
@@ -23,22 +24,22 @@ class Estimates:
 
     def __init__(self, results: Path, hardware: Container[str]) -> None:
         self._results, self._hardware = results, hardware
-        self._records: dict[str, list[dict[str, Any]]] = {}
+        self._records: dict[str, list[Record]] = {}
         self._measured: dict[tuple[str, ...], list[float]] = defaultdict(list)
 
     def measured(self, cell: Job, seconds: float) -> None:
         """Remember how long a cell of this sweep took, from its process's start to its end."""
-        self._measured[_kind(cell.key.as_dict())].append(seconds)
+        self._measured[_kind(cell.key)].append(seconds)
 
     def of(self, cell: Job) -> float | None:
         """Return the seconds that the process of ``cell`` will take; None where no such run has finished."""
-        measured = self._measured[_kind(cell.key.as_dict())]
+        measured = self._measured[_kind(cell.key)]
         if measured:
             return fmean(measured)
         recorded = self.recorded(cell)
         return None if recorded is None else _START + recorded
 
-    def recorded(self, cell: Job, alike: Callable[[dict[str, Any]], bool] = lambda record: True) -> float | None:
+    def recorded(self, cell: Job, alike: Callable[[Record], bool] = lambda record: True) -> float | None:
         """Return the seconds that ``cell`` will be trained, by finished runs of its kind; None where there are none.
 
         Epochs are those that runs of as many epochs at most needed, by early stopping; else all of them.
@@ -47,18 +48,14 @@ class Estimates:
             cell: The cell.
             alike: Whether a record of its kind counts.
         """
-        kind = _kind(cell.key.as_dict())
-        known = [
-            record for record in self._of_dataset(cell.key.dataset) if _kind(record["key"]) == kind and alike(record)
-        ]
+        kind = _kind(cell.key)
+        known = [record for record in self._of_dataset(cell.key.dataset) if _kind(record.key) == kind and alike(record)]
         if not known:
             return None
         epochs = [
-            record["training"]["epochs"]
-            for record in known
-            if record["configuration"]["training"]["num_epochs"] == cell.epochs
+            record.training.epochs for record in known if record.configuration.training["num_epochs"] == cell.epochs
         ]
-        return median(record["training"]["seconds_per_epoch"] for record in known) * (
+        return median(record.training.seconds_per_epoch or 0.0 for record in known) * (
             median(epochs) if epochs else cell.epochs
         )
 
@@ -73,27 +70,25 @@ class Estimates:
         Returns:
             float, optional: None where no cell has an estimate.
         """
-        each = [self.of(cell) for cell in cells]
-        known = [seconds for seconds in each if seconds is not None]
+        estimates = [self.of(cell) for cell in cells]
+        known = [seconds for seconds in estimates if seconds is not None]
         if not known:
-            return None if each else 0.0
-        every = [fmean(known) if seconds is None else seconds for seconds in each]
+            return None if estimates else 0.0
+        every = [fmean(known) if seconds is None else seconds for seconds in estimates]
         return max((sum(every) - spent) / min(workers, len(every)), 0.0)
 
-    def _of_dataset(self, dataset: str) -> list[dict[str, Any]]:
+    def _of_dataset(self, dataset: str) -> list[Record]:
         if dataset not in self._records:
             self._records[dataset] = []
             for path in sorted((self._results / dataset).glob("*/*.json")):
                 try:
                     record = read_record(path)
-                    if record["provenance"]["hardware"] in self._hardware:
-                        float(record["training"]["seconds_per_epoch"] * record["training"]["epochs"])
-                        record["configuration"]["training"]["num_epochs"]  # noqa: B018 (a record without it is of no use)
-                        self._records[dataset].append(record)
-                except (UserError, OSError, KeyError, TypeError, ValueError):
+                except (UserError, OSError):
                     continue
+                if record.provenance.hardware in self._hardware and record.training.seconds_per_epoch is not None:
+                    self._records[dataset].append(record)
         return self._records[dataset]
 
 
-def _kind(key: dict[str, Any]) -> tuple[str, ...]:
-    return key["dataset"], key["model"], key["protocol"]
+def _kind(key: RunKey) -> tuple[str, ...]:
+    return key.dataset, key.model, key.protocol

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from stlora_ext.errors import UserError
 from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.record import Record
 from stlora_ext.runs.store import find_record
 
 
@@ -34,13 +34,13 @@ class Job:
         """What identifies it to a person: "TINY/LSTM+ joint plus seed 3"."""
         return title(self.key)
 
-    def record(self, results: Path) -> dict[str, Any] | None:
+    def record(self, results: Path) -> Record | None:
         """Return its record; None while it isn't finished, or where ``run.py`` would refuse the one that is there."""
         try:
             record = find_record(self.key, results)
         except UserError:
             return None
-        return record if record is not None and record["data"].get("fingerprint") == self.fingerprint else None
+        return record if record is not None and record.data.fingerprint == self.fingerprint else None
 
 
 def title(key: RunKey) -> str:

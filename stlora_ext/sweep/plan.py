@@ -8,9 +8,9 @@ from typing import Any
 from stlora_ext.config.experiment import ArmName, Experiment, ProtocolName
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
+from stlora_ext.runs.backbone import run_key
 from stlora_ext.runs.key import RunKey
 from stlora_ext.runs.rerun import repeat_command
-from stlora_ext.runs.run import run_key
 from stlora_ext.sweep.job import Job
 
 
@@ -42,14 +42,14 @@ def variants(exp: Experiment, protocols: Sequence[ProtocolName] | None, arms: Se
     """
     if exp.adapter is None:
         return [exp]
-    found = []
+    variants = []
     for arm in arms:
         if arm == "base":
-            found.append(exp.with_arm("base"))
+            variants.append(exp.with_arm("base"))
             continue
         for protocol in [exp.protocol] if protocols is None or exp.backbone.fitted else protocols:
-            found.append((exp if protocol == exp.protocol else exp.with_protocol(protocol)).with_arm(arm))
-    return found
+            variants.append((exp if protocol == exp.protocol else exp.with_protocol(protocol)).with_arm(arm))
+    return variants
 
 
 def cells_of(

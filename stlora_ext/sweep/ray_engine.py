@@ -17,8 +17,10 @@ from typing import Any
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
 from stlora_ext.host.progress_files import PROGRESS, drop_progress
+from stlora_ext.runs.key import CHECKPOINT
 from stlora_ext.runs.lock import locked
 from stlora_ext.runs.provenance import git_commit
+from stlora_ext.runs.record import Record
 from stlora_ext.runs.store import write_record
 from stlora_ext.sweep.job import Job
 from stlora_ext.sweep.process import LOG, shell_command
@@ -129,7 +131,7 @@ class RayEngine:
         paths = [path for path in run.rglob("*") if path.name != LOG and not path.name.startswith(".")]
         paths.append(cell.key.record_path(self._results))
         if cell.needs is not None:
-            paths += [self._results / cell.needs.path / "model.pt", cell.needs.record_path(self._results)]
+            paths += [self._results / cell.needs.path / CHECKPOINT, cell.needs.record_path(self._results)]
         return {str(path.relative_to(self._results)): path.read_bytes() for path in paths if path.is_file()}
 
 
@@ -221,7 +223,7 @@ class RayRun:
         if any(Path(name).name in PROGRESS for name in report.files):
             del self._losses[self.cell]
         if report.record is not None:
-            write_record(json.loads(report.record), self._results)
+            write_record(Record.of(json.loads(report.record)), self._results)
             drop_progress(self._results / self.cell.key.path)
 
     def _end(self, code: int, reason: str) -> None:

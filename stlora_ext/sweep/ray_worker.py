@@ -122,12 +122,12 @@ class Worker:
 
     def _files(self) -> list[Path]:
         """Return the run's files, ``last.pt`` first: ``best.pt`` may be newer than it, as after a kill, not older."""
-        found = [
+        files = [
             path
             for path in sorted(self._run.rglob("*"))
             if path.is_file() and not path.name.startswith(".") and path.name != LOG
         ]
-        return sorted(found, key=lambda path: path.name != "last.pt")
+        return sorted(files, key=lambda path: path.name != "last.pt")
 
     def _as_driver(self, text: bytes) -> bytes:
         """Name the driver's folders where this worker's are named."""

@@ -16,6 +16,7 @@ from stlora_ext.data.prepared import SPLITS, Meta, load_split
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.folders import ROOT
 from stlora_ext.runs.build import build_model, host_config
+from stlora_ext.runs.options import RunOptions
 from stlora_ext.sweep.job import Job
 from stlora_ext.sweep.plan import cells_of, in_order, settings_for, variants
 
@@ -75,7 +76,7 @@ def make_plan(request: Request) -> Plan:
     folders = {p.parent.name for p in (ROOT / "experiments").glob("*/*.py")}
     datasets = _chosen("datasets", request.datasets, sorted(folders))
     configs = {dataset: _configs(dataset) for dataset in datasets}
-    known = list(dict.fromkeys([*registry.models(), *(name for each in configs.values() for name in each)]))
+    known = list(dict.fromkeys([*registry.models(), *(name for named in configs.values() for name in named)]))
     models = _chosen("models", request.models, known)
     asked: dict[str, list[str]] = {key: [] for key in request.settings if key != "seeds"}
     idle: dict[str, Idle] = {}
@@ -115,8 +116,8 @@ def _chosen(option: str, words: Iterable[str], names: Sequence[str]) -> dict[str
     """Return the names that ``words`` mean, and whether each is named itself rather than by a glob."""
     chosen: dict[str, bool] = {}
     for word in words:
-        found = [word] if word in names else [name for name in names if word == ALL or fnmatchcase(name, word)]
-        if not found:
+        matching = [word] if word in names else [name for name in names if word == ALL or fnmatchcase(name, word)]
+        if not matching:
             if option == "datasets" and not set(word) & set("*?["):
                 check_dataset_name(word)
             own = (
@@ -128,7 +129,7 @@ def _chosen(option: str, words: Iterable[str], names: Sequence[str]) -> dict[str
                 )
             )
             raise UserError(f"--{option} {word}: no such name, {nearest(word, [*names, ALL])}{own}")
-        for name in found:
+        for name in matching:
             chosen[name] = chosen.get(name, False) or name == word
     return chosen
 
@@ -159,6 +160,7 @@ def _cells(
     path = config_path(dataset, model)
     config = load_experiment(ROOT / path, request.data)
     settings = settings_for(config, request.settings)
+    options = RunOptions(request.data, compiled=request.compiled, cuda_graphs=request.cuda_graphs)
     cells: list[Job] = []
     useful: set[str] = set()
 
@@ -171,10 +173,10 @@ def _cells(
         useful |= settings.keys() - without.keys()
         if without:
             used = {key: value for key, value in settings.items() if key not in without}
-            for each in without.values():
-                used.update(each.instead)
+            for setting in without.values():
+                used.update(setting.instead)
             exp = cases(used)[place]
-        host_config(exp, meta, request.data, None, compiled=request.compiled, cuda_graphs=request.cuda_graphs)
+        host_config(exp, meta, None, options)
         build_model(exp, meta, request.data)
         own = cells_of(exp, config, path, meta, compiled=request.compiled, extra=request.extra)
         cells += own

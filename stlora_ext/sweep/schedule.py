@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from stlora_ext.runs.lock import is_running
+from stlora_ext.runs.record import Record
 from stlora_ext.sweep.engine import Engine, Run, stop
 from stlora_ext.sweep.job import Job, title
 
@@ -30,7 +31,7 @@ class Failure:
 class Watcher(Protocol):
     """Who is told what happens to the cells."""
 
-    def finished(self, cell: Job, record: dict[str, Any], seconds: float | None) -> None:
+    def finished(self, cell: Job, record: Record, seconds: float | None) -> None:
         """``cell`` is finished; ``seconds`` is None where another process did it."""
 
     def failed(self, failure: Failure) -> None:
@@ -164,12 +165,12 @@ class Schedule:
 @contextmanager
 def _signals(handler: Callable[..., None]) -> Iterator[None]:
     """Let ``handler`` take the signals that end a command, except ignored ones (nohup, a shell's background job)."""
-    earlier = {each: signal.getsignal(each) for each in _SIGNALS}
-    taken = [each for each, before in earlier.items() if before is not signal.SIG_IGN]
-    for each in taken:
-        signal.signal(each, handler)
+    earlier = {number: signal.getsignal(number) for number in _SIGNALS}
+    taken = [number for number, before in earlier.items() if before is not signal.SIG_IGN]
+    for number in taken:
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        for each in taken:
-            signal.signal(each, earlier[each])
+        for number in taken:
+            signal.signal(number, earlier[number])

@@ -4,13 +4,13 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import setproctitle
 from tqdm import tqdm
 
 from stlora_ext.digits import number
 from stlora_ext.host.progress import EVERY, duration
+from stlora_ext.runs.record import Record
 from stlora_ext.sweep.engine import Run
 from stlora_ext.sweep.estimate import Estimates
 from stlora_ext.sweep.job import Job, title
@@ -92,13 +92,13 @@ class Display:
             bar_format="{n_fmt}/{total_fmt} cells |{bar}| {elapsed}{postfix}",
         )
 
-    def finished(self, cell: Job, record: dict[str, Any], seconds: float | None) -> None:
+    def finished(self, cell: Job, record: Record, seconds: float | None) -> None:
         """Print the line of a finished cell."""
         self.here, self.elsewhere = self.here + (seconds is not None), self.elsewhere + (seconds is None)
         if seconds is not None:
             self._estimates.measured(cell, seconds)
         took = "by another process" if seconds is None else f"{seconds:.0f} s"
-        mae = record["test"]["average"]["MAE"]
+        mae = record.scores.average["MAE"]
         self._over(cell, f"MAE {number(mae)}, {took}")
 
     def failed(self, failure: Failure) -> None:

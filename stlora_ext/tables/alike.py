@@ -4,9 +4,9 @@ Marks: "‡" where they differ in the arithmetic, the hardware, torch, the threa
 "§" where their records don't tell whether they share the backbone.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from stlora_ext.runs.record import Record
 from stlora_ext.tables.pairs import Comparison, name
 
 UNLIKE, UNKNOWN = "‡", "§"
@@ -15,13 +15,13 @@ _BACKBONE = "the backbone's weights"
 
 def unlike(comparison: Comparison) -> list[str]:
     """Return in what the runs of some pair differ, such as ``hardware CPU, GPU``; the values of all pairs together."""
-    found: dict[str, dict[str, None]] = {}
+    differing: dict[str, dict[str, None]] = {}
     for pair in comparison.pairs:
         one, other = map(_conditions, pair)
         for condition in one:
             if one[condition] != other[condition]:
-                found.setdefault(condition, {}).update(dict.fromkeys((*one[condition], *other[condition])))
-    texts = [f"{condition} {', '.join(sorted(values))}" for condition, values in found.items()]
+                differing.setdefault(condition, {}).update(dict.fromkeys((*one[condition], *other[condition])))
+    texts = [f"{condition} {', '.join(sorted(values))}" for condition, values in differing.items()]
     return texts + [_BACKBONE] * any(_same_backbone(comparison, *pair) is False for pair in comparison.pairs)
 
 
@@ -43,10 +43,10 @@ def marked(label: str, comparison: Comparison) -> str:
 def notes_on(comparisons: Sequence[Comparison]) -> list[str]:
     """Return the notes that explain the signs of ``comparisons``; none where none bears one."""
     unequal: dict[str, list[str]] = {}
-    for each in comparisons:
-        if unlike(each):
-            unequal.setdefault("; ".join(unlike(each)), []).append(_title(each))
-    unknown = [_title(each) for each in comparisons if backbone_unknown(each)]
+    for comparison in comparisons:
+        if unlike(comparison):
+            unequal.setdefault("; ".join(unlike(comparison)), []).append(_title(comparison))
+    unknown = [_title(comparison) for comparison in comparisons if backbone_unknown(comparison)]
     texts = []
     if unequal:
         listed = ". ".join(f"{', '.join(titles)}: {text}" for text, titles in unequal.items())
@@ -64,27 +64,24 @@ def _title(comparison: Comparison) -> str:
     return f"{name(comparison.plus)} {comparison.plus.protocol}{minus}"
 
 
-def _conditions(record: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    provenance = record["provenance"]
-    processes: Iterable[dict[str, Any]] = provenance.get("processes") or [provenance]
+def _conditions(record: Record) -> dict[str, tuple[str, ...]]:
     values = [
         {
-            "NUMERICS": each.get("numerics", 0),
-            "hardware": each.get("hardware"),
-            "torch": str((each.get("versions") or {}).get("torch")).partition("+")[0],
-            "threads": each.get("threads"),
-            "--compile": "on" if each.get("compiled") else "off",
+            "NUMERICS": process.numerics,
+            "hardware": process.hardware,
+            "torch": str(process.versions.get("torch")).partition("+")[0],
+            "threads": process.threads,
+            "--compile": "on" if process.compiled else "off",
         }
-        for each in processes
+        for process in record.processes
     ]
-    return {name: tuple(sorted({str(each[name]) for each in values})) for name in values[0]}
+    return {name: tuple(sorted({str(value[name]) for value in values})) for name in values[0]}
 
 
-def _same_backbone(comparison: Comparison, one: dict[str, Any], other: dict[str, Any]) -> bool | None:
+def _same_backbone(comparison: Comparison, one: Record, other: Record) -> bool | None:
     """Whether an adapted run and the run it is paired with used one backbone; None where the records don't tell."""
     if comparison.plus.protocol != "adapt":
         return True
-    base = comparison.base.arm == "base"
-    first = one.get("weights") if base else (one.get("trained_backbone") or {}).get("weights")
-    second = (other.get("trained_backbone") or {}).get("weights")
+    first = one.weights if comparison.base.arm == "base" else one.adapted_weights
+    second = other.adapted_weights
     return None if first is None or second is None else first == second

@@ -1,4 +1,4 @@
-"""The table of a benchmark's figures, from the JSON that the benchmark wrote."""
+"""The table of a benchmark's numbers, from the JSON that the benchmark wrote."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def benchmark_table(path: Path) -> Table:
         return Table(
             "",
             grids=(Grid("", tuple(Column(str(heading)) for _, heading, _ in columns), cells),),
-            figures=tuple({str(key): row[key] for key, *_ in columns} for row in rows),
+            numbers=tuple({str(key): row[key] for key, *_ in columns} for row in rows),
             fields=tuple(str(key) for key, *_ in columns),
         )
     except OSError:

@@ -7,12 +7,10 @@ from stlora_ext.config.config_file import config_or_default
 from stlora_ext.config.training import LENGTHS
 from stlora_ext.errors import UserError
 from stlora_ext.folders import RESULTS, ROOT
-from stlora_ext.runs.key import RunKey
-from stlora_ext.runs.reopen import CHECKPOINT, rebuild
-from stlora_ext.runs.rerun import repeat_command
+from stlora_ext.runs.key import CHECKPOINT, RunKey
+from stlora_ext.runs.rerun import rebuild, repeat_command
 from stlora_ext.runs.store import PUBLISHED
 from stlora_ext.tables.missing import Missing
-from stlora_ext.tables.pairs import adapted_backbone
 from stlora_ext.tables.rows import Row
 
 
@@ -26,9 +24,9 @@ def fill_command(cell: Missing, results: Path, one_of_several: bool = False) -> 
             lengths of its windows, so that a version of other lengths refuses it.
     """
     record = cell.like.records[0]
-    key = RunKey(**record["key"])
+    key = record.key
     try:
-        source = rebuild(key, record["configuration"], f"record {key.path.name}")
+        source = rebuild(key, record.configuration.as_dict(), f"record {key.path.name}")
         path, config, written = config_or_default(key.dataset, cell.model)
         exp, backbone = source, None
         if cell.arm == "base" and key.arm != "base":
@@ -56,26 +54,30 @@ def fill_command(cell: Missing, results: Path, one_of_several: bool = False) -> 
 
 
 def _without_base(cell: Missing) -> str:
-    key = adapted_backbone(cell.like.records[0])
+    key = cell.like.records[0].adapted_key
     if key is None:
         return "no command is known (the records of the adapted runs don't tell their backbone's)"
-    return f"no command is known (the backbone's run is {RunKey(**key).path}: put its record here)"
+    return f"no command is known (the backbone's run is {key.path}: put its record here)"
 
 
 def _backbone(cell: Missing, results: Path) -> str | None:
     """Return what ``--from`` has to name; None where the base of the same settings and seed is what was adapted."""
-    keys = [adapted_backbone(record) for record in cell.like.records]
+    keys = [record.adapted_key for record in cell.like.records]
     known = [key for key in keys if key is not None]
     if cell.base is not None and len(known) == len(keys) and _same_training(cell.base, cell.like):
         return None
     if len(known) < len(keys):
         return "BACKBONE.pt"
     folder = Path("results") if _usual(results) else results
-    return str(folder / RunKey(**{**known[0], "seed": "{seed}"}).path / CHECKPOINT)
+    return str(folder / _of_every_seed(known[0]) / CHECKPOINT)
+
+
+def _of_every_seed(key: RunKey) -> Path:
+    return key.path.with_name(key.path.name.removesuffix(str(key.seed)) + "{seed}")
 
 
 def _same_training(first: Row, second: Row) -> bool:
-    base, own = (row.records[0]["configuration"]["training"] for row in (first, second))
+    base, own = (row.records[0].configuration.training for row in (first, second))
     return all(base.get(name) == value for name, value in own.items() if name != "adapter_lr")
 
 

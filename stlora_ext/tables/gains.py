@@ -34,7 +34,7 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
     """Return a table of the rows of one data set, a line per backbone.
 
     Its columns are what ran: "+", control and wide arm minus the backbone under each protocol, then "+" minus control
-    and wide arm, which is what node-level weights give.
+    and wide arm, which is what per-node weights give.
 
     Args:
         dataset: Its name.
@@ -53,9 +53,9 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
             f"--gains: no records of {dataset} hold a model with '+' and the same model without it, of the "
             "same settings and seeds; leave --gains out to see what there is"
         )
-    families = [p for block in corrected(arranged) for p in block], holm([each.test.p for each in beyond])
-    p_holm = {id(each): p for each, p in zip(gains + beyond, sum(families, []), strict=True)}
-    clear = {each for each, p in p_holm.items() if p is not None and p < _SIGNIFICANT}
+    families = [p for block in corrected(arranged) for p in block], holm([comparison.test.p for comparison in beyond])
+    p_holm = {id(comparison): p for comparison, p in zip(gains + beyond, sum(families, []), strict=True)}
+    clear = {comparison for comparison, p in p_holm.items() if p is not None and p < _SIGNIFICANT}
 
     shown: set[int] = set()
 
@@ -69,45 +69,45 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
         (protocol, arm)
         for protocol in PROTOCOLS
         for arm in ("plus", "control", "wide")
-        if any((each.plus.protocol, each.plus.arm) == (protocol, arm) for each in gains)
+        if any((comparison.plus.protocol, comparison.plus.arm) == (protocol, arm) for comparison in gains)
     ]
-    node_level = [
+    per_node = [
         (protocol, arm)
         for protocol in PROTOCOLS
         for arm in ("control", "wide")
-        if any((each.plus.protocol, each.base.arm) == (protocol, arm) for each in beyond)
+        if any((comparison.plus.protocol, comparison.base.arm) == (protocol, arm) for comparison in beyond)
     ]
     if short:
-        axes, node_level = [("", "plus")], [("", "control")]
+        axes, per_node = [("", "plus")], [("", "control")]
     heads = [
         "Model",
         "Epochs at most",
         "MAE alone",
         *(_under(_called(arm), protocol) for protocol, arm in axes),
-        *(_under(f'"+" minus {arm}', protocol) for protocol, arm in node_level),
+        *(_under(f'"+" minus {arm}', protocol) for protocol, arm in per_node),
         '"+" adds, %',
     ]
     lines = []
-    bases = list({id(each.base): each.base for each in gains}.values())
+    bases = list({id(comparison.base): comparison.base for comparison in gains}.values())
     names = [name(base) for base in bases]
     for row, label in zip(bases, names, strict=True):
-        own = [each for each in gains if each.base is row]
-        found = {(each.plus.protocol, each.plus.arm): each for each in own}
-        if len(found) < len(own):
+        own = [comparison for comparison in gains if comparison.base is row]
+        own_by_axis = {(comparison.plus.protocol, comparison.plus.arm): comparison for comparison in own}
+        if len(own_by_axis) < len(own):
             raise UserError(
                 f"--gains: the adapter of {label} ran with several settings; --settings {row.model}+ sets "
                 "them side by side"
             )
-        further = {
-            (each.plus.protocol, each.base.arm): each
-            for each in beyond
-            if any(each.plus is other.plus for other in own)
+        beyond_by_axis = {
+            (comparison.plus.protocol, comparison.base.arm): comparison
+            for comparison in beyond
+            if any(comparison.plus is other.plus for other in own)
         }
         if short:  # each under its own protocol
             chosen = "adapt" if row.protocol == "fitted" else "joint"
-            found, further = (
-                {("", arm): each for (protocol, arm), each in some.items() if protocol == chosen}
-                for some in (found, further)
+            own_by_axis, beyond_by_axis = (
+                {("", arm): comparison for (protocol, arm), comparison in some.items() if protocol == chosen}
+                for some in (own_by_axis, beyond_by_axis)
             )
         label += f" [{row.config_hash}]" if names.count(label) > 1 else ""
         lines.append(
@@ -115,48 +115,48 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
                 Cell(label, "name"),
                 Cell(_epochs(own)),
                 Cell(_alone(row)),
-                *(cell(found.get(axis)) for axis in axes),
-                *(cell(further.get(axis)) for axis in node_level),
+                *(cell(own_by_axis.get(axis)) for axis in axes),
+                *(cell(beyond_by_axis.get(axis)) for axis in per_node),
                 Cell(_added(own)),
             )
         )
-    count = max(each.test.count for each in gains)
-    over = ", over the differences from the backbone alone and over those from the arms without node-level weights"
+    count = max(comparison.test.count for comparison in gains)
+    over = ", over the differences from the backbone alone and over those from the arms without per-node weights"
     caption = (
         f"average MAE, paired differences over up to {count} seeds (95 % interval); below 0 the adapter helps; "
         f"bold: p < 0.05 after Holm's correction{'' if short else over}"
     )
-    told = [each for each in gains + beyond if id(each) in shown]
-    columns = tuple(Column(head, kind="figure" if place else "name") for place, head in enumerate(heads))
+    told = [comparison for comparison in gains + beyond if id(comparison) in shown]
+    columns = tuple(Column(head, kind="number" if place else "name") for place, head in enumerate(heads))
     return Table(
         dataset,
         heading,
         caption,
         (Grid("", columns, tuple(lines)),),
         tuple(notes_on(told)),
-        figures=tuple(_figures(dataset, told, p_holm)),
+        numbers=tuple(_numbers(dataset, told, p_holm)),
         fields=FIELDS,
     )
 
 
-def _figures(
+def _numbers(
     dataset: str, comparisons: Sequence[Comparison], p_holm: Mapping[int, float | None]
 ) -> Iterator[dict[str, Any]]:
-    for each in comparisons:
-        test = each.test
+    for comparison in comparisons:
+        test = comparison.test
         yield {
             "dataset": dataset,
-            "model": each.base.model.removesuffix("+"),
-            "protocol": each.plus.protocol,
-            "arm": each.plus.arm,
-            "minus": each.base.arm,
+            "model": comparison.base.model.removesuffix("+"),
+            "protocol": comparison.plus.protocol,
+            "arm": comparison.plus.arm,
+            "minus": comparison.base.arm,
             "pairs": test.count,
             "delta": test.mean,
             "ci_low": test.low,
             "ci_high": test.high,
             "p": test.p,
-            "p_holm": p_holm[id(each)],
-            "unlike": "; ".join(unlike(each) + ["backbone unknown"] * backbone_unknown(each)),
+            "p_holm": p_holm[id(comparison)],
+            "unlike": "; ".join(unlike(comparison) + ["backbone unknown"] * backbone_unknown(comparison)),
         }
 
 
@@ -170,10 +170,10 @@ def _called(arm: str) -> str:
 
 def _epochs(comparisons: Sequence[Comparison]) -> str:
     """Return the epochs of the backbone, if it is trained, and those of its adapters where they differ."""
-    rows = [comparisons[0].base, *(each.plus for each in comparisons)]
+    rows = [comparisons[0].base, *(comparison.plus for comparison in comparisons)]
     return ", ".join(
         dict.fromkeys(
-            str(row.records[0]["configuration"]["training"].get("num_epochs", _ABSENT))
+            str(row.records[0].configuration.training.get("num_epochs", _ABSENT))
             for row in rows
             if row.protocol != "fitted"
         )
@@ -200,7 +200,5 @@ def _difference(comparison: Comparison | None) -> str:
 
 
 def _added(comparisons: Sequence[Comparison]) -> str:
-    percents = [
-        each.plus.records[0]["parameters"]["adapter_percent"] for each in comparisons if each.plus.arm == "plus"
-    ]
+    percents = [each.plus.records[0].parameters.adapter_percent for each in comparisons if each.plus.arm == "plus"]
     return f"{percents[0]:.1f}" if percents and percents[0] else _ABSENT

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from stlora_ext.config.registry import models
 from stlora_ext.data.names import is_reserved
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.folders import ROOT
+from stlora_ext.runs.record import Record
 from stlora_ext.runs.store import PUBLISHED, read_records
 from stlora_ext.tables.fill import fill_command
 from stlora_ext.tables.published import read_printed
@@ -32,9 +32,9 @@ def tables(
     Args:
         datasets: Names of data sets.
         results: Folder of the records.
-        compare: Add published figures of the same data set.
+        compare: Add published scores of the same data set.
         shown: That folder as the user wrote it, for the commands that fill missing cells.
-        horizons: Steps whose figures are shown; None: the usual ones.
+        horizons: Steps whose scores are shown; None: the usual ones.
         short: Show the average MAE alone.
 
     Raises:
@@ -64,7 +64,7 @@ def data_groups(datasets: Sequence[str], results: Path) -> list[DataGroup]:
     Raises:
         UserError: If there are no records.
     """
-    found = []
+    collected = []
     for dataset in datasets:
         groups = by_data(dataset_records(dataset, results))
         for data, group in sorted(groups.items()):
@@ -77,8 +77,8 @@ def data_groups(datasets: Sequence[str], results: Path) -> list[DataGroup]:
                 if len(groups) > 1
                 else ""
             )
-            found.append(DataGroup(dataset, heading, table_rows(group, models())))
-    return found
+            collected.append(DataGroup(dataset, heading, table_rows(group, models())))
+    return collected
 
 
 def group_table(
@@ -89,8 +89,8 @@ def group_table(
     Args:
         group: The group.
         shown: Folder of the records as the user wrote it, for the commands that fill missing cells.
-        compare: Add published figures of the same data set.
-        horizons: Steps whose figures are shown; None: the usual ones.
+        compare: Add published scores of the same data set.
+        horizons: Steps whose scores are shown; None: the usual ones.
         short: Show the average MAE alone.
 
     Raises:
@@ -107,7 +107,7 @@ def group_table(
     )
 
 
-def dataset_records(dataset: str, results: Path) -> list[dict[str, Any]]:
+def dataset_records(dataset: str, results: Path) -> list[Record]:
     """Return all records of ``dataset`` under ``results``.
 
     Raises:
@@ -116,7 +116,7 @@ def dataset_records(dataset: str, results: Path) -> list[dict[str, Any]]:
     records = read_records(results, dataset)
     if not records:
         raise UserError(f"no records of '{dataset}' under {results}; {_elsewhere(dataset, results)}")
-    others = sorted({record["key"]["dataset"] for record in records} - {dataset})
+    others = sorted({record.key.dataset for record in records} - {dataset})
     if others:
         raise UserError(
             f"{results / dataset} holds records of {', '.join(others)}: move them to the folder of their data set"
@@ -137,13 +137,13 @@ def settings_of(model: str, dataset: str, results: Path) -> list[Settings]:
             f"the records under {results} are of {len(groups)} versions of {dataset}; keep them apart with "
             "--results DIR"
         )
-    found = by_setting(first, model)
-    if not found:
+    settings = by_setting(first, model)
+    if not settings:
         raise UserError(
             f"no records of {model} on {dataset} under {results}: name a model with '+' that ran, or give "
             "the folder of experiments/screen.py as --results"
         )
-    return found
+    return settings
 
 
 def recorded_datasets(results: Path) -> list[str]:
@@ -152,25 +152,25 @@ def recorded_datasets(results: Path) -> list[str]:
     Raises:
         UserError: If there are none.
     """
-    found = _with_records(results)
-    if not found:
+    datasets = _with_records(results)
+    if not datasets:
         published = f"; published ones: --results {results / PUBLISHED}" if (results / PUBLISHED).is_dir() else ""
         raise UserError(
             f"no records under {results}{published}: run python experiments/run.py -c "
             "experiments/TINY/LSTM.py first, or name another folder with --results DIR"
         )
-    return found
+    return datasets
 
 
 def _with_records(results: Path) -> list[str]:
-    found = {path.parents[1].name for path in results.glob("*/*/*-*-*-*seed*.json")}
-    return sorted(name for name in found if not is_reserved(name))
+    names = {path.parents[1].name for path in results.glob("*/*/*-*-*-*seed*.json")}
+    return sorted(name for name in names if not is_reserved(name))
 
 
 def _elsewhere(dataset: str, results: Path) -> str:
     if (results / PUBLISHED / dataset).is_dir():
         return f"published ones: --results {results / PUBLISHED}"
-    found = _with_records(results)
-    if found and dataset not in found:
-        return nearest(dataset, found)
+    datasets = _with_records(results)
+    if datasets and dataset not in datasets:
+        return nearest(dataset, datasets)
     return f"run one first: python experiments/run.py -c experiments/{dataset}/LSTM.py"

@@ -40,19 +40,20 @@ def _table(table: Table) -> str:
     )
     if table.heading:
         caption = f"{escape(table.heading)}. {caption}"
-    parts = [_grid(grid, caption + (f"; {escape(grid.title)}" if grid.title else "")) for grid in table.grids]
-    parts.append("{\\footnotesize\n" + "".join(f"{escape(note)}\\par\n" for note in table.notes) + "}\n")
+    parts = [_grid(grid, "; ".join(filter(None, (caption, escape(grid.title))))) for grid in table.grids]
+    if table.notes:
+        parts.append("{\\footnotesize\n" + "".join(f"{escape(note)}\\par\n" for note in table.notes) + "}\n")
     parts += ["".join(f"% missing: {_one_line(title)}: {_one_line(command)}\n" for title, command in table.missing)]
     return "\n".join(filter(None, parts))
 
 
 def _grid(grid: Grid, caption: str) -> str:
-    alignment = "".join("r" if column.kind == "figure" else "l" for column in grid.columns)
+    alignment = "".join("r" if column.kind == "number" else "l" for column in grid.columns)
     wide = any(column.group for column in grid.columns)
     lines = [
         "\\begin{table*}[t]",
         "\\centering",
-        f"\\caption{{{caption}}}",
+        *[f"\\caption{{{caption}}}"] * bool(caption),
         "\\small\\setlength{\\tabcolsep}{3pt}",
         "\\resizebox{\\textwidth}{!}{" * wide + f"\\begin{{tabular}}{{{alignment}}}",
         "\\toprule",
@@ -84,7 +85,7 @@ def _line(cells: Iterable[str]) -> str:
 
 def _cell(cell: Cell) -> str:
     text = escape(cell.text)
-    if cell.kind == "figure":
+    if cell.kind == "number":
         text = text.replace("-", "$-$")
     return (f"\\textbf{{{text}}}" if cell.bold else text) + f" {escape(cell.sign)}" * bool(cell.sign)
 

@@ -29,7 +29,7 @@ def _table(table: Table) -> str:
 def _grid(grid: Grid) -> str:
     lines = [
         [_head(column) for column in grid.columns],
-        ["---:" if column.kind == "figure" else "---" for column in grid.columns],
+        ["---:" if column.kind == "number" else "---" for column in grid.columns],
         *([_cell(cell) for cell in row] for row in grid.rows),
     ]
     return "".join(f"| {' | '.join(texts)} |\n" for texts in lines)

@@ -1,9 +1,9 @@
 """The cells of a table that are missing: a seed that ran with an adapter but not without, or the other way round."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from stlora_ext.tables.pairs import Block, adapted_backbone, base_of
+from stlora_ext.tables.pairs import Block, base_of
 from stlora_ext.tables.rows import Row
 
 
@@ -40,7 +40,7 @@ def missing(arranged: Sequence[Block]) -> list[Missing]:
     In every block base and "+" have to have run under the same seeds. A base without any "+" is missed in the block of
     protocol ``joint`` and arm ``plus`` alone: the other blocks hold what was asked for.
     """
-    found = []
+    gaps = []
     for block in arranged:
         bases = [row for row in block.rows if row.arm == "base"]
         adapted = [row for row in block.rows if row.arm != "base"]
@@ -49,17 +49,17 @@ def missing(arranged: Sequence[Block]) -> list[Missing]:
             own = [row for row, owner in zip(adapted, owners, strict=True) if owner is base]
             if not own and block.protocol == "joint" and block.arm in (None, "plus"):
                 protocol = "adapt" if base.protocol == "fitted" else "joint"
-                found.append(
+                gaps.append(
                     Missing(
                         f"{base.model}+", protocol, "plus", tuple(s for s in base.seeds if s is not None), base, base
                     )
                 )
             for row in own:
-                found += _unpaired(base, row)
-        found += [
+                gaps += _unpaired(base, row)
+        gaps += [
             Missing(
                 row.model.removesuffix("+"),
-                "fitted" if row.records[0].get("fitted_backbone") else "joint",
+                "fitted" if row.records[0].fitted_backbone else "joint",
                 "base",
                 tuple(s for s in row.seeds if s is not None),
                 row,
@@ -67,18 +67,20 @@ def missing(arranged: Sequence[Block]) -> list[Missing]:
             for row, owner in zip(adapted, owners, strict=True)
             if owner is None
         ]
-    return [each for place, each in enumerate(found) if each not in found[:place]]
+    return [gap for place, gap in enumerate(gaps) if gap not in gaps[:place]]
 
 
 def _unpaired(base: Row, plus: Row) -> list[Missing]:
     if base.deterministic:
         return []
-    wanted = {(adapted_backbone(record) or record["key"])["seed"] for record in plus.records}
+    wanted = _numbered((record.adapted_key or record.key).seed for record in plus.records)
     absent = tuple(sorted(wanted - set(base.seeds)))
     lacking = [Missing(base.model, base.protocol, "base", absent, base)] if absent else []
     # Where every seed adapted one named backbone, its other seeds are no gap.
-    one_backbone = any(
-        (adapted_backbone(record) or record["key"])["seed"] != record["key"]["seed"] for record in plus.records
-    )
-    absent = () if one_backbone else tuple(sorted(set(base.seeds) - set(plus.seeds)))
+    one_backbone = any((record.adapted_key or record.key).seed != record.key.seed for record in plus.records)
+    absent = () if one_backbone else tuple(sorted(_numbered(base.seeds) - set(plus.seeds)))
     return lacking + ([Missing(plus.model, plus.protocol, plus.arm, absent, plus, base)] if absent else [])
+
+
+def _numbered(seeds: Iterable[int | None]) -> set[int]:
+    return {seed for seed in seeds if seed is not None}

@@ -1,40 +1,37 @@
-"""What a table's reader has to know besides its figures."""
+"""What a table's reader has to know besides its scores."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 
 from stlora_ext.tables.alike import notes_on
-from stlora_ext.tables.pairs import Block, Comparison, adapted_backbone, name
+from stlora_ext.tables.pairs import Block, Comparison, name
 from stlora_ext.tables.rows import Row, differences
 
 
-def notes(rows: Sequence[Row], arranged: Sequence[Block], node_level: Sequence[Comparison]) -> list[str]:
+def notes(rows: Sequence[Row], arranged: Sequence[Block], per_node: Sequence[Comparison]) -> list[str]:
     """Return the notes of one table."""
-    lines = [line for block in arranged for line in block.lines]
-    found = []
+    texts = []
     if any(row.deterministic for row in rows):
-        found.append("† deterministic: no seed changes it.")
+        texts.append("† deterministic: no seed changes it.")
     if any(len(block.rows) > 1 for block in arranged):
-        found.append("Bold: the best mean of its column and block.")
-    if any(line.count == 1 and not line.deterministic for line in lines):
-        found.append("± n/a: one run has no standard deviation.")
-    found += _on_differences(arranged)
-    if node_level:
-        found.append(
-            'Node-level weights against none: "+" minus the arm that trained alike without per-node weights '
+        texts.append("Bold: the best mean of its column and block.")
+    texts += _on_differences(arranged)
+    if per_node:
+        texts.append(
+            'Per-node weights against none: "+" minus the arm that trained alike without per-node weights '
             "(control: the same adapter; wide: one with as many parameters); Holm's correction over this "
             "comparison's own tests."
         )
-    found += notes_on([*(each for block in arranged for each in block.comparisons), *node_level])
-    found += _on_pairing(arranged)
-    found += _on_epochs(rows)
+    texts += notes_on([*(comparison for block in arranged for comparison in block.comparisons), *per_node])
+    texts += _on_pairing(arranged)
+    texts += _on_epochs(rows)
     adapters = {
-        (name(row), row.records[0]["parameters"]["adapter"], row.records[0]["parameters"]["adapter_percent"])
+        (name(row), row.records[0].parameters.adapter, row.records[0].parameters.adapter_percent)
         for row in rows
         if row.arm != "base"
     }
     if adapters:
-        found.append(
+        texts.append(
             "Parameters added: "
             + ", ".join(
                 f"{label} {count:,}" + (f" ({percent:.1f} %)" if percent else "")
@@ -46,22 +43,22 @@ def notes(rows: Sequence[Row], arranged: Sequence[Block], node_level: Sequence[C
     for row in rows:
         same_name[name(row), row.protocol].append(row)
     for (label, _), group in same_name.items():
-        found += _on_configurations(label, group)
-    return found
+        texts += _on_configurations(label, group)
+    return texts
 
 
 def short_notes(rows: Sequence[Row], arranged: Sequence[Block]) -> list[str]:
     """Return what a table of the average MAE alone can't do without."""
-    comparisons = [each for block in arranged for each in block.comparisons]
-    found = ["† deterministic: no seed changes it."] if any(row.deterministic for row in rows) else []
-    return found + _on_differences(arranged)[:1] + notes_on(comparisons) + _on_pairing(arranged)
+    comparisons = [comparison for block in arranged for comparison in block.comparisons]
+    texts = ["† deterministic: no seed changes it."] if any(row.deterministic for row in rows) else []
+    return texts + _on_differences(arranged)[:1] + notes_on(comparisons) + _on_pairing(arranged)
 
 
 def _on_differences(arranged: Sequence[Block]) -> list[str]:
-    comparisons = [each for block in arranged for each in block.comparisons]
+    comparisons = [comparison for block in arranged for comparison in block.comparisons]
     if not comparisons:
         return []
-    tests = sum(each.test.p is not None for each in comparisons)
+    tests = sum(comparison.test.p is not None for comparison in comparisons)
     texts = [
         'Δ: "+" minus base with the same seed, mean ± standard deviation of the paired differences; below 0 the '
         "adapter helps."
@@ -72,9 +69,9 @@ def _on_differences(arranged: Sequence[Block]) -> list[str]:
             f'Holm\'s correction over the {f"{tests} tests" if tests > 1 else "one test"} of "+" minus base '
             "in this table."
         )
-    if any(each.test.p is None for each in comparisons):
+    if any(comparison.test.p is None for comparison in comparisons):
         texts.append("p n/a: one pair, or differences without any spread, can't be tested.")
-    if any(each.test.wilcoxon is not None for each in comparisons):
+    if any(comparison.test.wilcoxon is not None for comparison in comparisons):
         texts.append("Wilcoxon: two-sided signed rank test, from six pairs on, not corrected.")
     return texts
 
@@ -82,7 +79,7 @@ def _on_differences(arranged: Sequence[Block]) -> list[str]:
 def _on_pairing(arranged: Sequence[Block]) -> list[str]:
     texts = []
     for block in arranged:
-        paired = [each.plus for each in block.comparisons]
+        paired = [comparison.plus for comparison in block.comparisons]
         texts += [
             f"{name(row)} [{row.config_hash}], {block.title}: no base of the same settings and seeds is here, so "
             "there is no Δ."
@@ -90,10 +87,10 @@ def _on_pairing(arranged: Sequence[Block]) -> list[str]:
             if row.arm != "base" and not any(row is other for other in paired)
         ]
         for row in paired:
-            keys = [adapted_backbone(record) for record in row.records]
-            if any(key and key["seed"] != record["key"]["seed"] for key, record in zip(keys, row.records, strict=True)):
+            keys = [record.adapted_key for record in row.records]
+            if any(key and key.seed != record.key.seed for key, record in zip(keys, row.records, strict=True)):
                 texts.append(f"{name(row)}, {block.title}: Δ is against the adapted backbone, of another seed.")
-            elif row.protocol == "adapt" and not row.records[0].get("fitted_backbone") and None in keys:
+            elif row.protocol == "adapt" and not row.records[0].fitted_backbone and None in keys:
                 texts.append(
                     f"{name(row)}, {block.title}: its records don't tell the backbone's run; Δ is against the "
                     "base of the same architecture and seed."
@@ -109,7 +106,7 @@ def _on_epochs(rows: Sequence[Row]) -> list[str]:
         protocols[name(row)].add(row.protocol)
     for row in trained:
         label = name(row) + (f" {row.protocol}" if len(protocols[name(row)]) > 1 else "")
-        ran[label] |= {record["training"]["epochs"] for record in row.records}
+        ran[label] |= {record.training.epochs for record in row.records}
     ranges = (
         f"{label} {min(counts)}" + (f" to {max(counts)}" if len(counts) > 1 else "")
         for label, counts in sorted(ran.items())
@@ -117,7 +114,7 @@ def _on_epochs(rows: Sequence[Row]) -> list[str]:
     texts = ["Epochs run: " + ", ".join(ranges) + "."] if ran else []
     budgets = defaultdict(set)
     for row in trained:
-        budgets[row.records[0]["configuration"]["training"].get("num_epochs")].add(name(row))
+        budgets[row.records[0].configuration.training.get("num_epochs")].add(name(row))
     if len(budgets) > 1:
         texts.append(
             "Budgets differ, which alone changes errors: "
@@ -134,13 +131,13 @@ def _on_configurations(label: str, group: Sequence[Row]) -> list[str]:
     if len(group) == 1:
         return []
     hashes = [row.config_hash for row in group]
-    found = differences(group)
-    if not found:
-        shown = ", ".join(f"[{each}]" for each in hashes)
+    settings = differences(group)
+    if not settings:
+        shown = ", ".join(f"[{config_hash}]" for config_hash in hashes)
         return [f"{label}: {shown} differ in something that their records don't hold."]
     return [
         f"{label}: {setting} = "
-        + ", ".join(f"{value} [{each}]" for value, each in zip(values, hashes, strict=True))
+        + ", ".join(f"{value} [{config_hash}]" for value, config_hash in zip(values, hashes, strict=True))
         + "."
-        for setting, values in found.items()
+        for setting, values in settings.items()
     ]

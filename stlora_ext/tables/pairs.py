@@ -1,6 +1,6 @@
 """The blocks of a table: one per protocol and arm, and in it, per backbone, base, "+", and their paired difference.
 
-Beside them, what a "+" has beyond the arms that hold nothing of a node's own.
+Beside them, what a "+" has beyond the arms without per-node weights.
 """
 
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from stlora_ext.runs.record import Record
 from stlora_ext.tables.paired import PairedTest, holm, paired_test
 from stlora_ext.tables.rows import Row, score
 from stlora_ext.tables.statistics import MeanStd, spread
@@ -28,7 +29,7 @@ class Comparison:
     plus: Row
 
     @cached_property
-    def pairs(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    def pairs(self) -> list[tuple[Record, Record]]:
         """The records that belong together."""
         return pairs(self.base, self.plus)
 
@@ -44,7 +45,7 @@ class Comparison:
         return paired_test(known) if len(known) == len(values) else PairedTest(len(values))
 
     def differences(self, horizon: int | None, metric: str, percent: bool = False) -> list[float | None]:
-        """Return the paired differences, plus minus base, or those in percent of base; None where a figure lacks."""
+        """Return the paired differences, plus minus base, or those in percent of base; None where a score lacks."""
         values: list[float | None] = []
         for record, other in self.pairs:
             before, after = score(record, horizon, metric), score(other, horizon, metric)
@@ -80,7 +81,7 @@ class Line:
         return isinstance(self.source, Row) and self.source.deterministic
 
     def cell(self, horizon: int | None, metric: str) -> MeanStd:
-        """Return the figure at a horizon (None: average) of a metric."""
+        """Return the score at a horizon (None: average) of a metric."""
         if isinstance(self.source, Row):
             return self.source.cell(horizon, metric)
         return self.source.delta(horizon, metric, self.kind == "percent")
@@ -129,12 +130,12 @@ def blocks(rows: Sequence[Row]) -> list[Block]:
 
 def corrected(arranged: Sequence[Block]) -> list[list[float | None]]:
     """Return the Holm-corrected p-values of every block's comparisons; all tests of one table are one family."""
-    family = iter(holm([each.test.p for block in arranged for each in block.comparisons]))
+    family = iter(holm([comparison.test.p for block in arranged for comparison in block.comparisons]))
     return [[next(family) for _ in block.comparisons] for block in arranged]
 
 
 def beyond_control(rows: Sequence[Row]) -> list[Comparison]:
-    """Compare each "+" with its control and wide arms, which ran alike and hold nothing of a node's own."""
+    """Compare each "+" with its control and wide arms, which ran alike without per-node weights."""
     adapted = [row for row in rows if row.arm == "plus"]
 
     def label(plus: Row) -> str:
@@ -151,31 +152,26 @@ def beyond_control(rows: Sequence[Row]) -> list[Comparison]:
 
 def _alike(row: Row, other: Row) -> bool:
     same = (row.model, row.protocol) == (other.model, other.protocol)
-    return same and row.records[0]["configuration"] == other.records[0]["configuration"]
+    return same and row.records[0].configuration == other.records[0].configuration
 
 
 def block_protocol(row: Row) -> str:
     """Return the protocol under which a row stands: ``joint`` for fitted backbones too, which have no other."""
-    return "joint" if row.records[0].get("fitted_backbone") else row.protocol
+    return "joint" if row.records[0].fitted_backbone else row.protocol
 
 
-def adapted_backbone(record: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the key of the run whose backbone a record adapted; None where it doesn't tell."""
-    return (record.get("trained_backbone") or {}).get("key")
-
-
-def pairs(base: Row, plus: Row) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def pairs(base: Row, plus: Row) -> list[tuple[Record, Record]]:
     """Return the records of base and plus with the same seed.
 
     A deterministic base goes with every seed, an adapted backbone with what was made of it.
     """
-    by_seed = {record["key"]["seed"]: record for record in base.records}
+    by_seed = {record.key.seed: record for record in base.records}
 
-    def seed_of(record: dict[str, Any]) -> int | None:
+    def seed_of(record: Record) -> int | None:
         if base.deterministic:
             return None
-        backbone = adapted_backbone(record) if base.arm == "base" else None
-        return (backbone or record["key"])["seed"]
+        backbone = record.adapted_key if base.arm == "base" else None
+        return (backbone or record.key).seed
 
     return [(by_seed[seed_of(record)], record) for record in plus.records if seed_of(record) in by_seed]
 
@@ -188,14 +184,14 @@ def base_of(plus: Row, bases: Sequence[Row]) -> Row | None:
 
 def _comparable(base: Row, plus: Row) -> bool:
     def settings(row: Row) -> dict[str, Any]:
-        configuration = row.records[0]["configuration"]
-        training = {key: value for key, value in configuration["training"].items() if key != "adapter_lr"}
-        return {"model": configuration["model"], **({} if base.protocol == "fitted" else training)}
+        configuration = row.records[0].configuration
+        training = {key: value for key, value in configuration.training.items() if key != "adapter_lr"}
+        return {"model": configuration.model, **({} if base.protocol == "fitted" else training)}
 
-    key = adapted_backbone(plus.records[0])
+    key = plus.records[0].adapted_key
     if key is not None:
-        own = base.records[0]["key"]
-        return (key["dataset"], key["config_hash"]) == (own["dataset"], own["config_hash"])
+        own = base.records[0].key
+        return (key.dataset, key.config_hash) == (own.dataset, own.config_hash)
     if plus.protocol == "adapt" and base.protocol != "fitted":
         return settings(base)["model"] == settings(plus)["model"]
     return settings(base) == settings(plus)
@@ -225,7 +221,7 @@ def name(row: Row) -> str:
     marks = [
         mark
         for mark in (
-            "fitted" if row.protocol == "fitted" or row.records[0].get("fitted_backbone") else "",
+            "fitted" if row.protocol == "fitted" or row.records[0].fitted_backbone else "",
             row.arm if row.arm not in ("base", "plus") else "",
         )
         if mark

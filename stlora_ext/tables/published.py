@@ -1,4 +1,4 @@
-"""Published figures of the same data set beside ours, and how far ours are from them."""
+"""Published scores of the same data set beside ours, and how far ours are from them."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from stlora_ext.tables.pairs import Block
 from stlora_ext.tables.rows import METRICS, Row, lengths, steps_text
 
 HORIZONS = (3, 6, 12)  # that are published, of 12 steps
-FLAG_PERCENT = 5.0  # a mean further than this from the published figure, in percent of it, is flagged
+FLAG_PERCENT = 5.0  # a mean further than this from the published score, in percent of it, is flagged
 
 
 @dataclass(frozen=True)
@@ -22,29 +22,29 @@ class PublishedScore:
         model: The model, under our name.
         label: The source, short.
         source: The source in full.
-        figures: Mean and printed ± (None: none) by horizon in steps (None: average) and metric.
+        scores: Mean and printed ± (None: none) by horizon in steps (None: average) and metric.
     """
 
     model: str
     label: str
     source: str
-    figures: Mapping[tuple[int | None, str], tuple[float, float | None]]
+    scores: Mapping[tuple[int | None, str], tuple[float, float | None]]
 
 
 def read_printed(folder: Path, dataset: str) -> list[PublishedScore]:
     """Read what the CSV files of ``folder`` print of ``dataset``, of no other; the printed table, poster.csv, first."""
-    found = []
+    printed = []
     for path in sorted(folder.glob("*.csv"), key=lambda path: (path.stem != "poster", path.name)):
         with open(path, encoding="utf-8", newline="") as file:
-            found += [
-                PublishedScore(row["model"], row["label"], row["source"], dict(_figures(row)))
+            printed += [
+                PublishedScore(row["model"], row["label"], row["source"], dict(_scores(row)))
                 for row in csv.DictReader(file)
                 if row["dataset"] == dataset
             ]
-    return found
+    return printed
 
 
-def _figures(row: Mapping[str, str]) -> Iterator[tuple[tuple[int | None, str], tuple[float, float | None]]]:
+def _scores(row: Mapping[str, str]) -> Iterator[tuple[tuple[int | None, str], tuple[float, float | None]]]:
     for horizon in (*HORIZONS, None):
         for metric in METRICS:
             title = f"{horizon or 'avg'} {metric}"
@@ -54,14 +54,14 @@ def _figures(row: Mapping[str, str]) -> Iterator[tuple[tuple[int | None, str], t
 
 
 def why_not(dataset: str, row: Row, printed: Sequence[PublishedScore]) -> str | None:
-    """Return why our figures can't be compared with published ones; None where they can."""
+    """Return why our scores can't be compared with published ones; None where they can."""
     if not printed:
-        return f"No published figures of {dataset} are shipped; those of another data set don't compare with it."
-    entry, data = CATALOG.get(dataset), row.records[0]["data"]
-    if entry is not None and (data.get("num_steps"), data["num_nodes"]) != (entry.num_steps, entry.num_nodes):
+        return f"No published scores of {dataset} are shipped; those of another data set don't compare with it."
+    entry, data = CATALOG.get(dataset), row.records[0].data
+    if entry is not None and (data.num_steps, data.num_nodes) != (entry.num_steps, entry.num_nodes):
         return (
-            f"These data have {data.get('num_steps', 'unknown')} rows and {data['num_nodes']} nodes, the official "
-            f"{dataset} has {entry.num_steps} and {entry.num_nodes}: published figures don't compare with them."
+            f"These data have {data.num_steps or 'unknown'} rows and {data.num_nodes} nodes, the official "
+            f"{dataset} has {entry.num_steps} and {entry.num_nodes}: published scores don't compare with them."
         )
     if lengths(row.records[0]) not in ((USUAL_LEN, USUAL_LEN), (None, USUAL_LEN)):
         return (
@@ -76,7 +76,7 @@ def comparison_lines(
 ) -> tuple[list[tuple], list[str]]:
     """Return the lines of a comparison, each a label, a count and texts with a bold flag, and its notes.
 
-    Every published figure of the columns is shown. Ours stand above those of the same model; under them is the
+    Every published score of the columns is shown. Ours stand above those of the same model; under them is the
     deviation in percent. Published models were trained together with their adapter, so our protocol ``adapt`` isn't
     compared with them.
     """
@@ -89,7 +89,7 @@ def comparison_lines(
         and (line.source.arm == "base" or (line.source.protocol, line.source.arm) == ("joint", "plus"))
     }
     lines, flagged = [], []
-    for model in dict.fromkeys(each.model for each in printed):
+    for model in dict.fromkeys(entry.model for entry in printed):
         rows = {label: row for label, row in ours.items() if row.model == model}
         lines += [
             (
@@ -99,20 +99,20 @@ def comparison_lines(
             )
             for label, row in rows.items()
         ]
-        for each in (each for each in printed if each.model == model):
-            lines.append((f"{model}, {each.label}", "printed", [(_printed(each, key), False) for key in keys]))
+        for entry in (entry for entry in printed if entry.model == model):
+            lines.append((f"{model}, {entry.label}", "printed", [(_printed(entry, key), False) for key in keys]))
             for label, row in rows.items():
-                apart = [_deviation(row, each, key) for key in keys]
-                lines.append((f"{label} against {each.label}, %", "", [_flagged(value) for value in apart]))
+                apart = [_deviation(row, entry, key) for key in keys]
+                lines.append((f"{label} against {entry.label}, %", "", [_flagged(value) for value in apart]))
                 known = [value for value in apart if value is not None]
                 far = [value for value in known if abs(value) > FLAG_PERCENT]
-                flagged += [f"{label} against {each.label} {len(far)} of {len(known)}"] if far else []
+                flagged += [f"{label} against {entry.label} {len(far)} of {len(known)}"] if far else []
     notes = [
-        "Against published figures: ours minus the published mean, in percent of it; ! and bold where that is "
+        "Against published scores: ours minus the published mean, in percent of it; ! and bold where that is "
         f"more than {FLAG_PERCENT:g} % either way. Published ones are of other implementations, mostly one run.",
         "Flagged: " + (", ".join(flagged) if flagged else "none") + ".",
     ]
-    if any(std is not None for each in printed for _, std in each.figures.values()):
+    if any(std is not None for entry in printed for _, std in entry.scores.values()):
         notes.append("‡ ± as printed; docs/differences.md says why it is no deviation over runs.")
     return lines, notes + sources(printed)
 
@@ -120,29 +120,29 @@ def comparison_lines(
 def sources(printed: Sequence[PublishedScore]) -> list[str]:
     """Return a note per source."""
     by_label: dict[str, list[str]] = {}
-    for each in printed:
-        found = by_label.setdefault(each.label, [])
-        found += [each.source] if each.source not in found else []
-    return [f"Source {label}: {' | '.join(found)}." for label, found in by_label.items()]
+    for entry in printed:
+        texts = by_label.setdefault(entry.label, [])
+        texts += [entry.source] if entry.source not in texts else []
+    return [f"Source {label}: {' | '.join(texts)}." for label, texts in by_label.items()]
 
 
 def _mean(row: Row, key: tuple[int | None, str]) -> str:
     return number(row.cell(*key).mean)
 
 
-def _printed(each: PublishedScore, key: tuple[int | None, str]) -> str:
-    if key not in each.figures:
+def _printed(entry: PublishedScore, key: tuple[int | None, str]) -> str:
+    if key not in entry.scores:
         return "n/a"
-    mean, std = each.figures[key]
-    sign = "+" if each.model.startswith("Δ") else ""
+    mean, std = entry.scores[key]
+    sign = "+" if entry.model.startswith("Δ") else ""
     return number(mean, sign=sign) if std is None else f"{with_spread(mean, std, sign=sign)}‡"
 
 
-def _deviation(row: Row, each: PublishedScore, key: tuple[int | None, str]) -> float | None:
+def _deviation(row: Row, entry: PublishedScore, key: tuple[int | None, str]) -> float | None:
     mean = row.cell(*key).mean
-    if mean is None or key not in each.figures:
+    if mean is None or key not in entry.scores:
         return None
-    published = each.figures[key][0]
+    published = entry.scores[key][0]
     return 100 * (mean - published) / published
 
 

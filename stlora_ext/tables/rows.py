@@ -1,12 +1,12 @@
 """Records grouped into the rows of a table; what differs in data or configuration is never pooled."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from stlora_ext.errors import UserError
-from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.record import Record
 from stlora_ext.tables.statistics import MeanStd, spread
 
 METRICS = ("MAE", "RMSE", "MAPE")
@@ -28,43 +28,43 @@ class Row:
     protocol: str
     arm: str
     config_hash: str
-    records: tuple[dict[str, Any], ...]
+    records: tuple[Record, ...]
 
     @property
     def deterministic(self) -> bool:
         """Whether no seed changes the result."""
-        return self.records[0]["key"]["seed"] is None
+        return self.records[0].key.seed is None
 
     @property
     def seeds(self) -> tuple[int | None, ...]:
         """The seeds that ran."""
-        return tuple(record["key"]["seed"] for record in self.records)
+        return tuple(record.key.seed for record in self.records)
 
     def cell(self, horizon: int | None, metric: str) -> MeanStd:
-        """Return a figure at ``horizon`` steps, or on average (None)."""
+        """Return a score at ``horizon`` steps, or on average (None)."""
         return spread([score(record, horizon, metric) for record in self.records], self.deterministic)
 
 
-def score(record: dict[str, Any], horizon: int | None, metric: str) -> float | None:
-    """Return a record's figure at ``horizon`` steps, or on average (None); None where it has none."""
-    test = record["test"]
-    if horizon is not None and horizon > len(test["horizons"]):
+def score(record: Record, horizon: int | None, metric: str) -> float | None:
+    """Return a record's score at ``horizon`` steps, or on average (None); None where it has none."""
+    scores = record.scores
+    if horizon is not None and horizon > len(scores.horizons):
         return None
-    return (test["average"] if horizon is None else test["horizons"][horizon - 1])[metric]
+    return (scores.average if horizon is None else scores.horizons[horizon - 1])[metric]
 
 
-def lengths(record: dict[str, Any]) -> tuple[int | None, int]:
+def lengths(record: Record) -> tuple[int | None, int]:
     """Return the input steps of a record's windows, None where it doesn't tell, and their forecast steps."""
-    return record["configuration"]["training"].get("input_len"), len(record["test"]["horizons"])
+    return record.configuration.training.get("input_len"), len(record.scores.horizons)
 
 
-def steps_text(record: dict[str, Any]) -> str:
+def steps_text(record: Record) -> str:
     """Return the lengths of a record's windows in words."""
     input_len, output_len = lengths(record)
     return f"{input_len or 'unknown'} steps in, {output_len} out"
 
 
-def by_data(records: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def by_data(records: Iterable[Record]) -> dict[str, list[Record]]:
     """Group records by the fingerprint of their data, their null value and the lengths of their windows.
 
     Windows of 12 and 24 steps and of 24 and 12 cut the same arrays. A group's name tells, after its fingerprint, null
@@ -72,7 +72,7 @@ def by_data(records: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]
     """
     groups = defaultdict(list)
     for record in records:
-        groups[record["data"]["fingerprint"], record["data"].get("null_val"), steps_text(record)].append(record)
+        groups[record.data.fingerprint, record.data.null_val, steps_text(record)].append(record)
     several = len({steps for _, _, steps in groups}) > 1
     named = {}
     for (fingerprint, null, steps), group in groups.items():
@@ -82,7 +82,7 @@ def by_data(records: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]
     return named
 
 
-def table_rows(records: Iterable[dict[str, Any]], order: Sequence[str]) -> list[Row]:
+def table_rows(records: Iterable[Record], order: Sequence[str]) -> list[Row]:
     """Group records of one data set into rows, models in ``order`` first.
 
     Raises:
@@ -90,19 +90,19 @@ def table_rows(records: Iterable[dict[str, Any]], order: Sequence[str]) -> list[
     """
     groups = defaultdict(list)
     for record in records:
-        key = record["key"]
-        groups[key["model"], key["protocol"], key["arm"], key["config_hash"]].append(record)
+        key = record.key
+        groups[key.model, key.protocol, key.arm, key.config_hash].append(record)
     for group in groups.values():
-        seeds = [record["key"]["seed"] for record in group]
-        twice = next((record["key"] for record in group if seeds.count(record["key"]["seed"]) > 1), None)
+        seeds = [record.key.seed for record in group]
+        twice = next((record.key for record in group if seeds.count(record.key.seed) > 1), None)
         if twice is not None:
             raise UserError(
-                f"two records are of the same run, {RunKey(**twice).path}: a seed counts once; delete the "
+                f"two records are of the same run, {twice.path}: a seed counts once; delete the "
                 "copy, or keep it apart with --results DIR"
             )
     rank = {model: place for place, model in enumerate(order)}
     rows = [
-        Row(*key, tuple(sorted(group, key=lambda r: (r["key"]["seed"] is not None, r["key"]["seed"]))))
+        Row(*key, tuple(sorted(group, key=lambda r: (r.key.seed is not None, r.key.seed))))
         for key, group in groups.items()
     ]
     return sorted(
@@ -112,12 +112,12 @@ def table_rows(records: Iterable[dict[str, Any]], order: Sequence[str]) -> list[
 
 def differences(rows: Sequence[Row]) -> dict[str, list[Any]]:
     """Return the settings in which ``rows`` differ, by dotted name, one value per row."""
-    flat = [_flat(row.records[0]["configuration"]) for row in rows]
+    flat = [_flat(row.records[0].configuration.as_dict()) for row in rows]
     names = sorted(set().union(*flat))
     return {name: [f.get(name) for f in flat] for name in names if any(f.get(name) != flat[0].get(name) for f in flat)}
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     result = {}
     for key, value in values.items():
         if isinstance(value, dict):

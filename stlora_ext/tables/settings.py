@@ -5,13 +5,12 @@ Protocols are never mixed, nor are settings whose backbones were trained in diff
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from stlora_ext.digits import number, with_spread
 from stlora_ext.errors import UserError
 from stlora_ext.fields import field_names
 from stlora_ext.lora.predictor import STLoRAConfig
-from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.record import Record
 from stlora_ext.tables.pairs import base_of, pairs
 from stlora_ext.tables.rows import Row, table_rows
 from stlora_ext.tables.statistics import MeanStd, spread
@@ -74,7 +73,7 @@ class Settings:
         return None if self.base is None else spread([best_validation(record) for record in self.base.records])
 
 
-def by_setting(records: Iterable[dict[str, Any]], model: str | None = None) -> list[Settings]:
+def by_setting(records: Iterable[Record], model: str | None = None) -> list[Settings]:
     """Return the settings of the runs with adapter among ``records`` of one data set.
 
     Args:
@@ -93,14 +92,19 @@ def by_setting(records: Iterable[dict[str, Any]], model: str | None = None) -> l
             Setting(
                 row,
                 _label(row),
-                row.records[0]["parameters"]["adapter"],
+                row.records[0].parameters.adapter,
                 spread([best_validation(record) for record in row.records]),
-                spread([record["test"]["average"]["MAE"] for record in row.records]),
+                spread([record.scores.average["MAE"] for record in row.records]),
             )
         )
     return [
-        Settings(name, protocol, _used(base, found), tuple(sorted(found, key=lambda each: (each.val.mean, each.added))))
-        for (name, protocol, _), (base, found) in sorted(groups.items(), key=lambda item: item[0])
+        Settings(
+            name,
+            protocol,
+            _used(base, settings),
+            tuple(sorted(settings, key=lambda setting: (setting.val.mean, setting.added))),
+        )
+        for (name, protocol, _), (base, settings) in sorted(groups.items(), key=lambda item: item[0])
     ]
 
 
@@ -108,20 +112,19 @@ def _used(base: Row | None, settings: Sequence[Setting]) -> Row | None:
     """Return the runs of ``base`` that have the seed of a setting's run."""
     if base is None:
         return None
-    seeds = {before["key"]["seed"] for each in settings for before, _ in pairs(base, each.row)}
-    return replace(base, records=tuple(record for record in base.records if record["key"]["seed"] in seeds))
+    seeds = {before.key.seed for each in settings for before, _ in pairs(base, each.row)}
+    return replace(base, records=tuple(record for record in base.records if record.key.seed in seeds))
 
 
-def best_validation(record: dict[str, Any]) -> float:
+def best_validation(record: Record) -> float:
     """Return the validation MAE of the epoch whose weights were kept.
 
     Raises:
         UserError: If the record tells of no validation.
     """
-    errors = [entry["val"]["MAE"] for entry in record["training"]["history"] if "val" in entry]
+    errors = [entry["val"]["MAE"] for entry in record.training.history if "val" in entry]
     if not errors or None in errors:
-        key = RunKey(**record["key"])
-        raise UserError(f"record {key.path}.json tells of no validation: delete it and repeat the run")
+        raise UserError(f"record {record.key.path}.json tells of no validation: delete it and repeat the run")
     return min(errors)
 
 
@@ -131,20 +134,20 @@ def settings_tables(groups: Sequence[Settings]) -> list[Table]:
 
 
 def _table(group: Settings) -> Table:
-    rows = [(each.label, each.added, each.row, each.val, each.test) for each in group.settings]
+    rows = [(setting.label, setting.added, setting.row, setting.val, setting.test) for setting in group.settings]
     base_val = group.base_val
     if group.base is not None and base_val is not None:
         rows.insert(0, ("none: the backbone alone", 0, group.base, base_val, group.base.cell(None, "MAE")))
     columns = (Column("Adapter", kind="name"), *map(Column, ("Parameters", "Seeds", "Validation MAE", "Test MAE")))
     cells = tuple(
-        (Cell(label, "name"), Cell(f"{added:,}"), Cell(str(len(row.records))), Cell(_figure(val)), Cell(_figure(test)))
+        (Cell(label, "name"), Cell(f"{added:,}"), Cell(str(len(row.records))), Cell(_score(val)), Cell(_score(test)))
         for label, added, row, val, test in rows
     )
     return Table(
         f"{group.model}, {group.protocol}",
         grids=(Grid("", columns, cells),),
         fields=FIELDS,
-        figures=tuple(
+        numbers=tuple(
             {
                 "model": group.model,
                 "protocol": group.protocol,
@@ -164,7 +167,7 @@ def _table(group: Settings) -> Table:
 
 
 def _label(row: Row) -> str:
-    adapter = row.records[0]["configuration"]["adapter"]
+    adapter = row.records[0].configuration.adapter
     usual = {name: getattr(STLoRAConfig, name) for name in field_names(STLoRAConfig) if name not in _NOT_SHOWN}
     differing = {name: adapter[name] for name in usual if adapter.get(name, usual[name]) != usual[name]}
     if adapter["sharing"] != "embedding" or row.arm != "plus":
@@ -173,7 +176,7 @@ def _label(row: Row) -> str:
     return ", ".join([first, *(name if value is True else f"{name} {value}" for name, value in differing.items())])
 
 
-def _figure(value: MeanStd) -> str:
+def _score(value: MeanStd) -> str:
     if value.mean is None or value.std is None:
         return number(value.mean, 3)
     return with_spread(value.mean, value.std, 3)

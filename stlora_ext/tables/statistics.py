@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MeanStd:
-    """Mean and sample standard deviation of a figure over runs.
+    """Mean and sample standard deviation of a score over runs.
 
     Attributes:
-        mean: Mean; None where a run has no such figure.
+        mean: Mean; None where a run has no such score.
         std: Standard deviation with n - 1; None for one run, 0 where no seed changes the result.
         count: Runs.
     """

@@ -14,7 +14,7 @@ from stlora_ext.tables.pairs import Comparison, Line, beyond_control, blocks, co
 from stlora_ext.tables.published import PublishedScore, comparison_lines, why_not
 from stlora_ext.tables.rows import METRICS, Row
 from stlora_ext.tables.statistics import MeanStd
-from stlora_ext.tables.tidy import FIELDS, figures
+from stlora_ext.tables.tidy import FIELDS, scores
 
 Columns = Sequence[tuple[int | None, str]]
 
@@ -25,13 +25,13 @@ class Cell:
 
     Attributes:
         text: What it says.
-        kind: ``name``, ``count`` or ``figure``.
+        kind: ``name``, ``count`` or ``number``.
         bold: Whether it is the best of its column, or a clear difference.
         sign: What stands behind it, such as "‡"; explained in the table's notes.
     """
 
     text: str
-    kind: Literal["name", "count", "figure"] = "figure"
+    kind: Literal["name", "count", "number"] = "number"
     bold: bool = False
     sign: str = ""
 
@@ -48,7 +48,7 @@ class Column:
 
     title: str
     group: str = ""
-    kind: Literal["name", "count", "figure"] = "figure"
+    kind: Literal["name", "count", "number"] = "number"
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,11 @@ class Table:
     Attributes:
         dataset: The name of its data set, or of what else it is about; empty: it has no title.
         heading: Which data, where there are several under the name; else empty.
-        caption: What the figures are, after the name.
+        caption: What the numbers are, after the name.
         grids: The cells.
         notes: One sentence or list each.
         missing: What is missing and the command that fills it.
-        figures: Every figure in full precision, by column.
+        numbers: Every number in full precision, by column.
         fields: Those columns.
     """
 
@@ -87,7 +87,7 @@ class Table:
     grids: tuple[Grid, ...] = ()
     notes: tuple[str, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
-    figures: tuple[Mapping[str, Any], ...] = ()
+    numbers: tuple[Mapping[str, Any], ...] = ()
     fields: tuple[str, ...] = FIELDS
 
 
@@ -108,24 +108,18 @@ def layout(
         rows: The rows.
         heading: Which data, where there are several under the name.
         fill: Returns the command that fills a missing cell; None: missing cells aren't listed.
-        printed: Published figures of the same data set to compare with; None: no comparison.
-        horizons: Steps whose figures are shown; None: the usual ones.
+        printed: Published scores of the same data set to compare with; None: no comparison.
+        horizons: Steps whose scores are shown; None: the usual ones.
         short: Show the average MAE alone, without tests and missing cells.
 
     Raises:
         UserError: If the forecasts have no such step.
     """
     first = rows[0].records[0]
-    data = first["data"]
-    columns: list[tuple[int | None, str]] = (
-        []
-        if short
-        else [
-            (step, step_title(step, data["interval"]))
-            for step in reported_steps(len(first["test"]["horizons"]), horizons, dataset)
-        ]
-    )
-    columns.append((None, "average"))
+    average: list[tuple[int | None, str]] = [(None, "average")]
+    steps = [] if short else reported_steps(len(first.scores.horizons), horizons, dataset)
+    ahead = [(step, step_title(step, first.data.interval)) for step in steps]
+    columns = [*average, *ahead]
     arranged = blocks(rows)
     p_values = corrected(arranged)
     grids = []
@@ -135,14 +129,16 @@ def layout(
         grids.append(_results(title, lines, columns, METRICS[:1] if short else METRICS))
         if block.comparisons and not short:
             grids.append(_tests(f'{title}{": " * bool(title)}average MAE, "+" minus base', block.comparisons, p_holm))
-    node_level = [] if short else beyond_control(rows)
-    if node_level:
+    per_node = [] if short else beyond_control(rows)
+    if per_node:
         grids.append(
             _tests(
-                "average MAE, node-level weights against none", node_level, holm([each.test.p for each in node_level])
+                "average MAE, per-node weights against none",
+                per_node,
+                holm([comparison.test.p for comparison in per_node]),
             )
         )
-    remarks = short_notes(rows, arranged) if short else notes(rows, arranged, node_level)
+    remarks = short_notes(rows, arranged) if short else notes(rows, arranged, per_node)
     if printed is not None:
         refusal = why_not(dataset, rows[0], printed)
         if refusal is not None:
@@ -150,11 +146,11 @@ def layout(
             printed = None
         else:
             beside, more = comparison_lines(arranged, printed, columns)
-            grids.append(_grid("against published figures", columns, beside))
+            grids.append(_grid("against published scores", columns, beside))
             remarks += more
-    lacking = [] if fill is None or short else [(each.title, fill(each)) for each in missing(arranged)]
+    lacking = [] if fill is None or short else [(gap.title, fill(gap)) for gap in missing(arranged)]
     caption = (
-        f"test set, {data['windows']['test']:,} windows, {data['num_nodes']} nodes; mean ± standard deviation "
+        f"test set, {first.data.windows['test']:,} windows, {first.data.num_nodes} nodes; mean ± standard deviation "
         "over seeds"
     )
     return Table(
@@ -164,7 +160,7 @@ def layout(
         tuple(grids),
         tuple(remarks),
         tuple(lacking),
-        tuple(figures(dataset, rows, arranged, p_values, columns, printed or ())),
+        tuple(scores(dataset, rows, arranged, p_values, [*ahead, *average], printed or ())),
     )
 
 
@@ -174,14 +170,14 @@ def _grid(
     lines: Sequence[tuple[str, str, Sequence[tuple[str, bool]]]],
     metrics: Sequence[str] = METRICS,
 ) -> Grid:
-    """Return a grid of a name, a count and a figure for each horizon and metric."""
+    """Return a grid of a name, a count and a score for each horizon and metric."""
     heads = [Column("Model", kind="name"), Column("Seeds", kind="count")]
     heads += [Column(f"{metric}{' %' * (metric == 'MAPE')}", group) for _, group in columns for metric in metrics]
     return Grid(
         title,
         tuple(heads),
         tuple(
-            (Cell(label, "name"), Cell(count, "count"), *(Cell(text, "figure", bold) for text, bold in texts))
+            (Cell(label, "name"), Cell(count, "count"), *(Cell(text, "number", bold) for text, bold in texts))
             for label, count, texts in lines
         ),
     )
@@ -229,7 +225,7 @@ def _text(line: Line, value: MeanStd) -> str:
 
 
 def _tests(title: str, comparisons: Sequence[Comparison], p_holm: Sequence[float | None]) -> Grid:
-    with_wilcoxon = any(each.test.wilcoxon is not None for each in comparisons)
+    with_wilcoxon = any(comparison.test.wilcoxon is not None for comparison in comparisons)
     heads = [
         Column("Model", kind="name"),
         Column("Pairs", kind="count"),
@@ -240,7 +236,9 @@ def _tests(title: str, comparisons: Sequence[Comparison], p_holm: Sequence[float
         *[Column("p (Wilcoxon)")] * with_wilcoxon,
     ]
     return Grid(
-        title, tuple(heads), tuple(_test(*each, with_wilcoxon) for each in zip(comparisons, p_holm, strict=True))
+        title,
+        tuple(heads),
+        tuple(_test(comparison, p, with_wilcoxon) for comparison, p in zip(comparisons, p_holm, strict=True)),
     )
 
 

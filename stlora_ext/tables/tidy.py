@@ -1,4 +1,4 @@
-"""Every figure of a table in full precision, one per data set, protocol, arm, model, horizon and metric."""
+"""Every score of a table in full precision, one per data set, protocol, arm, model, horizon and metric."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -40,7 +40,7 @@ FIELDS = (
 )
 
 
-def figures(
+def scores(
     dataset: str,
     rows: Sequence[Row],
     arranged: Sequence[Block],
@@ -48,9 +48,9 @@ def figures(
     columns: Sequence[tuple[int | None, str]],
     printed: Sequence[PublishedScore],
 ) -> Iterator[dict[str, Any]]:
-    """Yield a dictionary of ``FIELDS`` per figure, rows in order; what doesn't apply is left out.
+    """Yield a dictionary of ``FIELDS`` per score, rows in order; what doesn't apply is left out.
 
-    Published figures have ``published`` as protocol, and a source.
+    Published scores have ``published`` as protocol, and a source.
     """
     comparisons = [
         (comparison, p)
@@ -74,17 +74,17 @@ def figures(
                             "p_wilcoxon": test.wilcoxon,
                         }
                 yield values
-    for each in printed:
-        for (horizon, metric), (mean, std) in each.figures.items():
+    for entry in printed:
+        for (horizon, metric), (mean, std) in entry.scores.items():
             yield {
                 "dataset": dataset,
                 "protocol": "published",
-                "model": each.model,
+                "model": entry.model,
                 "horizon": horizon or "average",
                 "metric": metric,
                 "mean": mean,
                 "std": std,
-                "source": f"{each.label}: {each.source}",
+                "source": f"{entry.label}: {entry.source}",
             }
 
 
@@ -92,13 +92,13 @@ def _own(dataset: str, row: Row, horizon: int | None, metric: str) -> dict[str, 
     value, first = row.cell(horizon, metric), row.records[0]
     return {
         "dataset": dataset,
-        "fingerprint": first["data"]["fingerprint"],
-        "null_val": first["data"].get("null_val"),
+        "fingerprint": first.data.fingerprint,
+        "null_val": first.data.null_val,
         "protocol": row.protocol,
         "arm": row.arm,
         "model": row.model,
         "config_hash": row.config_hash,
-        "num_epochs": None if row.protocol == "fitted" else first["configuration"]["training"].get("num_epochs"),
+        "num_epochs": None if row.protocol == "fitted" else first.configuration.training.get("num_epochs"),
         "horizon": horizon or "average",
         "metric": metric,
         "mean": value.mean,

@@ -54,7 +54,7 @@ ROWS = (
         [*TINY, "--dry-run", "--seeds", "4294967296"],
         "expected whole numbers from 0 to 4294967295",
     ),
-    run("a figure that is no digit", [*TINY, "--gpus", "\u00b2"], "one run uses one GPU, named by its number"),
+    run("a numeral that is no digit", [*TINY, "--gpus", "\u00b2"], "one run uses one GPU, named by its number"),
     run("threads without end", [*TINY, "--threads", "99999"], "--threads 99999: expected at most 1024"),
     run("an empty name of a backbone", ["-c", "experiments/TINY/LSTM_LoRA.py", "--from", ""], "--from : only"),
     run(
@@ -191,5 +191,5 @@ ROWS = (
     other("experiments/parameters.py", "--datasets", "PEMS8", said=("data set 'PEMS8': did you mean 'PEMS08'",)),
     other("experiments/parameters.py", "--models", "LSMT", said=("did you mean 'LSTM'",)),
     other("experiments/parameters.py", "--models", "HA", said=("--models HA: it is fitted and has no trained",)),
-    other("experiments/parameters.py", "--format", "html", said=("invalid choice: 'html'",)),
+    other("experiments/parameters.py", "--format", "text", said=("invalid choice: 'text'",)),
 )

@@ -184,7 +184,7 @@ ROWS = (
         "other data", rewrite(lambda r: r["data"].update(fingerprint="sha256:0")), "(fingerprint sha256:0, now sha256:"
     ),
     record(
-        "a figure that is text",
+        "a score that is text",
         rewrite(lambda r: r["test"]["average"].update(MAE="12")),
         "'test.average' is {'MAE': '12'",
         "expected MAE, RMSE and MAPE",
@@ -195,11 +195,11 @@ ROWS = (
         "its configuration has the hash",
         command="experiments/verify.py",
     ),
-    tabulated("without figures", lambda r: r.update(test=3), "'test' is 3, expected an object"),
+    tabulated("without scores", lambda r: r.update(test=3), "'test' is 3, expected an object"),
     tabulated("without steps", lambda r: r["test"].update(horizons=[]), "'test.horizons' is []"),
     tabulated("with NaN", lambda r: r["test"]["average"].update(MAE=float("nan")), "'test.average' is {'MAE': nan"),
-    tabulated("with an endless figure", lambda r: r["test"]["average"].update(MAE=10**400), "expected MAE, RMSE"),
-    tabulated("with a figure whose square is endless", lambda r: r["test"]["average"].update(MAE=1e300), "'MAE': 1e+"),
+    tabulated("with an endless score", lambda r: r["test"]["average"].update(MAE=10**400), "expected MAE, RMSE"),
+    tabulated("with a score whose square is endless", lambda r: r["test"]["average"].update(MAE=1e300), "'MAE': 1e+"),
     tabulated("of an unknown arm", lambda r: r["key"].update(arm="plos"), "'key.arm' is 'plos', expected base, plus"),
     tabulated("without the adapter's settings", lambda r: r["configuration"].pop("adapter"), "expected the adapter's"),
     tabulated("without the adapter's share", lambda r: r["parameters"].pop("adapter_percent"), "'parameters.adapter_p"),

@@ -11,7 +11,7 @@ from baselines.VAR import VAR, VARConfig
 from experiments import run as run_command
 from stlora_ext.config.experiment import experiment
 from stlora_ext.data.prepared import load_meta
-from stlora_ext.runs.run import run_key
+from stlora_ext.runs.backbone import run_key
 from tests.support.commands import refusal
 
 NODES = 4

@@ -82,9 +82,9 @@ def test_a_compiled_run_has_the_plain_runs_key_and_says_so(tiny_data, tmp_path):
         train_run(exp, meta, 0, RunOptions(tiny_data, tmp_path / str(compiled), compiled=compiled))[0]
         for compiled in (False, True)
     ]
-    assert records[0]["key"] == records[1]["key"]
-    assert [record["provenance"]["compiled"] for record in records] == [False, True]
-    assert records[1]["test"]["average"]["MAE"] == pytest.approx(records[0]["test"]["average"]["MAE"], rel=1e-3)
+    assert records[0].key == records[1].key
+    assert [record.provenance.compiled for record in records] == [False, True]
+    assert records[1].scores.average["MAE"] == pytest.approx(records[0].scores.average["MAE"], rel=1e-3)
     model = build_model(exp, meta, tiny_data)
     path = next((tmp_path / "True").rglob("model.pt"))
     model.load_state_dict(load_checkpoint(path)["model_state_dict"])
@@ -116,7 +116,7 @@ def test_bfloat16_gives_results_of_their_own(tiny_data, tmp_path):
         train_run(experiment("TINY", "LSTM", model_settings=SMALL["LSTM"], num_epochs=1, bf16=bf16), meta, 0, place)[0]
         for bf16 in (False, True)
     )
-    assert exact["key"]["config_hash"] != rounded["key"]["config_hash"]
-    assert rounded["configuration"]["training"]["bf16"]
-    error = [record["test"]["average"]["MAE"] for record in (exact, rounded)]
+    assert exact.key.config_hash != rounded.key.config_hash
+    assert rounded.configuration.training["bf16"]
+    error = [record.scores.average["MAE"] for record in (exact, rounded)]
     assert error[0] != error[1] == pytest.approx(error[0], rel=0.05)

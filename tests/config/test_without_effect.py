@@ -12,10 +12,9 @@ from stlora_ext.config.config_file import config_or_default, load_experiment
 from stlora_ext.config.experiment import experiment
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.errors import UserError
-from stlora_ext.runs.build import host_config
+from stlora_ext.runs.backbone import run_key
 from stlora_ext.runs.key import RunKey
-from stlora_ext.runs.reopen import rebuild
-from stlora_ext.runs.rerun import repeat_command
+from stlora_ext.runs.rerun import rebuild, repeat_command
 from stlora_ext.sweep import request as planned
 from stlora_ext.sweep.request import make_plan
 from tests.support.commands import ROOT, refusal
@@ -122,7 +121,7 @@ def test_a_record_that_holds_one_is_repeated_to_the_same_key(text, setting, tiny
     again = asked_for(shlex.split(command)[2:])
     assert (again.model, again.arm, again.protocol) == (exp.model, exp.arm, exp.protocol)
     if exp.backbone_from is None:  # whose file this test lacks
-        assert host_config(again, meta, tiny_data, 0).md5 == host_config(exp, meta, tiny_data, 0).md5
+        assert run_key(again, meta, 0) == run_key(exp, meta, 0)
 
 
 def test_the_command_of_every_published_record_is_taken_as_it_stands():

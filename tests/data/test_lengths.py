@@ -15,8 +15,9 @@ from stlora_ext.config.experiment import experiment
 from stlora_ext.config.registry import models
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.errors import UserError
+from stlora_ext.runs.backbone import run_key
 from stlora_ext.runs.options import RunOptions
-from stlora_ext.runs.run import run_key, train_run
+from stlora_ext.runs.run import train_run
 from stlora_ext.runs.store import read_records
 from stlora_ext.sweep import request as planned
 from tests.support.commands import refusal, run, succeeded
@@ -94,12 +95,12 @@ def test_every_model_trains_with_the_lengths_of_its_data_set_or_is_refused_by_na
         setting, value = re.search(r"set (model\.\w+)=(\d+)", str(refused.value)).groups()
         exp = exp.override({setting: int(value)})
     record, _ = train_run(exp, meta, 0, place)
-    assert len(record["test"]["horizons"]) == lengths[1]
-    assert all(math.isfinite(scores["MAE"]) for scores in record["test"]["horizons"])
-    said = record["configuration"]
-    assert (said["training"]["input_len"], said["training"]["output_len"]) == lengths
+    assert len(record.scores.horizons) == lengths[1]
+    assert all(math.isfinite(scores["MAE"]) for scores in record.scores.horizons)
+    said = record.configuration
+    assert (said.training["input_len"], said.training["output_len"]) == lengths
     if exp.adapter is not None:
-        assert (said["adapter"]["input_len"], said["adapter"]["output_len"]) == lengths
+        assert (said.adapter["input_len"], said.adapter["output_len"]) == lengths
 
 
 @pytest.mark.parametrize(("output_len", "gap"), [(1, 1), (2, 2), (3, 3), (4, 2), (5, 1), (12, 3), (24, 3)])
@@ -163,7 +164,7 @@ def test_another_length_is_refused_with_the_command_and_the_config_that_have_it(
     wanted = {"input_len": 12, "output_len": 3} | {
         key: int(value) for key, value in (each.split("=") for each in asked.split())
     }
-    assert {key: record["configuration"]["training"][key] for key in wanted} == wanted
+    assert {key: record.configuration.training[key] for key in wanted} == wanted
     before, after = load_meta(folder, name), load_meta(folder, arguments[0])
     assert (after.num_steps, after.start, after.sensor_ids, after.null_val, after.has_graph) == (
         before.num_steps,

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from stlora_ext.report.nodes import node_errors
+from stlora_ext.tables.groups import data_groups
+from stlora_ext.tables.pairs import blocks
 from tests.support.commands import ROOT, SHARED
 
 TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
@@ -84,5 +87,51 @@ def test_the_facts_about_the_posters_table_follow_from_it():
     }
     assert outside == {("GWNet", "MAE"), ("GWNet", "RMSE")}
     for metric in ("MAE", "RMSE"):
-        figures = [f"{cells['GWNet', step, metric][0]:.2f}" for step in ("3", "6", "12", "avg")]
-        assert f"| GWNet {metric} | {' | '.join(figures)} |" in DIFFERENCES
+        scores = [f"{cells['GWNet', step, metric][0]:.2f}" for step in ("3", "6", "12", "avg")]
+        assert f"| GWNet {metric} | {' | '.join(scores)} |" in DIFFERENCES
+
+
+RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+CHAPTERS = {
+    "PEMS08-TAIL": "pems08-tail",
+    "Does the gain follow the differences between nodes?": "cities",
+    "LOS-LOOP": "los-loop",
+    "METR-LA-29": "metr-la-29",
+}
+
+
+def chapter(title: str) -> str:
+    """Return the text of a chapter of the results, in one line."""
+    return " ".join(RESULTS.split(f"\n## {title}\n")[1].split("\n## ")[0].split())
+
+
+@pytest.mark.parametrize("title", CHAPTERS)
+def test_every_interval_of_the_results_is_one_of_a_table_of_its_page(title):
+    page = (ROOT / "docs" / "tables" / f"{CHAPTERS[title]}.md").read_text(encoding="utf-8")
+    claims = re.findall(r"([+-][\d.]+) \(([+-][\d.]+ to [+-][\d.]+)\)", chapter(title))
+    assert len(claims) >= 6
+    for mean, interval in claims:
+        assert f"{mean} ({interval})" in page or f"| {mean} | {interval} |" in page, (mean, interval)
+
+
+def test_the_shares_and_counts_of_the_results_are_the_records():
+    [group] = data_groups(["PEMS08-TAIL"], ROOT / "results" / "published")
+    joint = [block for block in blocks(group.rows) if block.protocol == "joint"]
+    gains = {
+        (comparison.plus.model, block.arm): comparison.delta(None, "MAE", percent=True).mean
+        for block in joint
+        for comparison in block.comparisons
+    }
+    assert f"LSTM gains {-gains['LSTM+', 'plus']:.0f} % and STGCN {-gains['STGCN+', 'plus']:.0f} %" in RESULTS
+    assert f"and LSTM {100 * gains['LSTM+', 'control'] / gains['LSTM+', 'plus']:.0f} %" in RESULTS
+    assert round(10 * gains["STGCN+", "control"] / gains["STGCN+", "plus"]) == 9 and "nine tenths" in RESULTS
+    errors, _ = node_errors(joint)
+    better = {node.label.partition(":")[0]: int((node.difference < 0).sum()) for node in errors if "plus" in node.label}
+    assert (
+        f"{better['LSTM+']} of 170 nodes with LSTM+, {better['STGCN+']} with STGCN+, {better['AGCRN+']} with AGCRN+"
+        in RESULTS
+    )
+
+
+def test_the_results_are_one_page():
+    assert len(RESULTS.split()) <= 900

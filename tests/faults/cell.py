@@ -91,7 +91,7 @@ def ended(process: subprocess.Popen) -> Ended:
 
 
 def outcome(results: Path) -> dict[str, Any]:
-    """Return a finished run's figures, curve and weights, without its timings."""
+    """Return a finished run's scores, curve and weights, without its timings."""
     import torch
 
     path = record_path(results)

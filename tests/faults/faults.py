@@ -5,7 +5,7 @@
     python tests/faults/faults.py --out faults.json
 
 Real processes of the real command: LSTM, LSTM+ in joint and LSTM+ in adapt. A try passes if what the run says is one
-line and the same command then ends with the figures, curve and weights of the run that nothing happened to.
+line and the same command then ends with the scores, curve and weights of the run that nothing happened to.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import Any
 
 from entry import Parser, command
 
-from benchmarks.figures import keep
+from benchmarks.measuring import keep
 from stlora_ext.cli import positive
 from tests.faults import kinds
 from tests.faults.cell import Broken, Cell, cells

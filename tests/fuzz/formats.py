@@ -20,11 +20,10 @@ from stlora_ext.folders import ROOT
 from stlora_ext.host.checkpoint import save_checkpoint
 from stlora_ext.lora.files import save_adapter
 from stlora_ext.preparation.recent import read_recent
-from stlora_ext.runs.adapter_origin import load_adapted, read_origin
 from stlora_ext.runs.build import build_model
 from stlora_ext.runs.key import RunKey
-from stlora_ext.runs.reopen import FinishedRun, find_run, load_run
-from stlora_ext.runs.store import read_whole_record
+from stlora_ext.runs.reopen import FinishedRun, find_run, load_adapted, load_run, read_origin
+from stlora_ext.runs.store import read_record
 from stlora_ext.tables.benchmark import benchmark_table
 
 STEPS, NAMES = 60, ["north", "bridge", "south"]
@@ -208,7 +207,7 @@ def _records(root: Path) -> dict[str, Format]:
 
     def read() -> None:
         find_run(record, root)
-        read_whole_record(record)
+        read_record(record)
         table.main(["--dataset", "CITY", "--results", str(root / "results")])
 
     return {

@@ -88,7 +88,7 @@ class AdaptedCountsWaits(STLoRARunner, CountsWaits):
 @pytest.mark.parametrize("model", [name + plus for name in TRAINED for plus in ("", "+")])
 def test_an_epoch_waits_for_the_gpu_at_its_end_alone(model, tmp_path):
     exp = quick(model, num_epochs=3, batch_size=64, **({"adapter": {"dropout": 0.1}} if model.endswith("+") else {}))
-    cfg = host_config(exp, quick_meta(), data(), 0, "0", tmp_path)
+    cfg = host_config(exp, quick_meta(), 0, RunOptions(data(), gpus="0"), tmp_path)
     runner = launch_training(cfg, AdaptedCountsWaits if model.endswith("+") else CountsWaits)
     assert len(runner.train_data_loader) > 2
     assert runner.waits[1:] == [2, 2]  # whether the loss is finite, and its value; the first epoch sends constants too
@@ -100,13 +100,13 @@ def test_a_run_ends_in_a_record_near_the_cpus_and_its_checkpoint_opens_on_the_cp
     use_device("0")
     seed = None if exp.cell_seeds == (None,) else 0
     record, _ = train_run(exp, quick_meta(), seed, RunOptions(data(), tmp_path, gpus="0"))
-    assert record["provenance"]["hardware"] == torch.cuda.get_device_name(0)
+    assert record.provenance.hardware == torch.cuda.get_device_name(0)
     (path,) = tmp_path.rglob("model.pt")
     assert all(not tensor.is_cuda for tensor in load_checkpoint(path)["model_state_dict"].values())
     cpu = load_checkpoint(finished(model).with_suffix("") / "model.pt")
     assert cpu["model_state_dict"].keys() == load_checkpoint(path)["model_state_dict"].keys()
     expected = json.loads(finished(model).read_text())["test"]["average"]["MAE"]
-    assert record["test"]["average"]["MAE"] == pytest.approx(expected, rel=0.1)  # dropout draws differ
+    assert record.scores.average["MAE"] == pytest.approx(expected, rel=0.1)  # dropout draws differ
 
 
 @pytest.mark.parametrize("model", [f"{name}+" for name in TRAINED])
@@ -115,7 +115,9 @@ def test_deterministic_repeats_to_the_bit(model, tmp_path):
         *(
             weights(
                 launch_training(
-                    host_config(quick(model), quick_meta(), data(), 0, "0", tmp_path / name, deterministic=True),
+                    host_config(
+                        quick(model), quick_meta(), 0, RunOptions(data(), gpus="0", deterministic=True), tmp_path / name
+                    ),
                     STLoRARunner,
                 )
             )
@@ -132,7 +134,11 @@ def test_recorded_steps_learn_what_the_plain_ones_learn(model, tmp_path):
     trained = []
     for recorded in (False, True):
         cfg = host_config(
-            exp, quick_meta(), data(), 0, "0", tmp_path / str(recorded), deterministic=True, cuda_graphs=recorded
+            exp,
+            quick_meta(),
+            0,
+            RunOptions(data(), gpus="0", deterministic=True, cuda_graphs=recorded),
+            tmp_path / str(recorded),
         )
         cfg.callbacks.append(HorizonCurriculum(2, 1))
         trained.append(launch_training(cfg, STLoRARunner if model.endswith("+") else HostRunner))
@@ -163,9 +169,9 @@ def test_recorded_steps_adapt_a_frozen_backbone_as_the_plain_ones(tmp_path):
         )[0]
         for recorded in (False, True)
     )
-    assert plain["key"] == replayed["key"]
-    assert [record["provenance"]["cuda_graphs"] for record in (plain, replayed)] == [False, True]
-    assert replayed["test"]["average"]["MAE"] == pytest.approx(plain["test"]["average"]["MAE"], rel=0.05)  # dropout
+    assert plain.key == replayed.key
+    assert [record.provenance.cuda_graphs for record in (plain, replayed)] == [False, True]
+    assert replayed.scores["average"]["MAE"] == pytest.approx(plain.scores["average"]["MAE"], rel=0.05)  # dropout
 
 
 @pytest.mark.parametrize(
@@ -179,7 +185,11 @@ def test_recorded_steps_under_bfloat16_learn_what_the_plain_ones_learn(model, tm
     plain, replayed = (
         launch_training(
             host_config(
-                exp, quick_meta(), data(), 0, "0", tmp_path / str(recorded), deterministic=True, cuda_graphs=recorded
+                exp,
+                quick_meta(),
+                0,
+                RunOptions(data(), gpus="0", deterministic=True, cuda_graphs=recorded),
+                tmp_path / str(recorded),
             ),
             STLoRARunner if model.endswith("+") else HostRunner,
         )
@@ -193,7 +203,7 @@ def test_recorded_steps_under_bfloat16_learn_what_the_plain_ones_learn(model, tm
 @pytest.mark.parametrize("name", names_with("cuda-graphs"))
 def test_recorded_steps_draw_dropout_anew(name, tmp_path):
     exp = quick(name, num_epochs=1, batch_size=64)
-    cfg = host_config(exp, quick_meta(), data(), 0, "0", tmp_path, cuda_graphs=True)
+    cfg = host_config(exp, quick_meta(), 0, RunOptions(data(), gpus="0", cuda_graphs=True), tmp_path)
     runner = launch_training(cfg)
     runner.model.train()
     batch = next(iter(runner.train_data_loader))

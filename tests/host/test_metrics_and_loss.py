@@ -1,4 +1,4 @@
-"""N1, N2, L1 and the exactness of every figure."""
+"""N1, N2, L1 and the exactness of every score."""
 
 import json
 from pathlib import Path
@@ -146,7 +146,7 @@ def measured(request, tmp_path):
     return runner, np.load(tmp_path / "run" / "test_results" / "prediction.npy"), targets, world, request.param
 
 
-def test_every_figure_equals_a_float64_computation(measured):
+def test_every_score_equals_a_float64_computation(measured):
     """Overall, per horizon and per node, MAE, RMSE and MAPE agree to 1e-6 with numpy on the saved forecasts."""
     runner, forecast, targets, *_ = measured
     result = runner.test_result
@@ -181,8 +181,8 @@ def test_the_forecasts_are_those_of_the_best_weights(measured):
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 60, 1000])
-def test_figures_do_not_depend_on_the_evaluation_batch(measured, tmp_path, batch_size):
-    """Sums over the whole set: batches of one window, some with no target at all, give the same figures."""
+def test_scores_do_not_depend_on_the_evaluation_batch(measured, tmp_path, batch_size):
+    """Sums over the whole set: batches of one window, some with no target at all, give the same scores."""
     runner, _, _, world, null_val = measured
     other = run_ours(world, tmp_path / "other", null_val=null_val, val_batch_size=batch_size)
     assert other.test_result["average"] == pytest.approx(runner.test_result["average"], rel=1e-6)
@@ -201,7 +201,7 @@ def test_mape_skips_targets_nearer_to_zero_than_5e_5():
     assert average["MAPE"] == pytest.approx(100 * (1 / 5.1e-5 + 1 / 2) / 2, rel=1e-5)
 
 
-def test_a_figure_without_targets_is_absent():
+def test_a_score_without_targets_is_absent():
     """A node that is missing throughout has no error, not an error of 0."""
     mask = torch.tensor([[[True, False]]])
     sums = MetricSums(1, 2, torch.device("cpu"))

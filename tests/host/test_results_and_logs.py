@@ -79,7 +79,7 @@ def test_results_replace_earlier_ones_as_a_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_an_evaluation_repeats_the_figures_without_training_data(world, tmp_path):
+def test_an_evaluation_repeats_the_scores_without_training_data(world, tmp_path):
     """R1: evaluating the checkpoint later gives what training gave; the statistics come from the checkpoint."""
     trained = run_ours(world, tmp_path / "run", save_results=True)
     forecast = np.load(tmp_path / "run" / "test_results" / "prediction.npy")

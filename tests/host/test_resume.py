@@ -49,7 +49,7 @@ def test_stock_resumes_to_other_weights(world, tmp_path, schedule):
     ids=["a step of epoch 2", "the validation of epoch 2", "the first epoch"],
 )
 def test_ours_resumes_to_the_same_weights(world, tmp_path, schedule, moment):
-    """U1: every generator and the schedule are restored, so weights, rates, losses and figures agree to the bit."""
+    """U1: every generator and the schedule are restored, so weights, rates, losses and scores agree to the bit."""
     whole, resumed = Watch(), Watch()
     first = run_ours(world, tmp_path / "whole", whole, callbacks=[Interrupt()], **settings(schedule))
     with pytest.raises(Interrupted):
@@ -79,7 +79,7 @@ def test_ours_is_unmoved_by_what_else_draws_random_numbers(world, tmp_path):
 
 
 def test_relaunching_a_finished_run_only_evaluates(world, tmp_path):
-    """U1: the figures come back without a step of training."""
+    """U1: the scores come back without a step of training."""
     again = Watch()
     first = run_ours(world, tmp_path)
     second = run_ours(world, tmp_path, again)

@@ -1,6 +1,5 @@
 """Protocol adapt: where the trained backbone comes from, and its forecasts computed once."""
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -15,9 +14,10 @@ from stlora_ext.errors import UserError
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.runs import adapter_runner as lora_runner
 from stlora_ext.runs.adapter_runner import STLoRARunner
-from stlora_ext.runs.build import host_config
+from stlora_ext.runs.backbone import run_config, run_key
 from stlora_ext.runs.options import RunOptions
-from stlora_ext.runs.run import run_key, train_run
+from stlora_ext.runs.run import train_run
+from stlora_ext.runs.store import read_record
 from stlora_ext.weights import weights_fingerprint
 from tests.support.commands import refusal
 from tests.support.otherwise import interrupt_after, prepared_otherwise
@@ -40,7 +40,7 @@ def launch(trained, folder, *callbacks, **settings):
     exp, meta, place = trained
     path = place.results / run_key(exp.with_arm("base"), meta, 0).path / "model.pt"
     exp = replace(exp.override(settings), backbone_from=str(path))
-    cfg = host_config(exp, meta, place.data, 0, run_dir=folder)
+    cfg = run_config(exp, meta, 0, place, folder)
     cfg.callbacks += callbacks
     return launch_training(cfg, STLoRARunner)
 
@@ -87,12 +87,12 @@ def test_an_interrupted_adaptation_ends_like_an_uninterrupted_one(trained, tmp_p
 def test_every_seed_adapts_the_backbone_of_its_seed_under_one_configuration(trained):
     exp, meta, place = trained
     records = [train_run(exp, meta, seed, place)[0] for seed in (0, 1)]
-    assert len({record["key"]["config_hash"] for record in records}) == 1
+    assert len({record.key.config_hash for record in records}) == 1
     for seed, record in enumerate(records):
-        assert record["trained_backbone"]["key"] == run_key(exp.with_arm("base"), meta, seed).as_dict()
-        assert record["training"]["cached_forecasts"]
-        assert record["parameters"]["trainable"] == record["parameters"]["adapter"]
-    assert records[0]["trained_backbone"]["weights"] != records[1]["trained_backbone"]["weights"]
+        assert record.adapted.key == run_key(exp.with_arm("base"), meta, seed)
+        assert record.content["training"]["cached_forecasts"]
+        assert record.parameters.trainable == record.parameters.adapter
+    assert records[0].adapted.weights != records[1].adapted.weights
 
 
 def test_a_backbone_named_by_path_is_the_same_configuration_as_the_one_that_is_found(trained):
@@ -181,7 +181,7 @@ def test_an_adaptation_does_not_go_on_upon_a_repeated_backbone(trained, tmp_path
         train_run(exp, meta, 0, place)
     record, _ = train_run(exp, meta, 0, place, force=True)  # the remedy
     state = content["model_state_dict"]
-    assert record["trained_backbone"]["weights"] == weights_fingerprint(state)
+    assert record.adapted.weights == weights_fingerprint(state)
     trained_now = torch.load(place.results / key.path / "model.pt", weights_only=True)["model_state_dict"]
     assert all(torch.equal(trained_now[f"backbone.{name}"], tensor) for name, tensor in state.items())
 
@@ -206,7 +206,7 @@ def test_the_backbone_is_trained_first_when_asked(tiny_data, tmp_path):
     run_command.main([*common, "--train-backbone"])
     (base,) = (tmp_path / "TINY/LSTM").glob("*.json")
     (adapted,) = (tmp_path / "TINY/LSTM+").glob("adapt-plus-*.json")
-    assert json.loads(adapted.read_text())["trained_backbone"]["key"] == json.loads(base.read_text())["key"]
+    assert read_record(adapted).adapted_key == read_record(base).key
 
 
 @pytest.mark.parametrize("arguments", [[], ["--protocol", "adapt", "--from", "model.pt"]])

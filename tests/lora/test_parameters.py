@@ -44,4 +44,24 @@ def test_the_published_sizes_at_170_nodes(capsys):
     text = printed(capsys, "--datasets", "PEMS08", "--models", "AGCRN", "LSTM", "--modules")
     assert "| PEMS08 | 170 | AGCRN+ | 747,440 | 7,308 | 754,748 | 0.98 | no |" in text
     assert "more than 1 % in 1 of 2 cases: LSTM+ on PEMS08 (7.5 %)." in text
-    assert "backbone: node_embeddings 1,700, layers 744,960, output_layer 780" in text
+    assert "*PEMS08, AGCRN+*" in text
+    assert all(f"| backbone | {name} |" in text for name in ("node_embeddings | 1,700", "layers | 744,960"))
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex", "html"])
+def test_every_form_shows_the_counts_and_the_verdict(capsys, form):
+    text = printed(capsys, "--datasets", "PEMS08", "--models", "LSTM", "--modules", "--format", form)
+    assert "LSTM+" in text and "97,868" in text and "58,368" in text and "in 1 of 1 cases" in text
+    assert "caption{}" not in text and "caption{;" not in text
+
+
+def test_the_modules_in_csv_add_up_to_the_counts(capsys):
+    of_modules, of_models = (
+        list(csv.DictReader(io.StringIO(printed(capsys, "--datasets", "PEMS08", "--format", "csv", *more))))
+        for more in (["--modules"], [])
+    )
+    assert list(of_modules[0]) == ["data set", "nodes", "model", "part", "module", "parameters"]
+    for model in of_models:
+        own = [row for row in of_modules if row["model"] == model["model"]]
+        for part in ("backbone", "adapter"):
+            assert sum(int(row["parameters"]) for row in own if row["part"] == part) == int(model[part])

@@ -28,7 +28,7 @@ def launch(tiny_data, tmp_path):
     """Returns a function that trains an experiment on TINY and returns its runner."""
 
     def launched(exp, *callbacks, seed=0, folder="run"):
-        cfg = host_config(exp, load_meta(tiny_data, "TINY"), tiny_data, seed, run_dir=tmp_path / folder)
+        cfg = host_config(exp, load_meta(tiny_data, "TINY"), seed, RunOptions(tiny_data), tmp_path / folder)
         cfg.callbacks += callbacks
         return launch_training(cfg, HostRunner if exp.adapter is None else STLoRARunner)
 
@@ -102,9 +102,9 @@ def test_adapting_leaves_the_trained_backbone_bitwise_unchanged(tiny_data, tmp_p
     before, after = (torch.load(p, weights_only=True)["model_state_dict"] for p in (trained, adapted))
     assert all(torch.equal(after[f"backbone.{name}"], value) for name, value in before.items())
     base, plus = (json.loads(p.parent.with_suffix(".json").read_text()) for p in (trained, adapted))
-    assert plus["parameters"]["trainable"] == plus["parameters"]["adapter"] > 0
-    assert plus["parameters"]["backbone"] == base["parameters"]["backbone"]
-    assert plus["test"]["average"]["MAE"] < base["test"]["average"]["MAE"]
+    assert plus.parameters.trainable == plus.parameters.adapter > 0
+    assert plus.parameters.backbone == base.parameters.backbone
+    assert plus.scores.average["MAE"] < base.scores.average["MAE"]
 
 
 def test_a_fitted_backbone_is_fitted_and_only_its_adapter_trained(tiny_data, launch):
@@ -129,16 +129,13 @@ def test_the_arms_have_their_own_keys_and_the_control_fewer_parameters(tiny_data
     meta, place = load_meta(tiny_data, "TINY"), RunOptions(tiny_data, tmp_path)
     exp = replace(experiment("TINY", "LSTM+").override(FAST), seeds=(0,))
     records = {arm: train_run(exp.with_arm(arm), meta, 0, place)[0] for arm in ("base", "plus", "control", "wide")}
-    keys = {
-        arm: (record["key"]["model"], record["key"]["protocol"], record["key"]["arm"])
-        for arm, record in records.items()
-    }
+    keys = {arm: (record.key.model, record.key.protocol, record.key.arm) for arm, record in records.items()}
     assert keys == {
         "base": ("LSTM", "joint", "base"),
         **{arm: ("LSTM+", "joint", arm) for arm in ("plus", "control", "wide")},
     }
-    assert len({record["key"]["config_hash"] for record in records.values()}) == 4
-    adapters = {arm: record["parameters"]["adapter"] for arm, record in records.items()}
+    assert len({record.key.config_hash for record in records.values()}) == 4
+    adapters = {arm: record.parameters.adapter for arm, record in records.items()}
     assert adapters["base"] == 0 < adapters["control"] < adapters["plus"] <= adapters["wide"]
 
 

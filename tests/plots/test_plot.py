@@ -14,7 +14,7 @@ from stlora_ext.runs.key import ARMS
 from stlora_ext.runs.store import read_records
 from stlora_ext.tables.rows import table_rows
 from tests.support.commands import refusal
-from tests.support.table_records import record, seeds, write
+from tests.support.table_records import record, rows, seeds, write
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_every_arm_and_protocol_has_a_line_style_of_its_own(styles):
     adapted = [
         record("LSTM+", arm=arm, protocol=protocol) for protocol in ("joint", "adapt") for arm in ARMS if arm != "base"
     ]
-    found = [style(row, styles) for row in table_rows([record("LSTM"), *adapted], ())]
+    found = [style(row, styles) for row in rows([record("LSTM"), *adapted], ())]
     assert len(found) == len(set(found)) == 7
 
 

@@ -1,4 +1,4 @@
-"""What is missing, what the scaler does with it, and figures that are those of float64, however they are batched."""
+"""What is missing, what the scaler does with it, and scores that are those of float64, however they are batched."""
 
 import math
 
@@ -29,7 +29,7 @@ def batch(shape, seed, there):
 
 
 def sums(shape, *batches):
-    """The figures of batches."""
+    """The scores of batches."""
     result = MetricSums(*shape[1:], torch.device("cpu"))
     for each in batches:
         result.update(*each)
@@ -70,7 +70,7 @@ def test_missing_is_nan_or_near_the_null_value_in_numpy_and_in_torch(cells, null
 
 @steady
 @given(SHAPES, st.integers(0, 999), st.sampled_from([0.0, 0.1, 0.5, 1.0]))
-def test_figures_are_those_of_float64(shape, seed, there):
+def test_scores_are_those_of_float64(shape, seed, there):
     data = batch(shape, seed, there)
     result = sums(shape, data).result()
     assert same(result["average"], reference(*data)) and result["num_targets"] == int(data[2].sum())
@@ -83,7 +83,7 @@ def test_figures_are_those_of_float64(shape, seed, there):
 
 @steady
 @given(SHAPES, st.integers(0, 999), st.integers(1, 6))
-def test_the_batch_size_changes_no_figure(shape, seed, size):
+def test_the_batch_size_changes_no_score(shape, seed, size):
     data = batch(shape, seed, 0.6)
     parts = zip(*(part.split(size) for part in data), strict=True)
     whole, parted = sums(shape, data).result(), sums(shape, *parts).result()
@@ -93,7 +93,7 @@ def test_the_batch_size_changes_no_figure(shape, seed, size):
 
 @steady
 @given(SHAPES, st.integers(0, 999))
-def test_permuting_the_nodes_permutes_their_figures_alone(shape, seed):
+def test_permuting_the_nodes_permutes_their_scores_alone(shape, seed):
     data = batch(shape, seed, 0.6)
     order = torch.randperm(shape[2], generator=torch.Generator().manual_seed(seed))
     result, moved = sums(shape, data).result(), sums(shape, [part[:, :, order] for part in data]).result()

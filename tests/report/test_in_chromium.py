@@ -121,7 +121,7 @@ def test_what_the_legend_hid_stays_hidden_at_another_node(page):
 
 @pytest.mark.parametrize("node", range(3))
 @pytest.mark.parametrize("figure", ["nodes", "distance"])
-def test_pointing_at_a_node_shows_its_name_and_figures(page, figure, node):
+def test_pointing_at_a_node_shows_its_name_and_scores(page, figure, node):
     page.mouse.move(**point(page, figure, node))
     label = page.locator(f"#{plot(figure)} .hovertext")
     label.wait_for(timeout=5000)

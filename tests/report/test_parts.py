@@ -1,8 +1,13 @@
 """The parts of the report: distances, places, errors of nodes, forecasts, escapes."""
 
+import ast
+import base64
+import hashlib
 import json
 import math
+import re
 from dataclasses import replace
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -10,18 +15,20 @@ from scipy.stats import spearmanr
 
 from stlora_ext.data.prepared import load_split
 from stlora_ext.errors import UserError
+from stlora_ext.report.chapter import absent
 from stlora_ext.report.choose import named_nodes, notable_nodes
 from stlora_ext.report.distance import distance_from_average, rank_correlation
-from stlora_ext.report.escape import label, markup, script_json
+from stlora_ext.report.figure import Choice, Figure, label
 from stlora_ext.report.forecasts import Forecasts, last_days, run_forecasts
 from stlora_ext.report.nodes import NodeErrors, node_errors
+from stlora_ext.report.page import Chapter, Section, page
 from stlora_ext.report.placement import grid, place_by_edges
 from stlora_ext.report.prepared import Prepared
 from stlora_ext.runs.reopen import find_run
 from stlora_ext.tables.pairs import blocks
-from stlora_ext.tables.rows import table_rows
+from tests.support.commands import ROOT
 from tests.support.reopened import WINDOW, data, finished, quick_meta, results, runner_forecast
-from tests.support.table_records import seeds
+from tests.support.table_records import rows, seeds
 
 
 def readings(days=3, per_day=8, nodes=4):
@@ -105,14 +112,14 @@ def test_errors_of_nodes_are_means_over_pairs():
     """Seed 2 of the base has no partner and doesn't count."""
     base = with_nodes(seeds([20.0, 21.0, 22.0]), [1.0, 2.0, None], [3.0, 2.0, None], [99.0] * 3)
     plus = with_nodes(seeds([19.0, 20.0], model="LSTM+", arm="plus"), [2.0, 1.0, None], [1.0, 1.0, None])
-    [found], without = node_errors(blocks(table_rows([*base, *plus], ())))
+    [found], without = node_errors(blocks(rows([*base, *plus], ())))
     assert (found.label, found.pairs, without) == ("LSTM+: joint, plus", 2, [])
     np.testing.assert_array_equal(found.difference, [-0.5, -1.0, np.nan])
     np.testing.assert_array_equal(found.percent, [-25.0, -50.0, np.nan])
 
 
 def test_comparisons_without_errors_of_nodes_are_named():
-    found, without = node_errors(blocks(table_rows([*seeds([20.0]), *seeds([19.0], model="LSTM+", arm="plus")], ())))
+    found, without = node_errors(blocks(rows([*seeds([20.0]), *seeds([19.0], model="LSTM+", arm="plus")], ())))
     assert (found, without) == ([], ["LSTM+: joint, plus"])
 
 
@@ -160,9 +167,65 @@ def test_the_last_days_are_the_last_windows():
     assert stretch.stamps[0, 0] == pytest.approx(minutes, abs=1e-6)
 
 
-def test_escapes():
-    text = "</script><!-- <b>&amp;\u2028 %{x} \"'"
-    assert json.loads(script_json([text])) == [text]
-    assert not set("<>&\u2028") & set(script_json([text]))
-    assert "<" not in label(text) and "%{" not in label(text) and "&amp;amp;" in label(text)
-    assert not set("<>\"'") & set(markup(text))
+STRANGE = "</script><!-- <b>&amp;\u2028 %{x} \"' {{ 7 * 7 }} {% raw %}"
+
+
+def elements(markup):
+    """The start tags of a page with their attributes, and its text, scripts apart."""
+
+    class Reader(HTMLParser):
+        tags, text, scripts = [], "", []
+
+        def handle_starttag(self, tag, attrs):
+            self.tags.append((tag, dict(attrs)))
+            self.scripts += [""] * (tag == "script")
+
+        def handle_data(self, data):
+            if self.lasttag == "script" and self.cdata_elem == "script":
+                self.scripts[-1] += data
+            else:
+                self.text += data
+
+    reader = Reader()
+    reader.feed(str(markup))
+    reader.close()
+    return reader
+
+
+def test_a_label_of_plotly_holds_no_markup_and_no_placeholder():
+    assert "<" not in label(STRANGE) and "%{" not in label(STRANGE) and "&amp;amp;" in label(STRANGE)
+
+
+def test_a_figure_shows_strange_texts_as_they_are_and_its_data_read_back():
+    trace = {"type": "scatter", "x": [1, None], "y": [2, math.nan], "text": [STRANGE, ""]}
+    changes = ({"yaxis.title.text": STRANGE},)
+    seen = elements(
+        Figure("a", STRANGE, STRANGE, [trace], {}, (Choice(STRANGE, (STRANGE, "b")),), changes=changes).html()
+    )
+    assert [tag for tag, _ in seen.tags if tag in ("script", "b")] == ["script"] * 2
+    assert seen.text.count(STRANGE) == 3 and dict(seen.tags)["div"]["aria-label"] == STRANGE
+    drawn, changed = map(json.loads, seen.scripts)
+    assert drawn["data"][0]["text"][0] == STRANGE and drawn["data"][0]["y"] == [2, None]
+    assert changed == [{"yaxis.title.text": STRANGE}]
+
+
+def test_a_page_shows_strange_titles_as_they_are_and_its_policy_names_its_two_scripts():
+    seen = elements(page([Chapter("a", STRANGE, (Section("b", STRANGE, absent(STRANGE)),))], STRANGE))
+    assert [attrs for tag, attrs in seen.tags if tag == "script"] == [{}, {}] and not dict(seen.tags).get("b")
+    assert seen.text.count(STRANGE) == 8  # title, h1, summary, contents twice, h2, h3, paragraph
+    policy = next(attrs["content"] for tag, attrs in seen.tags if attrs.get("http-equiv"))
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in seen.scripts]
+    assert re.findall(r"'sha256-(.*?)'", policy) == digests and "unsafe-inline" not in policy.split("style-src")[0]
+
+
+def test_no_html_is_put_together_in_python():
+    """Elements are written in templates, which escape what they are filled with; plotly's labels have line breaks."""
+    sources = [path for room in ("tables", "report") for path in (ROOT / "stlora_ext" / room).glob("*.py")]
+    texts = [
+        (path.name, node.value)
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    tags = re.compile(r"(?<!P)</?(?!br>|b>|extra>)[a-z][a-z0-9]*[ >]")
+    assert len(sources) > 20 and [(name, text) for name, text in texts if tags.search(text)] == []

@@ -5,7 +5,9 @@ import shutil
 from pathlib import Path
 
 from experiments import report as report_command
-from stlora_ext.runs.store import read_record, write_record
+from stlora_ext.files import read_json
+from stlora_ext.runs.record import Record
+from stlora_ext.runs.store import write_record
 from tests.support.reopened import data, finished, results
 
 IMAGE = "<img src=x onerror=alert(1)>"
@@ -40,7 +42,7 @@ def hostile_runs(folder: Path) -> Path:
     """Add records whose model, hardware, commit and a setting are hostile, and errors that differ by node."""
     for model in ("LSTM", "LSTM+"):
         for path in sorted((folder / "QUICK" / model).glob("joint-*-seed*.json")):
-            record = read_record(path)
+            record = read_json(path)
             if record["key"]["arm"] == "control":
                 continue
             record["key"]["model"] = IMAGE + "+" * model.endswith("+")
@@ -50,7 +52,7 @@ def hostile_runs(folder: Path) -> Path:
                 error * (1 + 0.3 * node * model.endswith("+"))
                 for node, error in enumerate(record["test"]["nodes"]["MAE"])
             ]
-            write_record(record, folder)
+            write_record(Record.of(record), folder)
     return folder
 
 

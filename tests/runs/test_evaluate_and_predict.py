@@ -1,4 +1,4 @@
-"""A finished run opened again: the same figures, the same forecasts, and the command that repeats it."""
+"""A finished run opened again: the same scores, the same forecasts, and the command that repeats it."""
 
 import io
 import json
@@ -15,9 +15,11 @@ from experiments import run as run_command
 from stlora_ext.config.experiment import configuration
 from stlora_ext.config.registry import models
 from stlora_ext.data.prepared import missing
-from stlora_ext.runs.open_run import how_to_repeat
+from stlora_ext.runs.record import Record
+from stlora_ext.runs.rerun import how_to_repeat
 from tests.support.commands import run, succeeded
 from tests.support.reopened import data, finished, quick_meta, recent, results, runner_forecast
+from tests.support.table_records import record as tables_record
 
 
 def evaluated(path, capsys, *more):
@@ -189,10 +191,11 @@ def test_the_command_that_repeats_a_run_has_its_key(arguments, tiny_data, tmp_pa
         "key": run_key_of(exp, meta),
         "configuration": json.loads(json.dumps(configuration(exp))),
         "provenance": {},
+        **{part: tables_record()[part] for part in ("status", "test", "data", "training", "parameters")},
     }
     if exp.protocol == "adapt" and not exp.backbone.fitted:
         record["trained_backbone"] = {"key": run_key_of(exp.with_arm("base"), meta)}
-    command = shlex.split(how_to_repeat(record, meta))
+    command = shlex.split(how_to_repeat(Record.of(record), meta))
     assert command[:2] == ["python", "experiments/run.py"]
     assert dry_run(command[2:]) == wanted
 
@@ -212,14 +215,14 @@ def resolved(exp, args):
 
 
 def run_key_of(exp, meta):
-    from stlora_ext.runs.run import run_key
+    from stlora_ext.runs.backbone import run_key
 
     return run_key(exp, meta, None if exp.cell_seeds == (None,) else 3).as_dict()
 
 
 def test_the_repeating_command_names_folders_backbone_and_force_where_they_are_needed():
     record = json.loads(finished("LSTM+", "adapt").read_text())
-    command = how_to_repeat(record, quick_meta(), results(), data())
+    command = how_to_repeat(Record.of(record), quick_meta(), results(), data())
     assert "-c CONFIG.py" in command and command.endswith(
         'CONFIG.py holds: from experiments.defaults import experiment; CFG = experiment("QUICK", "LSTM+")'
     )
@@ -227,7 +230,7 @@ def test_the_repeating_command_names_folders_backbone_and_force_where_they_are_n
     other = json.loads(finished("LSTM", seed=1).read_text())
     record["trained_backbone"]["key"] = other["key"]
     assert f"--from {finished('LSTM', seed=1).with_suffix('')}/model.pt" in how_to_repeat(
-        record, quick_meta(), results(), data()
+        Record.of(record), quick_meta(), results(), data()
     )
 
 

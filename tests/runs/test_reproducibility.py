@@ -1,6 +1,7 @@
 """Same seed, machine and threads: the same record and weights to the bit, for every model, seconds apart."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -56,18 +57,18 @@ def test_deterministic_trains_every_model_and_shares_its_key_with_a_run_without(
 
 
 def test_the_record_says_what_varies():
-    assert provenance(torch.device("cpu"))["varies"] == ["seconds"]
+    assert provenance(RunOptions())["varies"] == ["seconds"]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_the_record_of_a_gpu_says_what_varies():
-    device = torch.device("cuda")
-    assert "--deterministic" in provenance(device)["varies"][1]
-    assert provenance(device, deterministic=True)["varies"] == ["seconds"]
+    options = RunOptions(gpus="0")
+    assert "--deterministic" in provenance(options)["varies"][1]
+    assert provenance(replace(options, deterministic=True))["varies"] == ["seconds"]
 
 
 def test_an_operation_without_a_repeatable_form_is_refused_by_name(tmp_path):
-    cfg = host_config(quick("LSTM"), quick_meta(), data(), 0, run_dir=tmp_path, deterministic=True)
+    cfg = host_config(quick("LSTM"), quick_meta(), 0, RunOptions(data(), deterministic=True), tmp_path)
 
     class Runner:
         def __init__(self, cfg):

@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 
 from experiments import verify
+from stlora_ext.runs.record import Scores
 from stlora_ext.runs.verify import first_difference
 from tests.support.commands import refusal, run, succeeded
 from tests.support.reopened import data, finished, results
@@ -58,7 +60,6 @@ def test_the_record_of_a_finished_run_is_confirmed(model, protocol, arm, capsys)
 
 def test_a_run_from_a_named_backbone_of_another_seed_is_confirmed(capsys):
     from stlora_ext.data.available import open_dataset
-    from stlora_ext.runs.key import RunKey
     from stlora_ext.runs.options import RunOptions
     from stlora_ext.runs.run import train_run
     from tests.support.reopened import quick
@@ -66,7 +67,7 @@ def test_a_run_from_a_named_backbone_of_another_seed_is_confirmed(capsys):
     backbone = finished("LSTM").with_suffix("") / "model.pt"
     place = RunOptions(data(), results())
     record, _ = train_run(quick("LSTM+").with_protocol("adapt", str(backbone)), open_dataset("QUICK", data()), 1, place)
-    path = RunKey(**record["key"]).record_path(results())
+    path = record.key.record_path(results())
     verify.main([str(path), "--data", str(data())])
     assert f"{path}: confirmed (" in capsys.readouterr().out
 
@@ -77,13 +78,11 @@ def test_a_run_from_a_named_backbone_of_another_seed_is_confirmed(capsys):
         (lambda test: test["average"].update(MAE=test["average"]["MAE"] * (1 + 3e-6)), "differs: the average MAE is"),
         (lambda test: test["horizons"][6].update(RMSE=1.0), "differs: RMSE of step 7 is 1.0 in the record, "),
         (lambda test: test["horizons"][11].update(MAPE=None), "differs: MAPE of step 12 is None in the record, "),
-        (lambda test: test["horizons"][2].update(MAE="12"), "differs: MAE of step 3 is 12 in the record, "),
         (lambda test: test["horizons"].pop(), "differs: MAE of step 12 is nothing in the record, "),
         (lambda test: test["nodes"]["MAE"].__setitem__(3, 0.5), "differs: MAE of node 3 is 0.5 in the record, "),
-        (lambda test: test["average"].update(MAE=float("nan")), "differs: the average MAE is nan in the record, "),
     ],
 )
-def test_a_changed_figure_is_named_in_one_line_and_the_exit_code_is_1(change, expected, copied, capsys):
+def test_a_changed_score_is_named_in_one_line_and_the_exit_code_is_1(change, expected, copied, capsys):
     record = copied(finished("LSTM"))
     rewrite(record, lambda content: change(content["test"]))
     with pytest.raises(SystemExit) as stop:
@@ -93,11 +92,11 @@ def test_a_changed_figure_is_named_in_one_line_and_the_exit_code_is_1(change, ex
 
 
 def test_what_is_within_the_tolerance_agrees():
-    test = {"average": {"MAE": 20.0}, "horizons": [{"MAE": None}], "nodes": {"MAE": [5.0]}}
-    near = {"average": {"MAE": 20.0 * (1 + 9e-7)}, "horizons": [{"MAE": None}], "nodes": {"MAE": [5.0 * (1 + 9e-5)]}}
-    assert first_difference(test, near) is None
-    assert "average MAE" in first_difference({**test, "average": {"MAE": 20.0 * (1 + 2e-6)}}, near)
-    assert "node 0" in first_difference({**test, "nodes": {"MAE": [5.0 * (1 - 1e-4)]}}, near)
+    scores = Scores({"MAE": 20.0}, [{"MAE": None}], {"MAE": [5.0]})
+    near = Scores({"MAE": 20.0 * (1 + 9e-7)}, [{"MAE": None}], {"MAE": [5.0 * (1 + 9e-5)]})
+    assert first_difference(scores, near) is None
+    assert "average MAE" in first_difference(replace(scores, average={"MAE": 20.0 * (1 + 2e-6)}), near)
+    assert "node 0" in first_difference(replace(scores, nodes={"MAE": [5.0 * (1 - 1e-4)]}), near)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +106,7 @@ def test_what_is_within_the_tolerance_agrees():
         (lambda r: r["configuration"]["training"].update(lr=0.5), "its configuration has the hash "),
         (lambda r: r["configuration"]["adapter"].update(activation="identity"), "its configuration has the hash "),
         (lambda r: r["trained_backbone"]["key"].update(config_hash="0" * 8), "its configuration has the hash "),
-        (lambda r: r["trained_backbone"].pop("key"), "is damaged (KeyError: 'key')"),
+        (lambda r: r["trained_backbone"].pop("key"), "its configuration has the hash "),
         (lambda r: r["key"].update(config_hash="0" * 8), "says that it is adapt-plus-00000000-seed0"),
         (lambda r: r["key"].update(seed=3), "-seed3: give it that name back"),
     ],
@@ -230,11 +229,10 @@ def test_a_checkpoint_stripped_of_its_digests_does_not_make_a_record_one_of_befo
 
 
 def test_other_hardware_gets_the_wider_tolerance():
-    test = {"average": {"MAE": 20.0}, "horizons": [], "nodes": {}}
-    near = {"average": {"MAE": 20.0 * (1 + 9e-5)}, "horizons": [], "nodes": {}}
-    assert first_difference(test, near) is not None
-    assert first_difference(test, near, same_hardware=False) is None
-    assert first_difference(test, {**near, "average": {"MAE": 20.0 * (1 + 2e-4)}}, same_hardware=False) is not None
+    scores, near, far = (Scores({"MAE": 20.0 * (1 + apart)}, []) for apart in (0.0, 9e-5, 2e-4))
+    assert first_difference(scores, near) is not None
+    assert first_difference(scores, near, same_hardware=False) is None
+    assert first_difference(scores, far, same_hardware=False) is not None
 
 
 def test_data_prepared_otherwise_are_refused(tmp_path, capsys):

@@ -23,9 +23,11 @@ from stlora_ext.host.runner import HostRunner
 from stlora_ext.runs import provenance, remarks, replacement
 from stlora_ext.runs import run as cell
 from stlora_ext.runs.adapter_runner import STLoRARunner
-from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.backbone import run_key
 from stlora_ext.runs.options import RunOptions
-from stlora_ext.runs.run import run_key, train_run
+from stlora_ext.runs.record import AdaptedBackbone
+from stlora_ext.runs.run import train_run
+from stlora_ext.runs.store import read_record
 from tests.support.commands import ROOT, refusal
 from tests.support.otherwise import interrupt_after, prepared_otherwise
 from tests.support.reopened import data, finished, quick, quick_meta, recent
@@ -101,7 +103,7 @@ def test_progress_of_another_seed_is_refused(own, monkeypatch):
     with pytest.raises(UserError, match="last.pt is of another run .*seed0, this is .*seed1"):
         train_run(exp, quick_meta(), 1, own)
     record, _ = train_run(exp, quick_meta(), 1, own, force=True)  # the remedy
-    assert [p["after_epoch"] for p in record["provenance"]["processes"]] == [0]
+    assert [p["after_epoch"] for p in record.content["provenance"]["processes"]] == [0]
 
 
 def test_the_partial_fit_of_other_data_is_refused_and_force_drops_it(own, monkeypatch):
@@ -120,7 +122,7 @@ def test_the_partial_fit_of_other_data_is_refused_and_force_drops_it(own, monkey
         train_run(exp, other, 0, own)
     record, _ = train_run(exp, other, 0, own, force=True)
     fresh, _ = train_run(exp, other, 0, replace(own, results=own.results / "fresh"))
-    assert record["test"] == fresh["test"] and not (folder / "fit.partial.npz").exists()
+    assert record.scores == fresh.scores and not (folder / "fit.partial.npz").exists()
 
 
 def test_a_partial_fit_goes_on_and_the_record_names_both_processes(own, monkeypatch):
@@ -133,7 +135,7 @@ def test_a_partial_fit_goes_on_and_the_record_names_both_processes(own, monkeypa
         train_run(exp, meta, 0, own)
     record, _ = train_run(exp, meta, 0, own)
     whole, _ = train_run(exp, meta, 0, replace(own, results=own.results / "whole"))
-    assert record["test"] == whole["test"] and len(record["provenance"]["processes"]) == 2
+    assert record.scores == whole.scores and len(record.content["provenance"]["processes"]) == 2
 
 
 # ---- the arithmetic --------------------------------------------------------------------------------------
@@ -169,8 +171,8 @@ def test_a_run_begun_by_another_arithmetic_is_not_mixed_with_this_one(own, monke
         with pytest.raises(UserError, match="was begun by a version whose arithmetic differs"):
             train_run(exp, quick_meta(), 0, own)
         record, _ = train_run(exp, quick_meta(), 0, own, force=True)
-        assert record["provenance"]["numerics"] == numerics.NUMERICS
-        assert len(record["provenance"]["processes"]) == 1
+        assert record.provenance.numerics == numerics.NUMERICS
+        assert len(record.content["provenance"]["processes"]) == 1
 
 
 @pytest.mark.parametrize("model", ["LSTM", "LSTM+"])
@@ -181,14 +183,14 @@ def test_a_resumed_run_names_every_process_and_ends_as_an_uninterrupted_one(mode
     interrupted(monkeypatch, runner, exp, own, epochs=2)
     record, _ = train_run(exp, quick_meta(), 0, own)
     whole, _ = train_run(exp, quick_meta(), 0, replace(own, results=own.results / "whole"))
-    assert [process["after_epoch"] for process in record["provenance"]["processes"]] == [0, 1, 3]
+    assert [process["after_epoch"] for process in record.content["provenance"]["processes"]] == [0, 1, 3]
     assert all(
         process["threads"] == 1 and process["numerics"] == numerics.NUMERICS and process["hardware"]
-        for process in record["provenance"]["processes"]
+        for process in record.content["provenance"]["processes"]
     )
     for name in ("test", "weights", "parameters", "configuration", "data"):
-        assert record[name] == whole[name]
-    without_seconds = [[{**entry, "seconds": 0} for entry in r["training"]["history"]] for r in (record, whole)]
+        assert record.content[name] == whole.content[name]
+    without_seconds = [[{**entry, "seconds": 0} for entry in r.training.history] for r in (record, whole)]
     assert without_seconds[0] == without_seconds[1]
 
 
@@ -202,8 +204,8 @@ def test_an_adaptation_killed_after_any_epoch_ends_as_an_uninterrupted_one(bf16,
     shutil.rmtree(own.results / "QUICK" / "LSTM+")
     interrupted(monkeypatch, STLoRARunner, exp, own, epochs=epochs)
     record, _ = train_run(exp, quick_meta(), 0, own)
-    assert record["training"]["cached_forecasts"] is whole["training"]["cached_forecasts"] is True
-    assert record["test"] == whole["test"] and record["weights"] == whole["weights"]
+    assert record.content["training"]["cached_forecasts"] is whole.content["training"]["cached_forecasts"] is True
+    assert record.scores == whole.scores and record.weights == whole.weights
 
 
 def test_forecasts_kept_and_computed_anew_add_in_the_same_precision(own, monkeypatch):
@@ -216,8 +218,8 @@ def test_forecasts_kept_and_computed_anew_add_in_the_same_precision(own, monkeyp
     shutil.rmtree(own.results / "QUICK" / "LSTM+")
     monkeypatch.setattr(lora_runner, "CACHE_LIMIT", 0)
     anew, _ = train_run(exp, quick_meta(), 0, own)
-    assert kept["training"]["cached_forecasts"] and not anew["training"]["cached_forecasts"]
-    for one, other in zip(kept["training"]["history"], anew["training"]["history"], strict=True):
+    assert kept.content["training"]["cached_forecasts"] and not anew.content["training"]["cached_forecasts"]
+    for one, other in zip(kept.training.history, anew.training.history, strict=True):
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-4)
 
 
@@ -225,16 +227,10 @@ def test_forecasts_kept_and_computed_anew_add_in_the_same_precision(own, monkeyp
 
 
 def test_every_record_holds_the_hash_of_its_weights_and_an_adapted_one_that_of_its_backbone():
-    base, adapted, fitted = (
-        json.loads(finished(*run).read_text()) for run in [("LSTM",), ("LSTM+", "adapt"), ("HA+",)]
-    )
-    assert adapted["trained_backbone"]["weights"] == base["weights"] != adapted["weights"]
-    assert adapted["trained_backbone"]["fingerprint"] == base["data"]["fingerprint"]
-    assert fitted["trained_backbone"] == {
-        "key": None,
-        "fingerprint": base["data"]["fingerprint"],
-        "weights": json.loads(finished("HA").read_text())["weights"],
-    }
+    base, adapted, fitted = (read_record(finished(*run)) for run in [("LSTM",), ("LSTM+", "adapt"), ("HA+",)])
+    assert adapted.adapted_weights == base.weights != adapted.weights
+    assert adapted.adapted.fingerprint == base.data.fingerprint
+    assert fitted.adapted == AdaptedBackbone(None, read_record(finished("HA")).weights, base.data.fingerprint)
 
 
 def test_run_says_that_the_backbone_of_a_finished_run_was_repeated(own, capsys):
@@ -242,7 +238,7 @@ def test_run_says_that_the_backbone_of_a_finished_run_was_repeated(own, capsys):
     record, _ = train_run(exp, quick_meta(), 0, replace(own, train_backbone=True))
     run_command.report(record, True, own.results)
     assert "repeated since" not in capsys.readouterr().out
-    base = RunKey(**record["trained_backbone"]["key"]).record_path(own.results)
+    base = record.adapted.key.record_path(own.results)
     content = json.loads(base.read_text())
     write_json(base, {**content, "weights": "sha256:other"})
     run_command.report(record, True, own.results)
@@ -281,12 +277,12 @@ def test_an_interrupted_force_keeps_the_old_run_and_goes_on_where_it_was(own, mo
     interrupted(monkeypatch, HostRunner, exp, own, epochs=2, force=True)
     assert {name: content for name, content in files(folder).items() if not name.startswith("repeat")} == before
     there, finished_before = train_run(exp, quick_meta(), 0, own)
-    assert finished_before and there["test"] == record["test"]
+    assert finished_before and there.scores == record.scores
     run_command.report(there, True, own.results)
     assert "a repetition of it was interrupted: --force goes on with that" in capsys.readouterr().out
     repeated, _ = train_run(exp, quick_meta(), 0, own, force=True)
-    assert [process["after_epoch"] for process in repeated["provenance"]["processes"]] == [0, 2]
-    assert repeated["test"] == record["test"] and repeated["weights"] == record["weights"]
+    assert [process["after_epoch"] for process in repeated.content["provenance"]["processes"]] == [0, 2]
+    assert repeated.scores == record.scores and repeated.weights == record.weights
     assert files(folder).keys() == before.keys()
 
 
@@ -324,7 +320,7 @@ def test_a_replacement_killed_at_any_step_is_completed_by_the_next_call(steps, o
     folder = own.results / run_key(exp, quick_meta(), 0).path
     assert was_finished and not list(folder.glob("repeat*"))
     model = torch.load(folder / "model.pt", weights_only=True)
-    assert model["record_sha256"] == cell.part_digests(record)
+    assert model["record_sha256"] == cell.part_digests(record.content)
 
 
 def test_a_force_killed_by_the_system_goes_on_where_it_was(tiny_data, tmp_path):

@@ -11,7 +11,6 @@ from stlora_ext.config.experiment import Experiment, experiment
 from stlora_ext.data.available import open_dataset
 from stlora_ext.data.prepared import Meta, load_split
 from stlora_ext.host.launcher import use_device
-from stlora_ext.runs.key import RunKey
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.run import train_run
 from tests.support.commands import run, succeeded
@@ -62,7 +61,7 @@ def finished(model: str, protocol: str = "", arm: str = "", seed: int = 0, times
         None if exp.cell_seeds == (None,) else seed,
         RunOptions(data(), results(), save_results=True, train_backbone=True),
     )
-    return RunKey(**record["key"]).record_path(results())
+    return record.key.record_path(results())
 
 
 def runner_forecast(record: Path) -> np.ndarray:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from stlora_ext.runs.record import Record
 from stlora_ext.runs.store import write_record
 from stlora_ext.tables.markdown import render as render_markdown
-from stlora_ext.tables.rows import table_rows
+from stlora_ext.tables.rows import Row, table_rows
 from stlora_ext.tables.table import Table, layout
 
 
@@ -65,16 +66,26 @@ def seeds(values, **settings):
     return [record(seed=seed, mae=mae, **settings) for seed, mae in enumerate(values)]
 
 
+def typed(records) -> list[Record]:
+    """Return records as a command reads them."""
+    return [Record.of(each) for each in records]
+
+
+def rows(records, order=()) -> list[Row]:
+    """Return the rows of records."""
+    return table_rows(typed(records), order)
+
+
 def write(records, folder: Path) -> Path:
     """Write records as a results folder."""
-    for each in records:
+    for each in typed(records):
         write_record(each, folder)
     return folder
 
 
 def table(records, order=(), **settings) -> Table:
     """Lay out records of data set D."""
-    return layout("D", table_rows(records, order), **settings)
+    return layout("D", rows(records, order), **settings)
 
 
 def markdown(records, order=(), **settings) -> str:

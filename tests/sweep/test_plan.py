@@ -10,8 +10,8 @@ from experiments import sweep as sweep_command
 from stlora_ext.config.config_file import load_experiment
 from stlora_ext.data.available import open_dataset
 from stlora_ext.fields import parse_assignments
+from stlora_ext.runs.backbone import run_key
 from stlora_ext.runs.key import RunKey
-from stlora_ext.runs.run import run_key
 from stlora_ext.sweep import engines
 from stlora_ext.sweep.estimate import Estimates
 from stlora_ext.sweep.job import Job

@@ -6,8 +6,7 @@ from stlora_ext.tables import markdown as md
 from stlora_ext.tables.alike import mark
 from stlora_ext.tables.gains import gains_table
 from stlora_ext.tables.pairs import beyond_control, blocks
-from stlora_ext.tables.rows import table_rows
-from tests.support.table_records import markdown, record
+from tests.support.table_records import markdown, record, rows
 
 ALIKE = {"numerics": 3, "hardware": "CPU X", "versions": {"torch": "2.13.0+cpu"}, "threads": 1, "compiled": False}
 OTHER = {"numerics": 4, "hardware": "GPU Y", "versions": {"torch": "2.11.0"}, "threads": 2, "compiled": True}
@@ -25,12 +24,12 @@ def pair(base=None, plus=None, protocol="joint", **plus_parts):
 
 
 def comparison(records):
-    (found,) = [each for block in blocks(table_rows(records, ())) for each in block.comparisons]
+    (found,) = [each for block in blocks(rows(records, ())) for each in block.comparisons]
     return found
 
 
 def test_pairs_that_were_computed_alike_bear_no_sign():
-    gains = md.render([gains_table("D", table_rows(pair(), ()))])
+    gains = md.render([gains_table("D", rows(pair(), ()))])
     assert mark(comparison(pair())) == "" and "‡" not in markdown(pair()) + gains
 
 
@@ -47,7 +46,7 @@ def test_one_pair_that_differs_marks_the_difference_and_names_it(name, side):
         "compiled": "--compile off, on",
     }[name]
     assert "| Δ LSTM+ ‡ |" in text and "| LSTM+ ‡ | 2 |" in text and f"LSTM+ joint: {shown}." in text
-    gains = md.render([gains_table("D", table_rows(records, ()))])
+    gains = md.render([gains_table("D", rows(records, ()))])
     assert "‡ |" in gains and f"LSTM+ joint: {shown}." in gains
 
 
@@ -89,5 +88,5 @@ def test_plus_against_control_is_marked_too():
         control = record("LSTM+", seed, 19.5 + seed, arm="control", config_hash="c")
         control["provenance"] = {**ALIKE, "hardware": "GPU Y"}
         records.append(control)
-    (found,) = beyond_control(table_rows(records, ()))
+    (found,) = beyond_control(rows(records, ()))
     assert mark(found) == "‡" and "LSTM+ joint minus control: hardware CPU X, GPU Y" in markdown(records)

@@ -1,4 +1,4 @@
-"""Figures below 0.1 are printed with three significant digits, by every command and in every form of a table."""
+"""Numbers below 0.1 are printed with three significant digits, by every command and in every form of a table."""
 
 import re
 
@@ -11,10 +11,9 @@ from stlora_ext.runs.scores import score_lines
 from stlora_ext.tables import markdown as md
 from stlora_ext.tables.formats import FORMATS
 from stlora_ext.tables.gains import gains_table
-from stlora_ext.tables.rows import table_rows
 from stlora_ext.tables.settings import by_setting, settings_tables
 from tests.support.profile import steady
-from tests.support.table_records import record, table
+from tests.support.table_records import record, rows, table, typed
 
 SIZES = st.floats(1e-6, 1e4)
 
@@ -38,7 +37,7 @@ def decimals(text):
         (1e-14, "0.00"),
     ],
 )
-def test_a_small_figure_shows_three_significant_digits_and_others_two_decimals(value, text):
+def test_a_small_number_shows_three_significant_digits_and_others_two_decimals(value, text):
     assert number(value) == text
 
 
@@ -51,7 +50,7 @@ def test_a_small_figure_shows_three_significant_digits_and_others_two_decimals(v
         (0.0346, 0.91, "0.03 ± 0.91"),
         (21.566, 0.0036, "21.566 ± 0.004"),
         (-0.0004, 0.05, "-0.0004 ± 0.0500"),
-        (0.00312, None, "0.00312 ± n/a"),
+        (0.00312, None, "0.00312"),
         (20.0, 0.0, "20.00 ± 0.00"),
         (-2.0, 1e-15, "-2.00 ± 0.00"),
     ],
@@ -106,9 +105,9 @@ def test_what_prints_alike_is_best_together_and_what_does_not_is_not():
 
 
 def test_gains_and_settings_of_small_scores_say_how_large_they_are():
-    text = md.render([gains_table("D", table_rows(small(), ()))])
+    text = md.render([gains_table("D", rows(small(), ()))])
     assert "0.00314 ± 0.00003" in text and "-0.000240 (" in text
-    text = md.render(settings_tables(by_setting(small())))
+    text = md.render(settings_tables(by_setting(typed(small()))))
     assert text.count("0.00290 ± 0.00004") == 2 and "0.00314 ± 0.00003" in text
 
 
@@ -119,5 +118,5 @@ def test_a_deterministic_model_keeps_its_marked_deviation():
 
 
 def test_the_lines_of_a_run_with_small_scores_say_how_large_they_are():
-    lines = score_lines(small()[0]["test"], 5)
+    lines = score_lines(typed(small())[0].scores, 5)
     assert lines[-1].split() == ["average", "MAE", "0.00312", "RMSE", "0.00624", "MAPE", "0.00156"]

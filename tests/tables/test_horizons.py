@@ -15,6 +15,7 @@ from experiments import table as table_command
 from stlora_ext.errors import UserError
 from stlora_ext.horizons import reported_steps, step_title
 from stlora_ext.plots import horizons as picture
+from stlora_ext.runs.record import Scores
 from stlora_ext.runs.scores import score_lines
 from tests.host.toy import our_config, write_world
 from tests.support.commands import refusal
@@ -88,7 +89,7 @@ def steps_of(count, **settings):
 @pytest.mark.parametrize(("count", "titles"), [(1, ["1 h"]), (3, ["1 h", "2 h", "3 h"]), (24, ["6 h", "12 h", "24 h"])])
 def test_a_table_shows_the_steps_that_its_forecast_has(count, titles):
     head = markdown(steps_of(count, interval=60)).splitlines()[2]
-    assert re.findall(r"\| ([^|]*?) MAE ", head) == [*titles, "average"]
+    assert re.findall(r"\| ([^|]*?) MAE ", head) == ["average", *titles]
 
 
 @pytest.mark.parametrize("form", ["markdown", "latex", "html", "csv"])
@@ -153,7 +154,7 @@ def test_a_picture_and_a_report_name_the_reported_steps_or_those_asked_for(count
     assert json.dumps(titles, separators=(",", ":")) in text
 
 
-def test_published_figures_do_not_compare_with_forecasts_of_other_lengths(tmp_path, capsys):
+def test_published_scores_do_not_compare_with_forecasts_of_other_lengths(tmp_path, capsys):
     results = write(steps_of(3, dataset="PEMS04", num_nodes=307), tmp_path)
     table_command.main(["--results", str(results), "--compare"])
     text = capsys.readouterr().out
@@ -161,7 +162,7 @@ def test_published_figures_do_not_compare_with_forecasts_of_other_lengths(tmp_pa
 
 
 def test_the_lines_of_a_run_have_the_titles_of_its_table():
-    lines = score_lines(record()["test"] | {"horizons": [record()["test"]["average"]] * 7}, 360)
+    lines = score_lines(Scores(record()["test"]["average"], [record()["test"]["average"]] * 7), 360)
     assert [line.split(" MAE")[0].strip() for line in lines] == ["12 h", "24 h", "42 h", "average"]
     assert len({line.index("MAE") for line in lines}) == 1
 

@@ -50,7 +50,7 @@ def test_what_can_not_be_tested_is_none():
 
 
 def test_differences_without_spread_prove_nothing():
-    """All equal: t is infinite, which two equal figures of a copied record would make; all 0: no difference."""
+    """All equal: t is infinite, which two equal scores of a copied record would make; all 0: no difference."""
     equal = paired_test([-1.0, -1.0 + 1e-15, -1.0])
     assert equal.p is None and equal.low == equal.high == pytest.approx(-1)
     assert paired_test([0.0] * 6).p == 1.0 and paired_test([0.0] * 6).wilcoxon == 1.0

@@ -1,4 +1,4 @@
-"""experiments/table.py: every data set, what is missing, published figures, what it refuses."""
+"""experiments/table.py: every data set, what is missing, published scores, what it refuses."""
 
 import csv
 import io
@@ -43,7 +43,7 @@ def test_two_versions_of_the_data_are_two_tables(tmp_path, capsys):
     )
     text = printed(capsys, "--results", results)
     assert text.count("(one of 2 versions of TINY, never mixed)") == 2
-    assert "20.00 ± n/a" in text and "29.00 ± n/a" in text and "24.50" not in text
+    assert "| 20.00 |" in text and "| 29.00 |" in text and "24.50" not in text
     rows = list(csv.DictReader(io.StringIO(printed(capsys, "--results", results, "--format", "csv"))))
     assert {(r["fingerprint"], r["n"]) for r in rows} == {("sha256:0", "1"), ("sha256:1", "1")}
 
@@ -143,7 +143,7 @@ def test_an_adapted_run_names_its_backbone(tmp_path, capsys):
     assert "(the backbone's run is TINY/LSTM/joint-base-bbbbbbbb-seed0: put its record here)" in text
 
 
-def test_published_figures_stand_beside_ours_and_deviations_are_flagged(tmp_path, capsys):
+def test_published_scores_stand_beside_ours_and_deviations_are_flagged(tmp_path, capsys):
     """The poster prints LSTM's average MAE 27.14 ± 0.69: 28 is 3.2 % away, 29 is 6.9 %; LSTM+ 22.18."""
     records = [
         *seeds([28.0, 28.0], dataset="PEMS04", num_nodes=307),
@@ -153,7 +153,7 @@ def test_published_figures_stand_beside_ours_and_deviations_are_flagged(tmp_path
     text = printed(capsys, "--compare", "--results", write(records, tmp_path / "near"))
 
     def average(text, name):
-        return next(line.split(" | ")[11] for line in text.splitlines() if line.startswith(f"| {name} |"))
+        return next(line.split(" | ")[2] for line in text.splitlines() if line.startswith(f"| {name} |"))
 
     assert average(text, "LSTM, poster") == "27.14 ± 0.69‡" and "‡ ± as printed" in text
     assert average(text, "LSTM, ours") == "28.00"
@@ -178,16 +178,16 @@ def test_published_figures_stand_beside_ours_and_deviations_are_flagged(tmp_path
     assert [(r["mean"], r["std"], r["n"]) for r in found] == [("30.22", "0.92", "")]
 
 
-def test_published_figures_of_another_data_set_are_never_beside_ours(tmp_path, capsys):
+def test_published_scores_of_another_data_set_are_never_beside_ours(tmp_path, capsys):
     write([*lstm("PEMS08-TAIL"), *lstm("TINY"), *lstm("PEMS04", num_nodes=30)], tmp_path)
     text = printed(capsys, "--compare", "--results", tmp_path)
-    assert "No published figures of PEMS08-TAIL are shipped" in text and "against published" not in text
+    assert "No published scores of PEMS08-TAIL are shipped" in text and "against published" not in text
     assert "16992 rows and 30 nodes, the official PEMS04 has 16992 and 307" in text
     rows = csv.DictReader(io.StringIO(printed(capsys, "--compare", "--results", tmp_path, "--format", "csv")))
     assert not [r for r in rows if r["protocol"] == "published"]
 
 
-def test_the_shipped_figures_are_those_of_the_sources():
+def test_the_shipped_scores_are_those_of_the_sources():
     sources = {("poster", "poster_table.csv"), ("", "published_results.csv")}
     if not all((SHARED / "reference" / name).exists() for _, name in sources):
         pytest.skip(f"{SHARED / 'reference'} is absent")
@@ -202,12 +202,12 @@ def test_the_shipped_figures_are_those_of_the_sources():
                 key = (None if line["horizon"] == "avg" else int(line["horizon"]), line["metric"])
                 expected = (float(line["mean"]), float(line["std"])) if poster else (float(line["value"]), None)
                 assert any(
-                    each.figures.get(key) == expected
+                    each.scores.get(key) == expected
                     for each in shipped[dataset]
                     if each.model == model and (each.label == "poster" if poster else each.source == line["source"])
                 ), line
                 count += 1
-    assert sum(len(each.figures) for found in shipped.values() for each in found) == count
+    assert sum(len(each.scores) for found in shipped.values() for each in found) == count
 
 
 def test_what_it_refuses(tmp_path, capsys):

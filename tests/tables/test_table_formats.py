@@ -9,9 +9,10 @@ from html.parser import HTMLParser
 import pytest
 
 from stlora_ext.tables.formats import FORMATS
+from stlora_ext.tables.table import Cell, Column, Grid, Table
 from tests.support.table_records import record, seeds, table
 
-STRANGE = "<script>a_b & 100% | {x} #1 $ ~^\\"
+STRANGE = "<script>a_b & 100% | {x} #1 $ ~^\\ {{ 7 * 7 }}"
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,18 @@ def test_html_parses_back_to_the_cells_and_a_name_is_no_markup(tables):
     assert len(heads[0]) == len(heads[1]) == 14
 
 
+@pytest.mark.parametrize("form", ["markdown", "latex", "html"])
+def test_a_sign_stands_behind_its_cell_in_every_form_that_has_notes(form):
+    grid = Grid("", (Column("Model", kind="name"), Column("Δ")), ((Cell("LSTM+", "name"), Cell("-1.25", sign="*")),))
+    text = FORMATS[form]([Table("TINY", caption="{{ caption }} <b>", grids=(grid,))])
+    assert re.search(r"1\.25(<[^>]+>)? \*", text)
+    assert "{{ caption }}" in text or r"\{\{ caption \}\}" in text
+
+
+def test_an_html_page_of_tables_without_a_name_has_a_title():
+    assert "<title>Tables</title>" in FORMATS["html"]([Table("")]) and "<h2>" not in FORMATS["html"]([Table("")])
+
+
 def test_latex_is_balanced_and_escapes_names(tables):
     text = FORMATS["latex"](tables)
     opened = []
@@ -102,7 +115,7 @@ def test_latex_is_balanced_and_escapes_names(tables):
     assert "% missing: HA+, adapt, plus: all seeds: run HA+ now" in text
 
 
-def test_csv_has_a_row_per_figure_in_full_precision(tables):
+def test_csv_has_a_row_per_score_in_full_precision(tables):
     rows = list(csv.DictReader(io.StringIO(FORMATS["csv"](tables))))
     keys = [(r["protocol"], r["arm"], r["model"], r["horizon"], r["metric"]) for r in rows]
     assert len(rows) == 5 * 4 * 3 and len(set(keys)) == len(keys)

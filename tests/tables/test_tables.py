@@ -11,8 +11,8 @@ from stlora_ext.tables import markdown as md
 from stlora_ext.tables.gains import gains_table
 from stlora_ext.tables.missing import missing
 from stlora_ext.tables.pairs import blocks, corrected
-from stlora_ext.tables.rows import by_data, table_rows
-from tests.support.table_records import markdown, record, seeds
+from stlora_ext.tables.rows import by_data
+from tests.support.table_records import markdown, record, rows, seeds, typed
 
 
 def row(text, name):
@@ -30,13 +30,13 @@ def test_a_cell_is_mean_and_sample_std_over_seeds():
     cells = row(markdown(seeds(values)), "LSTM").split(" | ")
     mean, std = statistics.fmean(values), statistics.stdev(values)
     assert cells[1] == "3"
-    assert f"{mean + 3:.2f} ± {std:.2f}" == cells[2]
-    assert f"{mean:.2f} ± {std:.2f}" == cells[11]
+    assert f"{mean:.2f} ± {std:.2f}" == cells[2], "the average MAE comes first"
+    assert f"{mean + 3:.2f} ± {std:.2f}" == cells[5], "then the steps"
 
 
-def test_one_run_has_no_std_and_a_deterministic_model_is_marked():
+def test_one_run_shows_no_deviation_and_a_deterministic_model_is_marked():
     text = markdown([record(), record("HA", None, protocol="fitted")], ["HA", "LSTM"])
-    assert "20.00 ± n/a" in row(text, "LSTM") and "± n/a: one run has no standard deviation." in text
+    assert row(text, "LSTM").split(" | ")[2] == "20.00" and "± n/a" not in text
     assert "20.00 ± 0.00†" in row(text, "HA (fitted)") and "† deterministic" in text
     assert text.index("HA (fitted)") < text.index("| LSTM")
 
@@ -73,15 +73,16 @@ def test_different_epochs_stand_in_rows_of_their_own_and_the_budgets_are_told():
 
 
 def test_records_of_different_data_are_kept_apart():
-    assert list(by_data([record(), record(seed=1, fingerprint="sha256:2")])) == ["sha256:1", "sha256:2"]
+    assert list(by_data(typed([record(), record(seed=1, fingerprint="sha256:2")]))) == ["sha256:1", "sha256:2"]
     other = record(seed=1)
     other["data"]["null_val"] = 0.0
-    assert sorted(by_data([record(), other])) == ["sha256:1 with null value 0.0", "sha256:1 with null value None"]
+    groups = by_data(typed([record(), other]))
+    assert sorted(groups) == ["sha256:1 with null value 0.0", "sha256:1 with null value None"]
 
 
 def test_a_run_that_is_there_twice_is_refused():
     with pytest.raises(UserError, match=r"two records are of the same run, D/LSTM/joint-base-.*-seed1"):
-        table_rows([record(), record(seed=1), record(seed=1, mae=21.0)], [])
+        rows([record(), record(seed=1), record(seed=1, mae=21.0)], [])
 
 
 def test_a_table_does_not_depend_on_the_order_of_the_records():
@@ -113,7 +114,7 @@ def test_the_difference_is_of_runs_with_the_same_seed():
     for label, values in (("Δ LSTM+", deltas), ("Δ LSTM+, %", percents)):
         cells = row(text, label).split(" | ")
         assert cells[1] == "3"
-        assert cells[11] == f"{statistics.fmean(values):+.2f} ± {statistics.stdev(values):.2f}"
+        assert cells[2] == f"{statistics.fmean(values):+.2f} ± {statistics.stdev(values):.2f}"
     assert names(text) == ["LSTM", "LSTM+", "Δ LSTM+", "Δ LSTM+, %"]
 
 
@@ -166,7 +167,7 @@ def test_protocols_and_arms_stand_in_blocks_of_their_own():
         f"{title}{more}"
         for title in ("joint, plus", "joint, control", "adapt, plus")
         for more in ("", ': average MAE, "+" minus base')
-    ] + ["average MAE, node-level weights against none"]
+    ] + ["average MAE, per-node weights against none"]
     results = parts[:6:2]
     assert all("| HA (fitted) |" in part and "| LSTM |" in part for part in results)
     assert [part.count("| Δ ") for part in results] == [4, 2, 2]
@@ -222,7 +223,7 @@ def test_all_tests_of_a_table_are_one_family():
         record("AGCRN"),
         record("AGCRN+", arm="plus"),
     ]
-    arranged = blocks(table_rows(records, []))
+    arranged = blocks(rows(records, []))
     tests = [each.test.p for block in arranged for each in block.comparisons]
     assert [p is None for p in tests] == [True, False, False]
     first, second = sorted(p for p in tests if p is not None)
@@ -231,7 +232,7 @@ def test_all_tests_of_a_table_are_one_family():
     assert 'over the 2 tests of "+" minus base in this table' in markdown(records)
 
 
-def test_a_plus_is_compared_with_the_arms_that_hold_nothing_of_a_nodes_own():
+def test_a_plus_is_compared_with_the_arms_without_per_node_weights():
     """Seed by seed, of the same protocol and configuration, control first, in a family of its own."""
     records = [
         *seeds([20.0, 21.0]),
@@ -255,14 +256,14 @@ def test_a_plus_is_compared_with_the_arms_that_hold_nothing_of_a_nodes_own():
         ],
     ]
     text = markdown(records, ["HA+", "LSTM+"])
-    lines = text.split("*average MAE, node-level weights against none*")[1].split("\n\n")[1].splitlines()[2:]
+    lines = text.split("*average MAE, per-node weights against none*")[1].split("\n\n")[1].splitlines()[2:]
     assert [line.split(" | ")[:3] for line in lines] == [
         ["| HA+ (fitted), adapt, minus control", "2", "-1.000"],
         ["| LSTM+, joint, minus control", "2", "-1.200"],
         ["| LSTM+, joint, minus wide", "2", "-1.350"],
     ]
-    assert "Node-level weights against none:" in text
-    assert "node-level weights" not in markdown([*seeds([20.0]), *seeds([18.0], model="LSTM+", arm="plus")])
+    assert "Per-node weights against none:" in text
+    assert "per-node weights" not in markdown([*seeds([20.0]), *seeds([18.0], model="LSTM+", arm="plus")])
 
 
 def test_cells_that_are_missing_are_listed():
@@ -273,7 +274,7 @@ def test_cells_that_are_missing_are_listed():
         *seeds([18, 19], model="AGCRN"),
         record("HA", None, protocol="fitted", fitted=True),
     ]
-    found = missing(blocks(table_rows(records, ["HA", "LSTM", "AGCRN"])))
+    found = missing(blocks(rows(records, ["HA", "LSTM", "AGCRN"])))
     assert [each.title for each in found] == [
         "HA+, adapt, plus: all seeds",
         "LSTM+, joint, plus: seed 2",
@@ -281,9 +282,9 @@ def test_cells_that_are_missing_are_listed():
         "LSTM, joint, base: seed 7",
         "LSTM+, joint, control: seeds 0 1 2",
     ]
-    found = missing(blocks(table_rows([record("LSTM+", 3, arm="plus")], [])))
+    found = missing(blocks(rows([record("LSTM+", 3, arm="plus")], [])))
     assert [each.title for each in found] == ["LSTM, joint, base: seed 3"]
-    assert not missing(blocks(table_rows([*seeds([1, 2]), *seeds([1, 2], model="LSTM+", arm="plus")], [])))
+    assert not missing(blocks(rows([*seeds([1, 2]), *seeds([1, 2], model="LSTM+", arm="plus")], [])))
 
 
 def test_an_arm_of_two_protocols_needs_no_hash_beside_its_own_control():
@@ -312,7 +313,7 @@ def test_epochs_are_told_as_a_range_and_by_protocol_where_there_are_two():
 
 
 def test_gains_are_a_line_per_backbone():
-    """Differences, intervals and what stays of them after Holm's correction, as in the table of all figures."""
+    """Differences, intervals and what stays of them after Holm's correction, as in the table of all scores."""
     records = [
         *seeds([20.0, 21.0, 22.0]),
         *seeds([18.0, 19.1, 20.0], model="LSTM+", arm="plus"),
@@ -330,8 +331,8 @@ def test_gains_are_a_line_per_backbone():
             backbone=record("HA", None, protocol="fitted")["key"],
         ),
     ]
-    rows = table_rows(records, ["HA", "HA+", "LSTM", "LSTM+", "GWNet"])
-    text = md.render([gains_table("D", rows)])
+    arranged = rows(records, ["HA", "HA+", "LSTM", "LSTM+", "GWNet"])
+    text = md.render([gains_table("D", arranged)])
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[2:]]
     assert lines[0] == [
         "Model",
@@ -369,7 +370,7 @@ def test_a_gain_that_holms_correction_leaves_open_is_not_bold():
         *seeds([20.0, 21.0, 22.0]),
         *(each for arm, values in arms.items() for each in seeds(values, model="LSTM+", arm=arm)),
     ]
-    cells = md.render([gains_table("D", table_rows(records, ["LSTM", "LSTM+"]))]).splitlines()[-1].split(" | ")[3:6]
+    cells = md.render([gains_table("D", rows(records, ["LSTM", "LSTM+"]))]).splitlines()[-1].split(" | ")[3:6]
     assert cells == ["**-0.60 (-0.85 to -0.35)**", "-0.53 (-1.00 to -0.06)", "-0.53 (-1.11 to +0.04)"]
 
 
@@ -377,15 +378,15 @@ def test_gains_of_several_settings_or_of_nothing_are_refused_and_bases_of_one_na
     base, plus = seeds([20.0, 21.0]), seeds([18.0, 19.0], model="LSTM+", arm="plus")
     another = seeds([25.0, 26.0], model="LSTM+", arm="plus", config_hash="other")
     with pytest.raises(UserError, match="the adapter of LSTM ran with several settings; --settings LSTM\\+"):
-        md.render([gains_table("D", table_rows([*base, *plus, *another], []))])
+        md.render([gains_table("D", rows([*base, *plus, *another], []))])
     with pytest.raises(UserError, match="--gains: no records of D hold a model with"):
-        md.render([gains_table("D", table_rows(base, []))])
+        md.render([gains_table("D", rows(base, []))])
     slow = [*seeds([22.0, 23.0], lr=0.1), *seeds([20.0, 21.5], model="LSTM+", arm="plus", lr=0.1)]
-    lines = md.render([gains_table("D", table_rows([*base, *plus, *slow], []))]).splitlines()[4:]
+    lines = md.render([gains_table("D", rows([*base, *plus, *slow], []))]).splitlines()[4:]
     assert [line.split(" | ")[0] for line in lines] == ["| LSTM [LSTMbasejoint0.001]", "| LSTM [LSTMbasejoint0.1]"]
 
 
 def test_an_error_that_a_run_lacks_is_absent_from_the_gains():
     records = [*seeds([20.0, 21.0]), *seeds([18.0, 19.0], model="LSTM+", arm="plus")]
     records[0]["test"]["average"]["MAE"] = None
-    assert md.render([gains_table("D", table_rows(records, []))]).splitlines()[-1].split(" | ")[2:4] == ["–", "–"]
+    assert md.render([gains_table("D", rows(records, []))]).splitlines()[-1].split(" | ")[2:4] == ["–", "–"]

@@ -1,4 +1,4 @@
-"""What benchmarks share: options, seconds of calls, and figures as a record and as the table that is printed."""
+"""What benchmarks share: options, seconds of calls, and numbers as a file and as the table that is printed."""
 
 import argparse
 import tempfile
@@ -15,7 +15,7 @@ SQUARE = 2048  # side of the matrices whose product says how fast a machine is
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that every benchmark has."""
     parser.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
-    parser.add_argument("--out", type=Path, metavar="JSON", help="where to keep the figures")
+    parser.add_argument("--out", type=Path, metavar="JSON", help="where to keep the numbers")
 
 
 def timed(run: Callable[[], Any], device: Any = None) -> float:
@@ -53,20 +53,20 @@ def keep(columns: list[list[str]], rows: list[dict[str, Any]], out: Path | None,
 
     Args:
         columns: ``[key, heading, format]`` of every column.
-        rows: Figures by key.
+        rows: Numbers by key.
         out: The JSON file.
         more: What else belongs into the file.
     """
-    import torch
 
     from stlora_ext.files import write_json
+    from stlora_ext.runs.options import RunOptions
     from stlora_ext.runs.provenance import git_commit, provenance
     from stlora_ext.tables import markdown
     from stlora_ext.tables.benchmark import benchmark_table
 
-    machine = provenance(torch.device("cpu"))
+    machine = provenance(RunOptions())
     with tempfile.TemporaryDirectory() as folder:
-        path = out or Path(folder, "figures.json")
+        path = out or Path(folder, "numbers.json")
         write_json(
             path,
             {
