@@ -45,8 +45,8 @@ def read_cells(path: Path) -> Cells:
 
 
 def number(cell: str, cells: Cells) -> float:
-    """Return a cell as a number; a ValueError where it is none."""
-    return float(cell if cells.separator == "," else cell.replace(",", "."))
+    """Return a cell as a number, NaN where it is empty; a ValueError where it is none."""
+    return float("nan") if not cell else float(cell if cells.separator == "," else cell.replace(",", "."))
 
 
 def is_number(cell: str, cells: Cells) -> bool:
@@ -55,4 +55,4 @@ def is_number(cell: str, cells: Cells) -> bool:
         number(cell, cells)
     except ValueError:
         return False
-    return True
+    return bool(cell)

@@ -55,8 +55,8 @@ def read_distances(
         sigma, said = float(distance.std()) if len(distance) else 0.0, "their standard deviation"
         if not sigma > 0:
             raise UserError(
-                f"the {len(distance)} distances of {path.name} between sensors of the data do not differ: no sigma "
-                "follows from them; give --sigma"
+                f"the distances of {path.name} between sensors of the data do not differ ({len(distance)} in all): no "
+                "sigma follows from them; give --sigma"
             )
     else:
         said = "as stated"

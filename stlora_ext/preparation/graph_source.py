@@ -64,12 +64,12 @@ def _add_positions(series: Series, args: argparse.Namespace) -> list[Path]:
     """Attach the positions of ``--positions``, else those of the raw data."""
     if args.positions is not None:
         num_nodes = series.values.shape[1]
-        found = read_positions(args.positions, num_nodes, series.sensor_ids, args.subset)
-        if series.sensor_ids is None and found.sensor_ids is not None:
-            series.sensor_ids = found.sensor_ids
+        read = read_positions(args.positions, num_nodes, series.sensor_ids, args.subset)
+        if series.sensor_ids is None and read.sensor_ids is not None:
+            series.sensor_ids = read.sensor_ids
             series.notes.append(f"the data name no sensors: they take the names of {args.positions.name}, in its order")
-        series.positions = found.places
-        series.notes.extend(found.notes)
+        series.positions = read.places
+        series.notes.extend(read.notes)
         return [args.positions]
     beside = args.raw / POSITIONS
     if args.raw.is_dir() and beside.is_file():

@@ -71,6 +71,12 @@ def read_text_matrix(path: Path, cells: Cells, num_nodes: int, sensor_ids: list[
         names, first, skip = rows[0][1:], 1, 1
         columns = {name: index for index, name in enumerate(names)}
         order = [columns[row[0]] for row in rows[1:]]
+    elif rows and len(rows) == len(rows[0]) > 1 and not any(is_number(cell, cells) for cell in rows[0]):
+        only = sorted({row[0] for row in rows[1:]} ^ set(rows[0][1:]))
+        raise UserError(
+            f"{path.name}: the first row and the first column name different sensors ({some(only)}): expected the same "
+            "names, each once; correct them"
+        )
     elif has_header_of_names(cells, sensor_ids):
         names, first = rows[0], 1
     matrix = []
@@ -83,8 +89,8 @@ def read_text_matrix(path: Path, cells: Cells, num_nodes: int, sensor_ids: list[
         except ValueError:
             raise UserError(
                 f"{path.name}, line {line}: not {width - skip} numbers. Expected edges with the header "
-                "from,to[,weight][,distance], or a matrix of numbers without a header or with sensor names in the "
-                "first row and column"
+                "from,to[,weight][,distance] (or source,target or origin_id,destination_id), or a matrix of numbers "
+                "without a header or with sensor names in the first row and column"
             ) from None
     values = np.array(matrix).reshape(len(matrix), width - skip)
     if skip:

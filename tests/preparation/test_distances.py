@@ -98,7 +98,7 @@ def test_infinite_distances_are_no_edges_and_the_last_of_repeated_ones_counts(tm
         (
             ["from,to,cost", "north,south,5", "south,east,5"],
             [],
-            "do not differ: no sigma follows from them; give --sigma",
+            "do not differ (2 in all): no sigma follows from them; give --sigma",
         ),
         (["from,to,cost", "north,south,-5", "south,east,5"], [], "expected none below 0"),
         (["from,to,cost", "north,west,5", "south,east,7"], [], "--subset"),
@@ -125,3 +125,9 @@ def test_the_graph_of_a_prepared_set_is_no_file_of_distances(tmp_path):
     (tmp_path / "out").rename(tmp_path / "first")
     message = refusal(tmp_path, NAMES, "--distances", tmp_path / "first" / "MINE" / "graph.npz")
     assert "give it as --graph" in message
+
+
+def test_an_empty_cell_is_no_distance(tmp_path):
+    lines = [",north,south,east", "north,0,3,", "south,3,0,4", "east,,4,0"]
+    stored = weights(tmp_path, NAMES, "--distances", text(tmp_path / "m.csv", *lines), "--sigma", 5)
+    assert np.array_equal(stored > 0, [[1, 1, 0], [1, 1, 1], [0, 1, 1]])

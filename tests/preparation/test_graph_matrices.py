@@ -203,3 +203,16 @@ def test_names_of_a_graph_become_those_of_readings_without_names(tmp_path, capsy
     meta = load_meta(tmp_path / "out", "MINE")
     assert meta.sensor_ids == NAMES and np.array_equal(load_adjacency(tmp_path / "out", meta), MATRIX)
     assert "they take the names of m.csv, in its order" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([",north,south,east", "north,0,1,0", "south,0,0,1", "west,0,0,0"], "different sensors ('east', 'west')"),
+        ([",north,south,south", "north,0,1,0", "south,0,0,1", "south,0,0,0"], "each once"),
+        ([",north,south,east", "north,0,,0", "south,0,0,1", "east,0,0,0"], "is nan"),
+        (["a,b,cost", "north,south,3"], "origin_id,destination_id"),
+    ],
+)
+def test_a_matrix_whose_names_or_cells_are_wrong_is_refused(tmp_path, lines, said):
+    assert said in refusal(tmp_path, NAMES, "--graph", text(tmp_path / "m.csv", *lines))
