@@ -71,7 +71,7 @@ def test_forecasts_that_are_there_are_left_alone_and_that_is_said(run_tiny, caps
     capsys.readouterr()
     run_tiny("LSTM", "--save-results")
     said = capsys.readouterr()
-    assert f"{folder} is there already and left alone (--force repeats the run" in said.err
+    assert f"{folder} is there already and left alone (run.py --force repeats the run" in said.err
     assert f"forecasts: {folder}" in said.out and len(forecasts(record)["prediction"]) == 3
 
 
