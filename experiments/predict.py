@@ -1,13 +1,14 @@
-"""Forecast the steps after the last readings of a network, in original units.
+"""Forecast the steps after the readings of a network, in original units: the last, those at a time, or all.
 
     python experiments/predict.py results/PEMS08/LSTM+/RUN.json --input recent.csv --output forecast.csv
+    python experiments/predict.py results/PEMS08/LSTM+/RUN.json --input year.csv --output rolled.csv --all
     python experiments/predict.py adapter.safetensors --backbone model.pt --input recent.csv --output forecast.csv
 
 recent.csv: what datasets/prepare.py reads: a column of times and a column per sensor of the data set, named by its id,
-in any order, or a row per reading; the last input_len rows are used. Times are read in the data set's time zone, where
-it has one, and then written with their offsets. An empty cell is a missing reading. The data set's folder must be
-there: its meta.json names the sensors, its graph feeds the models that use one. The forecast has a column per sensor;
-an id that a spreadsheet would calculate, such as =A1, is written with ' in front, and read so too.
+in any order, or a row per reading; the last input_len rows are used, or those up to --at. Times are read in the data
+set's time zone, where it has one, and then written with their offsets. An empty cell is a missing reading. The data
+set's folder must be there: its meta.json names the sensors, its graph feeds the models that use one. The forecast has
+a column per sensor; an id that a spreadsheet would calculate, such as =A1, is written with ' in front, and read so too.
 """
 
 import argparse
@@ -21,15 +22,12 @@ from entry import Parser, command
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
 from stlora_ext.horizons import in_words
-from stlora_ext.options import add_folders
+from stlora_ext.options import add_device, add_folders
 from stlora_ext.preparation.options import add_reading_options
-from stlora_ext.threads import apply_tuning
+from stlora_ext.threads import apply_tuning, set_threads
 
 if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-    from stlora_ext.data.prepared import Meta
+    from stlora_ext.runs.loaded import LoadedRun
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,15 +41,23 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--input", type=Path, required=True, metavar="CSV", help="the last readings")
     p.add_argument("--output", type=Path, required=True, metavar="CSV", help="where the forecast goes")
+    p.add_argument("--at", metavar="TIME", help="forecast from the row of this time on (default: from the last)")
+    p.add_argument(
+        "--all",
+        action="store_true",
+        help="forecast from every row on: a table with time made, time forecast, sensor, forecast, reading",
+    )
     reading = p.add_argument_group("how --input is read (sensors, interval and time zone are the data set's)")
     reading.add_argument("--start", metavar="TIME", help="time of the first row, where the file has none")
     add_reading_options(reading)
+    reading.add_argument("--fill-gaps", action="store_true", help="with --all: insert missing rows as missing readings")
     p.add_argument(
         "--backbone",
         type=Path,
         metavar="PATH",
         help="for an adapter file: checkpoint with its backbone's weights (default: model.pt beside it)",
     )
+    add_device(p)
     add_folders(p, "where runs lie, for a record without its run's folder beside it")
     return p
 
@@ -59,28 +65,51 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
-    import pandas as pd
-
+    set_threads(args.threads)
+    from stlora_ext.host.launcher import use_device
     from stlora_ext.preparation.options import reading_options
-    from stlora_ext.preparation.recent import read_recent, stamps
-    from stlora_ext.runs.forecast import forecast
+    from stlora_ext.preparation.recent import read_recent
+    from stlora_ext.runs.loaded import load_run
     from stlora_ext.spreadsheet import safe_cell
 
+    if args.all and args.at is not None:
+        raise UserError(f"--at {args.at} names one time, --all means every one: leave one of them out")
+    if args.fill_gaps and not args.all:
+        raise UserError("--fill-gaps: only --all reads more than a window; leave it out, or insert the row in the file")
     if args.output.is_dir():
         raise UserError(f"--output {args.output} is a folder: name the file, such as {args.output / 'forecast.csv'}")
     _refuse_its_own_files(args)
-    model, stats, meta, bf16 = _open(args)
-    values, times = read_recent(args.input, meta, reading_options(args))
-    prediction = forecast(model, stats, meta, values, stamps(times, meta), bf16)
-    table = pd.DataFrame(
-        prediction, times[meta.input_len :].rename("time"), [safe_cell(name) for name in meta.sensor_ids]
-    )
+    use_device(args.gpus)
+    device = f"cuda:{args.gpus}" if args.gpus else "cpu"
+    run = load_run(args.path, backbone=args.backbone, data=args.data, results=args.results, device=device)
+    if args.all:
+        print(_roll(args, run))
+        return
+    values, times = read_recent(args.input, run.meta, reading_options(args), args.at)
+    table = run.forecast_window(values, times).rename(columns=safe_cell)
     with atomic_path(args.output) as temporary:
         table.to_csv(temporary)
-    print(
-        f"{args.output}: {meta.output_len} steps of {in_words(meta.interval_seconds)} x {meta.num_nodes} sensors, "
-        f"{table.index[0]} to {table.index[-1]}"
-    )
+    print(f"{args.output}: {_steps(run)} x {run.meta.num_nodes} sensors, {table.index[0]} to {table.index[-1]}")
+
+
+def _roll(args: argparse.Namespace, run: "LoadedRun") -> str:
+    """Forecast over the whole input and return what to say about it."""
+    from stlora_ext.preparation.options import reading_options
+    from stlora_ext.preparation.recent import read_whole
+    from stlora_ext.runs.rolling import write_forecasts
+
+    values, times = read_whole(args.input, run.meta, reading_options(args), args.fill_gaps)
+    rolled = write_forecasts(run, values, times, args.output)
+    first, last = times[run.meta.input_len - 1], times[len(values) - 1]
+    said = f"{args.output}: {rolled.made:,} forecasts of {_steps(run)} x {run.meta.num_nodes} sensors"
+    said += f", made from {first} to {last}"
+    if rolled.left_out:
+        said += f"; {rolled.left_out:,} left out, whose {run.meta.input_len} rows hold no reading"
+    return said
+
+
+def _steps(run: "LoadedRun") -> str:
+    return f"{run.meta.output_len} steps of {in_words(run.meta.interval_seconds)}"
 
 
 def _refuse_its_own_files(args: argparse.Namespace) -> None:
@@ -91,27 +120,6 @@ def _refuse_its_own_files(args: argparse.Namespace) -> None:
             raise UserError(f"--output {args.output} is {what}: name another file, this one is kept")
     if args.output.suffix in (".pt", ".safetensors", ".json"):
         raise UserError(f"--output {args.output} ends like a checkpoint, an adapter or a record: name a .csv")
-
-
-def _open(args: argparse.Namespace) -> "tuple[nn.Module, dict[str, torch.Tensor], Meta, bool]":
-    """Return the model in eval mode, its scaler's statistics, its data set, and whether it ran under bfloat16."""
-    if args.path.suffix == ".safetensors":
-        from stlora_ext.data.available import open_dataset
-        from stlora_ext.runs.reopen import load_adapted, read_origin
-
-        origin = read_origin(args.path)
-        meta = open_dataset(origin.exp.dataset, args.data)
-        model, stats = load_adapted(origin, meta, args.data, args.backbone)
-        return model, stats, meta, origin.exp.training.bf16
-    if args.backbone is not None:
-        raise UserError(
-            f"--backbone {args.backbone}: only an adapter file (.safetensors) needs one, {args.path.name} "
-            "holds the whole model; leave it out"
-        )
-    from stlora_ext.runs.reopen import load_run, open_run
-
-    run, meta = open_run(args.path, args.results, args.data)
-    return *load_run(run, meta, args.data), meta, run.exp.training.bf16
 
 
 if __name__ == "__main__":

@@ -18,7 +18,14 @@ from entry import Parser, command
 
 from stlora_ext.cli import int_range, positive
 from stlora_ext.horizons import in_words
-from stlora_ext.options import add_device, add_experiment, add_folders, given_settings
+from stlora_ext.options import (
+    add_device,
+    add_experiment,
+    add_folders,
+    add_save_results,
+    check_save_results,
+    given_settings,
+)
 from stlora_ext.threads import apply_tuning, set_threads
 
 if TYPE_CHECKING:
@@ -73,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--deterministic", action="store_true", help="on a GPU, algorithms that repeat to the bit; on the CPU all do"
     )
-    p.add_argument("--save-results", action="store_true", help="keep the test set's forecasts as .npy files")
+    add_save_results(p)
     p.add_argument("--dry-run", action="store_true", help="print what would run, and stop")
     p.add_argument("--force", action="store_true", help="repeat finished runs")
     p.add_argument(
@@ -93,10 +100,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     from stlora_ext.errors import UserError
     from stlora_ext.host.launcher import use_device
     from stlora_ext.runs.build import settled
+    from stlora_ext.runs.lock import locked
     from stlora_ext.runs.options import RunOptions
     from stlora_ext.runs.run import train_run
+    from stlora_ext.runs.saved_forecasts import save_table
     from stlora_ext.sweep.outlook import command_outlook
 
+    check_save_results(args)
     exp = asked_for(args)
     if args.train_backbone and (exp.protocol != "adapt" or exp.backbone.fitted or exp.backbone_from is not None):
         raise UserError(
@@ -124,6 +134,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = replace(options, outlook=command_outlook(exp, meta, options, args.force))
     for seed in exp.cell_seeds:
         record, finished = train_run(exp, meta, seed, options, args.force)
+        if args.format == "csv":
+            with locked(args.results / record.key.path):
+                save_table(args.results / record.key.path, meta)
         report(record, finished, args.results, args.save_results)
 
 

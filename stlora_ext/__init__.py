@@ -20,6 +20,7 @@ _PUBLIC = {
     "register": "stlora_ext.config.registry",
     "TrainingSettings": "stlora_ext.config.training",
     "experiment": "stlora_ext.config.experiment",
+    "load_run": "stlora_ext.runs.loaded",
     "STLoRARunner": "stlora_ext.runs.adapter_runner",
     "STLoRAForecastingConfig": "stlora_ext.runs.adapter_runner",
     "launch_training": "stlora_ext.host.launcher",

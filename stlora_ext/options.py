@@ -47,6 +47,26 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
 
 
+def add_save_results(parser: argparse.ArgumentParser) -> None:
+    """Add ``--save-results`` and ``--format``."""
+    parser.add_argument("--save-results", action="store_true", help="keep the test set's forecasts as .npy files")
+    parser.add_argument(
+        "--format",
+        choices=("npy", "csv"),
+        help="of --save-results; csv: beside the arrays a table, forecasts.csv, with times and names",
+    )
+
+
+def check_save_results(args: argparse.Namespace) -> None:
+    """Refuse a format of forecasts that aren't kept.
+
+    Raises:
+        UserError: If one is given.
+    """
+    if args.format is not None and not args.save_results:
+        raise UserError(f"--format {args.format}: only --save-results writes forecasts; add it, or leave --format out")
+
+
 def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     """Return the settings of ``--set``, ``--epochs``, ``--batch-size``, ``--bf16`` and ``--seeds``, by name.
 

@@ -1,21 +1,22 @@
-"""The last readings of a network, from any file that holds readings, in the order of a data set's sensors."""
+"""Readings of a network that a data set describes: its sensors in their order, its interval, its time zone."""
 
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stlora_ext.data.local_time import row_axis
+from stlora_ext.data.local_time import row_axis, to_local
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.horizons import in_words
 from stlora_ext.preparation.clock import localize
 from stlora_ext.preparation.options import ReadingOptions
 from stlora_ext.preparation.readings import read_readings
-from stlora_ext.preparation.series import Series
-from stlora_ext.preparation.timeline import apart, calendar, regular_times, show
+from stlora_ext.preparation.series import Series, check_ids, to_float32
+from stlora_ext.preparation.timeline import apart, calendar, close_gaps, regular_times, show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,13 +24,16 @@ if TYPE_CHECKING:
 _NAMED = 3  # sensors that a message lists
 
 
-def read_recent(path: Path, meta: Meta, options: ReadingOptions | None = None) -> "tuple[np.ndarray, pd.DatetimeIndex]":
-    """Read the last ``input_len`` rows of a file of readings, whose sensors may stand in any order.
+def read_recent(
+    path: Path, meta: Meta, options: ReadingOptions | None = None, at: str | None = None
+) -> "tuple[np.ndarray, pd.DatetimeIndex]":
+    """Read the window of ``input_len`` rows before a forecast from a file, whose sensors may stand in any order.
 
     Args:
         path: What ``datasets/prepare.py --raw`` reads, with times; an empty cell or NaN is a missing reading.
         meta: The data set whose sensors, interval, time zone and window lengths are expected.
         options: How the file is read.
+        at: Time of the window's last row, in ISO 8601; None: the file's last.
 
     Returns:
         tuple: Readings ``[input_len, N]``, float32, original units, NaN where missing; and the times of these rows and
@@ -37,15 +41,48 @@ def read_recent(path: Path, meta: Meta, options: ReadingOptions | None = None) -
 
     Raises:
         UserError: If the file is absent or holds no readings, lacks a sensor or has one that isn't the data set's, has
-            too few rows, an infinite reading, or times that go back or aren't one interval apart.
+            too few rows, no row at that time, an infinite reading, or times that go back or aren't one interval apart.
+    """
+    return window(read_series(path, meta, options), meta, path.name, at)
+
+
+def window(series: Series, meta: Meta, origin: str, at: str | None = None) -> "tuple[np.ndarray, pd.DatetimeIndex]":
+    """Cut the window before a forecast, as ``read_recent`` does, from readings in the data set's order."""
+    times = series.known_times
+    end = len(times) if at is None else _row(at, series, meta, origin) + 1
+    _check_rows(end, meta, origin, "" if at is None else f" up to {at}")
+    rows = slice(end - meta.input_len, end)
+    _check_steps(times[rows], meta, origin, series.absolute_zone, rows.start)
+    _check_finite(series.values[rows], meta, origin, rows.start)
+    return series.values[rows], axis(series, meta, times[rows][0], meta.input_len + meta.output_len)
+
+
+def read_whole(
+    path: Path, meta: Meta, options: ReadingOptions | None = None, fill_gaps: bool = False, ahead: int = 0
+) -> "tuple[np.ndarray, pd.DatetimeIndex]":
+    """Read every row of a file.
+
+    Args:
+        path: As of ``read_recent``.
+        meta: As there.
+        options: As there.
+        fill_gaps: Whether rows that are missing in time are inserted as missing readings.
+        ahead: Rows of a window after the input that the file has to hold.
+
+    Returns:
+        tuple: Readings ``[rows, N]`` as of ``read_recent``; and the times of these rows and of the ``output_len``
+            steps after them.
+
+    Raises:
+        UserError: As ``read_recent``, or if rows are missing and aren't to be inserted.
     """
     series = read_series(path, meta, options)
+    _check_rows(len(series.known_times), meta, path.name, ahead=ahead)
+    series.interval = meta.interval_seconds
+    series = close_gaps(series, meta.interval_seconds, fill_gaps)
+    _check_finite(series.values, meta, path.name, 0)
     times = series.known_times
-    _check_rows(len(times), meta, path.name)
-    last = slice(len(times) - meta.input_len, None)
-    _check_steps(times[last], meta, path.name, series.absolute_zone, len(times) - meta.input_len)
-    rows = np.arange(meta.input_len + meta.output_len)
-    return _finite(series, meta, path.name)[last], _axis(times[last][0], meta, series, rows)
+    return series.values, axis(series, meta, times[0], len(times) + meta.output_len)
 
 
 def read_series(path: Path, meta: Meta, options: ReadingOptions | None = None) -> Series:
@@ -59,14 +96,48 @@ def read_series(path: Path, meta: Meta, options: ReadingOptions | None = None) -
             f"--input {path} does not exist: expected a CSV with a time column and a column per sensor of {meta.name}"
         )
     options = replace(options or ReadingOptions(), timezone=meta.timezone)
-    series = read_readings(path, options, "--input")
-    _set_axis(series, meta, options, path.name)
+    return _in_order(read_readings(path, options, "--input"), meta, options, path.name)
+
+
+def frame_series(frame: "pd.DataFrame", meta: Meta) -> Series:
+    """Take the readings of a table in memory as ``read_series`` takes those of a file.
+
+    Args:
+        frame: A row per step, indexed by time; a column per sensor, named by its id, in any order; NaN where missing.
+        meta: The data set whose sensors and time zone are expected.
+
+    Raises:
+        UserError: As ``read_series``, or if the index holds no times, or a column no numbers.
+    """
+    import pandas as pd
+
+    from stlora_ext.preparation.stamps import read_stamps
+
+    origin = "the table of readings"
+    if not isinstance(frame, pd.DataFrame) or not isinstance(frame.index, pd.DatetimeIndex):
+        index = type(frame.index).__name__ if isinstance(frame, pd.DataFrame) else type(frame).__name__
+        raise UserError(f"{origin} is of {index}: expected a DataFrame with a DatetimeIndex and a column per sensor")
+    names = [str(name) for name in frame.columns]
+    check_ids(names, len(names), origin)
+    wrong = [name for name, kind in zip(names, frame.dtypes, strict=True) if kind.kind not in "fiu"]
+    if wrong:
+        raise UserError(f"{origin}: column '{wrong[0]}' holds no numbers: expected readings, NaN where one is missing")
+    options = ReadingOptions(timezone=meta.timezone)
+    stamps = read_stamps([frame.index.to_series().reset_index(drop=True)], origin, options)
+    values = to_float32(frame.to_numpy(dtype=np.float64, na_value=np.nan), origin)
+    series = Series(values, times=stamps.times, sensor_ids=names, timezone=meta.timezone)
+    return _in_order(series, meta, options, origin)
+
+
+def _in_order(series: Series, meta: Meta, options: ReadingOptions, origin: str) -> Series:
+    """Bring columns into the order of the data set's sensors, and times onto its axis."""
+    _set_axis(series, meta, options, origin)
     names = series.sensor_ids or [str(column) for column in range(series.values.shape[1])]
     columns = {name: column for column, name in enumerate(names)}
-    _check_sensors(columns.keys(), meta, path.name)
+    _check_sensors(columns.keys(), meta, origin)
     series.values = series.values[:, [columns[name] for name in meta.sensor_ids]]
     series.sensor_ids = meta.sensor_ids
-    _check_order(series.known_times, path.name, series.absolute_zone)
+    _check_order(series.known_times, origin, series.absolute_zone)
     return series
 
 
@@ -94,30 +165,58 @@ def _set_axis(series: Series, meta: Meta, options: ReadingOptions, origin: str) 
         series.times, series.wall = series.local_times, True
 
 
-def _axis(first: np.datetime64, meta: Meta, series: Series, rows: np.ndarray) -> "pd.DatetimeIndex":
+def axis(series: Series, meta: Meta, first: np.datetime64, rows: int) -> "pd.DatetimeIndex":
+    """Return the times of rows from ``first`` on, with their offsets where they follow absolute time."""
     import pandas as pd
 
-    axis = pd.DatetimeIndex(first + rows * np.timedelta64(meta.interval_seconds, "s")).as_unit("us")
-    return axis if series.absolute_zone is None else axis.tz_localize("UTC").tz_convert(series.absolute_zone)
+    times = pd.DatetimeIndex(first + np.arange(rows) * np.timedelta64(meta.interval_seconds, "s")).as_unit("us")
+    return times if series.absolute_zone is None else times.tz_localize("UTC").tz_convert(series.absolute_zone)
 
 
-def _finite(series: Series, meta: Meta, origin: str) -> np.ndarray:
-    """Return the readings, of which the last ``input_len`` rows are finite or missing."""
-    first = len(series.values) - meta.input_len
-    infinite = np.argwhere(np.isinf(series.values[first:]))
+def _row(at: str, series: Series, meta: Meta, origin: str) -> int:
+    """Return the row at a time, of which it is the last that a forecast knows."""
+    times, zone = series.known_times, series.absolute_zone
+    moment = _moment(at, meta, zone is not None)
+    row = int(np.searchsorted(times, moment))
+    if row == len(times) or times[row] != moment:
+        near = times[max(0, row - 1)]
+        raise UserError(
+            f"--at {at}: {origin} has no row at that time: expected that of a row from {show(times[0], zone)} to "
+            f"{show(times[-1], zone)}, the last that the forecast knows, such as {show(near, zone)}"
+        )
+    return row
+
+
+def _moment(at: str, meta: Meta, absolute: bool) -> np.datetime64:
+    """Read a time on the data set's axis: UTC where that is absolute, else what the clock shows."""
+    try:
+        time = datetime.fromisoformat(at.strip())
+    except ValueError:
+        raise UserError(f"--at {at} is no time: expected ISO 8601, such as 2024-01-31T08:05") from None
+    if time.tzinfo is None:
+        plain = np.datetime64(time, "us")
+        return localize(np.array([plain]), str(meta.timezone))[0][0] if absolute else plain
+    if meta.timezone is None:
+        raise UserError(f"--at {at} has an offset from UTC, {meta.name} has no time zone: leave the offset out")
+    utc = np.datetime64(time.astimezone(UTC).replace(tzinfo=None), "us")
+    return utc if absolute else to_local(np.array([utc]), meta.timezone)[0]
+
+
+def _check_finite(values: np.ndarray, meta: Meta, origin: str, before: int) -> None:
+    infinite = np.argwhere(np.isinf(values))
     if len(infinite):
         row, column = infinite[0]
         raise UserError(
-            f"{origin}, row {first + row + 1}, sensor '{meta.sensor_ids[column]}': the reading is infinite: expected a "
-            "finite number, or an empty cell where it is missing"
+            f"{origin}, row {before + row + 1}, sensor '{meta.sensor_ids[column]}': the reading is infinite: expected "
+            "a finite number, or an empty cell where it is missing"
         )
-    return series.values
 
 
-def _check_rows(rows: int, meta: Meta, origin: str) -> None:
-    if rows < meta.input_len:
+def _check_rows(rows: int, meta: Meta, origin: str, until: str = "", ahead: int = 0) -> None:
+    if rows < meta.input_len + ahead:
+        steps = "the input steps of the model" if not ahead else "the steps of a window"
         raise UserError(
-            f"{origin} has {rows} rows: expected at least {meta.input_len}, the input steps of the model, "
+            f"{origin} has {rows} rows{until}: expected at least {meta.input_len + ahead}, {steps}, "
             f"{in_words(meta.interval_seconds)} apart, below a header"
         )
 

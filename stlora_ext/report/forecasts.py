@@ -19,7 +19,7 @@ from stlora_ext.plots.series import palette, style
 from stlora_ext.report.curves import DASHES
 from stlora_ext.report.figure import Choice, Figure, label
 from stlora_ext.runs.forecast import forecast_windows
-from stlora_ext.runs.reopen import FinishedRun, load_run
+from stlora_ext.runs.reopen import FinishedRun, load_model
 from stlora_ext.tables.rows import Row
 
 _BATCH = 64
@@ -98,7 +98,7 @@ def run_forecasts(run: FinishedRun, forecasts: Forecasts, folder: Path) -> np.nd
         UserError: If its checkpoint is damaged or not the run's.
     """
     stretch, meta = forecasts.stretch, forecasts.stretch.meta
-    model, stats = load_run(run, meta, folder)
+    model, stats = load_model(run, meta, folder)
     covered = meta.input_len + meta.output_len
     parts = []
     for first in range(0, stretch.windows, _BATCH):

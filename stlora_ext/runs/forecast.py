@@ -21,7 +21,7 @@ def forecast(
     """Forecast the steps after one input window, as the runner forecasts those of the test set.
 
     Args:
-        model: In eval mode, on the CPU.
+        model: In eval mode.
         stats: ``mean`` and ``std`` of the normalisation.
         meta: The data set: window lengths and null value.
         values: Readings in original units ``[input_len, N]``, float32; NaN or the null value where missing.
@@ -61,8 +61,8 @@ def forecast_windows(
     """Forecast the steps after each of several input windows, at once.
 
     Args:
-        model: As of ``forecast``, like ``stats``, ``meta`` and ``bf16``.
-        stats: As there.
+        model: In eval mode, on any device.
+        stats: As of ``forecast``, like ``meta`` and ``bf16``.
         meta: As there.
         values: Readings in original units ``[windows, input_len, N]``; NaN or the null value where missing.
         stamps: Time of day and day of week ``[windows, input_len + output_len, 2]``.
@@ -71,21 +71,39 @@ def forecast_windows(
     Returns:
         np.ndarray: ``[windows, output_len, N]``, float32, original units.
     """
+    device = device_of(model)
     scaler = GlobalZScoreScaler(False, True, meta.null_val, stats)
-    inputs = torch.tensor(values, dtype=torch.float32)
+    inputs = torch.tensor(values, dtype=torch.float32, device=device)
     mask = observed(inputs, meta.null_val)
-    times = torch.tensor(stamps, dtype=torch.float32)
-    offered = {
+    times = torch.tensor(stamps, dtype=torch.float32, device=device)
+    batch = {
+        "inputs": scaler.transform(inputs, mask),
         "inputs_mask": mask,
         "inputs_timestamps": times[:, : meta.input_len],
         "targets_timestamps": times[:, meta.input_len :],
-        "step": 0,
-        "epoch": None,
-        "train": False,
-        "targets": torch.zeros(len(inputs), meta.output_len, meta.num_nodes),
+        "targets": inputs.new_empty(len(inputs), meta.output_len, meta.num_nodes),
     }
+    return forecast_batch(model, scaler, batch, bf16).cpu().numpy()
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return where a model computes."""
+    return next((tensor.device for tensor in (*model.parameters(), *model.buffers())), torch.device("cpu"))
+
+
+@torch.no_grad()
+def forecast_batch(
+    model: nn.Module, scaler: GlobalZScoreScaler, batch: dict[str, torch.Tensor], bf16: bool = False
+) -> torch.Tensor:
+    """Forecast a batch of ``WindowBatches``, whose targets the model doesn't see.
+
+    Returns:
+        torch.Tensor: ``[windows, output_len, N]``, float32, original units.
+    """
+    known = {name: batch[name] for name in ("inputs_mask", "inputs_timestamps", "targets_timestamps")}
+    offered = {**known, "step": 0, "epoch": None, "train": False, "targets": torch.zeros_like(batch["targets"])}
     taken = forward_names(model)
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        result = model(scaler.transform(inputs, mask), **{name: offered[name] for name in offered if name in taken})
+    with torch.autocast(batch["inputs"].device.type, torch.bfloat16, enabled=bf16):
+        result = model(batch["inputs"], **{name: offered[name] for name in offered if name in taken})
     scaled = result["prediction"] if isinstance(result, dict) else result
-    return scaler.inverse_transform(scaled.float()).numpy()
+    return scaler.inverse_transform(scaled.float())

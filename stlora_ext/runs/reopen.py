@@ -137,7 +137,7 @@ def read_checkpoint(run: FinishedRun, meta: Meta) -> dict[str, Any]:
     return checkpoint
 
 
-def load_run(run: FinishedRun, meta: Meta, data_dir: Path) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+def load_model(run: FinishedRun, meta: Meta, data_dir: Path) -> tuple[nn.Module, dict[str, torch.Tensor]]:
     """Build the model of ``run`` with its checkpoint's weights, on the CPU, in eval mode.
 
     Returns:

@@ -27,6 +27,7 @@ from stlora_ext.runs.lock import locked
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.provenance import provenance
 from stlora_ext.runs.record import Record
+from stlora_ext.runs.reopen import find_run
 from stlora_ext.runs.replacement import REPEAT, complete_replacement, replace_run
 from stlora_ext.runs.same_data import data_part, refuse_record_of_other_data
 from stlora_ext.runs.saved_forecasts import drop_forecasts, save_forecasts
@@ -65,7 +66,8 @@ def train_run(
         if record is not None:
             refuse_record_of_other_data(record, meta, options.results)
             if options.save_results:
-                save_forecasts(key.record_path(options.results), meta, options.data, options.gpus)
+                run = find_run(key.record_path(options.results), options.results)
+                save_forecasts(run, meta, options.data, options.gpus)
             return record, True
         exp = with_backbone(exp, meta, seed, options, train_run)
         work = run_dir / REPEAT if os.path.lexists(key.record_path(options.results)) else run_dir

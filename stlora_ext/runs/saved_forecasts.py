@@ -5,36 +5,49 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
+
+from stlora_ext.data.local_time import row_axis
+from stlora_ext.data.plain_arrays import load_npy
 from stlora_ext.data.prepared import Meta
 from stlora_ext.digits import number
 from stlora_ext.errors import UserError
-from stlora_ext.host.runner import FORECASTS
+from stlora_ext.host.runner import FORECASTS, HostRunner
 from stlora_ext.runs.evaluation import evaluate
-from stlora_ext.runs.reopen import find_run
+from stlora_ext.runs.forecast_table import forecast_table
+from stlora_ext.runs.reopen import FinishedRun
 
+TABLE = "forecasts.csv"
+_REMEDY = "delete the folder {}, and give the same command again"
+_WINDOWS = 64  # at a time
 SAME = 0.01  # relative: other hardware moves a bfloat16 run's error by less, other weights by more
 
 
-def save_forecasts(record_path: Path, meta: Meta, data: Path, gpus: str | None = None) -> None:
-    """Write a finished run's forecasts into its folder, ``test_results/*.npy``; those that are there stay.
+def save_forecasts(run: FinishedRun, meta: Meta, data: Path, gpus: str | None = None) -> HostRunner | None:
+    """Write a finished run's forecasts beside its weights, ``test_results/*.npy``; those that are there stay.
 
     Nothing else of the run is changed. The caller holds the run's folder.
 
     Args:
-        record_path: The run's record; its folder is beside it.
+        run: The run.
         meta: Its data set.
         data: Folder of the prepared data sets.
         gpus: Number of the GPU; None or "": CPU.
 
+    Returns:
+        HostRunner: What has forecast; None where forecasts were there.
+
     Raises:
         UserError: If the run's weights are gone, damaged or not the record's.
     """
-    run_dir = record_path.with_suffix("")
+    run_dir = run.places[0].parent if run.checkpoint is None else run.checkpoint.parent
     forecasts = run_dir / FORECASTS
     if forecasts.is_dir():
-        print(f"{forecasts} is there already and left alone (--force repeats the run and replaces it)", file=sys.stderr)
-        return
-    run = find_run(record_path, record_path.parents[2])
+        print(
+            f"{forecasts} is there already and left alone (run.py --force repeats the run and replaces it)",
+            file=sys.stderr,
+        )
+        return None
     if run.checkpoint is None:
         raise UserError(
             f"--save-results: the weights of this finished run, {run.places[0]}, are gone: put them back, "
@@ -44,7 +57,8 @@ def save_forecasts(record_path: Path, meta: Meta, data: Path, gpus: str | None =
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
     try:
-        measured = evaluate(run, meta, data, gpus, unfinished).test_result["average"]["MAE"]
+        runner = evaluate(run, meta, data, gpus, unfinished)
+        measured = runner.test_result["average"]["MAE"]
         recorded = run.record.scores.average["MAE"]
         if not math.isclose(measured or 0.0, recorded or 0.0, rel_tol=SAME):
             raise UserError(
@@ -54,6 +68,34 @@ def save_forecasts(record_path: Path, meta: Meta, data: Path, gpus: str | None =
         (unfinished / FORECASTS).rename(forecasts)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+    return runner
+
+
+def save_table(run_dir: Path, meta: Meta) -> Path:
+    """Write the forecasts that lie in a run's folder as a table too (``forecast_table``), and return its file.
+
+    Raises:
+        UserError: If the arrays are damaged or not of this data set.
+    """
+    folder, shape = run_dir / FORECASTS, (meta.windows["test"], meta.output_len, meta.num_nodes)
+    arrays = []
+    for name in ("prediction", "targets", "targets_mask"):
+        path = folder / f"{name}.npy"
+        try:
+            arrays.append(load_npy(path, memmap=True))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} cannot be read ({error}): {_REMEDY.format(folder)}") from None
+        if arrays[-1].shape != shape:
+            raise UserError(f"{path} has the shape {arrays[-1].shape}, expected {shape}: {_REMEDY.format(folder)}")
+    prediction, targets, mask = arrays
+    first = meta.windows["train"] + meta.windows["val"]
+    times = row_axis(meta, np.arange(first, meta.num_steps))
+    with forecast_table(folder / TABLE, meta.sensor_ids, np.asarray(times.astype(str))) as add:
+        for begin in range(0, len(prediction), _WINDOWS):
+            part = slice(begin, begin + _WINDOWS)
+            made = np.arange(begin, begin + len(prediction[part])) + meta.input_len - 1
+            add(made, prediction[part], np.where(mask[part] > 0, targets[part], np.nan))
+    return folder / TABLE
 
 
 def drop_forecasts(run_dir: Path) -> None:

@@ -22,7 +22,7 @@ from stlora_ext.lora.files import save_adapter
 from stlora_ext.preparation.recent import read_recent
 from stlora_ext.runs.build import build_model
 from stlora_ext.runs.key import RunKey
-from stlora_ext.runs.reopen import FinishedRun, find_run, load_adapted, load_run, read_origin
+from stlora_ext.runs.reopen import FinishedRun, find_run, load_adapted, load_model, read_origin
 from stlora_ext.runs.store import read_record
 from stlora_ext.tables.benchmark import benchmark_table
 
@@ -190,7 +190,7 @@ def _prepared(root: Path) -> dict[str, Format]:
     run = FinishedRun(root / "run.json", {}, key, exp, checkpoint, ())
     return {
         **found,
-        "model.pt": Format(checkpoint, partial(load_run, run, meta, root)),
+        "model.pt": Format(checkpoint, partial(load_model, run, meta, root)),
         "adapter.safetensors": Format(
             adapter, lambda: load_adapted(read_origin(adapter), meta, root, root / "backbone.pt")
         ),

@@ -11,7 +11,7 @@ from experiments import evaluate, predict
 from stlora_ext import load_adapter, save_adapter
 from stlora_ext.errors import UserError
 from stlora_ext.runs.forecast import forecast
-from stlora_ext.runs.reopen import find_run, load_run
+from stlora_ext.runs.reopen import find_run, load_model
 from tests.support.commands import refusal, run, succeeded
 from tests.support.reopened import data, finished, quick_meta, recent, results
 
@@ -166,7 +166,7 @@ def test_an_adapter_file_says_which_tensor_is_wrong_and_what_was_expected(tmp_pa
 
     from stlora_ext.lora.files import read_adapter
 
-    model, _ = load_run(find_run(finished("LSTM+"), results()), quick_meta(), data())
+    model, _ = load_model(find_run(finished("LSTM+"), results()), quick_meta(), data())
     path = tmp_path / "a.safetensors"
     save_adapter(model, path)
     described, tensors = read_adapter(path)[0], load_file(path)

@@ -1,12 +1,16 @@
-"""--save-results on a run that is finished: its stored weights are evaluated, nothing of it is changed."""
+"""--save-results: on a run that is finished its stored weights are evaluated, nothing of it is changed."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from experiments import evaluate as evaluate_command
 from experiments import run as run_command
+from stlora_ext.data.prepared import load_meta
 from tests.support.commands import refusal
 
 
@@ -71,7 +75,7 @@ def test_forecasts_that_are_there_are_left_alone_and_that_is_said(run_tiny, caps
     capsys.readouterr()
     run_tiny("LSTM", "--save-results")
     said = capsys.readouterr()
-    assert f"{folder} is there already and left alone (--force repeats the run" in said.err
+    assert f"{folder} is there already and left alone (run.py --force repeats the run" in said.err
     assert f"forecasts: {folder}" in said.out and len(forecasts(record)["prediction"]) == 3
 
 
@@ -100,3 +104,71 @@ def test_other_weights_are_refused_and_leave_nothing_behind(run_tiny, capsys):
     line = refusal(lambda arguments: run_tiny("LSTM", *arguments), ["--save-results"], capsys)
     assert "put back the run's own weights, or repeat the run with --force" in line
     assert not [path for path in record.with_suffix("").iterdir() if "test_results" in path.name]
+
+
+def table(record: Path) -> pd.DataFrame:
+    file = record.with_suffix("") / "test_results" / "forecasts.csv"
+    return pd.read_csv(file, parse_dates=["time_made", "time_forecast"], dtype={"sensor": str})
+
+
+def test_format_csv_adds_a_table_with_times_and_names(run_tiny, tiny_data):
+    record = run_tiny("LSTM", "--save-results", "--format", "csv")
+    arrays, meta = forecasts(record), load_meta(tiny_data, "TINY")
+    long, shape = table(record), arrays["prediction"].shape
+    assert list(long.columns) == ["time_made", "time_forecast", "sensor", "forecast", "reading"]
+    np.testing.assert_array_equal(long["forecast"].to_numpy(np.float32).reshape(shape), arrays["prediction"])
+    readings = np.where(arrays["targets_mask"] > 0, arrays["targets"], np.nan)
+    np.testing.assert_array_equal(long["reading"].to_numpy(np.float32).reshape(shape), readings)
+    first = pd.Timestamp(meta.start) + pd.Timedelta(minutes=5 * (meta.windows["train"] + meta.windows["val"] + 11))
+    window, step, node = np.unravel_index(np.arange(len(long)), shape)
+    assert (long["time_made"] == first + pd.to_timedelta(5 * window, unit="min")).all()
+    assert (long["time_forecast"] == first + pd.to_timedelta(5 * (window + step + 1), unit="min")).all()
+    assert (long["sensor"] == np.array(meta.sensor_ids)[node]).all()
+    assert long["time_forecast"].iloc[-1] == pd.Timestamp(meta.start) + pd.Timedelta(minutes=5 * (meta.num_steps - 1))
+
+
+@pytest.mark.parametrize("model", ["LSTM", "LSTM_LoRA"])
+def test_evaluate_saves_what_the_run_would_have_saved(model, run_tiny, tiny_data, tmp_path, capsys):
+    record = run_tiny(model)
+    before = contents(record)
+    places = ["--data", str(tiny_data), "--results", str(tmp_path)]
+    evaluate_command.main([str(record), *places, "--save-results", "--format", "csv"])
+    out = capsys.readouterr().out
+    assert "to the bit" in out and f"forecasts: {record.with_suffix('') / 'test_results'}" in out
+    saved, long = forecasts(record), table(record)
+    assert contents(record) == before
+    run_tiny(model, "--save-results", "--format", "csv", "--force")
+    for name, values in forecasts(record).items():
+        np.testing.assert_array_equal(values, saved[name])
+    pd.testing.assert_frame_equal(table(record), long)
+
+
+def test_a_table_is_added_to_arrays_that_are_there(run_tiny):
+    record = run_tiny("HA", "--save-results")
+    prediction = record.with_suffix("") / "test_results" / "prediction.npy"
+    before = prediction.stat().st_mtime_ns
+    run_tiny("HA", "--save-results", "--format", "csv")
+    assert len(table(record)) == np.load(prediction).size and prediction.stat().st_mtime_ns == before
+
+
+def test_arrays_that_are_no_forecasts_of_this_set_give_no_table(run_tiny, capsys):
+    record = run_tiny("LSTM", "--save-results")
+    folder = record.with_suffix("") / "test_results"
+    np.save(folder / "prediction.npy", np.zeros(3))
+    line = refusal(lambda options: run_tiny("LSTM", *options), ["--save-results", "--format", "csv"], capsys)
+    assert "prediction.npy has the shape (3,), expected" in line and f"delete the folder {folder}" in line
+    assert not (folder / "forecasts.csv").exists()
+    (folder / "prediction.npy").write_bytes(b"no array")
+    line = refusal(lambda options: run_tiny("LSTM", *options), ["--save-results", "--format", "csv"], capsys)
+    assert "prediction.npy cannot be read" in line
+    shutil.rmtree(folder)
+    run_tiny("LSTM", "--save-results", "--format", "csv")
+    assert len(table(record)) == np.load(folder / "prediction.npy").size
+
+
+def test_a_format_without_forecasts_is_refused(run_tiny, tmp_path, capsys):
+    line = refusal(lambda options: run_tiny("LSTM", *options), ["--format", "csv"], capsys)
+    assert "--format csv: only --save-results writes forecasts" in line and not list(tmp_path.iterdir())
+    assert "--format csv: only" in refusal(evaluate_command.main, ["x.json", "--format", "csv"], capsys)
+    line = refusal(evaluate_command.main, ["x.json", "--save-results", "--input", "new.csv"], capsys)
+    assert "--save-results keeps forecasts of the test set: leave it out" in line
