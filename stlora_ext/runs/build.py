@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import MultiStepLR
 
+from stlora_ext.config.backbones import BACKBONES
 from stlora_ext.config.experiment import Experiment, config_text
 from stlora_ext.config.registry import backbones, get_backbone
 from stlora_ext.config.training import LENGTHS
@@ -24,6 +25,7 @@ from stlora_ext.lora.model import STLoRA, attach, widened
 from stlora_ext.lora.predictor import Predictor, STLoRAConfig
 from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig
 from stlora_ext.runs.backbone import backbone_identity, named_backbone, read_backbone
+from stlora_ext.runs.trial import refuse_unfit
 
 
 def settled(exp: Experiment, meta: Meta, data_dir: Path) -> Experiment:
@@ -51,8 +53,11 @@ def model_config(exp: Experiment, meta: Meta, data_dir: Path) -> Any:
     derived = {
         "num_nodes": meta.num_nodes,
         "num_features": meta.num_nodes,
+        "enc_in": meta.num_nodes,
         "steps_per_day": meta.steps_per_day,
         "num_time_in_day": meta.steps_per_day,
+        "num_timestamps": 2,
+        "timestamp_sizes": [meta.steps_per_day, 7],
         "input_len": meta.input_len,
         "output_len": meta.output_len,
         "graph_path": str(graph) if meta.has_graph else None,
@@ -94,6 +99,8 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Initializing zero-element tensors")  # a width of 0 learns nothing
             backbone = exp.backbone.arch(model_config(exp, meta, data_dir))
+            if exp.backbone.name not in BACKBONES and not exp.backbone.fitted:  # ours check what they are given
+                refuse_unfit(backbone, exp, meta)
             model: nn.Module = backbone
             if exp.adapter is not None:
                 model = attach(backbone, adapter_config(exp, meta), meta.num_nodes)
@@ -154,7 +161,7 @@ def host_config(
             raise UserError(
                 f"--{option}: not tested with {exp.backbone.name}, only with {', '.join(tested)}; leave it out"
             )
-    callbacks = [EarlyStopping(training.patience)]
+    callbacks = [EarlyStopping(training.patience), *(callback() for callback in exp.backbone.callbacks)]
     if training.clip_grad_norm is not None:
         callbacks.append(GradientClipping(training.clip_grad_norm))
     if training.curriculum and training.curriculum_warm_up is not None:

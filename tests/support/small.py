@@ -1,7 +1,6 @@
 """Every backbone, small, on a network of 11 nodes (a number that is no other dimension of any of them)."""
 
 import functools
-import inspect
 import tempfile
 from pathlib import Path
 
@@ -9,12 +8,21 @@ import numpy as np
 import torch
 from torch import nn
 
+from stlora_ext.config.backbones import BACKBONES
+from stlora_ext.config.basicts_models import BASICTS_MODELS
 from stlora_ext.config.experiment import Experiment, experiment
 from stlora_ext.data.prepared import Meta
-from stlora_ext.lora.model import STLoRA
+from stlora_ext.lora.model import forward_names
 from stlora_ext.runs.build import build_model
 
 NODES = 11
+REPEATED = {"Koopa": 4, "NonstationaryTransformerForForecasting": 2}  # all nodes, so often in one dimension
+IN_ORDER = {  # forecasts of these depend on the order of the nodes
+    "FreTS": "a Fourier transform over the nodes",
+    "Leddam": "an embedding of a node's position",
+    "StemGNN": "a recurrence over the nodes",
+}
+OURS, BASICTS = list(BACKBONES), list(BASICTS_MODELS)
 SMALL = {
     "LSTM": {"embed_size": 8, "hidden_size": 16, "end_size": 24},
     "STGCN": {"block_channels": ((16, 8, 16), (16, 8, 16)), "output_channels": (24, 24)},
@@ -106,13 +114,16 @@ def windows(size: int = 3, num_nodes: int = NODES, steps: int = 12, seed: int = 
 
 def forecast(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
     """Call a model, with or without adapter, giving it the times it asks for: windows from Friday 23:30 on."""
-    forward = getattr(model, "backbone", model).forward
-    sees_times = isinstance(model, STLoRA) and model.config.cycles
-    if "inputs_timestamps" not in inspect.signature(forward).parameters and not sees_times:
-        return model(inputs)
-    steps = torch.arange(inputs.shape[1]) + 5 * 288 - 6
-    stamps = torch.stack([steps % 288 / 288, steps // 288 % 7 / 7], dim=1).expand(len(inputs), -1, 2)
-    return model(inputs, inputs_timestamps=stamps.to(inputs))
+    taken, steps = forward_names(model), inputs.shape[1]
+    step = torch.arange(steps + 12) + 5 * 288 - 6
+    stamps = torch.stack([step % 288 / 288, step // 288 % 7 / 7], dim=1).expand(len(inputs), -1, 2).to(inputs)
+    offered = {
+        "inputs_timestamps": stamps[:, :steps],
+        "targets_timestamps": stamps[:, steps:],
+        "targets": inputs.new_zeros(len(inputs), 12, inputs.shape[2]),
+    }
+    result = model(inputs, **{name: value for name, value in offered.items() if name in taken})
+    return result["prediction"] if isinstance(result, dict) else result
 
 
 def permute_nodes(model: nn.Module, order: torch.Tensor) -> None:
@@ -123,6 +134,9 @@ def permute_nodes(model: nn.Module, order: torch.Tensor) -> None:
             for dim, size in enumerate(tensor.shape):
                 if size == NODES:
                     tensor.copy_(tensor.index_select(dim, order))
+                elif size == REPEATED.get(type(model).__name__, 0) * NODES:
+                    blocks = torch.arange(size // NODES).unsqueeze(1) * NODES
+                    tensor.copy_(tensor.index_select(dim, (blocks + order).flatten()))
             if tensor.dim() == 2 and tensor.shape == (3 * NODES, NODES):  # VAR: lags times nodes
                 tensor.copy_(tensor.view(3, NODES, NODES)[:, order].reshape(3 * NODES, NODES))
             elif tensor.dim() == 2 and len(tensor) == NODES != tensor.shape[1] and tensor.shape[1] % NODES == 0:
