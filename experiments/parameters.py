@@ -18,7 +18,6 @@ from entry import Parser, command
 
 from stlora_ext.data.catalog import USUAL_LEN, catalog_entry
 from stlora_ext.errors import UserError, nearest
-from stlora_ext.folders import ROOT
 from stlora_ext.spreadsheet import safe_cell
 from stlora_ext.threads import apply_tuning
 
@@ -30,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     p = Parser(prog="experiments/parameters.py", description=__doc__)
     p.add_argument("--datasets", nargs="+", default=BENCHMARKS, metavar="NAME", help="data sets (default: benchmarks)")
-    p.add_argument("--models", nargs="+", default=["*"], metavar="GLOB", help="trained backbones (default: all)")
+    p.add_argument("--models", nargs="+", default=[], metavar="GLOB", help="trained backbones (default: all of ours)")
     p.add_argument("--format", choices=("markdown", "csv"), default="markdown", help="form of the table")
     p.add_argument("--modules", action="store_true", help="print the counts of every module too")
     return p
@@ -53,17 +52,19 @@ def _trained(patterns: Sequence[str]) -> list[str]:
     Raises:
         UserError: If a pattern matches none.
     """
-    from stlora_ext.config.registry import backbones, get_backbone
+    from stlora_ext.config.backbones import BACKBONES
+    from stlora_ext.config.registry import registrations
 
-    trained = [name for name in backbones() if not get_backbone(name).fitted]
+    trained = [name for name, backbone in registrations().items() if not backbone.fitted]
     for pattern in patterns:
-        if pattern in backbones() and pattern not in trained:
+        if pattern in registrations() and pattern not in trained:
             raise UserError(
                 f"--models {pattern}: it is fitted and has no trained parameters to compare with; expected "
                 f"one of: {', '.join(trained)}"
             )
         if not any(fnmatchcase(name, pattern) for name in trained):
             raise UserError(f"--models {pattern}: no trained backbone has this name; {nearest(pattern, trained)}")
+    patterns = patterns or list(BACKBONES)
     return [name for name in trained if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
@@ -71,7 +72,7 @@ def _reports(entries: Sequence[Any], names: Sequence[str]) -> Iterator[dict[str,
     """Yield the parameter report of every model with adapter, built as its config says, on a ring for a graph."""
     import numpy as np
 
-    from stlora_ext.config.config_file import load_experiment
+    from stlora_ext.config.config_file import config_or_default
     from stlora_ext.data.prepared import Meta
     from stlora_ext.lora.parameters import parameter_report
     from stlora_ext.runs.build import build_model
@@ -88,7 +89,7 @@ def _reports(entries: Sequence[Any], names: Sequence[str]) -> Iterator[dict[str,
                 weight=np.ones(entry.num_nodes),
             )
             for name in names:
-                exp = load_experiment(ROOT / "experiments" / entry.name / f"{name}_LoRA.py")
+                _, exp, _ = config_or_default(entry.name, f"{name}+")
                 meta = Meta(
                     entry.name,
                     entry.num_steps,

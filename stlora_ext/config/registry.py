@@ -48,10 +48,15 @@ def _same(one: str, other: str) -> bool:
     return name == other_name and nested
 
 
+def registrations() -> dict[str, Backbone]:
+    """Return what is registered, by name: backbones that ship, then others in order; importing none."""
+    load_plugins()
+    return {**_SHIPPED, **_BACKBONES}
+
+
 def backbones() -> list[str]:
     """Return the names of all backbones: those that ship, then others in order of registration."""
-    load_plugins()
-    return list(dict.fromkeys((*_SHIPPED, *_BACKBONES)))
+    return list(registrations())
 
 
 def models(pattern: str = "*") -> list[str]:
@@ -65,9 +70,8 @@ def get_backbone(name: str) -> Backbone:
     Raises:
         UserError: If there is none, with the nearest name; or it can't be imported, with the reason.
     """
-    load_plugins()
     model, name = name, name.removesuffix("+")
-    backbone = _BACKBONES.get(name) or _SHIPPED.get(name)
+    backbone = registrations().get(name)
     if backbone is None:
         raise UserError(f"unknown model '{model}': {nearest(model, models())}")
     _BACKBONES[name] = backbone.imported()

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import MultiStepLR
 
 from stlora_ext.config.backbones import BACKBONES
 from stlora_ext.config.experiment import Experiment, config_text
-from stlora_ext.config.registry import backbones, get_backbone
+from stlora_ext.config.registry import registrations
 from stlora_ext.config.training import LENGTHS
 from stlora_ext.data.plain_arrays import load_npz
 from stlora_ext.data.prepared import Meta, prepare_again
@@ -157,7 +157,7 @@ def host_config(
         )
     for option, asked in (("compile", compiled), ("bf16", training.bf16), ("cuda-graphs", cuda_graphs)):
         if asked and option not in exp.backbone.tested_with:
-            tested = [name for name in backbones() if option in get_backbone(name).tested_with]
+            tested = [name for name, listed in registrations().items() if option in listed.tested_with]
             raise UserError(
                 f"--{option}: not tested with {exp.backbone.name}, only with {', '.join(tested)}; leave it out"
             )

@@ -24,6 +24,7 @@ from tests.lora.toy import (
 )
 
 every_case = pytest.mark.parametrize(("name", "sharing"), CASES)
+NEED_MORE = ("VAR", "STGCN", "D2STGNN", "Autoformer", "DUET", "FITS", "HI", "Informer", "Koopa", "TimeKAN", "TimeMixer")
 NODE_LEVEL = [(name, sharing) for name, sharing in CASES if sharing != "none"]
 
 
@@ -102,7 +103,7 @@ def test_a_batch_of_one_and_a_single_node_work(name, sharing):
 
 @every_case
 def test_an_input_of_one_step_works_or_is_refused_by_an_architecture_that_needs_more(name, sharing):
-    if name in ("VAR", "STGCN", "D2STGNN", "FITS", "HI", "Koopa", "TimeKAN", "TimeMixer"):
+    if name in NEED_MORE:
         with pytest.raises(UserError, match="input_len"):
             backbone(name, input_len=1)
         return

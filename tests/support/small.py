@@ -16,10 +16,11 @@ from stlora_ext.lora.model import forward_names
 from stlora_ext.runs.build import build_model
 
 NODES = 11
-REPEATED = {"Koopa": 4, "NonstationaryTransformerForForecasting": 2}  # all nodes, so often in one dimension
+REPEATED = {"Koopa": 4}  # all nodes, so often in one dimension
 IN_ORDER = {  # forecasts of these depend on the order of the nodes
     "FreTS": "a Fourier transform over the nodes",
     "Leddam": "an embedding of a node's position",
+    "NonstationaryTransformer": "a convolution over neighbouring nodes",
     "StemGNN": "a recurrence over the nodes",
 }
 OURS, BASICTS = list(BACKBONES), list(BASICTS_MODELS)
@@ -51,6 +52,28 @@ SMALL = {
         "forecast_size": 24,
         "end_size": 24,
     },
+    **{
+        name: {"hidden_size": 16, "intermediate_size": 16}
+        for name in (
+            "Autoformer",
+            "Crossformer",
+            "DUET",
+            "Informer",
+            "NonstationaryTransformer",
+            "PatchTST",
+            "SOFTS",
+            "TimeMixer",
+            "TimeXer",
+            "Timer",
+            "TimesNet",
+            "iTransformer",
+        )
+    },
+    "FiLM": {"hidden_size": [16]},
+    "FreTS": {"embed_size": 8, "hidden_size": 16},
+    "Leddam": {"hidden_size": 16, "intermediate_size": 16, "period": 4},
+    "StemGNN": {"hidden_size": 1},
+    "TimeKAN": {"hidden_size": 16},
 }
 
 
