@@ -16,7 +16,7 @@ from typing import Any
 
 from entry import Parser, command
 
-from stlora_ext.data.catalog import USUAL_LEN, catalog_entry
+from stlora_ext.data.catalog import catalog_entry
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.spreadsheet import safe_cell
 from stlora_ext.threads import apply_tuning
@@ -70,41 +70,16 @@ def _trained(patterns: Sequence[str]) -> list[str]:
 
 def _reports(entries: Sequence[Any], names: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield the parameter report of every model with adapter, built as its config says, on a ring for a graph."""
-    import numpy as np
-
     from stlora_ext.config.config_file import config_or_default
-    from stlora_ext.data.prepared import Meta
     from stlora_ext.lora.parameters import parameter_report
     from stlora_ext.runs.build import build_model
+    from stlora_ext.runs.without_data import ring_meta
 
     with tempfile.TemporaryDirectory() as folder:
         for entry in entries:
-            nodes = np.arange(entry.num_nodes)
-            (Path(folder) / entry.name).mkdir(exist_ok=True)
-            np.savez(
-                Path(folder) / entry.name / "graph.npz",
-                num_nodes=entry.num_nodes,
-                source=nodes,
-                target=np.roll(nodes, -1),
-                weight=np.ones(entry.num_nodes),
-            )
+            meta = ring_meta(Path(folder), entry.name, entry.num_nodes, entry.interval, entry.null_val)
             for name in names:
                 _, exp, _ = config_or_default(entry.name, f"{name}+")
-                meta = Meta(
-                    entry.name,
-                    entry.num_steps,
-                    entry.num_nodes,
-                    entry.interval,
-                    1440 // entry.interval,
-                    entry.start,
-                    entry.null_val,
-                    USUAL_LEN,
-                    USUAL_LEN,
-                    {},
-                    [],
-                    True,
-                    "",
-                )
                 yield {
                     "data set": entry.name,
                     "nodes": entry.num_nodes,

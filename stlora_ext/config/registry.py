@@ -7,7 +7,7 @@ from typing import Any
 from stlora_ext.config.backbone import Backbone
 from stlora_ext.config.backbones import BACKBONES
 from stlora_ext.config.basicts_models import BASICTS_MODELS
-from stlora_ext.config.plugins import load_plugins
+from stlora_ext.config.plugins import load_plugins, plugin_file
 from stlora_ext.config.training import TrainingSettings
 from stlora_ext.errors import UserError, nearest
 
@@ -52,6 +52,11 @@ def registrations() -> dict[str, Backbone]:
     """Return what is registered, by name: backbones that ship, then others in order; importing none."""
     load_plugins()
     return {**_SHIPPED, **_BACKBONES}
+
+
+def plugged_in(name: str) -> bool:
+    """Whether a backbone is none of those that ship, and a plug-in file registers it."""
+    return name not in _SHIPPED and name in registrations() and plugin_file() is not None
 
 
 def backbones() -> list[str]:

@@ -115,7 +115,7 @@ def rebuild(key: RunKey, configuration: dict[str, Any], source: str) -> Experime
     except UserError as error:
         raise UserError(
             f"{source}: {error} It was written by another version (repeat the run), or with a backbone of "
-            "your own (add it to stlora_ext/config/backbones.py)"
+            "your own (name the file that registers it, --plugins FILE)"
         ) from None
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from stlora_ext.config.experiment import DERIVED, Experiment, configuration
+from stlora_ext.config.plugins import plugin_file
+from stlora_ext.config.registry import plugged_in
 from stlora_ext.config.training import LENGTHS
 from stlora_ext.config.without_effect import without_effect
 
@@ -82,6 +84,8 @@ def repeat_command(
     if exp.arm != config.arm:
         arguments += ["--arm", exp.arm]
     arguments += ["--compile"] * compiled
+    if plugged_in(exp.backbone.name):
+        arguments += ["--plugins", str(plugin_file())]
     return shlex.join(["python", "experiments/run.py", *arguments, *extra])
 
 
