@@ -10,8 +10,8 @@ from stlora_ext.config.training import TrainingSettings
 
 
 def _ours(name: str, paper: str, training: TrainingSettings = TrainingSettings(), **more: Any) -> Backbone:  # noqa: B008
-    arch: Any = f"baselines.{name}:{name}"
-    return Backbone(name, arch, f"{arch}Config", training, paper=paper, **more)
+    places: dict[str, Any] = {"arch": f"baselines.{name}:{name}", "config": f"baselines.{name}:{name}Config"}
+    return Backbone(name, training=training, paper=paper, **places, **more)
 
 
 BACKBONES = {

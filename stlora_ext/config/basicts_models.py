@@ -79,23 +79,26 @@ def _periods(input_len: int, output_len: int) -> dict[str, Any]:
 
 
 def _listed(
-    name: str, paper: str, settings: dict[str, Any], of_lengths: OfLengths | None = None, arch: Any = "", **more: Any
+    name: str,
+    paper: str,
+    settings: dict[str, Any],
+    of_lengths: OfLengths | None = None,
+    *,
+    arch: str = "",
+    training: TrainingSettings = _TRAINING,
+    **more: Any,
 ) -> Backbone:
-    config: Any = f"basicts.models.{name}:{name}Config"
-    return Backbone(
-        name,
-        arch or f"basicts.models.{name}:{name}",
-        config,
-        more.pop("training", _TRAINING),
-        of_lengths=of_lengths,
-        settings=settings,
-        paper=paper,
-        **more,
-    )
+    places: dict[str, Any] = {
+        "arch": arch or f"basicts.models.{name}:{name}",
+        "config": f"basicts.models.{name}:{name}Config",
+    }
+    return Backbone(name, training=training, of_lengths=of_lengths, settings=settings, paper=paper, **places, **more)
 
 
-def _repaired(name: str, *rest: Any, **more: Any) -> Backbone:
-    return _listed(name, *rest, arch=f"baselines.repaired:{name}", **more)
+def _repaired(
+    name: str, paper: str, settings: dict[str, Any], of_lengths: OfLengths | None = None, **more: Any
+) -> Backbone:
+    return _listed(name, paper, settings, of_lengths, arch=f"baselines.repaired:{name}", **more)
 
 
 _NARROW = {"hidden_size": 64, "intermediate_size": 128}
