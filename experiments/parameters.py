@@ -79,7 +79,7 @@ def _reports(entries: Sequence[Any], names: Sequence[str]) -> Iterator[dict[str,
         for entry in entries:
             meta = ring_meta(Path(folder), entry.name, entry.num_nodes, entry.interval, entry.null_val)
             for name in names:
-                _, exp, _ = config_or_default(entry.name, f"{name}+")
+                _, exp = config_or_default(entry.name, f"{name}+")
                 yield {
                     "data set": entry.name,
                     "nodes": entry.num_nodes,

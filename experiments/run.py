@@ -1,6 +1,7 @@
 """Train, validate and test one experiment under repeated seeds; a record per seed.
 
     python experiments/run.py -c experiments/PEMS08/LSTM.py --gpus 0
+    python experiments/run.py --dataset MINE --model LSTM+
 
 A finished run isn't repeated; an interrupted one goes on from its last epoch to the same result.
 """
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from entry import Parser, command
 
 from stlora_ext.cli import int_range, positive
-from stlora_ext.options import add_device, add_folders, given_settings
+from stlora_ext.options import add_device, add_experiment, add_folders, given_settings
 from stlora_ext.threads import apply_tuning, set_threads
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     p = Parser(prog="experiments/run.py", description=__doc__)
-    p.add_argument("-c", "--config", type=Path, required=True, help="config file, experiments/DATASET/MODEL.py")
+    add_experiment(p)
     add_device(p)
     p.add_argument("--seeds", type=int_range, nargs="+", metavar="S", help="0 1 2 or 0-4 (default: the config's)")
     p.add_argument("--epochs", type=positive, metavar="E", help="epochs at most")
@@ -130,10 +131,11 @@ def asked_for(args: argparse.Namespace) -> "Experiment":
     Raises:
         UserError: If config or settings are wrong, contradict one another, or one of the settings changes nothing.
     """
-    from stlora_ext.config.config_file import load_experiment
+    from stlora_ext.config.config_file import asked_experiment
     from stlora_ext.config.without_effect import refuse_without_effect
 
-    config, given = load_experiment(args.config, args.data), given_settings(args)
+    config = asked_experiment(args.config, args.dataset, args.model, args.data)
+    given = given_settings(args)
     exp = config.override(given)
     if args.protocol or args.backbone_from is not None:
         exp = exp.with_protocol(args.protocol or exp.protocol, args.backbone_from)

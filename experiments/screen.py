@@ -10,21 +10,20 @@ Finished runs aren't repeated. The records go to results/screening, apart from t
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from entry import Parser, command
 
 from stlora_ext.cli import int_range, positive
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.folders import ROOT
-from stlora_ext.options import add_device, add_folders
+from stlora_ext.options import add_device, add_experiment, add_folders
 from stlora_ext.threads import apply_tuning, set_threads
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     p = Parser(prog="experiments/screen.py", description=__doc__)
-    p.add_argument("-c", "--config", type=Path, required=True, help="config of a model with adapter")
+    add_experiment(p)
     p.add_argument("--protocol", choices=("joint", "adapt"), required=True, help="as of run.py")
     p.add_argument("--from", metavar="PATH", dest="backbone_from", help="as of run.py, for --protocol adapt")
     p.add_argument("--train-backbone", action="store_true", help="as of run.py, for --protocol adapt")
@@ -41,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser().parse_args(argv)
     set_threads(args.threads)
     from experiments.screening import SETTINGS
-    from stlora_ext.config.config_file import load_experiment
+    from stlora_ext.config.config_file import asked_experiment
     from stlora_ext.data.available import open_dataset
     from stlora_ext.digits import number
     from stlora_ext.host.launcher import use_device
@@ -54,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if name not in SETTINGS:
             raise UserError(f"--only '{name}': {nearest(name, list(SETTINGS))}")
     exp = (
-        load_experiment(args.config, args.data)
+        asked_experiment(args.config, args.dataset, args.model, args.data)
         .override({"num_epochs": args.epochs})
         .with_protocol(args.protocol, args.backbone_from)
     )

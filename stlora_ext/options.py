@@ -32,6 +32,15 @@ def add_horizons(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_experiment(parser: argparse.ArgumentParser) -> None:
+    """Add ``--config`` and, in its place, ``--dataset`` and ``--model``."""
+    parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="config file, experiments/DATASET/MODEL.py")
+    parser.add_argument(
+        "--dataset", metavar="NAME", help="instead of -c, with --model: a prepared data set, with the usual settings"
+    )
+    parser.add_argument("--model", metavar="NAME", help="instead of -c, with --dataset: a model; NAME+ with adapter")
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add ``--gpus`` and ``--threads``."""
     parser.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")

@@ -10,12 +10,14 @@ from stlora_ext.config.training import TrainingSettings
 
 
 def _ours(name: str, paper: str, training: TrainingSettings = TrainingSettings(), **more: Any) -> Backbone:  # noqa: B008
-    places: dict[str, Any] = {"arch": f"baselines.{name}:{name}", "config": f"baselines.{name}:{name}Config"}
+    arch = name.replace("-week", "Week")  # a module has no hyphen
+    places: dict[str, Any] = {"arch": f"baselines.{arch}:{arch}", "config": f"baselines.{arch}:{arch}Config"}
     return Backbone(name, training=training, paper=paper, **places, **more)
 
 
 BACKBONES = {
     "HA": _ours("HA", "no paper", fitted=True, deterministic=True),
+    "HA-week": _ours("HA-week", "no paper", fitted=True, deterministic=True),
     "VAR": _ours("VAR", "Sims 1980, Econometrica", fitted=True, deterministic=True),
     "SVR": _ours("SVR", "Drucker et al. 1997, NeurIPS", fitted=True),
     "LSTM": _ours(

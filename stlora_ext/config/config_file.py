@@ -1,8 +1,8 @@
-"""Reading a config file: a Python file that the user runs, holding one ``CFG = experiment(...)``."""
+"""What a command is to run: a config file, Python that holds a ``CFG = experiment(...)``, or data set and model."""
 
 from pathlib import Path
 
-from stlora_ext.config.experiment import Experiment, config_text, experiment
+from stlora_ext.config.experiment import Experiment, experiment
 from stlora_ext.config.nearest_config import instead_of
 from stlora_ext.config.user_file import run_file
 from stlora_ext.errors import UserError
@@ -41,13 +41,36 @@ def config_path(dataset: str, model: str) -> Path:
     return Path("experiments", dataset, f"{model.removesuffix('+')}{'_LoRA' * model.endswith('+')}.py")
 
 
-def config_or_default(dataset: str, model: str) -> tuple[Path, Experiment, str]:
-    """Return a model's config file for ``run.py -c``, and what it says.
+def config_or_default(dataset: str, model: str) -> tuple[Path | None, Experiment]:
+    """Return a model's config file, relative to the repository's root, and what it says.
 
     Returns:
-        tuple: The path, the experiment, and "", or where there is no such file, what to write into one.
+        tuple: The path, None where there is no such file, and the experiment, then the usual one.
     """
     path = config_path(dataset, model)
     if (ROOT / path).is_file():
-        return path, load_experiment(ROOT / path), ""
-    return (Path("CONFIG.py"), experiment(dataset, model), f" where CONFIG.py holds: {config_text(dataset, model)}")
+        return path, load_experiment(ROOT / path)
+    return None, experiment(dataset, model)
+
+
+def asked_experiment(config: Path | None, dataset: str | None, model: str | None, data: Path = DATA) -> Experiment:
+    """Return what ``-c``, or ``--dataset`` and ``--model`` in its place, ask for.
+
+    Args:
+        config: A config file.
+        dataset: Name of a data set.
+        model: Name of a model; with ``dataset`` it means what a config means that holds these two and nothing else.
+        data: Folder of the prepared data sets.
+
+    Raises:
+        UserError: As ``load_experiment``; if both ways are given, or neither whole; or on an unknown model.
+    """
+    for option, name in (("--dataset", dataset), ("--model", model)):
+        if config is not None and name is not None:
+            raise UserError(f"{option} {name}: -c {config} names data set and model; leave one of them out")
+    if config is not None:
+        return load_experiment(config, data)
+    if dataset is None or model is None:
+        lacking = " and ".join(option for option, name in (("--dataset", dataset), ("--model", model)) if name is None)
+        raise UserError(f"{lacking} not given: expected a config, -c/--config FILE, or --dataset NAME and --model NAME")
+    return experiment(dataset, model)

@@ -235,11 +235,6 @@ def experiment(
     return exp
 
 
-def config_text(dataset: str, model: str) -> str:
-    """Return what a config file holds that sets nothing, on one line."""
-    return f'from experiments.defaults import experiment; CFG = experiment("{dataset}", "{model}")'
-
-
 def configuration(exp: Experiment) -> dict[str, Any]:
     """Return what a record keeps of the experiment, which has its lengths: every setting, as plain values."""
     config = exp.backbone.config

@@ -1,10 +1,9 @@
-"""What to give instead of a config file that isn't there: a file that is, or the line of Python that makes it one."""
+"""What to give instead of a config file that isn't there: a file that is, or data set and model by name."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
-from stlora_ext.config.experiment import config_text
 from stlora_ext.folders import ROOT
 
 _CONFIGS = ROOT / "experiments"
@@ -15,7 +14,7 @@ def instead_of(path: Path, data: Path) -> str:
 
     Args:
         path: The file, as the user wrote it.
-        data: Folder of the prepared data sets; one that is there may need a config first.
+        data: Folder of the prepared data sets; one that is there needs no config.
     """
     from stlora_ext.config.registry import models
 
@@ -30,16 +29,13 @@ def instead_of(path: Path, data: Path) -> str:
             return _did_you_mean(folder / near)
         meant = model if model in models() else _closest(model, models())
         if meant is not None:
-            return (
-                f"{dataset} has no config of {meant} yet: write {folder / _file(meant)}, which holds: "
-                f"{config_text(dataset, meant)}"
-            )
+            return f"{dataset} has no config of {meant}: {_by_name(dataset, meant)}"
         return f"expected one of: {', '.join(there or map(_file, models()))}"
     if near := _closest(file, there):
         return _did_you_mean(folder / near)
     known = [each.name for each in _CONFIGS.iterdir() if _files(each)]
     own = (
-        f"; for data of your own prepare {dataset}, then write {path}, which holds: {config_text(dataset, model)}"
+        f"; for data of your own prepare {dataset}, then {_by_name(dataset, model)}"
         if model in models() and dataset not in ("", _CONFIGS.name, *known)
         else ""
     )
@@ -67,6 +63,10 @@ def _closest(name: str, options: Iterable[str]) -> str | None:
     lowered = {option.lower(): option for option in options}
     close = get_close_matches(name.lower(), lowered, n=1)
     return lowered[close[0]] if close else None
+
+
+def _by_name(dataset: str, model: str) -> str:
+    return f"give --dataset {dataset} --model {model} instead of -c"
 
 
 def _did_you_mean(path: Path) -> str:

@@ -26,8 +26,9 @@ def fit_model(
 ) -> None:
     """Fit ``model`` on a split; a model whose ``fit`` asks for them gets more than data and mask.
 
-    That is ``seed``; ``partial_path``, a file for partial results, and ``identity``, what identifies them;
-    ``progress(items, total, done, unit)``, which yields the items of a long fit and shows how many of them are done.
+    That is ``timestamps``, time of day and day of week of the rows ``[rows, 2]``; ``seed``; ``partial_path``, a file
+    for partial results, and ``identity``, what identifies them; ``progress(items, total, done, unit)``, which yields
+    the items of a long fit and shows how many of them are done.
 
     Args:
         model: The model.
@@ -44,7 +45,13 @@ def fit_model(
     def progress(items: Iterable, total: int, done: int, unit: str) -> Iterator:
         return over(items, "fit", total, done, unit)
 
-    offered = {"seed": seed, "partial_path": run_dir / PARTIAL, "identity": identity, "progress": progress}
+    offered = {
+        "timestamps": split.timestamps,
+        "seed": seed,
+        "partial_path": run_dir / PARTIAL,
+        "identity": identity,
+        "progress": progress,
+    }
     asked = inspect.signature(model.fit).parameters
     try:
         model.fit(split.scaled, split.mask, **{name: value for name, value in offered.items() if name in asked})

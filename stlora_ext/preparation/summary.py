@@ -1,12 +1,14 @@
 """The lines that tell a user what was prepared."""
 
 import hashlib
+import shlex
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stlora_ext.data.prepared import missing
+from stlora_ext.folders import DATA, ROOT
 from stlora_ext.preparation.graph import count_components
 from stlora_ext.preparation.series import Series
 from stlora_ext.preparation.timeline import show
@@ -24,9 +26,13 @@ def report(series: Series, meta: dict[str, Any], outcome: str, root: Path) -> st
         root: The folder of all data sets.
     """
     target = (root / meta["name"]).resolve()
-    here = Path.cwd()
-    shown = target.relative_to(here) if target.is_relative_to(here) else target
-    return "\n".join([f"{meta['name']}: {outcome} in {shown}", *summarise(series, meta)])
+    return "\n".join(
+        [
+            f"{meta['name']}: {outcome} in {_shown(target)}",
+            *summarise(series, meta),
+            _line("next", _next(meta["name"], root.resolve())),
+        ]
+    )
 
 
 def summarise(series: Series, meta: dict[str, Any]) -> list[str]:
@@ -55,7 +61,22 @@ def summarise(series: Series, meta: dict[str, Any]) -> list[str]:
         ("fingerprint", ours["fingerprint"]),
         *(("note", note) for note in series.notes),
     ]
-    return [f"  {label + ':':<14}{text}" for label, text in lines]
+    return [_line(label, text) for label, text in lines]
+
+
+def _line(label: str, text: str) -> str:
+    return f"  {label + ':':<14}{text}"
+
+
+def _shown(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _next(name: str, root: Path) -> str:
+    """Return the command that trains a model on the data set."""
+    words = ["python", str(_shown(ROOT / "experiments" / "run.py")), "--dataset", name, "--model", "LSTM+"]
+    words += ["--data", str(_shown(root))] * (root != DATA)
+    return shlex.join(words)
 
 
 def _inspect(

@@ -11,7 +11,7 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import MultiStepLR
 
 from stlora_ext.config.backbones import BACKBONES
-from stlora_ext.config.experiment import Experiment, config_text
+from stlora_ext.config.experiment import Experiment
 from stlora_ext.config.registry import registrations
 from stlora_ext.config.training import LENGTHS
 from stlora_ext.data.plain_arrays import load_npz
@@ -41,8 +41,7 @@ def settled(exp: Experiment, meta: Meta, data_dir: Path) -> Experiment:
         raise UserError(
             f"input_len={input_len}, output_len={output_len}: {meta.name} was prepared for "
             f"{meta.input_len} and {meta.output_len}, which its runs take; leave the lengths out, or "
-            f"prepare it again under another name: {command} and run a config that holds: "
-            f"{config_text(name, exp.model)}"
+            f"prepare it again under another name: {command} and run it with --dataset {name} --model {exp.model}"
         )
     return exp.with_lengths(meta.input_len, meta.output_len)
 

@@ -51,7 +51,7 @@ def how_to_repeat(record: dict[str, Any], meta: Meta, results: Path = RESULTS, d
     """
     key = RunKey(**record["key"])
     exp = rebuild(key, record["configuration"], f"record {key.path.name}")
-    path, config, written = config_or_default(exp.dataset, exp.model)
+    path, config = config_or_default(exp.dataset, exp.model)
     extra = [
         text
         for option, here, usual in (("--results", results, RESULTS), ("--data", data, DATA))
@@ -59,17 +59,14 @@ def how_to_repeat(record: dict[str, Any], meta: Meta, results: Path = RESULTS, d
         for text in (option, str(here))
     ]
     extra += ["--force"] * key.record_path(results).exists()
-    return (
-        repeat_command(
-            exp,
-            config,
-            path,
-            key.seed,
-            backbone_from=_backbone_from(record, exp, meta, results),
-            compiled=record["provenance"].get("compiled", False),
-            extra=extra,
-        )
-        + written
+    return repeat_command(
+        exp,
+        config,
+        path,
+        key.seed,
+        backbone_from=_backbone_from(record, exp, meta, results),
+        compiled=record["provenance"].get("compiled", False),
+        extra=extra,
     )
 
 

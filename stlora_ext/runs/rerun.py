@@ -40,7 +40,7 @@ def differences(exp: Experiment, config: Experiment, lengths: bool = False) -> d
 def repeat_command(
     exp: Experiment,
     config: Experiment,
-    config_path: Path,
+    config_path: Path | None,
     seed: int | None,
     *,
     backbone_from: str | None = None,
@@ -53,7 +53,7 @@ def repeat_command(
     Args:
         exp: The run's experiment.
         config: What ``config_path`` says.
-        config_path: The config file of the run's model.
+        config_path: The config file of the run's model; None: data set and model by name.
         seed: The run's seed; None where no seed changes the result.
         backbone_from: Of a run that adapted a trained backbone, its checkpoint; None: that of the base arm's run with
             the same settings and seed, which is trained first where it isn't there.
@@ -64,7 +64,7 @@ def repeat_command(
     Returns:
         str: A shell command.
     """
-    arguments = ["-c", str(config_path)]
+    arguments = ["-c", str(config_path)] if config_path else ["--dataset", config.dataset, "--model", config.model]
     if seed is not None:
         arguments += ["--seeds", str(seed)]
     changed = differences(exp, config, lengths)

@@ -55,7 +55,7 @@ def variants(exp: Experiment, protocols: Sequence[ProtocolName] | None, arms: Se
 def cells_of(
     exp: Experiment,
     config: Experiment,
-    config_path: Path,
+    config_path: Path | None,
     meta: Meta,
     *,
     compiled: bool = False,
@@ -67,7 +67,7 @@ def cells_of(
     Args:
         exp: The experiment, in its arm and protocol.
         config: What ``config_path`` says.
-        config_path: The config file of its model, or of the model that it is the base of.
+        config_path: The config file of its model, or of the model that it is the base of; None: there is none.
         meta: Its data set.
         compiled: Whether they run through ``torch.compile``.
         extra: Further arguments of ``run.py``.

@@ -1,4 +1,4 @@
-"""What sweep.py makes its plan from: the configs under experiments/, the data sets, and what can't run together."""
+"""What sweep.py makes its plan from: the data sets, the models, their configs, and what can't run together."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from stlora_ext.config import registry
-from stlora_ext.config.config_file import config_path, load_experiment
-from stlora_ext.config.experiment import ArmName, Experiment, ProtocolName, config_text
+from stlora_ext.config.config_file import config_or_default, config_path
+from stlora_ext.config.experiment import ArmName, Experiment, ProtocolName
 from stlora_ext.config.without_effect import Idle, without_effect
-from stlora_ext.data.available import open_dataset
+from stlora_ext.data.available import open_dataset, prepared_sets
+from stlora_ext.data.catalog import how_to_get
 from stlora_ext.data.names import check_dataset_name
 from stlora_ext.data.prepared import SPLITS, Meta, load_split
 from stlora_ext.errors import UserError, nearest
@@ -72,10 +73,11 @@ def make_plan(request: Request) -> Plan:
             that is named, no model has a setting, or nothing remains.
     """
     plan, cells = Plan(), []
-    folders = {p.parent.name for p in (ROOT / "experiments").glob("*/*.py")}
-    datasets = _chosen("datasets", request.datasets, sorted(folders))
+    folders = {path.parent.name for path in (ROOT / "experiments").glob("*/*.py")}
+    datasets = _chosen("datasets", request.datasets, sorted(folders.union(prepared_sets(request.data))))
+    registered = registry.models()  # now: run.py doesn't know what a config registers that it isn't given
     configs = {dataset: _configs(dataset) for dataset in datasets}
-    known = list(dict.fromkeys([*registry.models(), *(name for each in configs.values() for name in each)]))
+    known = list(dict.fromkeys([*registered, *(name for names in configs.values() for name in names)]))
     models = _chosen("models", request.models, known)
     asked: dict[str, list[str]] = {key: [] for key in request.settings if key != "seeds"}
     idle: dict[str, Idle] = {}
@@ -89,9 +91,15 @@ def make_plan(request: Request) -> Plan:
             plan.left_out.append((dataset, str(error)))
             continue
         for model, model_named in models.items():
-            if model not in configs[dataset] and not model_named:
+            known_here = model in registered or model in configs[dataset]
+            if not (known_here or model_named):
                 continue
             try:
+                if not known_here:
+                    raise UserError(
+                        f"--models {model}: it isn't registered, and {dataset} has no config of it: write "
+                        f"{config_path(dataset, model)}, or name the file that registers it, --plugins FILE"
+                    )
                 cells += _cells(dataset, model, meta, request, asked, idle)
                 seen.append(model)
             except UserError as error:
@@ -117,28 +125,22 @@ def _chosen(option: str, words: Iterable[str], names: Sequence[str]) -> dict[str
     for word in words:
         found = [word] if word in names else [name for name in names if word == ALL or fnmatchcase(name, word)]
         if not found:
-            if option == "datasets" and not set(word) & set("*?["):
+            globbed = bool(set(word) & set("*?["))
+            if option == "datasets" and not globbed:
                 check_dataset_name(word)
-            own = (
-                ""
-                if option == "models"
-                else (
-                    "; data of your own need a config for each model, such as "
-                    f"experiments/{word}/LSTM.py, which holds: " + config_text(word, "LSTM")
-                )
-            )
+            own = "" if option == "models" or globbed else f"; for data of your own, {how_to_get(word)}"
             raise UserError(f"--{option} {word}: no such name, {nearest(word, [*names, ALL])}{own}")
         for name in found:
             chosen[name] = chosen.get(name, False) or name == word
     return chosen
 
 
-def _configs(dataset: str) -> dict[str, Path]:
-    """Return the config file of every model that has one for the data set."""
-    return {
-        f"{path.stem.removesuffix('_LoRA')}{'+' * path.stem.endswith('_LoRA')}": path.relative_to(ROOT)
+def _configs(dataset: str) -> list[str]:
+    """Return the models that have a config file for the data set."""
+    return [
+        f"{path.stem.removesuffix('_LoRA')}{'+' * path.stem.endswith('_LoRA')}"
         for path in sorted((ROOT / "experiments" / dataset).glob("*.py"))
-    }
+    ]
 
 
 def _dataset(name: str, data: Path) -> Meta:
@@ -156,8 +158,7 @@ def _cells(
     A setting that would change nothing in a cell isn't given to it. ``asked`` takes in the models that use each
     setting, ``idle`` why others don't.
     """
-    path = config_path(dataset, model)
-    config = load_experiment(ROOT / path, request.data)
+    path, config = config_or_default(dataset, model)
     settings = settings_for(config, request.settings)
     cells: list[Job] = []
     useful: set[str] = set()

@@ -29,7 +29,7 @@ def fill_command(cell: Missing, results: Path, one_of_several: bool = False) -> 
     key = RunKey(**record["key"])
     try:
         source = rebuild(key, record["configuration"], f"record {key.path.name}")
-        path, config, written = config_or_default(key.dataset, cell.model)
+        path, config = config_or_default(key.dataset, cell.model)
         exp, backbone = source, None
         if cell.arm == "base" and key.arm != "base":
             if key.protocol == "adapt" and not source.backbone.fitted:
@@ -50,9 +50,7 @@ def fill_command(cell: Missing, results: Path, one_of_several: bool = False) -> 
         return f"no command is known ({error})"
     extra = ["--seeds", *map(str, cell.seeds)] if cell.seeds else []
     extra += _results(results)
-    return (
-        repeat_command(exp, config, path, None, backbone_from=backbone, lengths=one_of_several, extra=extra) + written
-    )
+    return repeat_command(exp, config, path, None, backbone_from=backbone, lengths=one_of_several, extra=extra)
 
 
 def _without_base(cell: Missing) -> str:

@@ -35,7 +35,14 @@ def loop(folder):
 
 
 ROWS = (
-    run("nothing", [], "-c/--config", "run.py --help", process=True),
+    run("nothing", [], "--dataset and --model not given: expected a config, -c/--config FILE", process=True),
+    run("a data set alone", ["--dataset", "TINY"], "--model not given: expected a config"),
+    run("a model alone", ["--model", "LSTM"], "--dataset not given: expected a config"),
+    run("a config and a data set", ["-c", "x.py", "--dataset", "TINY"], "--dataset TINY: -c x.py names data set and"),
+    run("a config and a model", ["-c", "x.py", "--model", "LSTM"], "--model LSTM: -c x.py names data set and model"),
+    run("a misspelt model", ["--dataset", "TINY", "--model", "LSMT+"], "unknown model 'LSMT+': did you mean 'LSTM+'?"),
+    run("a misspelt data set", ["--dataset", "TINI", "--model", "LSTM"], "'TINI' is not in", "did you mean 'TINY'?"),
+    run("a reserved data set", ["--dataset", "demo", "--model", "LSTM"], "data set 'demo': expected a name such as"),
     run("an unknown option", [*TINY, "--epoch", "3"], "unrecognized arguments: --epoch 3", "run.py --help"),
     run("a misspelt config", ["-c", "experiments/TINY/LSTMM.py"], "did you mean 'experiments/TINY/LSTM.py'"),
     run("no epoch", [*TINY, "--epochs", "0"], "--epochs: '0' is not a whole number of at least 1"),

@@ -212,9 +212,7 @@ ROWS = (
     checkpoint("cut", halve, "model.pt is damaged", WHOLE, process=True),
     checkpoint("empty", lambda path: path.write_bytes(b""), "model.pt is damaged"),
     checkpoint("text", lambda path: path.write_text("weights"), "model.pt is damaged"),
-    checkpoint(
-        "absent", lambda path: path.unlink(), "repeat the run with: python experiments/run.py -c CONFIG.py --seeds 0"
-    ),
+    checkpoint("absent", lambda path: path.unlink(), "repeat the run with: python experiments/run.py --dataset QUICK"),
     checkpoint("a pickle that would run code", payload, "model.pt is damaged", WHOLE, process=True),
     checkpoint("an archive that would run code", payload_archive, "model.pt is damaged", WHOLE, process=True),
     checkpoint("a pickle that claims gigabytes", endless, "model.pt is damaged", WHOLE, process=True),

@@ -1,4 +1,4 @@
-"""A config that isn't there: what is suggested exists, and what is to be written works."""
+"""A config that isn't there: what is suggested exists, and what is to be given in its place works."""
 
 import re
 import shlex
@@ -7,9 +7,7 @@ import shutil
 import pytest
 
 from experiments import run as run_command
-from experiments import sweep as sweep_command
 from stlora_ext.config import nearest_config
-from stlora_ext.config.experiment import config_text
 from tests.support.commands import ROOT, refusal
 
 
@@ -53,10 +51,9 @@ def test_only_files_that_exist_are_suggested(config, capsys, monkeypatch):
     assert all((ROOT / each).is_file() for each in named) and (named or "expected one of: AGCRN.py" in line)
 
 
-def written(line: str) -> tuple[str, str]:
-    """The file that a refusal says to write, and what it is to hold."""
-    path, content = re.search(r"write (\S+\.py), which holds: (.+)$", line).groups()
-    return path, content
+def in_its_place(line: str) -> list[str]:
+    """The options that a refusal says to give."""
+    return shlex.split(re.search(r"give (--dataset .+) instead of -c$", line)[1])
 
 
 @pytest.mark.parametrize(
@@ -69,20 +66,16 @@ def written(line: str) -> tuple[str, str]:
         ("LSTM_LoRA.py", "LSTM+", False),
     ],
 )
-def test_for_a_data_set_of_ones_own_the_line_to_write_is_a_config(
-    file, model, prepared, tiny_data, tmp_path, capsys, monkeypatch
-):
+def test_a_data_set_of_ones_own_needs_no_config(file, model, prepared, tiny_data, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = tmp_path / "data"
     if prepared:
         own(tiny_data, data)
-    path, content = written(said(f"configs/OWN/{file}", capsys, "--data", data))
-    assert path == f"configs/OWN/{model.removesuffix('+')}{'_LoRA' * ('+' in model)}.py"
-    (tmp_path / path).parent.mkdir(parents=True)
-    (tmp_path / path).write_text(content)
+    options = in_its_place(said(f"configs/OWN/{file}", capsys, "--data", data))
+    assert options == ["--dataset", "OWN", "--model", model]
     if not prepared:
         own(tiny_data, data)
-    run_command.main(["-c", path, "--data", str(data), "--dry-run"])
+    run_command.main([*options, "--data", str(data), "--dry-run"])
     assert f"OWN / {model}" in capsys.readouterr().out
 
 
@@ -91,10 +84,8 @@ def test_a_model_without_a_config_on_ones_own_data_is_not_taken_for_another_mode
     folder.mkdir()
     (folder / "LSTM.py").write_text("")
     monkeypatch.setattr(nearest_config, "_CONFIGS", tmp_path)
-    assert written(nearest_config.instead_of(folder / "LSTM_LoRA.py", tmp_path)) == (
-        f"{folder}/LSTM_LoRA.py",
-        config_text("OWN", "LSTM+"),
-    )
+    options = in_its_place(nearest_config.instead_of(folder / "LSTM_LoRA.py", tmp_path))
+    assert options == ["--dataset", "OWN", "--model", "LSTM+"]
     assert nearest_config.instead_of(folder / "LTSM.py", tmp_path) == f"did you mean '{folder}/LSTM.py'?"
 
 
@@ -103,10 +94,3 @@ def own(tiny_data, data):
     shutil.copytree(tiny_data / "TINY", data / "OWN")
     meta = data / "OWN" / "meta.json"
     meta.write_text(meta.read_text().replace('"TINY"', '"OWN"'))
-
-
-def test_a_sweep_says_a_line_that_is_a_config(tmp_path, capsys):
-    line = refusal(sweep_command.main, ["--datasets", "OWNDATA", "--models", "LSTM"], capsys)
-    content = line.partition("which holds: ")[2]
-    (tmp_path / "own.py").write_text(content)
-    assert "data set 'OWNDATA' is not in" in said(tmp_path / "own.py", capsys), shlex.quote(content)

@@ -15,8 +15,6 @@ from experiments import run as run_command
 from stlora_ext.config import plugins, registry
 from stlora_ext.data.available import open_dataset
 from stlora_ext.data.prepared import load_split
-from stlora_ext.runs.key import RunKey
-from stlora_ext.sweep.job import Job
 from stlora_ext.sweep.ray_worker import Worker
 from tests.support.commands import ROOT, refusal, run, succeeded
 

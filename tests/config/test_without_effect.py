@@ -8,6 +8,7 @@ import pytest
 
 from experiments import run as run_command
 from experiments import sweep as sweep_command
+from stlora_ext.config import config_file as config_reader
 from stlora_ext.config.config_file import config_or_default, load_experiment
 from stlora_ext.config.experiment import experiment
 from stlora_ext.data.prepared import load_meta
@@ -16,7 +17,6 @@ from stlora_ext.runs.build import host_config
 from stlora_ext.runs.key import RunKey
 from stlora_ext.runs.reopen import rebuild
 from stlora_ext.runs.rerun import repeat_command
-from stlora_ext.sweep import request as planned
 from stlora_ext.sweep.request import make_plan
 from tests.support.commands import ROOT, refusal
 
@@ -117,7 +117,7 @@ def test_a_record_that_holds_one_is_repeated_to_the_same_key(text, setting, tiny
     """Earlier versions took them."""
     meta, words = load_meta(tiny_data, "TINY"), [*arguments(text), "--as-recorded"]
     exp = asked_for(words)
-    path, config, _ = config_or_default("TINY", exp.model)
+    path, config = config_or_default("TINY", exp.model)
     command = repeat_command(exp, config, path, 0, backbone_from=exp.backbone_from)
     again = asked_for(shlex.split(command)[2:])
     assert (again.model, again.arm, again.protocol) == (exp.model, exp.arm, exp.protocol)
@@ -133,8 +133,8 @@ def test_the_command_of_every_published_record_is_taken_as_it_stands():
             continue
         key = RunKey(**record["key"])
         exp = rebuild(key, record["configuration"], str(path))
-        config_file, config, written = config_or_default(key.dataset, exp.model)
-        assert not written
+        config_file, config = config_or_default(key.dataset, exp.model)
+        assert config_file is not None
         adapts = exp.protocol == "adapt" and not exp.backbone.fitted
         for backbone in (None, "x.pt") if adapts else (None,):
             words = shlex.split(repeat_command(exp, config, config_file, key.seed, backbone_from=backbone))
@@ -201,9 +201,9 @@ def test_a_sweep_gives_a_setting_to_the_models_that_use_it_and_says_so(plan):
 def test_a_sweep_does_not_let_the_configs_milestones_come_back(plan, monkeypatch):
     """[5] means none in a config of three epochs; STGCN's published ones have one after the first."""
     monkeypatch.setattr(
-        planned,
+        config_reader,
         "load_experiment",
-        lambda path, data: load_experiment(path).override({"num_epochs": 3} if path.stem == "STGCN" else {}),
+        lambda path, *_: load_experiment(path).override({"num_epochs": 3} if path.stem == "STGCN" else {}),
     )
     cells = {
         cell.key.model: asked_for(list(cell.arguments[1:])).training.lr_milestones

@@ -29,7 +29,7 @@ def printed(capsys, *arguments):
 
 def test_every_trained_backbone_stands_beside_the_papers_claim_on_every_benchmark_data_set(capsys):
     rows = list(csv.DictReader(io.StringIO(printed(capsys, "--format", "csv"))))
-    trained = [name for name in OURS if name not in ("HA", "VAR", "SVR")]
+    trained = [name for name in OURS if name not in ("HA", "HA-week", "VAR", "SVR")]
     assert [(row["data set"], row["model"]) for row in rows] == [
         (name, f"{model}+") for name in parameters.BENCHMARKS for model in trained
     ]

@@ -250,6 +250,7 @@ def test_a_refusal_of_a_fit_reaches_the_user_as_it_is():
 
     class Split:
         scaled = mask = torch.zeros(1, 1)
+        timestamps = None
 
     with pytest.raises(UserError) as error:
         fit_model(Refusing(), Split(), 0, Path(), iter)

@@ -220,9 +220,7 @@ def run_key_of(exp, meta):
 def test_the_repeating_command_names_folders_backbone_and_force_where_they_are_needed():
     record = json.loads(finished("LSTM+", "adapt").read_text())
     command = how_to_repeat(record, quick_meta(), results(), data())
-    assert "-c CONFIG.py" in command and command.endswith(
-        'CONFIG.py holds: from experiments.defaults import experiment; CFG = experiment("QUICK", "LSTM+")'
-    )
+    assert command.startswith("python experiments/run.py --dataset QUICK --model LSTM+ ")
     assert f"--results {results()} --data {data()} --force" in command and "--train-backbone" in command
     other = json.loads(finished("LSTM", seed=1).read_text())
     record["trained_backbone"]["key"] = other["key"]

@@ -33,7 +33,7 @@ def halve(path):
     [
         (lambda record, model: record.unlink(), "does not exist: expected the record of a finished run (.json)"),
         (lambda record, model: halve(record), "is damaged (JSONDecodeError"),
-        (lambda record, model: model.unlink(), "repeat the run with: python experiments/run.py -c CONFIG.py --seeds 0"),
+        (lambda record, model: model.unlink(), "repeat the run with: python experiments/run.py --dataset QUICK"),
         (lambda record, model: halve(model), "model.pt is damaged"),
     ],
 )

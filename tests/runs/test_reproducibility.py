@@ -17,7 +17,7 @@ from tests.support.reopened import data, finished, quick, quick_meta
 from tests.support.small import BASICTS, OURS
 
 EVERY = [*OURS, *(f"{name}+" for name in OURS)]
-FITTED = ("HA", "VAR", "SVR")
+FITTED = ("HA", "HA-week", "VAR", "SVR")
 SECONDS = ("seconds", "seconds_per_epoch")
 
 

@@ -35,6 +35,8 @@ def rewrite(path, change):
     [
         ("HA", "", ""),
         ("HA+", "", ""),
+        ("HA-week", "", ""),
+        ("HA-week+", "", ""),
         ("LSTM", "", ""),
         ("LSTM+", "joint", "plus"),
         ("LSTM+", "adapt", "plus"),
@@ -247,7 +249,7 @@ def test_without_the_checkpoint_the_command_that_repeats_the_run_is_told(copied,
     record = copied(finished("LSTM", seed=1))
     (record.with_suffix("") / "model.pt").unlink()
     line = refusal(verify.main, [record, "--data", data(), "--results", tmp_path / "elsewhere"], capsys)
-    assert "repeat the run with: python experiments/run.py -c CONFIG.py --seeds 1" in line
+    assert "repeat the run with: python experiments/run.py --dataset QUICK --model LSTM --seeds 1" in line
 
 
 def test_a_folder_is_confirmed_record_by_record_and_what_cannot_be_is_told(copied, tmp_path, capsys):

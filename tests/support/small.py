@@ -1,6 +1,7 @@
 """Every backbone, small, on a network of 11 nodes (a number that is no other dimension of any of them)."""
 
 import functools
+import inspect
 import tempfile
 from pathlib import Path
 
@@ -126,7 +127,9 @@ def small_backbone(name: str, num_nodes: int = NODES, input_len: int = 12) -> nn
     exp = small_experiment(name, input_len=input_len)
     model = build_model(exp, meta(num_nodes, input_len), data_folder(num_nodes))
     if exp.backbone.fitted:
-        model.fit(torch.randn(80, num_nodes), torch.rand(80, num_nodes) > 0.1)
+        taken = inspect.signature(model.fit).parameters
+        times = {"timestamps": _stamps(80)} if "timestamps" in taken else {}
+        model.fit(torch.randn(80, num_nodes), torch.rand(80, num_nodes) > 0.1, **times)
     return model
 
 
@@ -138,8 +141,7 @@ def windows(size: int = 3, num_nodes: int = NODES, steps: int = 12, seed: int = 
 def forecast(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
     """Call a model, with or without adapter, giving it the times it asks for: windows from Friday 23:30 on."""
     taken, steps = forward_names(model), inputs.shape[1]
-    step = torch.arange(steps + 12) + 5 * 288 - 6
-    stamps = torch.stack([step % 288 / 288, step // 288 % 7 / 7], dim=1).expand(len(inputs), -1, 2).to(inputs)
+    stamps = _stamps(steps + 12).expand(len(inputs), -1, 2).to(inputs)
     offered = {
         "inputs_timestamps": stamps[:, :steps],
         "targets_timestamps": stamps[:, steps:],
@@ -147,6 +149,12 @@ def forecast(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
     }
     result = model(inputs, **{name: value for name, value in offered.items() if name in taken})
     return result["prediction"] if isinstance(result, dict) else result
+
+
+def _stamps(steps: int) -> torch.Tensor:
+    """Time of day and day of week ``[steps, 2]``, every 5 minutes from Friday 23:30 on."""
+    step = torch.arange(steps) + 5 * 288 - 6
+    return torch.stack([step % 288 / 288, step // 288 % 7 / 7], dim=1)
 
 
 def permute_nodes(model: nn.Module, order: torch.Tensor) -> None:

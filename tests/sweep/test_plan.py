@@ -64,8 +64,8 @@ def test_models_protocols_and_arms(arguments, expected, plan):
 
 
 def test_all_models_are_every_backbone_with_and_without_adapter(plan):
-    assert len(names(plan("--models", "all"))) == 18
-    assert len(names(plan("--models", "*+"))) == 9
+    assert len(names(plan("--models", "all"))) == 20
+    assert len(names(plan("--models", "*+"))) == 10
 
 
 def test_seeds_are_those_of_the_config_unless_named_and_deterministic_models_run_once(plan):
@@ -99,7 +99,7 @@ def test_the_command_of_every_cell_gives_the_key_of_its_plan(plan, tiny_data):
         "4",
     )
     meta = open_dataset("TINY", tiny_data)
-    assert len(planned.cells) == len({cell.key for cell in planned.cells}) == 16 + 2 * (3 * 3 + 6 * 6)
+    assert len(planned.cells) == len({cell.key for cell in planned.cells}) == 17 + 2 * (4 * 3 + 6 * 6)
     for cell in planned.cells:
         args = run_command.parser().parse_args(cell.arguments[1:])
         exp = load_experiment(ROOT / args.config).override(
@@ -149,7 +149,7 @@ def test_a_setting_goes_to_the_models_that_have_it(plan):
     ("arguments", "expected"),
     [
         (["--models", "LSMT"], "--models LSMT: no such name, did you mean 'LSTM'?"),
-        (["--models", "X*"], "--models X*: no such name, expected one of: HA, HA+, VAR"),
+        (["--models", "X*"], "--models X*: no such name, expected one of: HA, HA+, HA-week"),
         (["--models", "LSTM", "--datasets", "TINI"], "--datasets TINI: no such name, did you mean 'TINY'?"),
         (["--models", "LSTM", "--datasets", "PEMS08"], "data set 'PEMS08' is not in"),
         (

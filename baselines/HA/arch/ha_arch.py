@@ -5,10 +5,11 @@ from ..config.ha_config import HAConfig
 
 
 class HA(nn.Module):
-    """Historical average: the mean of a node's non-missing input steps, the same at every horizon.
+    """The mean of the window: a node's mean over its non-missing input steps, the same at every horizon.
 
         y[b, h, i] = sum_t m[b, t, i] x[b, t, i] / sum_t m[b, t, i]
 
+    The table of the paper calls it historical average; the mean by time of the week is HA-week.
     A node whose whole window is missing is forecast by its training mean. It is fitted, not trained.
 
     Args:

@@ -5,7 +5,7 @@ from basicts.configs import BasicTSModelConfig
 
 @dataclass
 class HAConfig(BasicTSModelConfig):
-    """Config class for HA, the historical average of the input window."""
+    """Config class for HA, the mean of the input window."""
 
     input_len: int = field(default=12, metadata={"help": "Input steps."})
     output_len: int = field(default=12, metadata={"help": "Forecast steps."})

@@ -1,0 +1,3 @@
+from experiments.defaults import experiment
+
+CFG = experiment("CITY", "HA-week+")

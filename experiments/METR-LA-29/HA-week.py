@@ -1,0 +1,3 @@
+from experiments.defaults import experiment
+
+CFG = experiment("METR-LA-29", "HA-week")

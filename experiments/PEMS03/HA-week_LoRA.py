@@ -1,0 +1,3 @@
+from experiments.defaults import experiment
+
+CFG = experiment("PEMS03", "HA-week+")

@@ -1,0 +1,3 @@
+from experiments.defaults import experiment
+
+CFG = experiment("PEMS08", "HA-week")

@@ -1,0 +1,3 @@
+from experiments.defaults import experiment
+
+CFG = experiment("TINY", "HA-week+")
