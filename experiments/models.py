@@ -12,9 +12,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from entry import Parser, command
+from entry import command
 
 from stlora_ext.errors import UserError, nearest
+from stlora_ext.options import ModelParser
 from stlora_ext.threads import apply_tuning
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ NODES = 170
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = Parser(prog="experiments/models.py", description=__doc__)
+    p = ModelParser(prog="experiments/models.py", description=__doc__)
     p.add_argument("--models", nargs="+", default=["*"], metavar="GLOB", help="backbones (default: all)")
     p.add_argument("--names", action="store_true", help="print the names alone, with the place of each class")
     p.add_argument(

@@ -14,10 +14,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from entry import Parser, command
+from entry import command
 
 from stlora_ext.data.catalog import catalog_entry
 from stlora_ext.errors import UserError, nearest
+from stlora_ext.options import ModelParser
 from stlora_ext.spreadsheet import safe_cell
 from stlora_ext.threads import apply_tuning
 
@@ -27,7 +28,7 @@ COLUMNS = ("data set", "nodes", "model", "backbone", "adapter", "trainable", "ad
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = Parser(prog="experiments/parameters.py", description=__doc__)
+    p = ModelParser(prog="experiments/parameters.py", description=__doc__)
     p.add_argument("--datasets", nargs="+", default=BENCHMARKS, metavar="NAME", help="data sets (default: benchmarks)")
     p.add_argument("--models", nargs="+", default=[], metavar="GLOB", help="trained backbones (default: all of ours)")
     p.add_argument("--format", choices=("markdown", "csv"), default="markdown", help="form of the table")

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from entry import Parser, command
+from entry import command
 
 from stlora_ext.cli import int_range, positive
 from stlora_ext.config.experiment import PROTOCOLS
 from stlora_ext.folders import ROOT
-from stlora_ext.options import add_folders, given_settings
+from stlora_ext.options import ModelParser, add_folders, given_settings
 from stlora_ext.runs.key import ARMS
 from stlora_ext.sweep.engines import add_engines, chosen, refuse_contradictions
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = Parser(prog="experiments/sweep.py", description=__doc__)
+    p = ModelParser(prog="experiments/sweep.py", description=__doc__)
     p.add_argument("--datasets", nargs="+", required=True, metavar="NAME", help="names, globs such as 'PEMS*', or all")
     p.add_argument(
         "--models",

@@ -17,12 +17,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from entry import Parser, command
+from entry import command
 
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
 from stlora_ext.folders import ROOT
-from stlora_ext.options import add_horizons
+from stlora_ext.options import ModelParser, add_horizons
 from stlora_ext.tables.benchmark import benchmark_table
 from stlora_ext.tables.documents import update_tables
 from stlora_ext.tables.formats import FORMATS
@@ -33,7 +33,7 @@ from stlora_ext.tables.settings import settings_tables
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = Parser(prog="experiments/table.py", description=__doc__)
+    p = ModelParser(prog="experiments/table.py", description=__doc__)
     wanted = p.add_mutually_exclusive_group()
     wanted.add_argument("--dataset", metavar="NAME", help="the data set (default: all that have records)")
     wanted.add_argument("--update", type=Path, metavar="FILE", help="Markdown document whose marked tables to rewrite")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from stlora_ext.config.user_file import running
 from stlora_ext.errors import UserError
+from stlora_ext.options import PLUGINS
 
-VARIABLE = "STLORA_PLUGINS"  # the file; --plugins sets it, so that child processes read the same
 _EXPECTED = 'register("NAME", "package.module:Class", "package.module:Config")'
 _SHIPPED = ("stlora_ext", "baselines")  # to every node
 _loaded: set[Path] = set()
@@ -16,7 +16,7 @@ _loaded: set[Path] = set()
 
 def plugin_file() -> Path | None:
     """Return the plug-in file that ``STLORA_PLUGINS`` names; None: none."""
-    name = os.environ.get(VARIABLE)
+    name = os.environ.get(PLUGINS)
     return Path(name).resolve() if name else None
 
 
@@ -33,12 +33,12 @@ def load_plugins() -> None:
     if path is None or path in _loaded:
         return
     if not path.is_file():
-        raise UserError(f"plug-in file {path} does not exist: give --plugins, or {VARIABLE}, the path of a Python file")
+        raise UserError(f"plug-in file {path} does not exist: give --plugins, or {PLUGINS}, a Python file's path")
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise UserError(f"plug-in file {path}: expected a name that Python can import, such as my_models.py")
     if path.stem in sys.modules:
         raise UserError(f"plug-in file {path}: there is a module {path.stem} already; give the file another name")
-    os.environ[VARIABLE] = str(path)  # child processes may run in another folder
+    os.environ[PLUGINS] = str(path)  # child processes may run in another folder
     _loaded.add(path)  # while it runs it may ask for backbones itself
     spec = spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from stlora_ext.config.plugins import VARIABLE
 from stlora_ext.files import not_a_link
+from stlora_ext.options import PLUGINS
 from stlora_ext.runs.provenance import COMMIT_VARIABLE
 from stlora_ext.sweep.job import Job
 from stlora_ext.sweep.process import LOG, JobProcess
@@ -76,7 +76,7 @@ class Worker:
         self._results, dataset = self._folder / "results", self._folder / "data" / cell.key.dataset
         sources = self._folder / "plugins"
         if plugins:
-            os.environ[VARIABLE] = str(sources / next(iter(plugins)))
+            os.environ[PLUGINS] = str(sources / next(iter(plugins)))
         for folder, given in ((self._results, files), (dataset, data), (sources, plugins)):
             for name, content in given.items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from experiments import run as run_command
 from stlora_ext.config import plugins, registry
 from stlora_ext.data.available import open_dataset
 from stlora_ext.data.prepared import load_split
+from stlora_ext.options import PLUGINS
 from stlora_ext.sweep.ray_worker import Worker
 from tests.support.commands import ROOT, refusal, run, succeeded
 
@@ -50,7 +51,7 @@ def fresh(monkeypatch):
     monkeypatch.setattr(registry, "_BACKBONES", dict(registry._BACKBONES))
     monkeypatch.setattr(plugins, "_loaded", set())
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setenv(plugins.VARIABLE, "")
+    monkeypatch.setenv(PLUGINS, "")
     for name in ("my_models", "my_module"):
         monkeypatch.setitem(sys.modules, name, None)  # so that it is put back
         del sys.modules[name]
@@ -69,12 +70,8 @@ def plugin(fresh, tmp_path) -> Path:
 def test_a_model_of_a_plug_in_file_reaches_every_command(plugin, tiny_data, tmp_path, capsys):
     results, more = tmp_path / "results", ["--plugins", str(plugin)]
     places = [*more, "--data", str(tiny_data)]
-    swept = succeeded(
-        run(
-            "experiments/sweep.py", "--datasets", "TINY", "--models", "Mine", "Mine+", "--seeds", 0, "--results", results,
-            *places,
-        )
-    )  # fmt: skip
+    asked = ["--datasets", "TINY", "--models", "Mine", "Mine+", "--seeds", 0, "--results", results]
+    swept = succeeded(run("experiments/sweep.py", *asked, *places))
     assert "2 cells run" in swept
     run_command.main(["--dataset", "TINY", "--model", "Mine+", "--seeds", "0", "--results", str(results), *places])
     assert "already finished, not repeated" in capsys.readouterr().out
@@ -101,13 +98,13 @@ def test_a_model_of_a_plug_in_file_reaches_every_command(plugin, tiny_data, tmp_
 
 
 def test_the_environment_variable_names_the_file_as_the_option_does(plugin, tmp_path):
-    place = {"env": {**os.environ, plugins.VARIABLE: str(plugin)}}
+    place = {"env": {**os.environ, PLUGINS: str(plugin)}}
     listed = succeeded(run("experiments/models.py", "--names", "--models", "Mine", **place))
     assert listed == "Mine, Mine+: my_module.Mine\n"
 
 
 def test_a_class_that_is_named_is_imported_when_its_model_is_asked_for(plugin, monkeypatch):
-    monkeypatch.setenv(plugins.VARIABLE, str(plugin))
+    monkeypatch.setenv(PLUGINS, str(plugin))
     assert "Mine" in registry.backbones() and "my_module" not in sys.modules
     assert registry.get_backbone("Mine+").arch.__name__ == "Mine" and "my_module" in sys.modules
 
@@ -116,17 +113,17 @@ def test_the_command_that_repeats_a_run_names_the_plug_in_file(plugin, tiny_data
     from stlora_ext.config.experiment import experiment
     from stlora_ext.runs.rerun import repeat_command
 
-    monkeypatch.setenv(plugins.VARIABLE, str(plugin))
+    monkeypatch.setenv(PLUGINS, str(plugin))
     exp = experiment("TINY", "Mine")
     command = shlex.split(repeat_command(exp, exp, None, 3, extra=["--data", str(tiny_data), "--dry-run"]))
-    monkeypatch.delenv(plugins.VARIABLE)
+    monkeypatch.delenv(PLUGINS)
     assert "TINY / Mine" in succeeded(run(*command[1:]))
     assert "--plugins" not in repeat_command(experiment("TINY", "LSTM"), experiment("TINY", "LSTM"), None, 3)
 
 
 def test_a_node_of_a_cluster_gets_the_file_and_the_modules_beside_it(plugin, tiny_data, tmp_path, monkeypatch):
     """The worker itself, without Ray: the driver's folder is gone when it starts."""
-    monkeypatch.setenv(plugins.VARIABLE, str(plugin))
+    monkeypatch.setenv(PLUGINS, str(plugin))
     monkeypatch.chdir(ROOT)
     backbone, meta = registry.get_backbone("Mine"), open_dataset("TINY", tiny_data)
     sources = plugins.plugin_sources()
