@@ -15,6 +15,12 @@ class _Filter(FourierFilter):
         self.register_buffer("mask_spectrum", torch.arange(count))
         self.register_buffer("chosen", torch.tensor(False))
 
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the rest of the windows ``x [B, steps, nodes]``, and what their strongest frequencies make."""
+        rest = torch.fft.rfft(x, dim=1).index_fill(1, self.mask_spectrum, 0)
+        variant = torch.fft.irfft(rest, n=x.shape[1], dim=1)  # BasicTS's lacks a step of an odd window
+        return variant, x - variant
+
 
 class _Dynamics(KPLayer):
     """BasicTS's step from segment to segment, fitted by a pseudo-inverse: its least squares don't repeat to the bit."""

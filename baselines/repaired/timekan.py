@@ -27,5 +27,8 @@ class TimeKAN(BasicTSTimeKAN):
     """
 
     def __init__(self, config: TimeKANConfig) -> None:
+        window = config.down_sampling_window
+        if config.input_len % window:
+            raise ValueError(f"input_len={config.input_len}: expected a multiple of down_sampling_window={window}")
         super().__init__(config)
         self.freq_mixing_layers = torch.nn.ModuleList(_Mixing(config) for _ in range(config.num_layers))
