@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="names, globs such as 'A*' or '*+', or all; NAME+ is NAME with adapter",
     )
+    p.add_argument("--without", nargs="+", default=[], metavar="NAME", help="backbones to leave out, names or globs")
     p.add_argument(
         "--protocols",
         nargs="+",
@@ -126,6 +127,7 @@ def request(args: argparse.Namespace) -> "Request":
     return Request(
         args.datasets,
         args.models,
+        args.without,
         args.protocols,
         args.arms,
         given_settings(args),

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from stlora_ext.errors import UserError
 from stlora_ext.files import read_json, write_json
 from stlora_ext.runs.key import RunKey, checked_key
 
@@ -20,7 +21,9 @@ def read_failures(results: Path, dataset: str) -> list[tuple[RunKey, str]]:
         try:
             content = read_json(path)
             key, reason = checked_key(content["key"]), str(content["reason"])
-        except (OSError, ValueError, TypeError, KeyError):  # a half of a line in a table isn't worth an error
+        except UserError:  # a line that a table lacks isn't worth an error
+            continue
+        except (OSError, ValueError, TypeError, KeyError):
             continue
         if path == _path(key, results) and not key.record_path(results).exists():
             found.append((key, reason))

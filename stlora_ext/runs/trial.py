@@ -22,6 +22,8 @@ def refuse_unfit(backbone: nn.Module, exp: Experiment, meta: Meta) -> None:
     try:
         with torch.random.fork_rng(devices=[]):
             result = backbone.eval()(inputs, **sample_arguments(backbone, inputs, meta.steps_per_day, steps))
+    except UserError:
+        raise
     except Exception as error:  # the model may be anybody's
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UserError(

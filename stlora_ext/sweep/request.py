@@ -30,6 +30,7 @@ class Request:
     Attributes:
         datasets: Names, globs, or ``all``.
         models: Names, globs, or ``all``.
+        without: Names or globs of backbones to leave out.
         protocols: ``joint``, ``adapt``; None: what the configs say.
         arms: Arms of models with adapter.
         settings: Settings as ``Experiment.override`` takes them.
@@ -41,6 +42,7 @@ class Request:
 
     datasets: Sequence[str]
     models: Sequence[str]
+    without: Sequence[str]
     protocols: Sequence[ProtocolName] | None
     arms: Sequence[ArmName]
     settings: Mapping[str, Any]
@@ -79,6 +81,11 @@ def make_plan(request: Request) -> Plan:
     configs = {dataset: _configs(dataset) for dataset in datasets}
     known = list(dict.fromkeys([*registered, *(name for names in configs.values() for name in names)]))
     models = _chosen("models", request.models, known)
+    for word in request.without:
+        left = [model for model in models if not fnmatchcase(model.removesuffix("+"), word)]
+        if len(left) == len(models):
+            raise UserError(f"--without {word}: none of the models has this name; they are {', '.join(models)}")
+        models = {model: models[model] for model in left}
     asked: dict[str, list[str]] = {key: [] for key in request.settings if key != "seeds"}
     idle: dict[str, Idle] = {}
     seen: list[str] = []

@@ -142,6 +142,21 @@ def test_a_node_of_a_cluster_gets_the_file_and_the_modules_beside_it(plugin, tin
     assert (report.code, report.reason) == (0, "") and report.record is not None
 
 
+def test_a_config_file_may_register_a_model_for_run_py(plugin, tiny_data, tmp_path, capsys):
+    (plugin.parent / "my_module.py").rename(tmp_path / "beside.py")
+    config = tmp_path / "mine.py"
+    config.write_text(
+        f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nfrom beside import Mine, MineConfig\n"
+        "from experiments.defaults import experiment\nfrom stlora_ext import register\n"
+        'register("Mine", Mine, MineConfig)\n'
+        'CFG = experiment("TINY", "Mine+", num_epochs=1, batch_size=512, seeds=[0])\n'
+    )
+    for arm in ("plus", "base"):
+        run_command.main(["-c", str(config), "--arm", arm, "--data", str(tiny_data), "--results", str(tmp_path / "r")])
+        assert f"TINY/Mine{'+' * (arm == 'plus')} seed 0: finished" in capsys.readouterr().out
+    del sys.modules["beside"]
+
+
 BROKEN = {
     "a syntax error": ("register(", r"my_models\.py, line 1: SyntaxError"),
     "an exception": ("\n1 / 0\n", r"my_models\.py, line 2: ZeroDivisionError: division by zero"),
