@@ -71,11 +71,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         for nodes in args.nodes:
             print(json.dumps(measure(args.worker, nodes, args)), flush=True)
         return
-    from stlora_ext.config.registry import backbones, get_backbone
+    from stlora_ext.config.backbones import BACKBONES
+    from stlora_ext.config.registry import get_backbone
     from stlora_ext.files import write_json
     from stlora_ext.runs.provenance import git_commit
 
-    trained = [name for name in backbones() if not get_backbone(name).fitted]
+    trained = [name for name in BACKBONES if not get_backbone(name).fitted]
     names = args.models or trained
     for name in names:
         get_backbone(name)

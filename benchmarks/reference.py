@@ -78,7 +78,7 @@ def builder_of(file: Path) -> Callable[[int, Any], Any]:
     Raises:
         UserError: If there is none.
     """
-    from stlora_ext.config.config_file import run_file
+    from stlora_ext.config.user_file import run_file
 
     if not file.is_file():
         raise UserError(f"{file} does not exist: expected a Python file with build(num_nodes, adjacency)")

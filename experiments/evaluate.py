@@ -12,17 +12,17 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from entry import Parser, command
+from entry import command
 
 from stlora_ext.errors import UserError
-from stlora_ext.options import add_device, add_folders, add_save_results, check_save_results
+from stlora_ext.options import ModelParser, add_device, add_folders, add_save_results, check_save_results
 from stlora_ext.preparation.options import add_reading_options
 from stlora_ext.threads import apply_tuning, set_threads
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = Parser(prog="experiments/evaluate.py", description=__doc__)
+    p = ModelParser(prog="experiments/evaluate.py", description=__doc__)
     p.add_argument(
         "path", type=Path, metavar="RECORD_OR_CHECKPOINT", help="record (.json) or model.pt of a finished run"
     )

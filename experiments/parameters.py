@@ -12,11 +12,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from entry import Parser, command
+from entry import command
 
-from stlora_ext.data.catalog import USUAL_LEN, catalog_entry
+from stlora_ext.data.catalog import catalog_entry
 from stlora_ext.errors import UserError, nearest
-from stlora_ext.folders import ROOT
+from stlora_ext.options import ModelParser
 from stlora_ext.tables.formats import FORMATS
 from stlora_ext.threads import apply_tuning
 
@@ -25,9 +25,9 @@ BENCHMARKS = ("PEMS03", "PEMS04", "PEMS07", "PEMS08", "METR-LA", "PEMS-BAY")
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = Parser(prog="experiments/parameters.py", description=__doc__)
+    p = ModelParser(prog="experiments/parameters.py", description=__doc__)
     p.add_argument("--datasets", nargs="+", default=BENCHMARKS, metavar="NAME", help="data sets (default: benchmarks)")
-    p.add_argument("--models", nargs="+", default=["*"], metavar="GLOB", help="trained backbones (default: all)")
+    p.add_argument("--models", nargs="+", default=[], metavar="GLOB", help="trained backbones (default: all of ours)")
     p.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
     p.add_argument("--modules", action="store_true", help="count the parameters of every module too; csv: instead")
     return p
@@ -49,57 +49,34 @@ def _trained(patterns: Sequence[str]) -> list[str]:
     Raises:
         UserError: If a pattern matches none.
     """
-    from stlora_ext.config.registry import backbones, get_backbone
+    from stlora_ext.config.backbones import BACKBONES
+    from stlora_ext.config.registry import registrations
 
-    trained = [name for name in backbones() if not get_backbone(name).fitted]
+    trained = [name for name, backbone in registrations().items() if not backbone.fitted]
     for pattern in patterns:
-        if pattern in backbones() and pattern not in trained:
+        if pattern in registrations() and pattern not in trained:
             raise UserError(
                 f"--models {pattern}: it is fitted and has no trained parameters to compare with; expected "
                 f"one of: {', '.join(trained)}"
             )
         if not any(fnmatchcase(name, pattern) for name in trained):
             raise UserError(f"--models {pattern}: no trained backbone has this name; {nearest(pattern, trained)}")
+    patterns = patterns or list(BACKBONES)
     return [name for name in trained if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
 def _reports(entries: Sequence[Any], names: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield the parameter report of every model with adapter, built as its config says, on a ring for a graph."""
-    import numpy as np
-
-    from stlora_ext.config.config_file import load_experiment
-    from stlora_ext.data.prepared import Meta
+    from stlora_ext.config.config_file import config_or_default
     from stlora_ext.lora.parameters import parameter_report
     from stlora_ext.runs.build import build_model
+    from stlora_ext.runs.without_data import ring_meta
 
     with tempfile.TemporaryDirectory() as folder:
         for entry in entries:
-            nodes = np.arange(entry.num_nodes)
-            (Path(folder) / entry.name).mkdir(exist_ok=True)
-            np.savez(
-                Path(folder) / entry.name / "graph.npz",
-                num_nodes=entry.num_nodes,
-                source=nodes,
-                target=np.roll(nodes, -1),
-                weight=np.ones(entry.num_nodes),
-            )
+            meta = ring_meta(Path(folder), entry.name, entry.num_nodes, entry.interval, entry.null_val)
             for name in names:
-                exp = load_experiment(ROOT / "experiments" / entry.name / f"{name}_LoRA.py")
-                meta = Meta(
-                    entry.name,
-                    entry.num_steps,
-                    entry.num_nodes,
-                    entry.interval,
-                    1440 // entry.interval,
-                    entry.start,
-                    entry.null_val,
-                    USUAL_LEN,
-                    USUAL_LEN,
-                    {},
-                    [],
-                    True,
-                    "",
-                )
+                _, exp = config_or_default(entry.name, f"{name}+")
                 yield {
                     "data set": entry.name,
                     "nodes": entry.num_nodes,

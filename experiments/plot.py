@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from entry import Parser, command
+from entry import command
 
 from stlora_ext.data.quantity import quantity
 from stlora_ext.errors import UserError
-from stlora_ext.options import add_folders, add_horizons
+from stlora_ext.options import ModelParser, add_folders, add_horizons
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = Parser(prog="experiments/plot.py", description=__doc__)
+    p = ModelParser(prog="experiments/plot.py", description=__doc__)
     p.add_argument("--dataset", required=True, nargs="+", metavar="NAME", help="the data set; several with --gains")
     p.add_argument("--out", type=Path, required=True, metavar="PNG", help="the picture to write")
     p.add_argument("--metric", choices=("MAE", "RMSE", "MAPE"), help="what to draw (default: MAE)")

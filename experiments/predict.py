@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from entry import Parser, command
+from entry import command
 
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
 from stlora_ext.horizons import in_words
-from stlora_ext.options import add_device, add_folders
+from stlora_ext.options import ModelParser, add_device, add_folders
 from stlora_ext.preparation.options import add_reading_options
 from stlora_ext.threads import apply_tuning, set_threads
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = Parser(prog="experiments/predict.py", description=__doc__)
+    p = ModelParser(prog="experiments/predict.py", description=__doc__)
     p.add_argument(
         "path",
         type=Path,

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
-from entry import Parser, command
+from entry import command
 
 from stlora_ext.errors import UserError
 from stlora_ext.folders import ROOT
-from stlora_ext.options import add_device, add_folders
+from stlora_ext.options import ModelParser, add_device, add_folders
 from stlora_ext.runs.record import Record
 from stlora_ext.runs.store import PUBLISHED, find_record, read_records, write_record
 from stlora_ext.threads import apply_tuning, set_threads
@@ -23,7 +23,7 @@ from stlora_ext.threads import apply_tuning, set_threads
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = Parser(prog="experiments/publish.py", description=__doc__)
+    p = ModelParser(prog="experiments/publish.py", description=__doc__)
     p.add_argument("--dataset", required=True, metavar="NAME", help="the data set")
     p.add_argument("--models", nargs="+", default=["*"], metavar="GLOB", help="models (default: all)")
     add_folders(p, "where the records lie")

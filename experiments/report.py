@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from entry import Parser, command
+from entry import command
 
 from stlora_ext.cli import positive
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.files import atomic_path
-from stlora_ext.options import add_folders, add_horizons
+from stlora_ext.options import ModelParser, add_folders, add_horizons
 from stlora_ext.threads import apply_tuning, set_threads
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = Parser(prog="experiments/report.py", description=__doc__)
+    p = ModelParser(prog="experiments/report.py", description=__doc__)
     p.add_argument("--dataset", nargs="+", metavar="NAME", help="data sets (default: all that have records)")
     p.add_argument("--models", nargs="+", metavar="NAME", help="models to show (default: all)")
     p.add_argument(

@@ -14,11 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from entry import Parser, command
+from entry import command
 
 from stlora_ext.cli import int_range, positive
 from stlora_ext.horizons import in_words
 from stlora_ext.options import (
+    ModelParser,
     add_device,
     add_experiment,
     add_folders,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = Parser(prog="experiments/run.py", description=__doc__)
+    p = ModelParser(prog="experiments/run.py", description=__doc__)
     add_experiment(p)
     add_device(p)
     p.add_argument("--seeds", type=int_range, nargs="+", metavar="S", help="0 1 2 or 0-4 (default: the config's)")

@@ -11,18 +11,18 @@ Finished runs aren't repeated. The records go to results/screening, apart from t
 import argparse
 from collections.abc import Sequence
 
-from entry import Parser, command
+from entry import command
 
 from stlora_ext.cli import int_range, positive
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.folders import ROOT
-from stlora_ext.options import add_device, add_experiment, add_folders
+from stlora_ext.options import ModelParser, add_device, add_experiment, add_folders
 from stlora_ext.threads import apply_tuning, set_threads
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = Parser(prog="experiments/screen.py", description=__doc__)
+    p = ModelParser(prog="experiments/screen.py", description=__doc__)
     add_experiment(p)
     p.add_argument("--protocol", choices=("joint", "adapt"), required=True, help="as of run.py")
     p.add_argument("--from", metavar="PATH", dest="backbone_from", help="as of run.py, for --protocol adapt")

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from entry import Parser, command
+from entry import command
 
 from stlora_ext.cli import int_range, positive
 from stlora_ext.config.experiment import PROTOCOLS
 from stlora_ext.folders import ROOT
-from stlora_ext.options import add_folders, given_settings
+from stlora_ext.options import ModelParser, add_folders, given_settings
 from stlora_ext.runs.key import ARMS
 from stlora_ext.sweep.engines import add_engines, chosen, refuse_contradictions
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = Parser(prog="experiments/sweep.py", description=__doc__)
+    p = ModelParser(prog="experiments/sweep.py", description=__doc__)
     p.add_argument("--datasets", nargs="+", required=True, metavar="NAME", help="names, globs such as 'PEMS*', or all")
     p.add_argument(
         "--models",
@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="names, globs such as 'A*' or '*+', or all; NAME+ is NAME with adapter",
     )
+    p.add_argument("--without", nargs="+", default=[], metavar="NAME", help="backbones to leave out, names or globs")
     p.add_argument(
         "--protocols",
         nargs="+",
@@ -75,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     refuse_contradictions(args)
+    from stlora_ext.runs.failure import write_failure
     from stlora_ext.sweep.estimate import Estimates
     from stlora_ext.sweep.plan import without_idle
     from stlora_ext.sweep.request import make_plan
@@ -104,6 +106,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             "other processes",
             flush=True,
         )
+    for failure in failures:
+        write_failure(failure.cell.key, failure.reason, args.results)
     if failures:
         print(f"{len(failures)} failed:", *failure_lines(failures), sep="\n", flush=True)
         sys.exit(1)
@@ -123,6 +127,7 @@ def request(args: argparse.Namespace) -> "Request":
     return Request(
         args.datasets,
         args.models,
+        args.without,
         args.protocols,
         args.arms,
         given_settings(args),

@@ -7,6 +7,7 @@ python experiments/table.py --dataset PEMS04 --compare              beside publi
 python experiments/table.py --dataset PEMS08-TAIL --format latex > table.tex
 python experiments/table.py --dataset TINY --settings LSTM+         one model's adapter settings side by side
 python experiments/table.py --dataset PEMS08-TAIL --gains           a line per backbone: what its adapter gains
+python experiments/table.py --dataset CITY --ranked                 a line per model, the best first, failed runs too
 python experiments/table.py --dataset CITY --short                  the average MAE alone (also with --gains)
 python experiments/table.py --benchmark results/published/benchmarks/adapter.json
 python experiments/table.py --update README.md                      rewrite the tables marked in a document
@@ -17,28 +18,31 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from entry import Parser, command
+from entry import command
 
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
 from stlora_ext.folders import ROOT
-from stlora_ext.options import add_horizons
+from stlora_ext.options import ModelParser, add_horizons
+from stlora_ext.runs.failure import read_failures
 from stlora_ext.tables.benchmark import benchmark_table
 from stlora_ext.tables.documents import update_tables
 from stlora_ext.tables.formats import FORMATS
 from stlora_ext.tables.gains import gains_table
 from stlora_ext.tables.groups import data_groups, recorded_datasets, settings_of, tables
+from stlora_ext.tables.ranking import ranking_table
 from stlora_ext.tables.settings import settings_tables
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = Parser(prog="experiments/table.py", description=__doc__)
+    p = ModelParser(prog="experiments/table.py", description=__doc__)
     wanted = p.add_mutually_exclusive_group()
     wanted.add_argument("--dataset", metavar="NAME", help="the data set (default: all that have records)")
     wanted.add_argument("--update", type=Path, metavar="FILE", help="Markdown document whose marked tables to rewrite")
     wanted.add_argument("--benchmark", type=Path, metavar="JSON", help="numbers that a command of benchmarks/ wrote")
     p.add_argument("--gains", action="store_true", help="of --dataset, a line per backbone: what it gains")
+    p.add_argument("--ranked", action="store_true", help="of --dataset, a line per model, sorted by its MAE")
     p.add_argument("--short", action="store_true", help="the average MAE alone; of --gains, '+' and '+' minus control")
     p.add_argument("--settings", metavar="MODEL", help="of --dataset, this model's adapters side by side")
     p.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown; csv: in full precision")
@@ -83,6 +87,17 @@ def printed(args: argparse.Namespace, root: Path) -> str:
         if args.dataset is None:
             raise UserError(f"--settings {args.settings}: name the data set with --dataset NAME")
         return FORMATS[args.format](settings_tables(settings_of(args.settings, args.dataset, results)))
+    if args.ranked:
+        _refuse_unused(args)
+        if args.dataset is None:
+            raise UserError("--ranked: name the data set with --dataset NAME")
+        failures = read_failures(results, args.dataset)
+        return FORMATS[args.format](
+            [
+                ranking_table(group.dataset, group.rows, failures, group.heading)
+                for group in data_groups([args.dataset], results)
+            ]
+        )
     if args.gains:
         _refuse_unused(args, short=False)
         if args.dataset is None:
@@ -107,7 +122,8 @@ def _refuse_unused(args: argparse.Namespace, settings: bool = False, short: bool
     unused = ["--compare"] * args.compare + ["--horizons"] * (args.horizons is not None)
     unused += ["--short"] * (args.short and short)
     unused += [f"--settings {args.settings}"] * (settings and args.settings is not None)
-    unused += ["--gains"] * (args.gains and (settings or args.settings is not None))
+    unused += ["--gains"] * (args.gains and (settings or args.settings is not None or args.ranked))
+    unused += ["--ranked"] * (args.ranked and (settings or args.settings is not None))
     if unused:
         raise UserError(f"{unused[0]}: only for the tables of data sets; leave it out")
 

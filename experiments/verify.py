@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from entry import Parser, command
+from entry import command
 
 from stlora_ext.errors import UserError
-from stlora_ext.options import add_device, add_folders
+from stlora_ext.options import ModelParser, add_device, add_folders
 from stlora_ext.threads import apply_tuning, set_threads
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _RECORD = re.compile(r"(fitted|joint|adapt)-(base|plus|control|wide)-[0-9a-f]{8}
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = Parser(prog="experiments/verify.py", description=__doc__)
+    p = ModelParser(prog="experiments/verify.py", description=__doc__)
     p.add_argument(
         "paths",
         type=Path,

@@ -21,10 +21,11 @@ def checked(cls: type, values: Mapping[str, Any], prefix: str = "") -> dict[str,
         UserError: On an unknown key, with the nearest one, or a value of another type.
     """
     names, hints, result = field_names(cls), get_type_hints(cls), {}
+    unset = {field.name for field in fields(cls) if field.default is None}  # BasicTS types such a field int
     for key, value in values.items():
         if key not in names:
             raise UserError(f"unknown key '{prefix}{key}': {nearest(key, names)}")
-        result[key] = _coerce(f"{prefix}{key}", value, hints[key])
+        result[key] = None if value is None and key in unset else _coerce(f"{prefix}{key}", value, hints[key])
     return result
 
 

@@ -1,12 +1,35 @@
 """Options that the commands share."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
-from stlora_ext.cli import positive
+from stlora_ext.cli import Parser, positive
 from stlora_ext.errors import UserError
 from stlora_ext.folders import DATA, RESULTS
+
+PLUGINS = "STLORA_PLUGINS"  # the environment variable that names the plug-in file
+
+
+class ModelParser(Parser):
+    """The command line of a command that knows models: ``--plugins`` brings the user's."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_argument(
+            "--plugins",
+            type=Path,
+            metavar="FILE",
+            help=f"Python file that registers models of your own (default: the one that {PLUGINS} names, if any)",
+        )
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and name the file to all that asks for models, in this process and those that it starts."""
+        parsed, rest = super().parse_known_args(args, namespace)
+        if parsed.plugins is not None:
+            os.environ[PLUGINS] = str(parsed.plugins.resolve())
+        return parsed, rest
 
 
 def add_folders(parser: argparse.ArgumentParser, results_help: str, results: Path = RESULTS) -> None:

@@ -43,7 +43,7 @@ def load_weights(
         model: The module to fill.
         state: Tensors by name.
         source: Where they come from, for messages.
-        strict: Every name must match; else those that match are loaded, and at least one must.
+        strict: Every name must match; else those that match are loaded, and at least one must, where there are any.
 
     Returns:
         tuple: The model's names that the checkpoint lacks, and the checkpoint's that the model lacks.
@@ -61,7 +61,7 @@ def load_weights(
             f"{source}: '{name}' has shape {tuple(given[name].shape)}, the model expects "
             f"{tuple(target[name][1].shape)}; the checkpoint is of another configuration"
         )
-    if not common or (strict and (missing or unexpected)):
+    if (not common and (target or given)) or (strict and (missing or unexpected)):
         raise UserError(
             f"{source} does not fit the model: missing {_some(missing)}, unexpected {_some(unexpected)}; "
             "give a checkpoint of the same architecture"

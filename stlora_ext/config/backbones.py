@@ -1,61 +1,57 @@
-"""Every backbone that ships: where it is, and its published training settings. It is imported when it is asked for.
+"""Every backbone of ours: where it is, and its published training settings. BasicTS's are in ``basicts_models``.
 
-A line of your own, with the module that holds the class ``NAME`` and its config ``NAMEConfig``, adds a backbone to all
-commands. ``arch`` names the class where it is called otherwise.
+A line of your own adds a backbone to all commands.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
+from stlora_ext.config.backbone import Backbone
 from stlora_ext.config.training import TrainingSettings
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A backbone that isn't imported yet.
-
-    Attributes:
-        module: Holds the class ``NAME``, its config ``NAMEConfig`` and, where settings follow from the window's
-            lengths, ``of_lengths``.
-        training: Published training settings.
-        more: Further arguments of ``register``.
-        arch: Name of the class, and of its config without ``Config``; "": the backbone's own.
-    """
-
-    module: str
-    training: TrainingSettings = TrainingSettings()
-    more: dict[str, Any] = field(default_factory=dict)
-    arch: str = ""
+def _ours(name: str, paper: str, training: TrainingSettings = TrainingSettings(), **more: Any) -> Backbone:  # noqa: B008
+    arch = name.replace("-week", "Week")  # a module has no hyphen
+    places: dict[str, Any] = {"arch": f"baselines.{arch}:{arch}", "config": f"baselines.{arch}:{arch}Config"}
+    return Backbone(name, training=training, paper=paper, **places, **more)
 
 
 BACKBONES = {
-    "HA": Listed("baselines.HA", more={"fitted": True, "deterministic": True}),
-    "HA-week": Listed("baselines.HAWeek", more={"fitted": True, "deterministic": True}, arch="HAWeek"),
-    "VAR": Listed("baselines.VAR", more={"fitted": True, "deterministic": True}),
-    "SVR": Listed("baselines.SVR", more={"fitted": True}),
-    "LSTM": Listed(
-        "baselines.LSTM",
+    "HA": _ours("HA", "no paper", fitted=True, deterministic=True),
+    "HA-week": _ours("HA-week", "no paper", fitted=True, deterministic=True),
+    "VAR": _ours("VAR", "Sims 1980, Econometrica", fitted=True, deterministic=True),
+    "SVR": _ours("SVR", "Drucker et al. 1997, NeurIPS", fitted=True),
+    "LSTM": _ours(
+        "LSTM",
+        "Hochreiter and Schmidhuber 1997, Neural Computation",
         TrainingSettings(lr=1e-3, weight_decay=5e-4, clip_grad_norm=5.0, lr_milestones=(50, 80)),
-        {"tested_with": ("compile", "bf16", "cuda-graphs"), "unused": {"dropout": ("num_layers", 1)}},
+        tested_with=("compile", "bf16", "cuda-graphs"),
+        unused={"dropout": ("num_layers", 1)},
     ),
-    "STGCN": Listed(
-        "baselines.STGCN",
+    "STGCN": _ours(
+        "STGCN",
+        "Yu et al. 2018, IJCAI",
         TrainingSettings(lr=4e-4, weight_decay=3e-4, lr_milestones=(1, 50), batch_size=16),
-        {"tested_with": ("compile", "cuda-graphs")},
+        tested_with=("compile", "cuda-graphs"),
     ),
-    "GWNet": Listed(
-        "baselines.GWNet",
+    "GWNet": _ours(
+        "GWNet",
+        "Wu et al. 2019, IJCAI",
         TrainingSettings(lr=2e-3, weight_decay=1e-4, clip_grad_norm=5.0, lr_milestones=(1, 50), batch_size=16),
-        {"tested_with": ("cuda-graphs",), "unused": {"adaptive_rank": ("adaptive", False)}},
+        tested_with=("cuda-graphs",),
+        unused={"adaptive_rank": ("adaptive", False)},
     ),
-    "AGCRN": Listed("baselines.AGCRN", TrainingSettings(lr=3e-3), {"tested_with": ("compile", "bf16", "cuda-graphs")}),
-    "STAE": Listed(
-        "baselines.STAE",
+    "AGCRN": _ours(
+        "AGCRN", "Bai et al. 2020, NeurIPS", TrainingSettings(lr=3e-3), tested_with=("compile", "bf16", "cuda-graphs")
+    ),
+    "STAE": _ours(
+        "STAE",
+        "Liu et al. 2023, CIKM",
         TrainingSettings(lr=1e-3, weight_decay=3e-4, lr_milestones=(20, 25), lr_gamma=0.1, batch_size=16),
-        {"tested_with": ("cuda-graphs",)},
+        tested_with=("cuda-graphs",),
     ),
-    "D2STGNN": Listed(
-        "baselines.D2STGNN",
+    "D2STGNN": _ours(
+        "D2STGNN",
+        "Shao et al. 2022, VLDB",
         TrainingSettings(
             lr=2e-3,
             weight_decay=1e-5,
@@ -65,6 +61,7 @@ BACKBONES = {
             curriculum_warm_up=30,
             curriculum_every=3,
         ),
-        {"tested_with": ("cuda-graphs",)},
+        of_lengths="baselines.D2STGNN:of_lengths",
+        tested_with=("cuda-graphs",),
     ),
 }

@@ -1,12 +1,10 @@
 """What a command is to run: a config file, Python that holds a ``CFG = experiment(...)``, or data set and model."""
 
-import runpy
-import traceback
 from pathlib import Path
-from typing import Any
 
 from stlora_ext.config.experiment import Experiment, experiment
 from stlora_ext.config.nearest_config import instead_of
+from stlora_ext.config.user_file import run_file
 from stlora_ext.errors import UserError
 from stlora_ext.folders import DATA, ROOT
 
@@ -36,26 +34,6 @@ def load_experiment(path: Path, data: Path = DATA) -> Experiment:
             f"{'no CFG' if cfg is None else type(cfg).__name__}"
         )
     return cfg
-
-
-def run_file(path: Path, called: str, expected: str) -> dict[str, Any]:
-    """Run a user's Python file and return its globals; messages say what it is ``called`` and is ``expected`` to hold.
-
-    Raises:
-        UserError: If it fails or ends the process.
-    """
-    try:
-        if b"\0" in path.read_bytes():  # a ValueError or a SyntaxError, by the version of Python
-            raise SyntaxError("source code cannot contain null bytes")
-        return runpy.run_path(str(path))
-    except UserError as error:
-        raise UserError(f"{called}: {error}") from None
-    except SystemExit as error:
-        raise UserError(f"{called} ended by itself (exit code {error.code}): expected {expected}") from None
-    except Exception as error:  # whatever the file raises is the user's to mend
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
-        raise UserError(f"{called}, line {line}: {type(error).__name__}: {error}") from None
 
 
 def config_path(dataset: str, model: str) -> Path:

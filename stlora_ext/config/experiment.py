@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from stlora_ext.config.registry import Backbone, get_backbone
+from stlora_ext.config.backbone import Backbone
+from stlora_ext.config.registry import get_backbone
 from stlora_ext.config.training import LENGTHS, TrainingSettings
 from stlora_ext.config.without_effect import refuse_without_effect
 from stlora_ext.data.names import check_dataset_name
@@ -19,7 +20,18 @@ PROTOCOLS = ("joint", "adapt")
 # (docs/adapter_settings.md). STLoRAConfig itself takes no times, which a module attached by hand may not be given.
 ADAPTER = STLoRAConfig(time_of_day=True, day_of_week=True, activation="relu")
 # Fields of a model's config that follow from the data and the window, not from the user, in our names and BasicTS's.
-DERIVED = ("num_nodes", "num_features", "input_len", "output_len", "steps_per_day", "num_time_in_day", "graph_path")
+DERIVED = (
+    "num_nodes",
+    "num_features",
+    "enc_in",
+    "input_len",
+    "output_len",
+    "steps_per_day",
+    "num_time_in_day",
+    "num_timestamps",
+    "timestamp_sizes",
+    "graph_path",
+)
 
 
 ArmName = Literal["base", "plus", "control", "wide"]
@@ -208,7 +220,9 @@ def experiment(
     """
     check_dataset_name(dataset)
     backbone = get_backbone(model)
-    base = Experiment(dataset, model, backbone.training, protocol="fitted" if backbone.fitted else "joint")
+    base = Experiment(
+        dataset, model, backbone.training, backbone.settings, protocol="fitted" if backbone.fitted else "joint"
+    )
     if model.endswith("+"):
         base = replace(base, adapter=ADAPTER, arm="plus", protocol="adapt" if backbone.fitted else "joint")
     given = {

@@ -1,82 +1,67 @@
-"""The registry of backbones: a name, its architecture, its config and its published training settings."""
+"""The registry of backbones: those that ship, those of a plug-in file, and those that a config file registers."""
 
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from importlib import import_module
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from stlora_ext.config.backbone import Backbone
 from stlora_ext.config.backbones import BACKBONES
+from stlora_ext.config.basicts_models import BASICTS_MODELS
+from stlora_ext.config.plugins import load_plugins, plugin_file
 from stlora_ext.config.training import TrainingSettings
 from stlora_ext.errors import UserError, nearest
 
-if TYPE_CHECKING:
-    from basicts.configs import BasicTSModelConfig
-    from torch import nn
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """A registered backbone.
-
-    Attributes:
-        name: Its name in configs, records and tables.
-        arch: The module class; built as ``arch(config)``.
-        config: The config dataclass of the architecture.
-        training: Published training settings.
-        fitted: Fitted once by ``fit(data, mask)`` instead of trained by gradient.
-        deterministic: No seed changes the result; one record serves every seed.
-        tested_with: Which of ``compile``, ``bf16`` and ``cuda-graphs`` its tests cover; the others are refused.
-        of_lengths: Returns the settings of its config that follow from ``input_len`` and ``output_len`` unless they
-            are given; None: none do.
-        unused: Fields of its config that change nothing where another one has a certain value.
-    """
-
-    name: str
-    arch: "type[nn.Module]"
-    config: "type[BasicTSModelConfig]"
-    training: TrainingSettings
-    fitted: bool = False
-    deterministic: bool = False
-    tested_with: tuple[str, ...] = ()
-    of_lengths: Callable[[int, int], dict[str, Any]] | None = None
-    unused: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
-
-
-_BACKBONES: dict[str, Backbone] = {}
+_SHIPPED = {**BACKBONES, **BASICTS_MODELS}
+_BACKBONES: dict[str, Backbone] = {}  # registered, or imported
 
 
 def register(
     name: str,
-    arch: "type[nn.Module]",
-    config: "type[BasicTSModelConfig]",
+    arch: Any,
+    config: Any,
     training: TrainingSettings = TrainingSettings(),  # noqa: B008 (frozen)
-    *,
-    fitted: bool = False,
-    deterministic: bool = False,
-    tested_with: tuple[str, ...] = (),
-    of_lengths: Callable[[int, int], dict[str, Any]] | None = None,
-    unused: Mapping[str, tuple[str, Any]] = MappingProxyType({}),
-) -> Backbone:
-    """Register a backbone under ``name``; a name taken by another architecture is replaced with a warning."""
-    known = _BACKBONES.get(name)
-    if known is not None and known.arch is not arch:
-        before = f"{known.arch.__module__}.{known.arch.__name__}"
-    elif known is None and name in BACKBONES and not arch.__module__.startswith(BACKBONES[name].module):
-        before = BACKBONES[name].module
-    else:
-        before = None
-    if before is not None:
-        warnings.warn(f"backbone '{name}': {before} is replaced by {arch.__module__}.{arch.__name__}", stacklevel=2)
-    _BACKBONES[name] = Backbone(name, arch, config, training, fitted, deterministic, tested_with, of_lengths, unused)
-    return _BACKBONES[name]
+    **more: Any,
+) -> None:
+    """Register a backbone under ``name``; a name taken by another architecture is replaced with a warning.
+
+    Args:
+        name: Its name in configs, records and tables, without "+".
+        arch: The module class, built as ``arch(config)``; or "package.module:Class", imported when it is asked for.
+        config: The config dataclass of the architecture, likewise.
+        training: Training settings.
+        **more: Further attributes of ``Backbone``: ``fitted``, ``deterministic``, ``tested_with``, ``of_lengths``,
+            ``unused``, ``settings``, ``callbacks``, ``paper``.
+    """
+    if not name or name.endswith("+"):
+        raise UserError(f"register('{name}'): expected a name without '+', which stands for the adapter")
+    backbone = Backbone(name, arch, config, training, **more)
+    known = _BACKBONES.get(name) or _SHIPPED.get(name)
+    if known is not None and not _same(known.place, backbone.place):
+        warnings.warn(f"backbone '{name}': {known.place} is replaced by {backbone.place}", stacklevel=2)
+    _BACKBONES[name] = backbone
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two places are one class: a package shows classes of its modules."""
+    (module, _, name), (other_module, _, other_name) = one.rpartition("."), other.rpartition(".")
+    nested = f"{module}.".startswith(f"{other_module}.") or f"{other_module}.".startswith(f"{module}.")
+    return name == other_name and nested
+
+
+def registrations() -> dict[str, Backbone]:
+    """Return what is registered, by name: backbones that ship, then others in order; importing none."""
+    load_plugins()
+    return {**_SHIPPED, **_BACKBONES}
+
+
+def plugged_in(name: str) -> bool:
+    """Whether a backbone is none of those that ship, and a plug-in file registers it."""
+    return name not in _SHIPPED and name in registrations() and plugin_file() is not None
 
 
 def backbones() -> list[str]:
     """Return the names of all backbones: those that ship, then others in order of registration."""
-    return list(dict.fromkeys((*BACKBONES, *_BACKBONES)))
+    return list(registrations())
 
 
 def models(pattern: str = "*") -> list[str]:
@@ -88,20 +73,11 @@ def get_backbone(name: str) -> Backbone:
     """Return the backbone of a model, importing it if need be; "NAME+" is NAME with an adapter.
 
     Raises:
-        UserError: If there is none, with the nearest name.
+        UserError: If there is none, with the nearest name; or it can't be imported, with the reason.
     """
     model, name = name, name.removesuffix("+")
-    if name not in _BACKBONES:
-        if name not in BACKBONES:
-            raise UserError(f"unknown model '{model}': {nearest(model, models())}")
-        listed = BACKBONES[name]
-        module, arch = import_module(listed.module), listed.arch or name
-        register(
-            name,
-            getattr(module, arch),
-            getattr(module, f"{arch}Config"),
-            listed.training,
-            of_lengths=getattr(module, "of_lengths", None),
-            **listed.more,
-        )
+    backbone = registrations().get(name)
+    if backbone is None:
+        raise UserError(f"unknown model '{model}': {nearest(model, models())}")
+    _BACKBONES[name] = backbone.imported()
     return _BACKBONES[name]

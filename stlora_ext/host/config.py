@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from basicts.configs import BasicTSForecastingConfig
+from basicts.configs import BasicTSForecastingConfig, BasicTSModelConfig
 
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.files import write_json
@@ -91,6 +91,15 @@ class _StrictConfig(BasicTSForecastingConfig):
     def save(self) -> None:
         """Write ``cfg.json`` into the run's folder."""
         write_json(Path(self.ckpt_save_dir) / "cfg.json", self.serialized)
+
+    def _pack_params(self, obj: type, obj_params: Any) -> Any:
+        # A field of a model's config is the model's, whatever key of this one is called so: FITS has a loss.
+        if isinstance(obj_params, BasicTSModelConfig):
+            for name in obj_params.keys() & {"input_len", "output_len"}:
+                if self.get(name) is not None:
+                    obj_params[name] = self[name]
+            return obj_params
+        return super()._pack_params(obj, obj_params)
 
     def _serialize_obj(self, obj: Any) -> Any:
         if isinstance(obj, (torch.Tensor, np.ndarray)):

@@ -138,7 +138,9 @@ class STLoRARunnerMixin(_Host):
         self, model: torch.nn.Module, data: dict[str, Any], step: int, epoch: int | None = None
     ) -> dict[str, Any]:
         if FORECAST not in data:
-            return super()._forward(model, data, step, epoch)
+            result = super()._forward(model, data, step, epoch)
+            result.pop("loss", None)  # the backbone's own, of the forecast before it is corrected
+            return result
         forecast = self.model.correct(data["inputs"], data[FORECAST], data.get("inputs_timestamps"))
         return {**data, "prediction": forecast}
 

@@ -12,8 +12,9 @@ from torch import nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import MultiStepLR
 
+from stlora_ext.config.backbones import BACKBONES
 from stlora_ext.config.experiment import Experiment
-from stlora_ext.config.registry import backbones, get_backbone
+from stlora_ext.config.registry import registrations
 from stlora_ext.config.training import LENGTHS
 from stlora_ext.data.plain_arrays import load_npz
 from stlora_ext.data.prepared import Meta, prepare_again
@@ -26,6 +27,7 @@ from stlora_ext.lora.model import STLoRA, attach, widened
 from stlora_ext.lora.predictor import Predictor, STLoRAConfig
 from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig
 from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.trial import refuse_unfit
 
 
 def settled(exp: Experiment, meta: Meta, data_dir: Path) -> Experiment:
@@ -52,8 +54,11 @@ def model_config(exp: Experiment, meta: Meta, data_dir: Path) -> Any:
     derived = {
         "num_nodes": meta.num_nodes,
         "num_features": meta.num_nodes,
+        "enc_in": meta.num_nodes,
         "steps_per_day": meta.steps_per_day,
         "num_time_in_day": meta.steps_per_day,
+        "num_timestamps": 2,
+        "timestamp_sizes": [meta.steps_per_day, 7],
         "input_len": meta.input_len,
         "output_len": meta.output_len,
         "graph_path": str(graph) if meta.has_graph else None,
@@ -95,6 +100,8 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Initializing zero-element tensors")  # a width of 0 learns nothing
             backbone = exp.backbone.arch(model_config(exp, meta, data_dir))
+            if exp.backbone.name not in BACKBONES and not exp.backbone.fitted:  # ours check what they are given
+                refuse_unfit(backbone, exp, meta)
             model: nn.Module = backbone
             if exp.adapter is not None:
                 model = attach(backbone, adapter_config(exp, meta), meta.num_nodes)
@@ -148,7 +155,7 @@ def host_config(
     exp = settled(exp, meta, options.data)
     _refuse_untested(exp, options)
     training = exp.training
-    callbacks = [EarlyStopping(training.patience)]
+    callbacks = [EarlyStopping(training.patience), *(callback() for callback in exp.backbone.callbacks)]
     if training.clip_grad_norm is not None:
         callbacks.append(GradientClipping(training.clip_grad_norm))
     if training.curriculum and training.curriculum_warm_up is not None:
@@ -217,7 +224,7 @@ def _refuse_untested(exp: Experiment, options: RunOptions) -> None:
     asked = {"compile": options.compiled, "bf16": exp.training.bf16, "cuda-graphs": options.cuda_graphs}
     for option in asked:
         if asked[option] and option not in exp.backbone.tested_with:
-            tested = [name for name in backbones() if option in get_backbone(name).tested_with]
+            tested = [name for name, listed in registrations().items() if option in listed.tested_with]
             raise UserError(
                 f"--{option}: not tested with {exp.backbone.name}, only with {', '.join(tested)}; leave it out"
             )

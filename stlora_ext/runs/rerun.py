@@ -10,6 +10,8 @@ from typing import Any, cast
 
 from stlora_ext.config.config_file import config_or_default
 from stlora_ext.config.experiment import DERIVED, ArmName, Experiment, ProtocolName, configuration, experiment
+from stlora_ext.config.plugins import plugin_file
+from stlora_ext.config.registry import plugged_in
 from stlora_ext.config.training import LENGTHS, TrainingSettings
 from stlora_ext.config.without_effect import without_effect
 from stlora_ext.data.prepared import Meta
@@ -53,7 +55,7 @@ def rebuild(key: RunKey, settings: Mapping[str, Any], source: str) -> Experiment
     except UserError as error:
         raise UserError(
             f"{source}: {error} It was written by another version (repeat the run), or with a backbone of "
-            "your own (add it to stlora_ext/config/backbones.py)"
+            "your own (name the file that registers it, --plugins FILE)"
         ) from None
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(
@@ -168,6 +170,8 @@ def repeat_command(
     if exp.arm != config.arm:
         arguments += ["--arm", exp.arm]
     arguments += ["--compile"] * compiled
+    if plugged_in(exp.backbone.name):
+        arguments += ["--plugins", str(plugin_file())]
     return shlex.join(["python", "experiments/run.py", *arguments, *extra])
 
 

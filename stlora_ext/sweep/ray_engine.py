@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from stlora_ext.config.plugins import plugin_sources
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
 from stlora_ext.host.progress_files import PROGRESS, drop_progress
@@ -95,6 +96,7 @@ class RayEngine:
                 self._results,
                 self._data,
                 self._commit,
+                plugin_sources(),
             )
             return RayRun(
                 self._ray, cell, actor, first, self.command(cell), self._results, self._losses, held.pop_all()

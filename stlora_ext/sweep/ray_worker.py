@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from stlora_ext.files import not_a_link
+from stlora_ext.options import PLUGINS
 from stlora_ext.runs.provenance import COMMIT_VARIABLE
 from stlora_ext.sweep.job import Job
 from stlora_ext.sweep.process import LOG, JobProcess
@@ -55,6 +56,7 @@ class Worker:
         driver_results: Path,
         driver_data: Path,
         commit: str | None,
+        plugins: Mapping[str, bytes],
     ) -> Report:
         """Start the process.
 
@@ -67,11 +69,15 @@ class Worker:
             driver_results: The driver's results folder, for messages.
             driver_data: The driver's folder of data sets, for messages.
             commit: The driver's commit: the nodes have the files without .git.
+            plugins: The driver's plug-in file and modules beside it, by name, the file first; empty: none.
         """
         os.environ.update({COMMIT_VARIABLE: commit} if commit else {})
         self._folder, self._lock = _own_folder()
         self._results, dataset = self._folder / "results", self._folder / "data" / cell.key.dataset
-        for folder, given in ((self._results, files), (dataset, data)):
+        sources = self._folder / "plugins"
+        if plugins:
+            os.environ[PLUGINS] = str(sources / next(iter(plugins)))
+        for folder, given in ((self._results, files), (dataset, data), (sources, plugins)):
             for name, content in given.items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(content)
@@ -137,9 +143,9 @@ class Worker:
 
 
 def _without_folders(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Return the arguments of ``run.py`` without the driver's folders, in whose place this worker's stand."""
+    """Return the arguments of ``run.py`` without the driver's paths, in whose place this worker's stand."""
     kept = list(arguments)
-    for option in ("--results", "--data"):
+    for option in ("--results", "--data", "--plugins"):
         if option in kept:
             del kept[kept.index(option) : kept.index(option) + 2]
     return tuple(kept)

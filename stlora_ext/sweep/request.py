@@ -31,6 +31,7 @@ class Request:
     Attributes:
         datasets: Names, globs, or ``all``.
         models: Names, globs, or ``all``.
+        without: Names or globs of backbones to leave out.
         protocols: ``joint``, ``adapt``; None: what the configs say.
         arms: Arms of models with adapter.
         settings: Settings as ``Experiment.override`` takes them.
@@ -42,6 +43,7 @@ class Request:
 
     datasets: Sequence[str]
     models: Sequence[str]
+    without: Sequence[str]
     protocols: Sequence[ProtocolName] | None
     arms: Sequence[ArmName]
     settings: Mapping[str, Any]
@@ -80,6 +82,11 @@ def make_plan(request: Request) -> Plan:
     configs = {dataset: _configs(dataset) for dataset in datasets}
     known = list(dict.fromkeys([*registered, *(name for names in configs.values() for name in names)]))
     models = _chosen("models", request.models, known)
+    for word in request.without:
+        left = [model for model in models if not fnmatchcase(model.removesuffix("+"), word)]
+        if len(left) == len(models):
+            raise UserError(f"--without {word}: none of the models has this name; they are {', '.join(models)}")
+        models = {model: models[model] for model in left}
     asked: dict[str, list[str]] = {key: [] for key in request.settings if key != "seeds"}
     idle: dict[str, Idle] = {}
     seen: list[str] = []
@@ -99,7 +106,7 @@ def make_plan(request: Request) -> Plan:
                 if not known_here:
                     raise UserError(
                         f"--models {model}: it isn't registered, and {dataset} has no config of it: write "
-                        f"{config_path(dataset, model)}, or add a line to stlora_ext/config/backbones.py"
+                        f"{config_path(dataset, model)}, or name the file that registers it, --plugins FILE"
                     )
                 cells += _cells(dataset, model, meta, request, asked, idle)
                 seen.append(model)

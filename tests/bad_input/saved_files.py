@@ -172,7 +172,7 @@ ROWS = (
         "an unknown setting",
         rewrite(lambda r: r["configuration"]["training"].update(lrr=1)),
         "unknown key 'lrr': did you mean 'lr'? It was written by another version (repeat the "
-        "run), or with a backbone of your own (add it to stlora_ext/config/backbones.py)",
+        "run), or with a backbone of your own (name the file that registers it, --plugins FILE)",
     ),
     record(
         "another size",

@@ -9,8 +9,12 @@ import torch
 from stlora_ext.config.registry import backbones, get_backbone, models, register
 from stlora_ext.errors import UserError
 from stlora_ext.runs.build import build_model
-from tests.support.small import NODES, data_folder, forecast, meta, permute_nodes, small_experiment, windows
+from tests.support.small import IN_ORDER, NODES, data_folder, forecast, meta, permute_nodes, small_experiment, windows
 from tests.support.small import small_backbone as build
+
+# What BasicTS's implementations leave unused, and whose forecast of a window depends on the others of its batch.
+UNUSED = {"StemGNN": [f"stock_block.1.backcast_short_cut.{part}" for part in ("weight", "bias")]}
+MIXING = {"StemGNN": "the graph is the mean over the batch"}
 
 
 @pytest.mark.parametrize("name", backbones())
@@ -25,7 +29,8 @@ class TestEveryBackbone:
         parameters = dict(model.named_parameters())
         if parameters:
             (forecast(model, windows()) - 1.0).square().mean().backward()
-        assert [key for key, value in parameters.items() if value.grad is None or not value.grad.any()] == []
+        idle = [key for key, value in parameters.items() if value.grad is None or not value.grad.any()]
+        assert idle == UNUSED.get(name, [])
 
     def test_a_state_dict_round_trip_keeps_the_forecast(self, name):
         model, file = build(name).eval(), io.BytesIO()
@@ -40,16 +45,20 @@ class TestEveryBackbone:
     def test_eval_is_deterministic_and_a_batch_does_not_mix_its_windows(self, name):
         model, inputs = build(name).eval(), windows(4)
         assert torch.equal(forecast(model, inputs), forecast(model, inputs))
-        torch.testing.assert_close(forecast(model, inputs[2:3]), forecast(model, inputs)[2:3], rtol=1e-4, atol=1e-5)
+        alone, among_others = forecast(model, inputs[2:3]), forecast(model, inputs)[2:3]
+        assert torch.allclose(alone, among_others, rtol=1e-4, atol=1e-5) == (name not in MIXING)
 
     def test_permuting_the_nodes_permutes_the_forecast(self, name):
         model, inputs = build(name).eval(), windows()
         order = torch.randperm(NODES, generator=torch.Generator().manual_seed(5))
         expected = forecast(model, inputs)[:, :, order]
         permute_nodes(model, order)
-        torch.testing.assert_close(forecast(model, inputs[:, :, order]), expected, rtol=1e-4, atol=1e-5)
+        permuted = forecast(model, inputs[:, :, order])
+        assert torch.allclose(permuted, expected, rtol=1e-4, atol=1e-5) == (name not in IN_ORDER)
 
     def test_supports_are_no_part_of_a_checkpoint(self, name):
+        if name == "LightTS":
+            pytest.skip("its weights between the nodes are a matrix of that shape")
         assert not [key for key, value in build(name).state_dict().items() if value.shape == (NODES, NODES)]
 
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
@@ -89,7 +98,7 @@ def test_unknown_models_are_answered_with_the_nearest():
 
 
 def test_models_are_listed_with_wildcards():
-    assert models("ST*") == ["STGCN", "STGCN+", "STAE", "STAE+"]
+    assert models("ST*") == ["STGCN", "STGCN+", "STAE", "STAE+", "STID", "STID+"]
     assert set(models()) == set(backbones()) | {f"{name}+" for name in backbones()}
 
 

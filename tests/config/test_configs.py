@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from stlora_ext.config.config_file import load_experiment
-from stlora_ext.config.registry import backbones
 from stlora_ext.data.catalog import CATALOG
 from stlora_ext.data.prepared import Meta, split_windows
 from stlora_ext.runs.build import build_model, model_config, settled
 from tests.support.commands import ROOT
+from tests.support.small import OURS
 
 CONFIGS = sorted((ROOT / "experiments").glob("*/*.py"))
 SIZES = {entry.num_nodes: name for name, entry in reversed(CATALOG.items())}  # the first data set of each size
@@ -40,7 +40,7 @@ def test_there_is_a_config_for_every_data_set_and_backbone():
     expected = {
         ROOT / "experiments" / dataset / f"{model}.py"
         for dataset in CATALOG
-        for backbone in backbones()
+        for backbone in OURS
         for model in (backbone, f"{backbone}_LoRA")
     }
     assert expected <= set(CONFIGS)
@@ -57,7 +57,7 @@ def test_a_config_says_what_its_path_says_and_its_model_has_its_settings(path: P
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dataset", SIZES.values())
-@pytest.mark.parametrize("backbone", backbones())
+@pytest.mark.parametrize("backbone", OURS)
 def test_a_model_and_its_adapter_are_built_at_every_official_size(backbone, dataset, tmp_path):
     meta = official_meta(dataset)
     (tmp_path / dataset).mkdir()

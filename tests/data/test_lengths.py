@@ -12,7 +12,6 @@ from experiments import sweep as sweep_command
 from experiments import table as table_command
 from stlora_ext.config import config_file
 from stlora_ext.config.experiment import experiment
-from stlora_ext.config.registry import models
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.errors import UserError
 from stlora_ext.runs.backbone import run_key
@@ -21,7 +20,7 @@ from stlora_ext.runs.run import train_run
 from stlora_ext.runs.store import read_records
 from stlora_ext.sweep import request as planned
 from tests.support.commands import refusal, run, succeeded
-from tests.support.small import SMALL
+from tests.support.small import OURS, SMALL
 
 TRAINED = [(12, 1), (12, 3), (24, 24), (48, 12), (36, 6), (7, 5), (1, 1)]
 TOO_SHORT = {"STGCN": 9, "D2STGNN": 11, "VAR": 3}  # input steps that the published kernels, layers and order need
@@ -81,7 +80,7 @@ def own_root(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("lengths", TRAINED, ids="{0[0]}-{0[1]}".format)
-@pytest.mark.parametrize("model", models())
+@pytest.mark.parametrize("model", [*OURS, *(f"{name}+" for name in OURS)])
 def test_every_model_trains_with_the_lengths_of_its_data_set_or_is_refused_by_name(model, lengths, data, tmp_path):
     """What is refused names the model, the reason and a setting with which it trains."""
     folder, name = data(*lengths)

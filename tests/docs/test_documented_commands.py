@@ -50,7 +50,17 @@ def on_pages(find) -> list:
 def folder(tiny_data, tmp_path_factory) -> Path:
     """A folder to work in, whose ``datasets`` holds every data set of the pages: TINY's readings under its name."""
     folder = tmp_path_factory.mktemp("pages")
-    for name in ("TINY", "CITY", "CITY-H0", "CITY-H1", "PEMS08", "PEMS08-TAIL", "METR-LA-29", "LOS-LOOP"):
+    for name in (
+        "TINY",
+        "CITY",
+        "CITY-H0",
+        "CITY-H1",
+        "PEMS08",
+        "PEMS08-TAIL",
+        "METR-LA-29",
+        "LOS-LOOP",
+        "MELBOURNE-PED",
+    ):
         shutil.copytree(tiny_data / "TINY", folder / "datasets" / name)
         meta = folder / "datasets" / name / "meta.json"
         meta.write_text(json.dumps({**json.loads(meta.read_text()), "name": name}))

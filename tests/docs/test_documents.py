@@ -11,7 +11,7 @@ from experiments.table import updated
 from stlora_ext.config import registry
 from stlora_ext.errors import UserError
 from stlora_ext.tables.documents import update_tables
-from tests.support.commands import ROOT, run, succeeded
+from tests.support.commands import ROOT
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 TEXTS = {path: path.read_text(encoding="utf-8") for path in PAGES}
@@ -42,31 +42,6 @@ def test_the_python_in_the_documents_runs(document, code, tiny_data, tmp_path, m
 def test_examples_of_a_backbone_are_short():
     blocks = re.findall(r"```python\n(.*?)```", TEXTS[ROOT / "docs" / "own_backbone.md"], re.DOTALL)
     assert len(blocks) == 3 and all(code.count("\n") < 30 for code in blocks)
-
-
-def test_the_stid_example_trains_as_a_config_file(tiny_data, tmp_path):
-    code = re.findall(r"```python\n(.*?)```", TEXTS[ROOT / "docs" / "own_backbone.md"], re.DOTALL)[-1]
-    (tmp_path / "stid.py").write_text(code)
-    for arm in ("plus", "base"):
-        printed = succeeded(
-            run(
-                "experiments/run.py",
-                "-c",
-                tmp_path / "stid.py",
-                "--data",
-                tiny_data,
-                "--results",
-                tmp_path / "results",
-                "--seeds",
-                "0",
-                "--epochs",
-                "1",
-                "--arm",
-                arm,
-            )
-        )
-        assert f"TINY/STID{'+' * (arm == 'plus')} seed 0: finished" in printed
-    assert len(list((tmp_path / "results").rglob("*-seed0.json"))) == 2
 
 
 def test_only_marked_blocks_are_rewritten():

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from stlora_ext.config.registry import backbones, get_backbone, models
+from stlora_ext.config.registry import get_backbone, models
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.host.launcher import launch_training, use_device
@@ -22,9 +22,9 @@ from tests.host.toy import Interrupt, Interrupted, run_ours, same, weights, writ
 from tests.parity.test_parity import without_dropout
 from tests.support.commands import run
 from tests.support.reopened import data, finished, quick, quick_meta
-from tests.support.small import forecast, small_backbone, windows
+from tests.support.small import OURS, forecast, small_backbone, windows
 
-TRAINED = [name for name in backbones() if not get_backbone(name).fitted]
+TRAINED = [name for name in OURS if not get_backbone(name).fitted]
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),  # torch.compile's own use of torch.jit

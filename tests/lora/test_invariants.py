@@ -10,9 +10,21 @@ from stlora_ext.lora.layer import NALL, SHARINGS
 from stlora_ext.lora.merge import merge
 from stlora_ext.lora.model import attach, parameter_counts, widened
 from stlora_ext.lora.predictor import INPUTS, Predictor, STLoRAConfig
-from tests.lora.toy import CASES, NODES, backbone, forecast, node_tensors, permute_nodes, plain, trained, windows
+from tests.lora.toy import (
+    CASES,
+    IN_ORDER,
+    NODES,
+    backbone,
+    forecast,
+    node_tensors,
+    permute_nodes,
+    plain,
+    trained,
+    windows,
+)
 
 every_case = pytest.mark.parametrize(("name", "sharing"), CASES)
+NEED_MORE = ("VAR", "STGCN", "D2STGNN", "Autoformer", "DUET", "FITS", "HI", "Informer", "Koopa", "TimeKAN", "TimeMixer")
 NODE_LEVEL = [(name, sharing) for name, sharing in CASES if sharing != "none"]
 
 
@@ -58,14 +70,18 @@ def test_the_correction_of_a_node_depends_on_that_node_alone(name, sharing):
 
 @every_case
 def test_permuting_the_nodes_permutes_the_forecast(name, sharing):
-    """Nodes permuted in the data, the graph, the adapter and what the backbone holds per node."""
+    """Nodes permuted in the data, the graph, the adapter and what the backbone holds per node; the adapter alone, where
+    the backbone takes the nodes in their order."""
     model, inputs = trained(name, sharing).eval(), windows()
     order = torch.randperm(NODES, generator=torch.Generator().manual_seed(5))
     permuted = copy.deepcopy(model)
     with torch.no_grad():
         for tensor in node_tensors(permuted) if sharing != "none" else []:
             tensor.copy_(tensor[order])
-    permute_nodes(permuted.backbone, order)
+    if name in IN_ORDER:
+        model, permuted, inputs = model.adapter, permuted.adapter, windows(steps=24)
+    else:
+        permute_nodes(permuted.backbone, order)
     torch.testing.assert_close(
         forecast(permuted, inputs[:, :, order]), forecast(model, inputs)[:, :, order], rtol=1e-5, atol=1e-5
     )
@@ -87,7 +103,7 @@ def test_a_batch_of_one_and_a_single_node_work(name, sharing):
 
 @every_case
 def test_an_input_of_one_step_works_or_is_refused_by_an_architecture_that_needs_more(name, sharing):
-    if name in ("VAR", "STGCN", "D2STGNN"):
+    if name in NEED_MORE:
         with pytest.raises(UserError, match="input_len"):
             backbone(name, input_len=1)
         return

@@ -4,15 +4,25 @@ from dataclasses import replace
 
 import torch
 
-from stlora_ext.config.registry import backbones
 from stlora_ext.lora.layer import SHARINGS
 from stlora_ext.lora.model import STLoRA, attach
 from stlora_ext.lora.predictor import STLoRAConfig
-from tests.support.small import NODES, forecast, permute_nodes, windows
+from tests.support.small import BASICTS, IN_ORDER, NODES, OURS, forecast, permute_nodes, windows
 from tests.support.small import small_backbone as backbone
 
-__all__ = ["CASES", "NODES", "backbone", "forecast", "node_tensors", "permute_nodes", "plain", "trained", "windows"]
-CASES = [(name, sharing) for name in backbones() for sharing in SHARINGS]
+__all__ = [
+    "CASES",
+    "IN_ORDER",
+    "NODES",
+    "backbone",
+    "forecast",
+    "node_tensors",
+    "permute_nodes",
+    "plain",
+    "trained",
+    "windows",
+]
+CASES = [*((name, sharing) for name in OURS for sharing in SHARINGS), *((name, "node") for name in BASICTS)]
 
 
 def plain(sharing: str, num_nodes: int = NODES, **settings) -> STLoRAConfig:

@@ -15,13 +15,14 @@ import pytest
 import torch
 from torch import nn
 
-from stlora_ext.config.registry import backbones, get_backbone
+from stlora_ext.config.registry import get_backbone
 from tests.support.commands import SHARED
+from tests.support.small import OURS
 
 PARITY = Path(os.environ.get("STLORA_PARITY_DIR", SHARED / "reference" / "parity"))
 # A gradient that is zero in exact arithmetic, as an attention key's bias has, is rounding in float32.
 ROUNDING = 1e-8
-NEURAL = [name for name in backbones() if not get_backbone(name).fitted]
+NEURAL = [name for name in OURS if not get_backbone(name).fitted]
 
 
 def without_dropout(model: nn.Module) -> nn.Module:

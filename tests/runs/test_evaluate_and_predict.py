@@ -13,12 +13,12 @@ import torch
 from experiments import evaluate, predict
 from experiments import run as run_command
 from stlora_ext.config.experiment import configuration
-from stlora_ext.config.registry import models
 from stlora_ext.data.prepared import missing
 from stlora_ext.runs.record import Record
 from stlora_ext.runs.rerun import how_to_repeat
 from tests.support.commands import run, succeeded
 from tests.support.reopened import data, finished, quick_meta, recent, results, runner_forecast
+from tests.support.small import OURS
 from tests.support.table_records import record as tables_record
 
 
@@ -45,7 +45,7 @@ def predicted(path, tmp_path, table, *more):
     return pd.read_csv(tmp_path / "out" / "forecast.csv", index_col=0, parse_dates=True)
 
 
-@pytest.mark.parametrize("name", models())
+@pytest.mark.parametrize("name", [*OURS, *(f"{name}+" for name in OURS)])
 def test_a_checkpoint_evaluates_to_its_record_and_forecasts_what_the_test_forecast(name, tmp_path, capsys):
     record = finished(name)
     assert "the record says the same, to the bit" in evaluated(record, capsys)

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from experiments import run as run_command
-from stlora_ext.config.registry import models
 from stlora_ext.errors import UserError
 from stlora_ext.host.launcher import launch_training, use_device
 from stlora_ext.runs.build import host_config
@@ -16,7 +15,10 @@ from stlora_ext.runs.provenance import provenance
 from stlora_ext.runs.run import train_run
 from tests.support.commands import refusal
 from tests.support.reopened import data, finished, quick, quick_meta
+from tests.support.small import BASICTS, OURS
 
+EVERY = [*OURS, *(f"{name}+" for name in OURS)]
+FITTED = ("HA", "HA-week", "VAR", "SVR")
 SECONDS = ("seconds", "seconds_per_epoch")
 
 
@@ -34,7 +36,7 @@ def again(model, results, **place):
     return record
 
 
-@pytest.mark.parametrize("model", models())
+@pytest.mark.parametrize("model", [*EVERY, *BASICTS])
 def test_a_repeated_run_gives_the_same_record_and_weights_to_the_bit(model, tmp_path):
     paths = finished(model), again(model, tmp_path)
     first, second = (without_seconds(json.loads(path.read_text())) for path in paths)
@@ -46,7 +48,7 @@ def test_a_repeated_run_gives_the_same_record_and_weights_to_the_bit(model, tmp_
     assert all(one[name].numpy().tobytes() == other[name].numpy().tobytes() for name in one)
 
 
-@pytest.mark.parametrize("model", [model for model in models() if model not in ("HA", "HA-week", "VAR", "SVR")])
+@pytest.mark.parametrize("model", [model for model in EVERY if model.removesuffix("+") not in FITTED])
 def test_deterministic_trains_every_model_and_shares_its_key_with_a_run_without(model, tmp_path):
     usual = finished(model)
     record = again(model, tmp_path, deterministic=True)

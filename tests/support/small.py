@@ -9,12 +9,22 @@ import numpy as np
 import torch
 from torch import nn
 
+from stlora_ext.config.backbones import BACKBONES
+from stlora_ext.config.basicts_models import BASICTS_MODELS
 from stlora_ext.config.experiment import Experiment, experiment
 from stlora_ext.data.prepared import Meta
-from stlora_ext.lora.model import STLoRA
+from stlora_ext.lora.model import forward_names
 from stlora_ext.runs.build import build_model
 
 NODES = 11
+REPEATED = {"Koopa": 4}  # all nodes, so often in one dimension
+IN_ORDER = {  # forecasts of these depend on the order of the nodes
+    "FreTS": "a Fourier transform over the nodes",
+    "Leddam": "an embedding of a node's position",
+    "NonstationaryTransformer": "a convolution over neighbouring nodes",
+    "StemGNN": "a recurrence over the nodes",
+}
+OURS, BASICTS = list(BACKBONES), list(BASICTS_MODELS)
 SMALL = {
     "LSTM": {"embed_size": 8, "hidden_size": 16, "end_size": 24},
     "STGCN": {"block_channels": ((16, 8, 16), (16, 8, 16)), "output_channels": (24, 24)},
@@ -43,6 +53,28 @@ SMALL = {
         "forecast_size": 24,
         "end_size": 24,
     },
+    **{
+        name: {"hidden_size": 16, "intermediate_size": 16}
+        for name in (
+            "Autoformer",
+            "Crossformer",
+            "DUET",
+            "Informer",
+            "NonstationaryTransformer",
+            "PatchTST",
+            "SOFTS",
+            "TimeMixer",
+            "TimeXer",
+            "Timer",
+            "TimesNet",
+            "iTransformer",
+        )
+    },
+    "FiLM": {"hidden_size": [16]},
+    "FreTS": {"embed_size": 8, "hidden_size": 16},
+    "Leddam": {"hidden_size": 16, "intermediate_size": 16, "period": 4},
+    "StemGNN": {"hidden_size": 1},
+    "TimeKAN": {"hidden_size": 16},
 }
 
 
@@ -108,16 +140,15 @@ def windows(size: int = 3, num_nodes: int = NODES, steps: int = 12, seed: int = 
 
 def forecast(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
     """Call a model, with or without adapter, giving it the times it asks for: windows from Friday 23:30 on."""
-    forward = getattr(model, "backbone", model).forward
-    sees_times = isinstance(model, STLoRA) and model.config.cycles
-    taken = inspect.signature(forward).parameters
-    stamps = _stamps(inputs.shape[1] + 12).expand(len(inputs), -1, 2).to(inputs)
-    times = {}
-    if "inputs_timestamps" in taken or sees_times:
-        times["inputs_timestamps"] = stamps[:, : inputs.shape[1]]
-    if "targets_timestamps" in taken:
-        times["targets_timestamps"] = stamps[:, inputs.shape[1] :]
-    return model(inputs, **times)
+    taken, steps = forward_names(model), inputs.shape[1]
+    stamps = _stamps(steps + 12).expand(len(inputs), -1, 2).to(inputs)
+    offered = {
+        "inputs_timestamps": stamps[:, :steps],
+        "targets_timestamps": stamps[:, steps:],
+        "targets": inputs.new_zeros(len(inputs), 12, inputs.shape[2]),
+    }
+    result = model(inputs, **{name: value for name, value in offered.items() if name in taken})
+    return result["prediction"] if isinstance(result, dict) else result
 
 
 def _stamps(steps: int) -> torch.Tensor:
@@ -134,6 +165,9 @@ def permute_nodes(model: nn.Module, order: torch.Tensor) -> None:
             for dim, size in enumerate(tensor.shape):
                 if size == NODES:
                     tensor.copy_(tensor.index_select(dim, order))
+                elif size == REPEATED.get(type(model).__name__, 0) * NODES:
+                    blocks = torch.arange(size // NODES).unsqueeze(1) * NODES
+                    tensor.copy_(tensor.index_select(dim, (blocks + order).flatten()))
             if tensor.dim() == 2 and tensor.shape == (3 * NODES, NODES):  # VAR: lags times nodes
                 tensor.copy_(tensor.view(3, NODES, NODES)[:, order].reshape(3 * NODES, NODES))
             elif tensor.dim() == 2 and len(tensor) == NODES != tensor.shape[1] and tensor.shape[1] % NODES == 0:

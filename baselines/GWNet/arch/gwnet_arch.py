@@ -4,10 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from baselines.supports import read_graph, transition_matrices
-
 from ...dropout import ResidualDropout
 from ...feed_forward import feed_forward
+from ...supports import read_graph, transition_matrices
 from ..config.gwnet_config import GWNetConfig
 from .diffusion import diffusion
 from .dilated_gate import dilated_gate

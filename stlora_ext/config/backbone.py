@@ -1,0 +1,96 @@
+"""What a backbone's registration says, and how what it names is imported when it is asked for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from stlora_ext.config.training import TrainingSettings
+from stlora_ext.errors import UserError
+
+if TYPE_CHECKING:
+    from basicts.configs import BasicTSModelConfig
+    from basicts.runners.callback import BasicTSCallback
+    from torch import nn
+
+OfLengths = Callable[[int, int], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A registered backbone. A class may be named, "package.module:Class", until ``get_backbone`` imports it.
+
+    Attributes:
+        name: Its name in configs, records and tables.
+        arch: The module class; built as ``arch(config)``.
+        config: The config dataclass of the architecture.
+        training: Published training settings.
+        fitted: Fitted once by ``fit(data, mask)`` instead of trained by gradient.
+        deterministic: No seed changes the result; one record serves every seed.
+        tested_with: Which of ``compile``, ``bf16`` and ``cuda-graphs`` its tests cover; the others are refused.
+        of_lengths: Returns the settings of its config that follow from ``input_len`` and ``output_len`` unless they
+            are given; None: none do.
+        unused: Fields of its config that change nothing where another one has a certain value.
+        settings: Fields of its config that differ from the dataclass's defaults.
+        callbacks: Classes of the callbacks that its training needs.
+        paper: Author, year and venue.
+    """
+
+    name: str
+    arch: "type[nn.Module]"
+    config: "type[BasicTSModelConfig]"
+    training: TrainingSettings = TrainingSettings()
+    fitted: bool = False
+    deterministic: bool = False
+    tested_with: tuple[str, ...] = ()
+    of_lengths: OfLengths | None = None
+    unused: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    callbacks: "tuple[type[BasicTSCallback], ...]" = ()
+    paper: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where its class lies, "package.module.Class"."""
+        arch: Any = self.arch
+        return arch.replace(":", ".") if isinstance(arch, str) else f"{arch.__module__}.{arch.__name__}"
+
+    def imported(self) -> "Backbone":
+        """Return it with classes where it had names.
+
+        Raises:
+            UserError: If one can't be imported.
+        """
+        return replace(
+            self,
+            arch=_imported(self.name, self.arch),
+            config=_imported(self.name, self.config),
+            of_lengths=_imported(self.name, self.of_lengths),
+            callbacks=tuple(_imported(self.name, callback) for callback in self.callbacks),
+        )
+
+
+def _imported(name: str, what: Any) -> Any:
+    if not isinstance(what, str):
+        return what
+    module_name, colon, attribute = what.partition(":")
+    if not (colon and module_name and attribute.isidentifier()):
+        raise UserError(f"model {name}: '{what}': expected \"package.module:Class\"")
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        missing = str(error.name)
+        if module_name == missing or module_name.startswith(f"{missing}."):
+            raise UserError(
+                f"model {name}: '{what}': there is no module {missing}; put its file beside the plug-in file, or its "
+                "folder into PYTHONPATH"
+            ) from None
+        raise UserError(
+            f"model {name} needs the package {missing}, which isn't installed: pip install {missing}"
+        ) from None
+    except Exception as error:  # whatever the module raises is the user's to mend
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UserError(f"model {name}: '{what}': the module {module_name} can't be imported ({reason})") from None
+    if not hasattr(module, attribute):
+        raise UserError(f"model {name}: '{what}': the module {module_name} has no {attribute}")
+    return getattr(module, attribute)

@@ -1,0 +1,149 @@
+"""BasicTS's forecasters: what their papers say and BasicTS 1.1.0 doesn't do, and the windows that they take."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from basicts.models.TiDE import TiDE as BasicTSTiDE
+from basicts.models.Timer import Timer as BasicTSTimer
+from basicts.models.TimesNet import TimesNetConfig
+
+from baselines.repaired import HI
+from stlora_ext.config.basicts_models import BASICTS_MODELS
+from stlora_ext.config.experiment import experiment
+from stlora_ext.data.prepared import load_meta
+from stlora_ext.errors import UserError
+from stlora_ext.host.checkpoint import load_checkpoint
+from stlora_ext.host.launcher import launch_training
+from stlora_ext.host.metrics import MaskedMAE
+from stlora_ext.host.runner import HostRunner
+from stlora_ext.runs.adapter_runner import STLoRARunner
+from stlora_ext.runs.build import build_model, host_config, model_config
+from tests.support.small import BASICTS, NODES, SMALL, data_folder, forecast, meta, small_backbone, windows
+
+REFUSED = {"HI": lambda steps, ahead: ahead > steps, "TimeKAN": lambda steps, ahead: steps % 2 == 1}
+
+
+@pytest.mark.parametrize("lengths", [(12, 24), (24, 12), (6, 3), (7, 5), (13, 12)], ids="{0[0]}-{0[1]}".format)
+@pytest.mark.parametrize("name", BASICTS)
+def test_what_has_to_divide_a_window_follows_from_it_or_the_window_is_refused_by_name(name, lengths):
+    exp = experiment("SMALL", name, model_settings=SMALL.get(name, {}))
+    described = replace(meta(), input_len=lengths[0], output_len=lengths[1])
+    if REFUSED.get(name, lambda *_: False)(*lengths):
+        with pytest.raises(UserError, match=f"SMALL/{name}.*input_len={lengths[0]}"):
+            build_model(exp, described, data_folder(NODES))
+    else:
+        build_model(exp, described, data_folder(NODES))  # which tries a forecast
+
+
+@pytest.mark.parametrize("name", [*BASICTS, *(f"{name}+" for name in BASICTS)])
+def test_the_runner_builds_a_model_from_the_settings_of_its_config_and_no_others(name):
+    exp = experiment("SMALL", name, model_settings=SMALL.get(name.removesuffix("+"), {})).with_lengths(12, 12)
+    built = dict(host_config(exp, meta(), data_folder(NODES), 0).model_config)
+    assert built == dict(model_config(exp, meta(), data_folder(NODES)))
+
+
+def test_every_model_says_its_paper_and_has_the_data_sets_own_length_of_day():
+    assert len(BASICTS) == 28 and all(model.paper for model in BASICTS_MODELS.values())
+    hourly = replace(meta(), interval=60, steps_per_day=24)
+    exp = experiment("SMALL", "TimesNet").with_lengths(12, 12)
+    config = model_config(exp, hourly, data_folder(NODES))
+    assert isinstance(config, TimesNetConfig) and list(config.timestamp_sizes) == [24, 7]
+
+
+def test_a_setting_that_does_not_fit_is_refused_before_training():
+    exp = experiment("SMALL", "PatchTST", model_settings={"n_heads": 5})
+    with pytest.raises(UserError, match="SMALL/PatchTST can't"):
+        build_model(exp, meta(), data_folder(NODES))
+
+
+class Losses(HostRunner):
+    """Remembers the loss of every step, and what it would be without the model's own."""
+
+    def _passes(self, batch):
+        loss = super()._passes(batch)
+        self.losses = [*getattr(self, "losses", []), loss.item()]
+        return loss
+
+
+def trained(name, data, folder, runner=Losses, **settings):
+    exp = experiment("TINY", name, num_epochs=1, batch_size=2048, **settings)
+    cfg = host_config(exp, load_meta(data, "TINY"), data, 0, run_dir=folder)
+    return launch_training(cfg, runner)
+
+
+def test_fits_learns_the_squared_error_on_the_normalised_scale(tiny_data, tmp_path):
+    losses = {
+        mode: trained("FITS", tiny_data, tmp_path / mode, model_settings=settings).losses[0]
+        for mode, settings in (("y", {}), ("mae", {"loss": "MAE"}), ("xy", {"training_mode": "xy"}))
+    }
+    assert 0 < losses["y"] < 10 and len(set(losses.values())) == 3  # vehicles would give thousands
+
+
+def test_duet_balances_its_experts_and_a_larger_weight_weighs_more(tiny_data, tmp_path):
+    first = [
+        trained("DUET", tiny_data, tmp_path / str(weight), model_settings={"loss_coef": weight}).losses[0]
+        for weight in (0.0, 1.0, 3.0)
+    ]
+    assert first[0] < first[1] and first[2] - first[0] == pytest.approx(3 * (first[1] - first[0]), rel=1e-3)
+
+
+def test_koopa_takes_the_strongest_frequencies_of_the_training_windows_and_keeps_them(tiny_data, tmp_path):
+    runner = trained("Koopa", tiny_data, tmp_path)
+    strength = sum(torch.fft.rfft(batch["inputs"], dim=1).abs().mean((0, 2)) for batch in runner.train_data_loader)
+    assert runner.model.disentanglement.mask_spectrum.tolist() == strength.topk(1).indices.tolist()
+    state = load_checkpoint(tmp_path / "best.pt")["model_state_dict"]
+    assert state["disentanglement.chosen"] and "disentanglement.mask_spectrum" in state
+
+
+@pytest.mark.parametrize("name", ["FITS+", "DUET+", "Koopa+"])
+def test_an_adapter_learns_beside_a_loss_or_a_callback_of_the_backbones(name, tiny_data, tmp_path):
+    runner = trained(name, tiny_data, tmp_path, STLoRARunner)
+    assert runner.model.adapter.output_weight.any()  # it begins at zero
+
+
+class OwnLoss(torch.nn.Module):
+    """A model that computes a loss itself."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.linear = torch.nn.Linear(config.input_len, config.output_len)
+
+    def forward(self, inputs, targets):
+        prediction = self.linear(inputs.transpose(1, 2)).transpose(1, 2)
+        return {"prediction": prediction, "loss": (prediction - targets).square().mean()}
+
+
+def test_a_loss_that_a_backbone_computes_of_its_own_forecast_is_not_the_adapters(tiny_data, tmp_path):
+    exp = experiment("TINY", "NLinear+", num_epochs=1, batch_size=2048)
+    cfg = host_config(exp, load_meta(tiny_data, "TINY"), tiny_data, 0, run_dir=tmp_path)
+    cfg.model = OwnLoss
+    runner = launch_training(cfg, STLoRARunner)
+    assert isinstance(runner.loss, MaskedMAE) and runner.model.adapter.output_weight.any()
+
+
+def test_a_vectorised_tide_forecasts_what_basictss_does_node_by_node():
+    model = small_backbone("TiDE").eval()
+    stock = BasicTSTiDE(model_config(experiment("SMALL", "TiDE").with_lengths(12, 12), meta(), data_folder(NODES)))
+    stock.temporal_decoder.ln = torch.nn.Identity()
+    stock.load_state_dict(model.state_dict())
+    torch.testing.assert_close(forecast(stock.eval(), windows()), forecast(model, windows()), rtol=1e-5, atol=1e-5)
+
+
+def test_the_first_patch_of_timer_is_the_one_that_basicts_forecasts_beyond_the_window():
+    model = small_backbone("Timer").eval()
+    one_node = windows(3, 1)
+    expected = BasicTSTimer.forward(model, one_node)[:, -model.patch_len :]
+    torch.testing.assert_close(model(one_node)[:, : model.patch_len], expected)
+
+
+def test_an_informer_in_training_forecasts_without_the_targets():
+    model = small_backbone("Informer").train()
+    with pytest.raises(TypeError, match="targets"):
+        model(windows(), targets=windows(), inputs_timestamps=None, targets_timestamps=None)
+
+
+def test_hi_repeats_the_end_of_the_window_and_has_nothing_to_train():
+    model = small_backbone("HI")
+    assert isinstance(model, HI) and not list(model.parameters())
+    assert torch.equal(model(windows()), windows())
