@@ -15,7 +15,7 @@ from stlora_ext.preparation.distances import read_distances
 from stlora_ext.preparation.graph import Graph, align
 from stlora_ext.preparation.graph_files import read_graph
 from stlora_ext.preparation.links import refuse_distances
-from stlora_ext.preparation.positions import check_degrees, neighbor_graph, read_positions
+from stlora_ext.preparation.positions import are_degrees, neighbor_graph, read_positions
 from stlora_ext.preparation.recipe import Recipe
 from stlora_ext.preparation.series import Series
 
@@ -71,24 +71,20 @@ def _add_positions(series: Series, args: argparse.Namespace) -> list[Path]:
         series.positions = read.places
         series.notes.extend(read.notes)
         return [args.positions]
-    beside = args.raw / POSITIONS
+    num_nodes, beside = series.values.shape[1], args.raw / POSITIONS
     if args.raw.is_dir() and beside.is_file():
         try:
             series.positions = load_npy(beside)
         except (OSError, ValueError) as error:
             raise UserError(f"{beside} cannot be read ({error}): give --positions FILE, or move it away") from None
-    places = series.positions
-    if places is None:
-        return []
-    origin = beside if args.raw.is_dir() else args.raw
-    if places.shape != (series.values.shape[1], 2) or places.dtype.kind not in "fiu":
-        raise UserError(
-            f"{origin.name}: the positions have shape {places.shape} of {places.dtype}: expected a latitude and a "
-            f"longitude per sensor, ({series.values.shape[1]}, 2); mend them, or give --positions FILE"
-        )
-    series.positions = places.astype(np.float64)
-    check_degrees(series.positions, series.sensor_ids, origin.name)
-    series.notes.append(f"positions of {origin.name} are kept: latitude and longitude in degrees")
+    if series.positions is not None:
+        places, origin = series.positions, args.raw.name
+        if are_degrees(places, num_nodes):
+            series.positions = places.astype(np.float64)
+            series.notes.append(f"positions of {origin} are kept: latitude and longitude in degrees")
+        else:
+            series.positions = None
+            series.notes.append(f"positions of {origin} are not used: no latitude and longitude per sensor")
     return []
 
 
@@ -96,8 +92,8 @@ def _nearest(series: Series, args: argparse.Namespace, neighbors: int) -> Graph:
     """Return the graph of each sensor's nearest."""
     if series.positions is None:
         raise UserError(
-            f"--neighbors {neighbors} takes the sensors' positions, which {args.raw.name} does not have: add "
-            "--positions FILE"
+            f"--neighbors {neighbors} takes each sensor's latitude and longitude, which {args.raw.name} does not have: "
+            "add --positions FILE"
         )
     origin = args.raw.name if args.positions is None else args.positions.name
     return neighbor_graph(series.positions, neighbors, origin)

@@ -77,6 +77,14 @@ def read_positions(path: Path, num_nodes: int, sensor_ids: list[str] | None, sub
     return Positions(ordered, sensor_ids, (note, *nodes.notes))
 
 
+def are_degrees(places: np.ndarray, num_nodes: int) -> bool:
+    """Tell whether an array is a latitude and a longitude per sensor."""
+    if places.shape != (num_nodes, 2) or places.dtype.kind not in "fiu":
+        return False
+    with np.errstate(invalid="ignore"):
+        return bool((np.abs(places) <= [90, 180]).all())
+
+
 def check_degrees(places: np.ndarray, names: list[str] | None, origin: str) -> None:
     """Check that every row is a latitude and a longitude.
 

@@ -6,7 +6,7 @@ import pytest
 import prepare
 from stlora_ext.data.prepared import load_meta, load_split, prepare_again
 from stlora_ext.errors import UserError
-from tests.preparation.preparing import prepared, refusal, text
+from tests.preparation.with_graph import prepared, refusal, text
 from tests.support.commands import SHARED
 from tests.support.graphs import load_adjacency
 from tests.support.raw_files import NAMES

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stlora_ext.preparation.safe_pickle import load_adjacency_pickle
-from tests.preparation.preparing import prepared, refusal, text, weights, written
+from tests.preparation.with_graph import prepared, refusal, text, weights, written
 from tests.support.commands import SHARED
 from tests.support.raw_files import NAMES
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.preparation.preparing import refusal, text, weights
+from tests.preparation.with_graph import refusal, text, weights
 from tests.support.raw_files import NAMES
 
 ENDS = [

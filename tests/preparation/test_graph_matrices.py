@@ -9,7 +9,7 @@ from scipy import sparse
 import prepare
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.errors import UserError
-from tests.preparation.preparing import prepared, refusal, text, weights, written
+from tests.preparation.with_graph import prepared, refusal, text, weights, written
 from tests.support.commands import SHARED
 from tests.support.graphs import load_adjacency
 from tests.support.raw_files import NAMES, STEPS

@@ -6,8 +6,9 @@ import pytest
 import prepare
 from stlora_ext.data.fingerprint import read_fingerprint
 from stlora_ext.data.prepared import load_meta
+from stlora_ext.errors import UserError
 from stlora_ext.preparation.positions import great_circle
-from tests.preparation.preparing import prepared, refusal, text, weights
+from tests.preparation.with_graph import prepared, refusal, text, weights
 from tests.support.commands import SHARED
 from tests.support.graphs import load_adjacency
 from tests.support.raw_files import NAMES, STEPS
@@ -145,3 +146,15 @@ def test_the_published_locations_are_read(tmp_path, file, column, first):
     root = prepared(tmp_path, names[::-1], "--positions", PUBLISHED / file, "--neighbors", "4")
     assert np.load(root / "MINE" / "positions.npy")[-1].tolist() == first
     assert str(PUBLISHED) not in (root / "MINE" / "meta.json").read_text()
+
+
+@pytest.mark.parametrize("places", [PLACES[:2], PLACES * 1000, np.full((3, 2), np.nan), np.array([["a", "b"]] * 3)])
+def test_an_archives_array_that_is_no_latitude_and_longitude_is_said_and_not_used(tmp_path, capsys, places):
+    path = tmp_path / "raw.npz"
+    np.savez(path, data=np.random.default_rng(0).uniform(1, 9, (STEPS, 3)), position=places)
+    argv = ["MINE", "--raw", str(path), "--start", "2024-01-01", "--interval", "15", "--data", str(tmp_path)]
+    prepare.main(argv)
+    assert "positions of raw.npz are not used" in capsys.readouterr().out
+    assert not (tmp_path / "MINE" / "positions.npy").exists()
+    with pytest.raises(UserError, match="add --positions FILE"):
+        prepare.main([*argv, "--neighbors", "1"])
