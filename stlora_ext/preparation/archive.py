@@ -12,7 +12,7 @@ from stlora_ext.preparation.from_table import refuse_orientation
 from stlora_ext.preparation.graph import graph_from_matrix
 from stlora_ext.preparation.options import ReadingOptions
 from stlora_ext.preparation.series import Series, check_ids
-from stlora_ext.preparation.stamps import read_stamps, unit_since_1970
+from stlora_ext.preparation.stamps import FIRST_YEAR, LAST_YEAR, read_stamps, unit_since_1970
 from stlora_ext.preparation.timeline import show
 
 _TIMES = ("time", "times", "timestamp", "timestamps", "datetime", "dates")
@@ -112,6 +112,14 @@ def _set_times(series: Series, arrays: dict[str, np.ndarray], origin: str, optio
             f"{origin} holds {len(array):,} times in '{key}' and {rows:,} rows of readings: expected as many; mend the "
             "archive, or leave that array out of it"
         )
+    if array.dtype.kind == "M":
+        years = array[~np.isnat(array)].astype("datetime64[Y]").astype(np.int64) + 1970
+        if len(years) and not FIRST_YEAR <= years.min() <= years.max() <= LAST_YEAR:
+            raise UserError(
+                f"{origin}: times in '{key}' reach from the year {years.min()} to {years.max()}: expected years of "
+                "four digits; mend the archive"
+            )
+        array = array.astype("datetime64[us]")
     column = pd.Series(_text(array) if array.dtype.kind in "US" else array)
     stamps = read_stamps([column], origin, options)
     series.times, series.timezone = stamps.times, options.timezone

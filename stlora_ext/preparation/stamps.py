@@ -21,6 +21,7 @@ _SINCE_1970 = {
     "ns": (10**18, 4 * 10**18),
 }
 _WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+FIRST_YEAR, LAST_YEAR = 1000, 9998  # a day more or less stays within four digits
 _DIGITS = ("%Y%m%d%H", "%Y%m%d%H%M")  # times that could be taken for a count of seconds
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
 
@@ -68,6 +69,10 @@ def read_stamps(
         _refuse(column, int(missing[0]), origin, options)
     plain = times.to_numpy().astype("datetime64[us]")
     never = np.zeros(len(plain), dtype=bool)
+    years = plain.astype("datetime64[Y]").astype(np.int64) + 1970
+    if len(years) and not FIRST_YEAR <= years.min() <= years.max() <= LAST_YEAR:
+        row = int(np.flatnonzero((years < FIRST_YEAR) | (years > LAST_YEAR))[0])
+        raise UserError(f"{origin}, row {row + 1}: the year of '{column.iloc[row]}' hasn't four digits: mend the time")
     if options.timezone is None:
         if aware.any():
             row = int(np.flatnonzero(aware)[0])
@@ -97,7 +102,7 @@ def _from_cells(
     codes, cells = pd.factorize(column)
     cells = pd.Series(cells)
     if cells.dtype.kind in "fiu" and options.time_format is not None:
-        cells = cells.astype("Int64").astype(str)
+        cells = cells.map(lambda cell: str(int(cell)) if float(cell).is_integer() else str(cell))
     numbers = cells.dtype.kind in "fiu" or cells.str.fullmatch(_NUMBER).to_numpy(dtype=bool, na_value=False)
     if options.time_format is None and np.any(numbers):
         if not np.all(numbers) or (codes < 0).any():
@@ -136,7 +141,7 @@ def _since_1970(
 ) -> pd.Series:
     numbers, unit = pd.to_numeric(cells, errors="coerce"), unit_since_1970(cells)
     if unit is not None:
-        texts = numbers.astype("Int64").astype(str)
+        texts = numbers.round().astype("int64").astype(str)
         for written in _DIGITS:
             read = pd.to_datetime(texts, format=written, errors="coerce")
             if len(texts.iloc[0]) == len(pd.Timestamp(2024, 1, 1).strftime(written)) and read.notna().all():

@@ -212,6 +212,11 @@ ROWS = (
         ("raw.npz names 2 sensors, the data have 3 columns", "one name per"),
     ),
     Row(
+        "npz with times of another age",
+        npz(data=GRID, times=np.datetime64("2024-03-04T00:00") + np.arange(120) * np.timedelta64(10**9, "m")),
+        ("times in 'times' reach from the year 2024 to", "expected years of four digits"),
+    ),
+    Row(
         "npz with a graph that isn't square",
         npz(data=GRID, adj=np.ones((3, 2))),
         ("raw.npz: the matrix has shape (3, 2)", "of shape (3, 3)"),

@@ -81,7 +81,20 @@ def _raw(root: Path) -> dict[str, Format]:
     write_table(root / "raw.csv")
     write_frame(root / "raw.h5")
     (root / "ids.txt").write_text("\n".join(NAMES))
-    files = {"raw.npy": WHEN, "raw.npz": WHEN, "raw.csv": (), "raw.h5": ()}
+    zoned = [f"{time}+01:00;{';'.join(map(str, row))}" for time, row in zip(TIMES, VALUES.tolist(), strict=True)]
+    (root / "zoned.csv").write_text("\n".join([";".join(["time", *NAMES]), *zoned]).replace(".", ","))
+    long = [f"{TIMES[row]},{name},{VALUES[row, column]}" for row in range(STEPS) for column, name in enumerate(NAMES)]
+    (root / "long.csv").write_text("\n".join(["time,sensor,value", *long]))
+    np.savez(root / "timed.npz", data=VALUES, times=TIMES, ids=np.array(NAMES))
+    files = {
+        "raw.npy": WHEN,
+        "raw.npz": WHEN,
+        "raw.csv": (),
+        "raw.h5": (),
+        "zoned.csv": ("--timezone", "Europe/Berlin"),
+        "long.csv": (),
+        "timed.npz": (),
+    }
     found = {
         name: Format(root / name, partial(_prepare, root, root / name, *options)) for name, options in files.items()
     }

@@ -151,6 +151,17 @@ def test_counts_since_1970_are_recognised_and_said(unit, word, name, tmp_path, c
     assert f"times are {word} since 1970, read in UTC" in capsys.readouterr().out
 
 
+def test_fractions_of_a_second_since_1970_are_kept(tmp_path):
+    times = 1709532000.5 + np.arange(60) * 10
+    meta = prepared(tmp_path, csv(tmp_path, pd.DataFrame({"a": range(60)}, pd.Index(times, name="timestamp"))))
+    assert (meta.start, meta.interval_seconds) == ("2024-03-04T06:00:00", 10)
+
+
+def test_numbers_that_a_format_does_not_read_are_refused(tmp_path):
+    path = csv(tmp_path, pd.DataFrame({"a": range(60)}, pd.Index(np.arange(60) + 0.5, name="time")))
+    assert "row 1: '0.5' is no time" in refusal(tmp_path, path, "--time-format", "%Y%m%d")
+
+
 @pytest.mark.parametrize("written", ["%Y%m%d%H%M", "%Y%m%d%H", "%m/%d/%Y %I:%M %p"])
 def test_other_notations_are_read_when_stated_and_never_taken_for_counts(written, tmp_path):
     times = pd.date_range("2024-03-04 06:00", periods=60, freq="h")
