@@ -148,6 +148,7 @@ def asked_for(args: argparse.Namespace) -> "Experiment":
 def describe(exp: "Experiment", meta: "Meta", options: "RunOptions") -> None:
     """Print the resolved configuration, the parameters, the windows and where results would go."""
     from stlora_ext.config.experiment import configuration
+    from stlora_ext.horizons import step_title
     from stlora_ext.lora.parameters import module_lines, parameter_report
     from stlora_ext.runs.backbone import run_key
     from stlora_ext.runs.build import build_model, host_config
@@ -167,7 +168,8 @@ def describe(exp: "Experiment", meta: "Meta", options: "RunOptions") -> None:
     )
     print(*(f"    {line}" for line in module_lines(counts["modules"])), sep="\n")
     print("  windows: " + ", ".join(f"{count:,} {split}" for split, count in meta.windows.items()))
-    print(f"  data: {meta.num_steps:,} steps of {meta.interval} min, {meta.num_nodes} nodes, {meta.fingerprint[:19]}")
+    steps = f"{meta.num_steps:,} steps of {step_title(1, meta.interval)}"
+    print(f"  data: {steps}, {meta.num_nodes} nodes, {meta.fingerprint[:19]}")
     for seed in exp.cell_seeds:
         key = run_key(exp, meta, seed)
         finished = key.record_path(options.results).exists()
