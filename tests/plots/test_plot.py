@@ -74,9 +74,7 @@ def test_a_picture_says_what_the_data_set_measures_and_in_which_unit(tmp_path):
         ("METR-LA", "METR-LA, traffic speed: error against horizon", "MAE, mph (test)"),
         ("MINE", "MINE, bikes, 1 $ each, $x_1$: error against horizon", "MAE (test)"),
     ):
-        figure = horizon_picture(
-            dataset, table_rows([record(dataset=dataset)], ()), "MAE", quantity(dataset, tmp_path / "data")
-        )
+        figure = horizon_picture(dataset, rows([record(dataset=dataset)]), "MAE", quantity(dataset, tmp_path / "data"))
         (axes,) = figure.axes
         assert (axes.get_title(), axes.get_ylabel()) == (title, axis)
         figure.savefig(tmp_path / "a.png")
