@@ -16,7 +16,7 @@ from entry import command
 
 from stlora_ext.errors import UserError
 from stlora_ext.options import ModelParser, add_device, add_folders, add_save_results, check_save_results
-from stlora_ext.preparation.options import add_reading_options
+from stlora_ext.preparation.options import ReadingOptions, add_reading_options, reading_options
 from stlora_ext.threads import apply_tuning, set_threads
 
 
@@ -41,6 +41,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     check_save_results(args)
+    if args.input is None and (reading_options(args) != ReadingOptions() or args.fill_gaps):
+        raise UserError(
+            "--input is not given, and the options that tell how it is read are: name it, or leave them out"
+        )
     if args.input is not None and args.save_results:
         raise UserError("--save-results keeps forecasts of the test set: leave it out; predict.py --all writes those")
     set_threads(args.threads)
@@ -89,7 +93,6 @@ def on_the_test_split(args: argparse.Namespace) -> None:
 
 def on_new_readings(args: argparse.Namespace) -> None:
     """Measure every window of ``--input``."""
-    from stlora_ext.preparation.options import reading_options
     from stlora_ext.preparation.recent import read_whole
     from stlora_ext.runs.loaded import load_run
     from stlora_ext.runs.rolling import measure

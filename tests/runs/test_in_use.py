@@ -181,6 +181,12 @@ def test_new_readings_that_cannot_be_measured_are_refused(change, said, tmp_path
     assert said in line
 
 
+@pytest.mark.parametrize("more", [["--fill-gaps"], ["--header", "no"], ["--start", "2024-01-01"], ["--no-transpose"]])
+def test_options_of_an_input_that_is_not_given_are_refused(more, capsys):
+    line = refusal(evaluate.main, [finished("LSTM"), "--data", data(), *more], capsys)
+    assert "--input is not given" in line and "leave them out" in line
+
+
 @pytest.mark.parametrize("file", ["record", "model.pt", "adapter.safetensors"])
 def test_load_run_forecasts_from_a_table_what_predict_forecasts(file, tmp_path):
     record = finished("LSTM+")
