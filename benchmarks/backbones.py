@@ -24,7 +24,7 @@ from typing import Any
 from entry import Parser, command
 
 from benchmarks.measuring import add_options, in_turn, square_gflops, square_product, timed
-from stlora_ext.cli import positive
+from stlora_ext.cli import gpus, positive
 from stlora_ext.errors import UserError
 from stlora_ext.threads import apply_tuning, set_threads
 
@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--models", nargs="+", metavar="NAME", help="trained backbones (default: all)")
     p.add_argument("--nodes", type=positive, nargs="+", default=list(GROWTH), metavar="N", help="network sizes")
     p.add_argument("--steps", type=positive, default=7, metavar="S", help="timed steps at 170 nodes; 3 at other sizes")
-    p.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")
+    p.add_argument("--gpus", type=gpus, default="", metavar="N", help="number of the GPU; '' or none: CPU")
     p.add_argument("--batch", type=positive, metavar="B", help="windows (default: 64; STAE: 16)")
     add_options(p)
     p.add_argument("--worker", metavar="NAME", help=argparse.SUPPRESS)

@@ -141,6 +141,11 @@ def is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
+def gpus(text: str) -> str:
+    """Return the numbers of GPUs as they are written; "none" is none, the CPU."""
+    return "" if text == "none" else text
+
+
 def positive(text: str) -> int:
     """Parse a whole number from 1 to ``LARGEST``.
 

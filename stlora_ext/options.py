@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from stlora_ext.cli import Parser, positive
+from stlora_ext.cli import Parser, gpus, positive
 from stlora_ext.errors import UserError
 from stlora_ext.folders import DATA, RESULTS
 
@@ -66,7 +66,7 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add ``--gpus`` and ``--threads``."""
-    parser.add_argument("--gpus", default="", metavar="N", help="number of the GPU; '' or absent: CPU")
+    parser.add_argument("--gpus", type=gpus, default="", metavar="N", help="number of the GPU; '' or none: CPU")
     parser.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
 
 

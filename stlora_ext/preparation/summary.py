@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from stlora_ext.data.catalog import CATALOG
 from stlora_ext.data.prepared import DAY, missing
 from stlora_ext.folders import DATA, ROOT
 from stlora_ext.horizons import in_words
@@ -50,7 +51,7 @@ def summarise(series: Series, meta: dict[str, Any]) -> list[str]:
         ("interval", _describe_interval(series)),
         ("readings", _describe_readings(extent, names)),
         ("missing", f"{100 * share:.2f} % ({null}); worst sensor {names[worst[0]]}: {100 * worst[1]:.2f} %"),
-        ("zeros", _describe_zeros(zeros, series)),
+        ("zeros", _describe_zeros(zeros, series, meta["name"] in CATALOG)),
         ("constant", _some(constant, names)),
         ("without data", _some(empty, names)),
         ("duplicated", _some(duplicated, names)),
@@ -133,14 +134,14 @@ def _describe_interval(series: Series) -> str:
     return f"{in_words(series.interval)}, {DAY // series.interval} steps a day"
 
 
-def _describe_zeros(zeros: int, series: Series) -> str:
+def _describe_zeros(zeros: int, series: Series, known: bool) -> str:
     if not zeros:
         return "none"
     assert series.null_val is not None
     share = f"{zeros:,} ({100 * zeros / series.values.size:.2f} % of all cells)"
     if missing(np.zeros(1, dtype=np.float32), series.null_val)[0]:
         return f"{share}, missing: 0 is the null value"
-    return f"{share}, read as readings; --null 0 where 0 means missing"
+    return f"{share}, read as readings" + ("" if known else "; --null 0 where 0 means missing")
 
 
 def _describe_readings(extent: tuple[np.ndarray, np.ndarray, np.ndarray], names: list[str]) -> str:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Container, Sequence
 from typing import NamedTuple
 
-from stlora_ext.cli import is_number, positive
+from stlora_ext.cli import gpus, is_number, positive
 from stlora_ext.errors import UserError
 from stlora_ext.folders import ROOT
 from stlora_ext.sweep.engine import Engine, Local
@@ -50,7 +50,7 @@ def gpu_share(text: str) -> float:
 
 def add_engines(parser: argparse.ArgumentParser) -> None:
     """Add ``--gpus``, ``--jobs``, ``--threads``, ``--ray`` and ``--gpus-per-cell``."""
-    parser.add_argument("--gpus", default="", metavar="N,N", help="cells on these GPUs; '' or absent: CPU")
+    parser.add_argument("--gpus", type=gpus, default="", metavar="N,N", help="cells on these GPUs; '' or none: CPU")
     parser.add_argument(
         "--jobs",
         type=positive,
