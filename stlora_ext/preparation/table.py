@@ -145,7 +145,7 @@ def _long(
             f"{table.origin} has a row per reading and no column of times: expected one; name it with --time-column"
         )
     time = " and ".join(repr(names[place]) for place in times)
-    unused = [names[place] for place in rest if place not in value]
+    unused = [names[place] or "a column without a name" for place in rest if place not in value]
     note = f"a row per reading: times in {time}, sensors in '{names[sensor]}', readings in '{names[value[0]]}'"
     return Roles(times, sensor, value, (note + (f"; not used: {', '.join(unused)}" if unused else ""),))
 

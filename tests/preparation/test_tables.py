@@ -191,6 +191,11 @@ def test_a_row_per_reading_becomes_a_column_per_sensor(table, options, tmp_path,
     assert "a row per reading" in capsys.readouterr().out
 
 
+def test_the_numbers_of_the_rows_are_no_reading_of_a_long_table(tmp_path, capsys):
+    holds(tmp_path, prepared(tmp_path, csv(tmp_path, LONG)), sorted(NAMES), WIDE[sorted(NAMES)])
+    assert "not used: a column without a name" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("names", [("sensor", "value"), ("detektor", "wert")])
 def test_sensors_that_are_numbers_keep_their_zeros_and_stand_in_order(names, tmp_path):
     ids = {"north": "0010", "bridge": "002", "south": "100"}
