@@ -58,6 +58,8 @@ def read_stamps(
     """
     notes: list[str] = []
     column = columns[0] if len(columns) == 1 else _joined(columns, origin, options)
+    if len(columns) > 1:
+        notes.append(f"times are put together from the columns {', '.join(str(part.name) for part in columns)}")
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         times, aware = column.dt.tz_convert("UTC").dt.tz_localize(None), np.ones(len(column), dtype=bool)
     elif column.dtype.kind == "M":
@@ -163,7 +165,8 @@ def _joined(columns: list[pd.Series], origin: str, options: ReadingOptions) -> p
             {name: pd.to_numeric(column, errors="coerce") for name, column in zip(names, columns, strict=True)}
         )
         return pd.to_datetime(parts, errors="coerce")
-    if options.time_format is not None:
+    dated = options.time_format is not None and _only_dates(options.time_format) and len(columns) == 2
+    if options.time_format is not None and not dated:
         text = columns[0].astype(str).str.strip()
         for column in columns[1:]:
             text = text + " " + column.astype(str).str.strip()
@@ -173,7 +176,8 @@ def _joined(columns: list[pd.Series], origin: str, options: ReadingOptions) -> p
             f"--time-column {' '.join(names)}: expected one column, a date and an hour, or year, month, day, ...; "
             "--time-format reads others, joined by spaces"
         )
-    day = columns[0] if columns[0].dtype.kind == "M" else pd.to_datetime(columns[0], format="ISO8601", errors="coerce")
+    written = options.time_format if dated else "ISO8601"
+    day = columns[0] if columns[0].dtype.kind == "M" else pd.to_datetime(columns[0], format=written, errors="coerce")
     if getattr(day.dtype, "tz", None) is not None:
         raise UserError(f"{origin}: the dates have offsets from UTC and hours of their own: expected plain dates")
     moment = day + hours_of_day(columns[1])
@@ -185,6 +189,10 @@ def _joined(columns: list[pd.Series], origin: str, options: ReadingOptions) -> p
             "expected such as 2024-01-31 and 8, or 08:05; --time-format reads others, joined by a space"
         )
     return moment
+
+
+def _only_dates(time_format: str) -> bool:
+    return not any(part in time_format for part in ("%H", "%I", "%M", "%S", "%T", "%R", "%X", "%c"))
 
 
 def hours_of_day(column: pd.Series) -> pd.Series:

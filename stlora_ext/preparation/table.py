@@ -170,7 +170,7 @@ def _find_times(table: Table, options: ReadingOptions) -> tuple[int, ...]:
     text = [place for place in frame if frame[place].dtype.kind not in "fiub"]
     dated = [place for place in text if kind(frame[place], table.decimal, options.time_format) == "time"]
     for place in sorted(dated, key=lambda place: lowered[place] not in _TIME):
-        hour = _hour_beside(table, place, lowered) if options.time_format is None else None
+        hour = _hour_beside(table, place, lowered, options.time_format)
         return (place,) if hour is None else (place, hour)
     if options.time_format is not None and len(text) > 1 and text[:2] == [0, 1]:
         joined = frame[0].astype(str).str.strip() + " " + frame[1].astype(str).str.strip()
@@ -189,10 +189,14 @@ def _since_1970(column: pd.Series) -> bool:
     )
 
 
-def _hour_beside(table: Table, date: int, lowered: Sequence[str]) -> int | None:
+def _hour_beside(table: Table, date: int, lowered: Sequence[str], time_format: str | None) -> int | None:
     """Return the column of hours that belongs to a column of dates."""
     cells = table.frame[date]
-    days = cells if cells.dtype.kind == "M" else pd.to_datetime(cells, format="ISO8601", errors="coerce", utc=True)
+    days = (
+        cells
+        if cells.dtype.kind == "M"
+        else pd.to_datetime(cells, format=time_format or "ISO8601", errors="coerce", utc=True)
+    )
     if not (days.dropna() == days.dropna().dt.normalize()).all():
         return None
     for place, name in enumerate(lowered):

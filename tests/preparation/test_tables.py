@@ -148,6 +148,10 @@ def test_a_table_without_times_takes_its_start_and_interval_and_no_row_numbers(i
         ),
         (apart(TIMES.strftime("%H:%M")).assign(date=TIMES.strftime("%d.%m.%Y")), ("--time-format", GERMAN)),
         (
+            apart(TIMES.hour + TIMES.minute / 60).assign(date=TIMES.strftime("%d.%m.%Y")),
+            ("--time-format", "%d.%m.%Y"),
+        ),
+        (
             pd.concat(
                 [pd.DataFrame({part: getattr(TIMES, part) for part in ("year", "month", "day", "hour", "minute")}),
                  WIDE.reset_index(drop=True)], axis=1,
@@ -155,10 +159,11 @@ def test_a_table_without_times_takes_its_start_and_interval_and_no_row_numbers(i
             (),
         ),
     ],
-    ids=["HH:MM", "hours", "HH:MM:SS", "AM and PM", "named", "format", "format, recognised", "parts"],
+    ids=["HH:MM", "hours", "HH:MM:SS", "AM and PM", "named", "format", "format, recognised", "format of the date", "parts"],
 )  # fmt: skip
-def test_date_and_hour_in_columns_of_their_own_are_one_time(table, options, tmp_path):
+def test_date_and_hour_in_columns_of_their_own_are_one_time(table, options, tmp_path, capsys):
     holds(tmp_path, prepared(tmp_path, csv(tmp_path, table, index=False), *options))
+    assert "times are put together from the columns" in capsys.readouterr().out
 
 
 def test_hour_24_is_midnight_of_the_next_day(tmp_path):
