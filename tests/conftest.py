@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stlora_ext.options import PLUGINS
 from stlora_ext.threads import apply_tuning
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of the commands that tests run, too: results are the same to the bit at one count
@@ -18,10 +19,11 @@ from tests.support.commands import run, succeeded  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Begin and leave every test with one thread, whatever ``--threads`` a command in it was given."""
+    """Begin and leave every test with one thread and no plug-in file, whatever a command in it was given."""
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(1)
+    os.environ.pop(PLUGINS, None)  # of a command line that a test has parsed
 
 
 @pytest.fixture(scope="session")

@@ -31,3 +31,16 @@ class DUET(BasicTSDUET):
     def __init__(self, config: DUETConfig) -> None:
         super().__init__(config)
         self.mask_generator = _Mask(config.input_len)
+
+    def forward(self, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Forecast, as BasicTS's does; where nothing asks for a gradient, no graph is kept.
+
+        Args:
+            inputs: Normalised readings ``[B, input_len, num_features]``.
+
+        Returns:
+            dict: ``prediction [B, output_len, num_features]``, and ``aux_loss``, by which experts are balanced.
+        """
+        asked = inputs.requires_grad or any(parameter.requires_grad for parameter in self.parameters())
+        with torch.set_grad_enabled(asked and torch.is_grad_enabled()):
+            return super().forward(inputs)

@@ -54,7 +54,7 @@ def _decoded_averaged(input_len: int, output_len: int) -> dict[str, Any]:
 
 def _halved(input_len: int, output_len: int) -> dict[str, Any]:
     """How often the window can be halved, at most three times: 12, 6, 3; once where it is odd."""
-    return {"down_sampling_layers": max(1, min(3, (input_len & -input_len).bit_length() - 1))}
+    return {"down_sampling_layers": max(int(input_len > 1), min(3, (input_len & -input_len).bit_length() - 1))}
 
 
 def _halved_averaged(input_len: int, output_len: int) -> dict[str, Any]:

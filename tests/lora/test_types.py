@@ -83,7 +83,11 @@ def test_an_adapter_of_any_type_is_saved_loaded_and_merged_to_the_same_forecast(
     assert merged.dtype == dtype
 
 
-@pytest.mark.parametrize("name", backbones())
+# BasicTS computes in float32 in these, or there is no tensor that has a type.
+SINGLE = ("DUET", "FITS", "FiLM", "HI", "MTSMixer")
+
+
+@pytest.mark.parametrize("name", [name for name in backbones() if name not in SINGLE])
 def test_every_backbone_takes_an_adapter_in_double(name):
     base, inputs = backbone(name).double().eval(), windows().double()
     model = attach(base, plain("embedding"), NODES).eval()

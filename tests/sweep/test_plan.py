@@ -8,7 +8,9 @@ import pytest
 from experiments import run as run_command
 from experiments import sweep as sweep_command
 from stlora_ext.config.config_file import load_experiment
+from stlora_ext.config.registry import backbones
 from stlora_ext.data.available import open_dataset
+from stlora_ext.errors import UserError
 from stlora_ext.fields import parse_assignments
 from stlora_ext.runs.backbone import run_key
 from stlora_ext.runs.key import RunKey
@@ -18,6 +20,7 @@ from stlora_ext.sweep.job import Job
 from stlora_ext.sweep.plan import without_idle
 from stlora_ext.sweep.request import make_plan
 from tests.support.commands import ROOT, refusal
+from tests.support.small import OURS
 
 
 @pytest.fixture
@@ -64,8 +67,15 @@ def test_models_protocols_and_arms(arguments, expected, plan):
 
 
 def test_all_models_are_every_backbone_with_and_without_adapter(plan):
-    assert len(names(plan("--models", "all"))) == 20
-    assert len(names(plan("--models", "*+"))) == 10
+    assert len(names(plan("--models", "all", "--seeds", "0"))) == 2 * len(backbones())
+    assert {f"{name}+" for name in backbones()} == {name.split()[0] for name in names(plan("--models", "*+"))}
+
+
+def test_what_is_left_out_is_not_planned_and_a_name_that_leaves_out_nothing_is_refused(plan):
+    left = {name.split()[0] for name in names(plan("--models", "L*", "N*+", "--without", "LSTM", "Non*"))}
+    assert left == {"Leddam", "Leddam+", "LightTS", "LightTS+", "NLinear+"}
+    with pytest.raises(UserError, match="--without LSTN: none of the models"):
+        plan("--models", "LSTM", "--without", "LSTN")
 
 
 def test_seeds_are_those_of_the_config_unless_named_and_deterministic_models_run_once(plan):
@@ -77,7 +87,8 @@ def test_the_command_of_every_cell_gives_the_key_of_its_plan(plan, tiny_data):
     """In every arm and protocol, through run.py's own parser."""
     planned = plan(
         "--models",
-        "all",
+        *OURS,
+        *(f"{name}+" for name in OURS),
         "--protocols",
         "joint",
         "adapt",
