@@ -9,11 +9,11 @@ import torch
 
 import stlora_ext
 from experiments import evaluate, predict
-from stlora_ext.config.registry import models
 from stlora_ext.data.prepared import load_split, missing
 from stlora_ext.errors import UserError
 from tests.support.commands import refusal
 from tests.support.reopened import WINDOW, data, finished, quick_meta, recent, results, runner_forecast
+from tests.support.small import OURS
 
 
 def test_readings() -> pd.DataFrame:
@@ -46,7 +46,7 @@ def saved(record) -> np.ndarray:
     return np.load(record.with_suffix("") / "test_results" / "prediction.npy")
 
 
-@pytest.mark.parametrize("name", models())
+@pytest.mark.parametrize("name", [model for name in OURS for model in (name, f"{name}+")])
 def test_rolling_over_the_test_rows_gives_the_test_sets_forecasts(name, whole, tmp_path):
     record, meta = finished(name), quick_meta()
     table = predicted(record, whole, tmp_path / "rolled.csv", "--all")
