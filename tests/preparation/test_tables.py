@@ -159,7 +159,7 @@ def test_a_table_without_times_takes_its_start_and_interval_and_no_row_numbers(i
             (),
         ),
     ],
-    ids="HH:MM,hours,HH:MM:SS,AM and PM,named,format,recognised,format of the date,parts".split(","),
+    ids=["HH:MM", "hours", "HH:MM:SS", "AM and PM", "named", "format", "recognised", "format of the date", "parts"],
 )  # fmt: skip
 def test_date_and_hour_in_columns_of_their_own_are_one_time(table, options, tmp_path, capsys):
     holds(tmp_path, prepared(tmp_path, csv(tmp_path, table, index=False), *options))
