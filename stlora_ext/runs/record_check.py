@@ -113,7 +113,7 @@ def _is_key(value: Any) -> bool:
 
 
 def _processes(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and bool(value) and all(map(_object, value)))
+    return value is None or (isinstance(value, list) and all(map(_object, value)))
 
 
 def _object_or_none(value: Any) -> bool:
