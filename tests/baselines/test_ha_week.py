@@ -15,7 +15,7 @@ MONDAY = np.datetime64("2024-01-01T00:00", "us")
 
 def times(count: int, step: np.timedelta64, start: np.datetime64 = MONDAY) -> torch.Tensor:
     """Time of day and day of week as the prepared data hold them ``[count, 2]``."""
-    return torch.from_numpy(calendar(start + np.arange(count) * step))
+    return torch.from_numpy(calendar(start + np.arange(count) * step, int(step / np.timedelta64(1, "s"))))
 
 
 def fitted(values, mask, stamps, steps_per_day: int) -> HAWeek:

@@ -16,7 +16,7 @@ from tests.support.reopened import WINDOW, data, finished, quick_meta, recent, r
 from tests.support.small import OURS
 
 
-def test_readings() -> pd.DataFrame:
+def split_readings() -> pd.DataFrame:
     """The test split as a user has it."""
     meta = quick_meta()
     values, _ = load_split(data(), meta, "test")
@@ -25,13 +25,10 @@ def test_readings() -> pd.DataFrame:
     return pd.DataFrame(values, pd.Index(times, name="when"), meta.sensor_ids)
 
 
-test_readings.__test__ = False  # type: ignore[attr-defined]
-
-
 @pytest.fixture
 def whole(tmp_path):
     """The file of those readings, its sensors in another order."""
-    table = test_readings()
+    table = split_readings()
     table[table.columns[::-1]].to_csv(tmp_path / "whole.csv")
     return tmp_path / "whole.csv"
 
@@ -50,7 +47,7 @@ def saved(record) -> np.ndarray:
 def test_rolling_over_the_test_rows_gives_the_test_sets_forecasts(name, whole, tmp_path):
     record, meta = finished(name), quick_meta()
     table = predicted(record, whole, tmp_path / "rolled.csv", "--all")
-    expected, readings = saved(record), test_readings()
+    expected, readings = saved(record), split_readings()
     windows = len(readings) - meta.input_len + 1
     assert list(table.columns) == ["time_made", "time_forecast", "sensor", "forecast", "reading"]
     assert len(table) == windows * meta.output_len * meta.num_nodes
@@ -65,7 +62,7 @@ def test_rolling_over_the_test_rows_gives_the_test_sets_forecasts(name, whole, t
 
 def test_the_reading_of_a_rolled_row_is_that_of_the_time_forecast_and_empty_where_there_is_none(whole, tmp_path):
     table = predicted(finished("HA"), whole, tmp_path / "rolled.csv", "--all")
-    readings = test_readings()
+    readings = split_readings()
     readings = readings.mask(missing(readings, 0.0)).stack(future_stack=True)
     expected = readings.reindex(pd.MultiIndex.from_frame(table[["time_forecast", "sensor"]])).to_numpy()
     assert np.isnan(expected).any()
@@ -73,7 +70,7 @@ def test_the_reading_of_a_rolled_row_is_that_of_the_time_forecast_and_empty_wher
 
 
 def test_windows_without_a_reading_are_left_out_and_counted(tmp_path, capsys):
-    table = test_readings()
+    table = split_readings()
     table.iloc[20:34] = np.nan
     table.to_csv(tmp_path / "gap.csv")
     rolled = predicted(finished("LSTM"), tmp_path / "gap.csv", tmp_path / "rolled.csv", "--all")
@@ -85,7 +82,7 @@ def test_windows_without_a_reading_are_left_out_and_counted(tmp_path, capsys):
 
 
 def test_rows_that_are_missing_in_time_are_refused_or_inserted(tmp_path, capsys):
-    table = test_readings()
+    table = split_readings()
     table.drop(table.index[40:43]).to_csv(tmp_path / "gap.csv")
     emptied = table.copy()
     emptied.iloc[40:43] = np.nan
@@ -105,7 +102,7 @@ def test_rows_that_are_missing_in_time_are_refused_or_inserted(tmp_path, capsys)
 
 
 def test_a_roll_that_fails_leaves_an_earlier_file_as_it_was(tmp_path, capsys):
-    table, out = test_readings(), tmp_path / "rolled.csv"
+    table, out = split_readings(), tmp_path / "rolled.csv"
     table.iloc[-1, 0] = np.inf
     table.to_csv(tmp_path / "infinite.csv")
     out.write_text("an earlier one")
@@ -128,7 +125,7 @@ def test_at_a_time_the_forecast_is_that_of_the_row_and_knows_nothing_later(write
     np.testing.assert_allclose(forecast.to_numpy(), runner_forecast(finished("LSTM")), rtol=1e-4)
     assert forecast.index[0] == recent().index[-1] + pd.Timedelta(minutes=5)
     before = out.read_bytes()
-    table = test_readings()
+    table = split_readings()
     table.iloc[WINDOW + 12 :] = 9999.0
     table.to_csv(whole)
     predict.main([*arguments, str(whole)])
@@ -148,7 +145,7 @@ def test_at_a_time_the_forecast_is_that_of_the_row_and_knows_nothing_later(write
     ],
 )
 def test_a_time_that_does_not_fit_is_refused(more, said, whole, tmp_path, capsys):
-    first = test_readings().index[0].isoformat()
+    first = split_readings().index[0].isoformat()
     out = tmp_path / "f.csv"
     arguments = [finished("LSTM"), "--data", data(), "--input", whole, "--output", out]
     line = refusal(predict.main, [*arguments, *(word.format(first) for word in more)], capsys)
@@ -176,7 +173,7 @@ def test_new_readings_are_measured_as_the_test_set_is(name, whole, capsys):
     ],
 )
 def test_new_readings_that_cannot_be_measured_are_refused(change, said, tmp_path, capsys):
-    change(test_readings()).to_csv(tmp_path / "new.csv")
+    change(split_readings()).to_csv(tmp_path / "new.csv")
     line = refusal(evaluate.main, [finished("LSTM"), "--data", data(), "--input", tmp_path / "new.csv"], capsys)
     assert said in line
 
