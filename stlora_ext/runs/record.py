@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stlora_ext.runs.key import RunKey, checked_key
-from stlora_ext.runs.record_check import first_problem
+from stlora_ext.runs.record_check import NoRecordError, first_problem
 
 Metrics = Mapping[str, float | None]  # by name; None where no target counts
 
@@ -224,11 +224,11 @@ class Record:
             content: What JSON gave.
 
         Raises:
-            ValueError: If a part is absent or isn't what it must be, with the part and what was expected.
+            NoRecordError: If a part is absent or isn't what it must be, with the part and what was expected.
         """
         problem = first_problem(content)
         if problem is not None:
-            raise ValueError(problem)
+            raise NoRecordError(problem)
         data, training, parameters = content["data"], content["training"], content["parameters"]
         settings, provenance, adapted = content["configuration"], content["provenance"], content.get("trained_backbone")
         return cls(

@@ -11,6 +11,10 @@ LARGEST = 1e30  # its square is a number too; NaN is below nothing
 _REQUIRED = ("key", "status", "test", "data", "configuration", "training", "parameters", "provenance")
 
 
+class NoRecordError(Exception):
+    """A content isn't that of a run record: which part is absent or isn't what it must be, and what was expected."""
+
+
 def first_problem(content: Any) -> str | None:
     """Return the first part that isn't what it must be, and what was expected; None if all are."""
     if not _object(content) or "format" in content and content["format"] != FORMAT:

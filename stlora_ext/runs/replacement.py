@@ -12,6 +12,7 @@ from stlora_ext.errors import UserError
 from stlora_ext.files import read_json, write_json
 from stlora_ext.runs.lock import LOCK
 from stlora_ext.runs.record import Record
+from stlora_ext.runs.record_check import NoRecordError
 from stlora_ext.runs.store import write_record
 
 REPEAT = "repeat"
@@ -47,5 +48,5 @@ def _read(path: Path) -> Record:
     content = read_json(path)
     try:
         return Record.of(content)
-    except ValueError as error:
+    except NoRecordError as error:
         raise UserError(f"{path} is damaged ({error}): delete it, or put back a whole copy") from None

@@ -27,6 +27,7 @@ from stlora_ext.runs.lock import locked
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.provenance import provenance
 from stlora_ext.runs.record import Record
+from stlora_ext.runs.record_check import NoRecordError
 from stlora_ext.runs.reopen import find_run
 from stlora_ext.runs.replacement import REPEAT, complete_replacement, replace_run
 from stlora_ext.runs.same_data import data_part, refuse_record_of_other_data
@@ -144,7 +145,7 @@ def _write_results(
     }
     try:
         record = Record.of(json.loads(json.dumps(content)))
-    except ValueError as error:
+    except NoRecordError as error:
         raise UserError(
             f"{key.path}: the results can't be recorded ({error}): the model has diverged; try a lower lr"
         ) from None

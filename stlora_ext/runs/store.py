@@ -8,7 +8,7 @@ from stlora_ext.errors import UserError
 from stlora_ext.files import write_json
 from stlora_ext.runs.key import RunKey
 from stlora_ext.runs.record import Record
-from stlora_ext.runs.record_check import FORMAT
+from stlora_ext.runs.record_check import FORMAT, NoRecordError
 
 PUBLISHED = "published"
 
@@ -41,7 +41,7 @@ def read_record(path: Path) -> Record:
         raise UserError(f"record {path} has format {written_as!r}, expected {FORMAT}: repeat the run")
     try:
         return Record.of(content)
-    except ValueError as error:
+    except NoRecordError as error:
         raise _damaged(path, str(error)) from None
 
 

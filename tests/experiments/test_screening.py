@@ -50,7 +50,7 @@ def test_there_are_24_settings_that_differ_and_are_valid():
 def test_the_settings_come_in_the_order_of_their_validation_errors(screened, capsys):
     (group,) = by_setting(read_records(screened, "TINY"))
     settings = group.settings
-    assert group.protocol == "adapt" and group.base.records[0].key["arm"] == "base"
+    assert group.protocol == "adapt" and group.base.records[0].key.arm == "base"
     assert [setting.row.arm for setting in settings].count("plus") == 2 and len(settings) == 4
     errors = [setting.val.mean for setting in settings]
     assert (

@@ -47,7 +47,7 @@ with open(run / ".lock", "w") as lock:
         "configuration": {"training": {"num_epochs": 1}, "model": {}, "adapter": {"sharing": "embedding"}},
         "training": {"epochs": 1, "history": []},
         "test": {"average": scores, "horizons": [scores]},
-        "data": {"fingerprint": "sha256:0", "interval": 5},
+        "data": {"fingerprint": "sha256:0", "interval": 5, "num_nodes": 3, "windows": {"test": 9}},
         "parameters": {"backbone": 1, "adapter": 0, "adapter_percent": None},
         "provenance": {},
     }
