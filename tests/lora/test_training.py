@@ -1,6 +1,5 @@
 """Training with an adapter, through the real runner on TINY."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from stlora_ext.runs.adapter_runner import STLoRARunner
 from stlora_ext.runs.build import host_config
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.run import train_run
+from stlora_ext.runs.store import read_record
 from tests.support.commands import ROOT, refusal
 
 FAST = {"num_epochs": 1, "model.hidden_size": 8, "model.end_size": 16}
@@ -101,7 +101,7 @@ def test_adapting_leaves_the_trained_backbone_bitwise_unchanged(tiny_data, tmp_p
     (adapted,) = (tmp_path / "TINY/LSTM+").glob("adapt-plus-*/model.pt")
     before, after = (torch.load(p, weights_only=True)["model_state_dict"] for p in (trained, adapted))
     assert all(torch.equal(after[f"backbone.{name}"], value) for name, value in before.items())
-    base, plus = (json.loads(p.parent.with_suffix(".json").read_text()) for p in (trained, adapted))
+    base, plus = (read_record(p.parent.with_suffix(".json")) for p in (trained, adapted))
     assert plus.parameters.trainable == plus.parameters.adapter > 0
     assert plus.parameters.backbone == base.parameters.backbone
     assert plus.scores.average["MAE"] < base.scores.average["MAE"]

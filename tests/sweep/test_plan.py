@@ -284,7 +284,7 @@ def write(key, results, fingerprint="sha256:0", **changed):
         "key": key.as_dict(),
         "status": "finished",
         "test": {"average": scores, "horizons": [scores]},
-        "data": {"fingerprint": fingerprint, "interval": 5},
+        "data": {"fingerprint": fingerprint, "interval": 5, "num_nodes": 3, "windows": {"test": 9}},
         "configuration": {"training": {"num_epochs": 10}, "model": {}, "adapter": {"sharing": "node"}},
         "training": {"epochs": 3, "seconds_per_epoch": 20.0, "history": []},
         "parameters": {"backbone": 1, "adapter": 0, "adapter_percent": None},
