@@ -100,10 +100,10 @@ def only_models(groups: list["DataGroup"], models: Sequence[str] | None) -> list
     """
     if models is None:
         return groups
-    there = list(dict.fromkeys(row.model for group in groups for row in group.rows))
+    recorded = list(dict.fromkeys(row.model for group in groups for row in group.rows))
     for model in models:
-        if model not in there:
-            raise UserError(f"no records of model '{model}' here: {nearest(model, there)}")
+        if model not in recorded:
+            raise UserError(f"no records of model '{model}' here: {nearest(model, recorded)}")
     chosen = [replace(group, rows=[row for row in group.rows if row.model in models]) for group in groups]
     return [group for group in chosen if group.rows]
 

@@ -78,13 +78,13 @@ def records(paths: Sequence[Path]) -> list[Path]:
     Raises:
         UserError: If a folder holds none.
     """
-    found: dict[Path, None] = {}
+    unique: dict[Path, None] = {}
     for path in paths:
         inside = sorted(p for p in path.rglob("*.json") if _RECORD.fullmatch(p.name)) if path.is_dir() else [path]
         if not inside:
             raise UserError(f"no records under {path}: expected a folder such as results/TINY")
-        found.update(dict.fromkeys(inside))
-    return list(found)
+        unique.update(dict.fromkeys(inside))
+    return list(unique)
 
 
 def confirm(path: Path, args: argparse.Namespace) -> "Verdict":

@@ -76,9 +76,9 @@ def how_to_repeat(record: Record, meta: Meta, results: Path = RESULTS, data: Pat
     path, config = config_or_default(exp.dataset, exp.model)
     extra = [
         text
-        for option, here, usual in (("--results", results, RESULTS), ("--data", data, DATA))
-        if here.resolve() != usual
-        for text in (option, str(here))
+        for option, folder, usual in (("--results", results, RESULTS), ("--data", data, DATA))
+        if folder.resolve() != usual
+        for text in (option, str(folder))
     ]
     extra += ["--force"] * record.key.record_path(results).exists()
     return repeat_command(
@@ -114,12 +114,12 @@ def differences(exp: Experiment, config: Experiment, lengths: bool = False) -> d
     of_run = [getattr(exp.training, name) for name in LENGTHS]
     if None not in of_run:  # what follows from them is no difference
         config = replace(config.with_lengths(*of_run), training=config.training)
-    here, there = (json.loads(json.dumps(configuration(each))) for each in (exp, config))
+    settings, usual = (json.loads(json.dumps(configuration(one))) for one in (exp, config))
     return {
         name if group == "training" else f"{group}.{name}": value
-        for group, values in here.items()
+        for group, values in settings.items()
         for name, value in values.items()
-        if not (name in DERIVED and not (lengths and group == "training")) and there.get(group, {}).get(name) != value
+        if not (name in DERIVED and not (lengths and group == "training")) and usual.get(group, {}).get(name) != value
     }
 
 

@@ -41,7 +41,7 @@ def command_outlook(exp: Experiment, meta: Meta, options: RunOptions, force: boo
 def _runs(exp: Experiment, meta: Meta, options: RunOptions, force: bool) -> list[tuple[Experiment, int | None]]:
     """Return what isn't finished, with the backbones that are trained first."""
     runs = []
-    for seed in exp.cell_seeds:
+    for seed in exp.run_seeds:
         if not force and _finished(exp, meta, seed, options):
             continue
         base = exp.with_arm("base")

@@ -58,7 +58,7 @@ def finished(model: str, protocol: str = "", arm: str = "", seed: int = 0, times
     record, _ = train_run(
         exp,
         quick_meta(),
-        None if exp.cell_seeds == (None,) else seed,
+        None if exp.run_seeds == (None,) else seed,
         RunOptions(data(), results(), save_results=True, train_backbone=True),
     )
     return record.key.record_path(results())
