@@ -27,6 +27,7 @@ from stlora_ext.options import (
     check_save_results,
     given_settings,
 )
+from stlora_ext.runs.key import ARMS
 from stlora_ext.threads import apply_tuning, set_threads
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--arm",
-        choices=("base", "plus", "control", "wide"),
+        choices=ARMS,
         help="of a model with adapter: without it, as it is, without per-node weights, or those widened",
     )
     p.add_argument(

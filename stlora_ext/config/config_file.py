@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stlora_ext.config.experiment import Experiment, experiment
-from stlora_ext.config.nearest_config import instead_of
+from stlora_ext.config.nearest_config import file_of, instead_of
 from stlora_ext.config.user_file import run_file
 from stlora_ext.errors import UserError
 from stlora_ext.folders import DATA, ROOT
@@ -38,7 +38,7 @@ def load_experiment(path: Path, data: Path = DATA) -> Experiment:
 
 def config_path(dataset: str, model: str) -> Path:
     """Return where the config of a model on a data set belongs, relative to the repository's root."""
-    return Path("experiments", dataset, f"{model.removesuffix('+')}{'_LoRA' * model.endswith('+')}.py")
+    return Path("experiments", dataset, file_of(model))
 
 
 def config_or_default(dataset: str, model: str) -> tuple[Path | None, Experiment]:

@@ -19,7 +19,7 @@ def instead_of(path: Path, data: Path) -> str:
     from stlora_ext.config.registry import models
 
     folder, file = path.parent, f"{path.name.removesuffix('.py')}.py"
-    files, model = _files(folder), _model(file)
+    files, model = _files(folder), model_of(file)
     if file in files:
         return _did_you_mean(folder / file)
     in_use = folder.resolve().parent == _CONFIGS and bool(files)
@@ -30,7 +30,7 @@ def instead_of(path: Path, data: Path) -> str:
         meant = model if model in models() else _closest(model, models())
         if meant is not None:
             return f"{dataset} has no config of {meant}: {_by_name(dataset, meant)}"
-        return f"expected one of: {', '.join(files or map(_file, models()))}"
+        return f"expected one of: {', '.join(files or map(file_of, models()))}"
     if near := _closest(file, files):
         return _did_you_mean(folder / near)
     known = [folder.name for folder in _CONFIGS.iterdir() if _files(folder)]
@@ -50,12 +50,14 @@ def _files(folder: Path) -> list[str]:
     return [] if folder.resolve() in (_CONFIGS, ROOT) else sorted(path.name for path in folder.glob("*.py"))
 
 
-def _model(file: str) -> str:
+def model_of(file: str) -> str:
+    """Return the model that a config's file name stands for."""
     stem = file.removesuffix(".py")
     return f"{stem.removesuffix('_LoRA')}{'+' * stem.endswith('_LoRA')}"
 
 
-def _file(model: str) -> str:
+def file_of(model: str) -> str:
+    """Return the file name of a model's config."""
     return f"{model.removesuffix('+')}{'_LoRA' * model.endswith('+')}.py"
 
 

@@ -59,7 +59,7 @@ class LoadedRun:
             pd.DataFrame: ``[output_len, sensors]``, indexed by the times after the last row, in original units.
 
         Raises:
-            UserError: If a sensor lacks or is unknown, rows are too few or not one interval apart, a reading is
+            UserError: If a sensor is missing or unknown, rows are too few or not one interval apart, a reading is
                 infinite or none is there, or the model forecasts NaN or infinity.
         """
         values, times = window(frame_series(readings, self.meta), self.meta, "the table of readings")

@@ -19,7 +19,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def provenance(options: RunOptions) -> dict[str, Any]:
-    """Return what a process that works on a run is, as it begins.
+    """Describe this process, which begins to work on a run.
 
     Args:
         options: How the run is executed.

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from stlora_ext.config.config_file import config_or_default
 from stlora_ext.config.experiment import DERIVED, ArmName, Experiment, ProtocolName, configuration, experiment
@@ -23,7 +23,6 @@ from stlora_ext.runs.backbone import run_key
 from stlora_ext.runs.key import ARMS, CHECKPOINT, RunKey
 from stlora_ext.runs.record import Record
 
-_PROTOCOLS = ("fitted", "joint", "adapt")
 _OPTIONS = {"num_epochs": "--epochs", "batch_size": "--batch-size"}
 
 
@@ -39,7 +38,8 @@ def rebuild(key: RunKey, settings: Mapping[str, Any], source: str) -> Experiment
         UserError: If they are damaged or name what this version doesn't know.
     """
     try:
-        if key.arm not in ARMS or key.protocol not in _PROTOCOLS or (key.arm == "base") == key.model.endswith("+"):
+        known = key.arm in ARMS and key.protocol in get_args(ProtocolName)
+        if not known or (key.arm == "base") == key.model.endswith("+"):
             raise ValueError(f"{key.model}, protocol {key.protocol}, arm {key.arm}")
         exp = experiment(key.dataset, key.model)
         adapter = STLoRAConfig(**checked(STLoRAConfig, settings["adapter"], "adapter.")) if exp.adapter else None

@@ -1,4 +1,4 @@
-"""What sweep.py runs its jobs on: this machine's GPUs or CPU, or a Ray cluster; its options, and what contradicts."""
+"""What sweep.py runs its jobs on: this machine's GPUs or CPU, or a Ray cluster; its options."""
 
 import argparse
 import os

@@ -9,6 +9,7 @@ from typing import Any
 from stlora_ext.config import registry
 from stlora_ext.config.config_file import config_or_default, config_path
 from stlora_ext.config.experiment import ArmName, Experiment, ProtocolName
+from stlora_ext.config.nearest_config import model_of
 from stlora_ext.config.without_effect import Idle, without_effect
 from stlora_ext.data.available import open_dataset, prepared_sets
 from stlora_ext.data.catalog import how_to_get
@@ -145,10 +146,7 @@ def _chosen(option: str, words: Iterable[str], names: Sequence[str]) -> dict[str
 
 def _configs(dataset: str) -> list[str]:
     """Return the models that have a config file for the data set."""
-    return [
-        f"{path.stem.removesuffix('_LoRA')}{'+' * path.stem.endswith('_LoRA')}"
-        for path in sorted((ROOT / "experiments" / dataset).glob("*.py"))
-    ]
+    return [model_of(path.name) for path in sorted((ROOT / "experiments" / dataset).glob("*.py"))]
 
 
 def _dataset(name: str, data: Path) -> Meta:

@@ -9,8 +9,6 @@ from stlora_ext.errors import UserError
 from stlora_ext.runs.record import Record
 from stlora_ext.tables.statistics import MeanStd, spread
 
-METRICS = ("MAE", "RMSE", "MAPE")
-
 
 @dataclass(frozen=True)
 class Row:
