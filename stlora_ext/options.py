@@ -59,7 +59,9 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
     """Add ``--config`` and, in its place, ``--dataset`` and ``--model``."""
     parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="config file, experiments/DATASET/MODEL.py")
     parser.add_argument(
-        "--dataset", metavar="NAME", help="instead of -c, with --model: a prepared data set, with the usual settings"
+        "--dataset",
+        metavar="NAME",
+        help="instead of -c, with --model: a data set; with their config file where there is one, else the usual settings",
     )
     parser.add_argument("--model", metavar="NAME", help="instead of -c, with --dataset: a model; NAME+ with adapter")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from stlora_ext.config.experiment import Experiment, experiment
 from stlora_ext.config.nearest_config import file_of, instead_of
 from stlora_ext.config.user_file import run_file
+from stlora_ext.data.names import check_dataset_name
 from stlora_ext.errors import UserError
 from stlora_ext.folders import DATA, ROOT
 
@@ -59,7 +60,8 @@ def asked_experiment(config: Path | None, dataset: str | None, model: str | None
     Args:
         config: A config file.
         dataset: Name of a data set.
-        model: Name of a model; with ``dataset`` it means what a config means that holds these two and nothing else.
+        model: Name of a model; with ``dataset`` it stands for the config file of the two, or, where there is none, for
+            one that holds these two names and nothing else.
         data: Folder of the prepared data sets.
 
     Raises:
@@ -73,4 +75,4 @@ def asked_experiment(config: Path | None, dataset: str | None, model: str | None
     if dataset is None or model is None:
         lacking = " and ".join(option for option, name in (("--dataset", dataset), ("--model", model)) if name is None)
         raise UserError(f"{lacking} not given: expected a config, -c/--config FILE, or --dataset NAME and --model NAME")
-    return experiment(dataset, model)
+    return config_or_default(check_dataset_name(dataset), model)[1]

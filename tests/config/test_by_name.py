@@ -11,6 +11,8 @@ import pytest
 from experiments import run as run_command
 from experiments import screen as screen_command
 from experiments import sweep as sweep_command
+from stlora_ext.config.config_file import config_path, load_experiment
+from stlora_ext.config.experiment import experiment
 from stlora_ext.config.registry import models
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.runs.backbone import run_key
@@ -42,6 +44,14 @@ def test_names_mean_the_run_of_a_config_that_holds_them_and_nothing_else(model, 
     config = tmp_path / "config.py"
     config.write_text(f'from experiments.defaults import experiment\nCFG = experiment("MINE", "{model}")\n')
     assert key(mine, "--dataset", "MINE", "--model", model, *options) == key(mine, "-c", config, *options)
+
+
+@pytest.mark.parametrize("model", ["D2STGNN", "D2STGNN+"])
+def test_where_the_two_have_a_config_file_its_settings_count(model):
+    args = run_command.parser().parse_args(["--dataset", "METR-LA", "--model", model])
+    settings = run_command.asked_for(args).training
+    assert settings != experiment("METR-LA", model).training
+    assert settings == load_experiment(ROOT / config_path("METR-LA", model)).training
 
 
 def test_a_run_by_name_is_finished_for_its_config_too(mine, tmp_path, capsys):

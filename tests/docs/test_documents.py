@@ -41,7 +41,7 @@ def test_the_python_in_the_documents_runs(document, code, tiny_data, tmp_path, m
 
 def test_examples_of_a_backbone_are_short():
     blocks = re.findall(r"```python\n(.*?)```", TEXTS[ROOT / "docs" / "own_backbone.md"], re.DOTALL)
-    assert len(blocks) == 3 and all(code.count("\n") < 40 for code in blocks)
+    assert len(blocks) == 3 and all(code.count("\n") < 45 for code in blocks)
 
 
 def test_only_marked_blocks_are_rewritten():
