@@ -4,8 +4,8 @@
     python experiments/report.py --dataset CITY --out city.html
     python experiments/report.py --dataset PEMS08 --models AGCRN AGCRN+ --nodes 12 57
 
-The forecasts need the run's folder with its model.pt, the map and the distances the prepared data set. What isn't there
-is said in its place on the page, with the command that makes it.
+The forecasts need the run's folder with its model.pt, the map and the distances the prepared data set. Where one is
+missing, the page names the command that makes it.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Confirm run records: evaluate each one's stored checkpoint again, and compare every part of the record.
 
 Scores to 1e-6 on the hardware of the record, to 1e-4 elsewhere. A line says which parts were computed again, which are
-those that the checkpoint holds the SHA-256 of, and which are a mere statement.
+those that the checkpoint holds the SHA-256 of, and which are only stated.
 
     python experiments/verify.py results/PEMS08/LSTM/joint-base-6724dfa7-seed0.json
     python experiments/verify.py results/PEMS08 --gpus 0

@@ -40,7 +40,7 @@ class Verdict:
         difference: The first part that isn't as it was computed again or as the checkpoint has it; None where all are.
         computed: Parts that were computed again.
         compared: Parts that are those behind the checkpoint, by their SHA-256.
-        stated: Parts that are a mere statement.
+        stated: Parts that are only stated.
     """
 
     difference: str | None

@@ -20,7 +20,7 @@ _SAME_WORK = ("batch_size", "eval_batch_size", "val_interval", "bf16")  # of the
 
 
 def command_outlook(exp: Experiment, meta: Meta, options: RunOptions, force: bool = False) -> Outlook:
-    """Return how long it takes to run an experiment under all its seeds; it is told now if finished runs say it.
+    """Return how long an experiment takes under all its seeds; print it now if finished runs say so.
 
     Args:
         exp: The experiment.

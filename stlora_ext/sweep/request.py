@@ -61,7 +61,7 @@ class Plan:
     Attributes:
         jobs: The jobs, in order.
         left_out: What a glob matched but can't run, and why.
-        settings: Per setting that some of the models lack or that changes nothing in them, the other models.
+        settings: Models that use a setting, by setting; those that all models use are left out.
     """
 
     jobs: list[Job] = field(default_factory=list)

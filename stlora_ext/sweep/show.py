@@ -35,7 +35,7 @@ def plan_lines(
         workers: The workers in words.
         num_workers: How many they are.
         left_out: What matched but can't run, and why.
-        settings: Per setting that changes something in some models only, those models.
+        settings: Models that use a setting, by setting; those that all models use are left out.
     """
     lines, unfinished, width = [], [], max((len(job.title) for job in jobs), default=0)
     for job in jobs:
