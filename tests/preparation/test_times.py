@@ -12,7 +12,7 @@ import prepare
 from stlora_ext.data.local_time import row_axis
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.horizons import step_title
-from tests.support.preparing import clock, prepared, refusal, whole
+from tests.support.preparing import clock, csv, prepared, refusal, whole
 from tests.support.profile import steady
 
 BERLIN = ("--timezone", "Europe/Berlin")
@@ -25,11 +25,6 @@ def hours(season, frequency="h"):
     first, end, _ = CHANGES[season]
     times = pd.date_range(first, end, freq=frequency, tz="Europe/Berlin", inclusive="left")
     return pd.DataFrame({"a": np.arange(len(times)), "b": 1.5}, times.rename("time"))
-
-
-def csv(folder, table, **options):
-    table.to_csv(folder / "raw.csv", **options)
-    return folder / "raw.csv"
 
 
 @pytest.mark.parametrize("season", CHANGES)

@@ -1,6 +1,7 @@
 """Finished runs of small models on a network of two simulated days, made once for the tests that open them again."""
 
 import functools
+import json
 import tempfile
 from pathlib import Path
 
@@ -79,3 +80,15 @@ def recent(earlier: int = 0) -> pd.DataFrame:
     )
     rows = values[WINDOW - earlier : WINDOW + meta.input_len]
     return pd.DataFrame(rows, pd.Index(times, name="when"), meta.sensor_ids)
+
+
+def rewrite(path, change):
+    """Let ``change`` edit the content of a JSON file."""
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def halve(path):
+    """Cut a file."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
