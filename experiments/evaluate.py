@@ -79,12 +79,12 @@ def on_the_test_split(args: argparse.Namespace) -> None:
     seed = "" if run.key.seed is None else f" seed {run.key.seed}"
     print(f"{run.key.dataset}/{run.key.model}{seed}: evaluated on {meta.windows['test']:,} test windows")
     print(*score_lines(scores, meta.interval), sep="\n")
-    apart, place = largest_difference(scores, run.record.scores)
+    difference, part = largest_difference(scores, run.record.scores)
     origin = run.record.provenance
     print(
         "  the record says the same, to the bit"
-        if place is None
-        else f"  largest difference from the record: {apart:.3g} ({place}; it was measured on "
+        if part is None
+        else f"  largest difference from the record: {difference:.3g} ({part}; it was measured on "
         f"{origin.hardware}, {origin.threads} threads)"
     )
     if args.save_results:

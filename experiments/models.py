@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser().parse_args(argv)
     chosen = _chosen(args.models)
     if args.names:
-        print(*(f"{backbone.name}, {backbone.name}+: {backbone.place}" for backbone in chosen), sep="\n")
+        print(*(f"{backbone.name}, {backbone.name}+: {backbone.class_path}" for backbone in chosen), sep="\n")
         return
     from stlora_ext.tables.formats import FORMATS
     from stlora_ext.tables.models import models_table

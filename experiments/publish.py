@@ -53,14 +53,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     from stlora_ext.host.launcher import use_device
 
     use_device(args.gpus)
-    for place, record in enumerate(records, start=1):
+    for count, record in enumerate(records, start=1):
         path = record.key.record_path(args.results)
         verdict = confirm(path, args)
         if verdict.difference is not None:
             raise UserError(
                 f"{path} {verdict}: nothing is published; repeat the run with --force, or put back its own files"
             )
-        print(f"[{place}/{len(records)}] {path}: {verdict}", flush=True)
+        print(f"[{count}/{len(records)}] {path}: {verdict}", flush=True)
     for record in records:
         print(f"published {write_record(record, args.to).relative_to(args.to)}")
 

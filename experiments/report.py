@@ -4,8 +4,8 @@
     python experiments/report.py --dataset CITY --out city.html
     python experiments/report.py --dataset PEMS08 --models AGCRN AGCRN+ --nodes 12 57
 
-The forecasts need the run's folder with its model.pt, the map and the distances the prepared data set. What isn't there
-is said in its place on the page, with the command that makes it.
+The forecasts need the run's folder with its model.pt, the map and the distances the prepared data set. Where one is
+missing, the page names the command that makes it.
 """
 
 import argparse
@@ -100,10 +100,10 @@ def only_models(groups: list["DataGroup"], models: Sequence[str] | None) -> list
     """
     if models is None:
         return groups
-    there = list(dict.fromkeys(row.model for group in groups for row in group.rows))
+    recorded = list(dict.fromkeys(row.model for group in groups for row in group.rows))
     for model in models:
-        if model not in there:
-            raise UserError(f"no records of model '{model}' here: {nearest(model, there)}")
+        if model not in recorded:
+            raise UserError(f"no records of model '{model}' here: {nearest(model, recorded)}")
     chosen = [replace(group, rows=[row for row in group.rows if row.model in models]) for group in groups]
     return [group for group in chosen if group.rows]
 

@@ -27,6 +27,7 @@ from stlora_ext.options import (
     check_save_results,
     given_settings,
 )
+from stlora_ext.runs.key import ARMS
 from stlora_ext.threads import apply_tuning, set_threads
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--arm",
-        choices=("base", "plus", "control", "wide"),
+        choices=ARMS,
         help="of a model with adapter: without it, as it is, without per-node weights, or those widened",
     )
     p.add_argument(
@@ -133,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         describe(exp, meta, options)
         return
     options = replace(options, outlook=command_outlook(exp, meta, options, args.force))
-    for seed in exp.cell_seeds:
+    for seed in exp.run_seeds:
         record, finished = train_run(exp, meta, seed, options, args.force)
         if args.format == "csv":
             with locked(args.results / record.key.path):
@@ -175,7 +176,7 @@ def describe(exp: "Experiment", meta: "Meta", options: "RunOptions") -> None:
     )
     for group, values in configuration(exp).items():
         print(f"  {group}: {json.dumps(values)}")
-    host_config(exp, meta, exp.cell_seeds[0], options)
+    host_config(exp, meta, exp.run_seeds[0], options)
     counts = parameter_report(build_model(exp, meta, options.data))
     print(
         f"  parameters: {counts['backbone']:,} backbone, {counts['adapter']:,} adapter, "
@@ -186,7 +187,7 @@ def describe(exp: "Experiment", meta: "Meta", options: "RunOptions") -> None:
     print("  windows: " + ", ".join(f"{count:,} {split}" for split, count in meta.windows.items()))
     steps = f"{meta.num_steps:,} steps of {in_words(meta.interval_seconds)}"
     print(f"  data: {steps}, {meta.num_nodes} nodes, {meta.fingerprint[:19]}")
-    for seed in exp.cell_seeds:
+    for seed in exp.run_seeds:
         key = run_key(exp, meta, seed)
         finished = key.record_path(options.results).exists()
         print(f"  record: {_shown(key.record_path(options.results))}" + (" (finished)" if finished else ""))

@@ -59,13 +59,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     use_device(args.gpus)
     meta = open_dataset(exp.dataset, args.data)
-    place = RunOptions(args.data, args.results, args.gpus, train_backbone=args.train_backbone)
+    options = RunOptions(args.data, args.results, args.gpus, train_backbone=args.train_backbone)
     records = []
     for name in args.only or SETTINGS:
         arm, settings = SETTINGS[name]
         chosen = exp.override({f"adapter.{key}": value for key, value in settings.items()}).with_arm(arm)
         for seed in (seed for seeds in args.seeds for seed in seeds):
-            records.append(train_run(chosen, meta, seed, place)[0])
+            records.append(train_run(chosen, meta, seed, options)[0])
             print(f"{name}, seed {seed}: validation MAE {number(best_validation(records[-1]), 3)}", flush=True)
     print(markdown.render(settings_tables(by_setting(records))))
 

@@ -1,10 +1,10 @@
-"""Run many cells of the benchmark, one process each: data sets x models x protocols x arms x seeds.
+"""Train many runs of the benchmark, one process each: data sets x models x protocols x arms x seeds.
 
     python experiments/sweep.py --datasets PEMS08 --models AGCRN AGCRN+ --seeds 0-4 --gpus 0,1
     python experiments/sweep.py --datasets PEMS08-TAIL --models all --arms plus control --jobs 2 --dry-run
     python experiments/sweep.py --datasets PEMS08 --models all --ray auto --gpus-per-cell 1
 
-Finished cells aren't repeated. Stop it whenever you like: the same command goes on.
+Finished runs aren't repeated. Stop it whenever you like: the same command goes on.
 """
 
 import argparse
@@ -84,30 +84,30 @@ def main(argv: Sequence[str] | None = None) -> None:
     from stlora_ext.sweep.show import Display, failure_lines, plan_lines
 
     plan = make_plan(request(args))
-    cells = without_idle(plan.cells, args.results)
+    jobs = without_idle(plan.jobs, args.results)
     engine, where, hardware = chosen(args)
     estimates = Estimates(args.results, hardware)
     print(
-        *plan_lines(cells, args.results, estimates, where, engine.places(), plan.left_out, plan.settings),
+        *plan_lines(jobs, args.results, estimates, where, engine.places(), plan.left_out, plan.settings),
         sep="\n",
         flush=True,
     )
     if args.dry_run:
         return
-    waiting = [cell for cell in cells if cell.record(args.results) is None]
-    display = Display(len(cells), len(cells) - len(waiting), estimates, engine.places())
+    waiting = [job for job in jobs if job.record(args.results) is None]
+    display = Display(len(jobs), len(jobs) - len(waiting), estimates, engine.places())
     try:
         failures = Schedule(waiting, engine, args.results.resolve(), display).run()
     finally:
         display.close()
         engine.close()
         print(
-            f"{display.here} cells run, {len(cells) - len(waiting)} finished before, {display.elsewhere} by "
+            f"{display.here} runs done, {len(jobs) - len(waiting)} finished before, {display.elsewhere} by "
             "other processes",
             flush=True,
         )
     for failure in failures:
-        write_failure(failure.cell.key, failure.reason, args.results)
+        write_failure(failure.job.key, failure.reason, args.results)
     if failures:
         print(f"{len(failures)} failed:", *failure_lines(failures), sep="\n", flush=True)
         sys.exit(1)

@@ -111,11 +111,11 @@ def printed(args: argparse.Namespace, root: Path) -> str:
     if args.short and (args.compare or args.horizons is not None):
         raise UserError("--short shows the average MAE alone: leave out --compare and --horizons")
     datasets = recorded_datasets(results) if args.dataset is None else [args.dataset]
-    found = tables(datasets, results, args.compare, args.results, args.horizons, args.short)
+    made = tables(datasets, results, args.compare, args.results, args.horizons, args.short)
     if args.format == "csv":
-        for title, fill in (missing for table in found for missing in table.missing):
+        for title, fill in (missing for table in made for missing in table.missing):
             print(f"missing: {title}: {fill}", file=sys.stderr)
-    return FORMATS[args.format](found)
+    return FORMATS[args.format](made)
 
 
 def _refuse_unused(args: argparse.Namespace, settings: bool = False, short: bool = True) -> None:

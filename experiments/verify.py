@@ -1,7 +1,7 @@
 """Confirm run records: evaluate each one's stored checkpoint again, and compare every part of the record.
 
 Scores to 1e-6 on the hardware of the record, to 1e-4 elsewhere. A line says which parts were computed again, which are
-those that the checkpoint holds the SHA-256 of, and which are a mere statement.
+those that the checkpoint holds the SHA-256 of, and which are only stated.
 
     python experiments/verify.py results/PEMS08/LSTM/joint-base-6724dfa7-seed0.json
     python experiments/verify.py results/PEMS08 --gpus 0
@@ -78,13 +78,13 @@ def records(paths: Sequence[Path]) -> list[Path]:
     Raises:
         UserError: If a folder holds none.
     """
-    found: dict[Path, None] = {}
+    unique: dict[Path, None] = {}
     for path in paths:
         inside = sorted(p for p in path.rglob("*.json") if _RECORD.fullmatch(p.name)) if path.is_dir() else [path]
         if not inside:
             raise UserError(f"no records under {path}: expected a folder such as results/TINY")
-        found.update(dict.fromkeys(inside))
-    return list(found)
+        unique.update(dict.fromkeys(inside))
+    return list(unique)
 
 
 def confirm(path: Path, args: argparse.Namespace) -> "Verdict":

@@ -61,7 +61,7 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dataset",
         metavar="NAME",
-        help="instead of -c, with --model: a data set; their config file counts, else the usual settings",
+        help="instead of -c, with --model: a data set; uses their config file if any, else usual settings",
     )
     parser.add_argument("--model", metavar="NAME", help="instead of -c, with --dataset: a model; NAME+ with adapter")
 

@@ -50,8 +50,8 @@ class Backbone:
     paper: str = ""
 
     @property
-    def place(self) -> str:
-        """Where its class lies, "package.module.Class"."""
+    def class_path(self) -> str:
+        """Its class, "package.module.Class"."""
         arch: Any = self.arch
         return arch.replace(":", ".") if isinstance(arch, str) else f"{arch.__module__}.{arch.__name__}"
 

@@ -11,8 +11,8 @@ from stlora_ext.config.training import TrainingSettings
 
 def _ours(name: str, paper: str, training: TrainingSettings = TrainingSettings(), **more: Any) -> Backbone:  # noqa: B008
     arch = name.replace("-week", "Week")  # a module has no hyphen
-    places: dict[str, Any] = {"arch": f"baselines.{arch}:{arch}", "config": f"baselines.{arch}:{arch}Config"}
-    return Backbone(name, training=training, paper=paper, **places, **more)
+    classes: dict[str, Any] = {"arch": f"baselines.{arch}:{arch}", "config": f"baselines.{arch}:{arch}Config"}
+    return Backbone(name, training=training, paper=paper, **classes, **more)
 
 
 BACKBONES = {

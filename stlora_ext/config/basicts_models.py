@@ -88,11 +88,11 @@ def _listed(
     training: TrainingSettings = _TRAINING,
     **more: Any,
 ) -> Backbone:
-    places: dict[str, Any] = {
+    classes: dict[str, Any] = {
         "arch": arch or f"basicts.models.{name}:{name}",
         "config": f"basicts.models.{name}:{name}Config",
     }
-    return Backbone(name, training=training, of_lengths=of_lengths, settings=settings, paper=paper, **places, **more)
+    return Backbone(name, training=training, of_lengths=of_lengths, settings=settings, paper=paper, **classes, **more)
 
 
 def _repaired(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stlora_ext.config.experiment import Experiment, experiment
-from stlora_ext.config.nearest_config import instead_of
+from stlora_ext.config.nearest_config import file_of, instead_of
 from stlora_ext.config.user_file import run_file
 from stlora_ext.data.names import check_dataset_name
 from stlora_ext.errors import UserError
@@ -39,7 +39,7 @@ def load_experiment(path: Path, data: Path = DATA) -> Experiment:
 
 def config_path(dataset: str, model: str) -> Path:
     """Return where the config of a model on a data set belongs, relative to the repository's root."""
-    return Path("experiments", dataset, f"{model.removesuffix('+')}{'_LoRA' * model.endswith('+')}.py")
+    return Path("experiments", dataset, file_of(model))
 
 
 def config_or_default(dataset: str, model: str) -> tuple[Path | None, Experiment]:
@@ -60,8 +60,8 @@ def asked_experiment(config: Path | None, dataset: str | None, model: str | None
     Args:
         config: A config file.
         dataset: Name of a data set.
-        model: Name of a model; with ``dataset`` it means the config file of the two, where there is none what a config
-            means that holds these two and nothing else.
+        model: Name of a model; with ``dataset`` it stands for the config file of the two, or, where there is none, for
+            one that holds these two names and nothing else.
         data: Folder of the prepared data sets.
 
     Raises:

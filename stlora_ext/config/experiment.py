@@ -76,7 +76,7 @@ class Experiment:
         return configuration(self)
 
     @property
-    def cell_seeds(self) -> tuple[int | None, ...]:
+    def run_seeds(self) -> tuple[int | None, ...]:
         """The seeds to run; ``(None,)`` where no seed changes the result."""
         return (None,) if self.backbone.deterministic and self.arm == "base" else self.seeds
 

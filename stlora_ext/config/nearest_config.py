@@ -19,21 +19,21 @@ def instead_of(path: Path, data: Path) -> str:
     from stlora_ext.config.registry import models
 
     folder, file = path.parent, f"{path.name.removesuffix('.py')}.py"
-    there, model = _files(folder), _model(file)
-    if file in there:
+    files, model = _files(folder), model_of(file)
+    if file in files:
         return _did_you_mean(folder / file)
-    in_use = folder.resolve().parent == _CONFIGS and bool(there)
+    in_use = folder.resolve().parent == _CONFIGS and bool(files)
     dataset = folder.resolve().name if in_use else folder.name
     if in_use or (dataset and (data / dataset / "meta.json").is_file()):
-        if model not in models() and (near := _closest(file, there)):
+        if model not in models() and (near := _closest(file, files)):
             return _did_you_mean(folder / near)
         meant = model if model in models() else _closest(model, models())
         if meant is not None:
             return f"{dataset} has no config of {meant}: {_by_name(dataset, meant)}"
-        return f"expected one of: {', '.join(there or map(_file, models()))}"
-    if near := _closest(file, there):
+        return f"expected one of: {', '.join(files or map(file_of, models()))}"
+    if near := _closest(file, files):
         return _did_you_mean(folder / near)
-    known = [each.name for each in _CONFIGS.iterdir() if _files(each)]
+    known = [folder.name for folder in _CONFIGS.iterdir() if _files(folder)]
     own = (
         f"; for data of your own prepare {dataset}, then {_by_name(dataset, model)}"
         if model in models() and dataset not in ("", _CONFIGS.name, *known)
@@ -47,15 +47,17 @@ def instead_of(path: Path, data: Path) -> str:
 
 def _files(folder: Path) -> list[str]:
     """Return the names of the configs in a folder; the commands themselves are none."""
-    return [] if folder.resolve() in (_CONFIGS, ROOT) else sorted(each.name for each in folder.glob("*.py"))
+    return [] if folder.resolve() in (_CONFIGS, ROOT) else sorted(path.name for path in folder.glob("*.py"))
 
 
-def _model(file: str) -> str:
+def model_of(file: str) -> str:
+    """Return the model that a config's file name stands for."""
     stem = file.removesuffix(".py")
     return f"{stem.removesuffix('_LoRA')}{'+' * stem.endswith('_LoRA')}"
 
 
-def _file(model: str) -> str:
+def file_of(model: str) -> str:
+    """Return the file name of a model's config."""
     return f"{model.removesuffix('+')}{'_LoRA' * model.endswith('+')}.py"
 
 

@@ -36,13 +36,13 @@ def register(
         raise UserError(f"register('{name}'): expected a name without '+', which stands for the adapter")
     backbone = Backbone(name, arch, config, training, **more)
     known = _BACKBONES.get(name) or _SHIPPED.get(name)
-    if known is not None and not _same(known.place, backbone.place):
-        warnings.warn(f"backbone '{name}': {known.place} is replaced by {backbone.place}", stacklevel=2)
+    if known is not None and not _same(known.class_path, backbone.class_path):
+        warnings.warn(f"backbone '{name}': {known.class_path} is replaced by {backbone.class_path}", stacklevel=2)
     _BACKBONES[name] = backbone
 
 
 def _same(one: str, other: str) -> bool:
-    """Whether two places are one class: a package shows classes of its modules."""
+    """Whether two paths are one class: a package shows classes of its modules."""
     (module, _, name), (other_module, _, other_name) = one.rpartition("."), other.rpartition(".")
     nested = f"{module}.".startswith(f"{other_module}.") or f"{other_module}.".startswith(f"{module}.")
     return name == other_name and nested

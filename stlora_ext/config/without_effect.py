@@ -45,14 +45,14 @@ def without_effect(exp: "Experiment", config: "Experiment", given: Mapping[str, 
         config: What it is without them.
         given: The settings, by the keys that ``Experiment.override`` takes.
     """
-    found = dict(_of_run(exp, config))
+    idle = dict(_of_run(exp, config))
     if exp.adapter is None:
         why = f"{exp.model} has no adapter, which {exp.model}+ has"
-        found |= {key: Idle(why) for key in given if key == "adapter_lr" or key.startswith("adapter.")}
+        idle |= {key: Idle(why) for key in given if key == "adapter_lr" or key.startswith("adapter.")}
     return {
-        key: found[key]
+        key: idle[key]
         for key in given
-        if key in found and config.override({key: given[key]}).settings != config.settings
+        if key in idle and config.override({key: given[key]}).settings != config.settings
     }
 
 
@@ -81,11 +81,13 @@ def _of_run(exp: "Experiment", config: "Experiment") -> Iterator[tuple[str, Idle
 
 def _schedule(training: TrainingSettings, config: TrainingSettings) -> Iterator[tuple[str, Idle]]:
     epochs = training.num_epochs
-    kept, usual = ([each for each in every.lr_milestones if 0 <= each < epochs] for every in (training, config))
+    kept, usual = (
+        [epoch for epoch in settings.lr_milestones if 0 <= epoch < epochs] for settings in (training, config)
+    )
     if kept == usual:
         yield "lr_milestones", Idle(f"those of the config lower the learning rate alike in {epochs} epochs")
     elif len(kept) < len(training.lr_milestones):
-        late = next(each for each in training.lr_milestones if each not in kept)
+        late = next(epoch for epoch in training.lr_milestones if epoch not in kept)
         yield "lr_milestones", Idle(f"no epoch of {epochs} comes after {late}", {"lr_milestones": kept})
     if not kept:
         yield "lr_gamma", Idle(f"no milestone (lr_milestones) comes before the last of {epochs} epochs")

@@ -1,7 +1,6 @@
 """Local time: what a clock shows while a data set's rows go by, both days of the clock change included."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -57,8 +56,3 @@ def row_axis(meta: "Meta", rows: Sequence[int] | np.ndarray) -> "pd.DatetimeInde
     if start.tzinfo is not None:
         start = start.tz_convert(meta.timezone)
     return start.as_unit("us") + pd.to_timedelta(np.asarray(rows) * meta.interval_seconds, unit="s").as_unit("us")
-
-
-def row_times(meta: "Meta", rows: Sequence[int] | np.ndarray) -> list[datetime]:
-    """Return what the clock shows at rows of a data set, without offsets."""
-    return [time.tz_localize(None).to_pydatetime() for time in row_axis(meta, rows)]

@@ -77,7 +77,7 @@ class _StrictConfig(BasicTSForecastingConfig):
         gpus = kwargs.get("gpus")
         if gpus and len(gpus.split(",")) > 1:
             raise UserError(
-                f"gpus='{gpus}': one run uses one GPU; to use several, run the cells of a sweep side by "
+                f"gpus='{gpus}': one run uses one GPU; to use several, start the runs of a sweep side by "
                 "side (experiments/sweep.py --gpus)"
             )
         super().__init__(**kwargs)

@@ -36,7 +36,7 @@ def use_device(gpus: str | None) -> None:
         return
     if not is_number(gpus):
         raise UserError(
-            f"--gpus {gpus}: one run uses one GPU, named by its number; to use several, run the cells of a "
+            f"--gpus {gpus}: one run uses one GPU, named by its number; to use several, start the runs of a "
             "sweep side by side: python experiments/sweep.py --gpus 0,1"
         )
     refuse_absent_gpu(gpus)

@@ -29,7 +29,7 @@ def read_npz(path: Path, options: ReadingOptions) -> Series:
             sensors.
     """
     arrays = open_npz(path)
-    main = _main(arrays, path.name)
+    main = _main(arrays)
     if main is None:
         raise UserError(f"{path.name} holds {', '.join(arrays) or 'nothing'}: expected an array named 'data'")
     values = arrays[main]
@@ -56,7 +56,7 @@ def read_npz(path: Path, options: ReadingOptions) -> Series:
     return series
 
 
-def _main(arrays: dict[str, np.ndarray], origin: str) -> str | None:
+def _main(arrays: dict[str, np.ndarray]) -> str | None:
     if "data" in arrays:
         return "data"
     if len(arrays) == 1:

@@ -29,7 +29,7 @@ def add_graph(series: Series, args: argparse.Namespace, recipe: Recipe) -> list[
         UserError: If options contradict each other, or a file can't be read or does not fit the series.
     """
     neighbors = recipe.neighbors if args.neighbors is None else args.neighbors
-    _check_options(args, neighbors is not None)
+    _check_options(args)
     if neighbors is not None:
         files = _add_positions(series, args)
         series.graph = _nearest(series, args, neighbors)
@@ -42,7 +42,7 @@ def add_graph(series: Series, args: argparse.Namespace, recipe: Recipe) -> list[
     return files if neighbors is not None else files + _add_positions(series, args)
 
 
-def _check_options(args: argparse.Namespace, nearest: bool) -> None:
+def _check_options(args: argparse.Namespace) -> None:
     graphs = {"--graph": args.graph, "--distances": args.distances, "--neighbors": args.neighbors}
     given = [f"{option} {value}" for option, value in graphs.items() if value is not None]
     if len(given) > 1:

@@ -13,7 +13,7 @@ import pandas as pd
 from stlora_ext.data.plain_arrays import DENSEST
 from stlora_ext.errors import UserError
 from stlora_ext.preparation.from_table import series_from_table
-from stlora_ext.preparation.hdf5_table import table_parts
+from stlora_ext.preparation.hdf5_table import table_parts, text_of
 from stlora_ext.preparation.options import ReadingOptions
 from stlora_ext.preparation.series import Series, check_ids, to_float32
 from stlora_ext.preparation.table import Table, find_roles
@@ -25,10 +25,6 @@ _UNITS = {
     "datetime64[ms]": "ms",
     "datetime64[s]": "s",
 }
-
-
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _is_inside(group: h5py.Group, name: str) -> bool:
@@ -57,13 +53,13 @@ def _labels(frame: h5py.Group, name: str, origin: str) -> list[str]:
     labels = _plain(frame, name, origin)
     if labels.dtype.kind not in "iuS":
         raise UserError(f"{origin}: the labels '{name}' are of type {labels.dtype}: expected strings or integers")
-    return [_text(label) for label in labels.tolist()]
+    return [text_of(label) for label in labels.tolist()]
 
 
 def _only_frame(file: h5py.File, origin: str) -> h5py.Group:
     groups = [file[name] for name in file if _is_inside(file, name)]
     groups = [item for item in groups if isinstance(item, h5py.Group) and "pandas_type" in item.attrs]
-    kinds = {group.name: _text(group.attrs["pandas_type"]) for group in groups}
+    kinds = {group.name: text_of(group.attrs["pandas_type"]) for group in groups}
     if len(kinds) != 1 or not set(kinds.values()) <= {"frame", "frame_table"}:
         raise UserError(f"{origin} holds {kinds or 'no pandas object'}: expected one frame written by to_hdf")
     return groups[0]
@@ -81,7 +77,7 @@ def read_hdf5(path: Path, options: ReadingOptions | None = None) -> Series:
     try:
         with h5py.File(path, "r") as file:
             frame = _only_frame(file, origin)
-            if _text(frame.attrs["pandas_type"]) == "frame_table":
+            if text_of(frame.attrs["pandas_type"]) == "frame_table":
                 return _read_table(frame, origin, options)
             columns = _labels(frame, "axis0", origin)
             times = _read_times(frame, origin, options)
@@ -132,7 +128,7 @@ def _from_frame(table: Table, options: ReadingOptions) -> Series:
 def _read_times(frame: h5py.Group, origin: str, options: ReadingOptions) -> pd.DatetimeIndex:
     numbers = _plain(frame, "axis1", origin)
     attributes = frame["axis1"].attrs
-    return _as_times(numbers, _text(attributes.get("kind", "")), "tz" in attributes, origin, options)
+    return _as_times(numbers, text_of(attributes.get("kind", "")), "tz" in attributes, origin, options)
 
 
 def _as_times(numbers: np.ndarray, kind: str, zone: bool, origin: str, options: ReadingOptions) -> pd.DatetimeIndex:

@@ -36,7 +36,7 @@ def table_parts(group: h5py.Group, origin: str) -> tuple[list[str], np.ndarray, 
     order = _order(group, origin)
     if set(order) != set(columns) or len(order) != len(columns):
         order = list(columns)
-    kind = _text(dataset.attrs.get("index_kind", ""))
+    kind = text_of(dataset.attrs.get("index_kind", ""))
     return order, rows["index"], kind, _has_zone(group), columns
 
 
@@ -67,5 +67,6 @@ def _bytes(value: object) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode("latin1", "replace")
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """Return a text of HDF5, which may come as bytes."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,7 +1,7 @@
 """What a user says about a file of readings: the options that prepare.py and predict.py share."""
 
 import argparse
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stlora_ext.data.local_time import check_timezone
@@ -39,10 +39,6 @@ class ReadingOptions:
     timezone: str | None = None
     transpose: bool | None = None
     start: "np.datetime64[datetime] | None" = None
-
-    def with_timezone(self, timezone: str | None) -> "ReadingOptions":
-        """Return the same for times in another zone."""
-        return replace(self, timezone=timezone)
 
     def given(self) -> dict[str, object]:
         """Return the options that describe a table, as they were written, without those that weren't."""

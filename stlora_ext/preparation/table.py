@@ -21,7 +21,6 @@ _SENSOR = (
     "node", "node_id", "location", "location_id", "site", "site_id", "segment", "segment_id", "link_id", "zone",
     "zone_id", "id", "name",
 )  # fmt: skip
-_VALUE = ("value", "reading", "flow", "speed", "count", "volume", "occupancy", "measurement")
 _NEVER_READINGS = ("dyna_id", "type", "lat", "lon", "lng", "latitude", "longitude", "index", "")
 _ROW_NUMBERS = ("", "index", "unnamed:_0", "t", "step", "timestep", "time_step")
 

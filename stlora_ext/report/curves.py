@@ -11,7 +11,8 @@ from stlora_ext.plots.labels import row_labels
 from stlora_ext.plots.series import colours, error_band, num_steps, seeds_of, style, titles
 from stlora_ext.report.figure import Choice, Figure, height_for, label
 from stlora_ext.runs.record import Record
-from stlora_ext.tables.rows import METRICS, Row
+from stlora_ext.runs.record_check import METRICS
+from stlora_ext.tables.rows import Row
 
 DASHES = {
     "base": "dash",

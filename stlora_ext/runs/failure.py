@@ -16,7 +16,7 @@ def write_failure(key: RunKey, reason: str, results: Path) -> None:
 
 def read_failures(results: Path, dataset: str) -> list[tuple[RunKey, str]]:
     """Return the runs on a data set that failed and haven't finished since, by path, each with its reason."""
-    found = []
+    failures = []
     for path in sorted((results / dataset).glob(f"*/*{SUFFIX}")):
         try:
             content = read_json(path)
@@ -26,8 +26,8 @@ def read_failures(results: Path, dataset: str) -> list[tuple[RunKey, str]]:
         except (OSError, ValueError, TypeError, KeyError):
             continue
         if path == _path(key, results) and not key.record_path(results).exists():
-            found.append((key, reason))
-    return found
+            failures.append((key, reason))
+    return failures
 
 
 def _path(key: RunKey, results: Path) -> Path:

@@ -59,7 +59,7 @@ class LoadedRun:
             pd.DataFrame: ``[output_len, sensors]``, indexed by the times after the last row, in original units.
 
         Raises:
-            UserError: If a sensor lacks or is unknown, rows are too few or not one interval apart, a reading is
+            UserError: If a sensor is missing or unknown, rows are too few or not one interval apart, a reading is
                 infinite or none is there, or the model forecasts NaN or infinity.
         """
         values, times = window(frame_series(readings, self.meta), self.meta, "the table of readings")
@@ -102,7 +102,7 @@ def load_run(
     Raises:
         UserError: If something is absent or damaged, or doesn't belong together, or there is no such device.
     """
-    path, data, place = Path(path), Path(data), checked_device(device)
+    path, data, device = Path(path), Path(data), checked_device(device)
     model: nn.Module
     if path.suffix == ".safetensors":
         origin = read_origin(path)
@@ -117,7 +117,7 @@ def load_run(
         run, meta = open_run(path, Path(results), data)
         exp = run.exp
         model, stats = load_model(run, meta, data)
-    return LoadedRun(model.to(place), GlobalZScoreScaler(False, True, meta.null_val, stats), meta, exp)
+    return LoadedRun(model.to(device), GlobalZScoreScaler(False, True, meta.null_val, stats), meta, exp)
 
 
 def checked_device(device: str | torch.device) -> torch.device:
@@ -127,9 +127,9 @@ def checked_device(device: str | torch.device) -> torch.device:
         UserError: If it is none.
     """
     try:
-        place = torch.device(device)
-        torch.zeros(1, device=place)
+        known = torch.device(device)
+        torch.zeros(1, device=known)
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
         reason = str(error).splitlines()[0]
         raise UserError(f"device {device} cannot be used ({reason}): expected 'cpu', or a GPU as 'cuda'") from None
-    return place
+    return known

@@ -13,7 +13,7 @@ LOCK = ".lock"
 
 
 def is_running(run_dir: Path) -> bool:
-    """Whether a process runs the cell of this folder."""
+    """Whether a process works on the run of this folder."""
     try:
         if (run_dir / LOCK).is_symlink():  # train_run refuses it
             return False

@@ -1,4 +1,4 @@
-"""How a run is executed: where it reads and writes, and on what; nothing of it changes what is learned."""
+"""How a run is executed: where it reads and writes, and on what; none of this changes what is learned."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -14,14 +14,12 @@ from stlora_ext.numerics import NUMERICS
 from stlora_ext.runs.options import RunOptions
 
 _PACKAGES = ("torch", "basicts", "easy-torch", "numpy", "scipy", "scikit-learn")
-
-
 COMMIT_VARIABLE = "STLORA_GIT_COMMIT"
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 def provenance(options: RunOptions) -> dict[str, Any]:
-    """Return what a process that works on a run is, as it begins.
+    """Describe this process, which begins to work on a run.
 
     Args:
         options: How the run is executed.
@@ -84,7 +82,7 @@ def hardware(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:
-        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+        model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     except OSError:
-        found = None
-    return f"CPU {found.group(1).strip() if found else platform.machine()}"
+        model = None
+    return f"CPU {model.group(1).strip() if model else platform.machine()}"

@@ -26,12 +26,12 @@ def first_problem(content: Any) -> str | None:
         checked_key(content["key"])
     except TypeError as error:
         return str(error)
-    for place, (fits, expected) in _FORM.items():
+    for part, (fits, expected) in _FORM.items():
         value: Any = content
-        for step in place.split("."):
+        for step in part.split("."):
             value = value.get(step)
         if not fits(value):
-            return f"'{place}' is {_short(value)}, expected {expected}"
+            return f"'{part}' is {_short(value)}, expected {expected}"
     if "adapter_percent" not in content["parameters"]:
         return "no 'parameters.adapter_percent'"
     adapter = content["configuration"].get("adapter")

@@ -1,4 +1,4 @@
-"""A finished run replaced by its repetition: the old one stays until the new one is whole, and then nothing of it does.
+"""A finished run replaced by its repetition: the old one stays until the new one is whole, and then goes entirely.
 
 The repetition works in ``repeat/`` within the run's folder. Once it is whole, with its record beside its weights, the
 folder is swept and the repetition moves up; a process that is killed in between is followed by one that completes it.

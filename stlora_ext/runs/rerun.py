@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from stlora_ext.config.config_file import config_or_default
 from stlora_ext.config.experiment import DERIVED, ArmName, Experiment, ProtocolName, configuration, experiment
@@ -23,7 +23,6 @@ from stlora_ext.runs.backbone import run_key
 from stlora_ext.runs.key import ARMS, CHECKPOINT, RunKey
 from stlora_ext.runs.record import Record
 
-_PROTOCOLS = ("fitted", "joint", "adapt")
 _OPTIONS = {"num_epochs": "--epochs", "batch_size": "--batch-size"}
 
 
@@ -39,7 +38,8 @@ def rebuild(key: RunKey, settings: Mapping[str, Any], source: str) -> Experiment
         UserError: If they are damaged or name what this version doesn't know.
     """
     try:
-        if key.arm not in ARMS or key.protocol not in _PROTOCOLS or (key.arm == "base") == key.model.endswith("+"):
+        known = key.arm in ARMS and key.protocol in get_args(ProtocolName)
+        if not known or (key.arm == "base") == key.model.endswith("+"):
             raise ValueError(f"{key.model}, protocol {key.protocol}, arm {key.arm}")
         exp = experiment(key.dataset, key.model)
         adapter = STLoRAConfig(**checked(STLoRAConfig, settings["adapter"], "adapter.")) if exp.adapter else None
@@ -76,9 +76,9 @@ def how_to_repeat(record: Record, meta: Meta, results: Path = RESULTS, data: Pat
     path, config = config_or_default(exp.dataset, exp.model)
     extra = [
         text
-        for option, here, usual in (("--results", results, RESULTS), ("--data", data, DATA))
-        if here.resolve() != usual
-        for text in (option, str(here))
+        for option, folder, usual in (("--results", results, RESULTS), ("--data", data, DATA))
+        if folder.resolve() != usual
+        for text in (option, str(folder))
     ]
     extra += ["--force"] * record.key.record_path(results).exists()
     return repeat_command(
@@ -114,12 +114,12 @@ def differences(exp: Experiment, config: Experiment, lengths: bool = False) -> d
     of_run = [getattr(exp.training, name) for name in LENGTHS]
     if None not in of_run:  # what follows from them is no difference
         config = replace(config.with_lengths(*of_run), training=config.training)
-    here, there = (json.loads(json.dumps(configuration(each))) for each in (exp, config))
+    settings, usual = (json.loads(json.dumps(configuration(one))) for one in (exp, config))
     return {
         name if group == "training" else f"{group}.{name}": value
-        for group, values in here.items()
+        for group, values in settings.items()
         for name, value in values.items()
-        if not (name in DERIVED and not (lengths and group == "training")) and there.get(group, {}).get(name) != value
+        if not (name in DERIVED and not (lengths and group == "training")) and usual.get(group, {}).get(name) != value
     }
 
 

@@ -36,13 +36,13 @@ def largest_difference(first: Scores, second: Scores) -> tuple[float, str | None
         (f"step {step}", *scores)
         for step, scores in enumerate(zip(first.horizons, second.horizons, strict=True), start=1)
     ]
-    largest, place = 0.0, None
-    for title, here, there in pairs:
-        for metric, value in here.items():
-            other = there[metric]
+    largest, part = 0.0, None
+    for title, metrics, others in pairs:
+        for metric, value in metrics.items():
+            other = others[metric]
             if value is None and other is None:
                 continue
             apart = float("inf") if value is None or other is None else abs(value - other)
             if apart > largest:
-                largest, place = apart, f"{title} {metric}"
-    return largest, place
+                largest, part = apart, f"{title} {metric}"
+    return largest, part

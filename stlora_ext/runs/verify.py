@@ -40,7 +40,7 @@ class Verdict:
         difference: The first part that isn't as it was computed again or as the checkpoint has it; None where all are.
         computed: Parts that were computed again.
         compared: Parts that are those behind the checkpoint, by their SHA-256.
-        stated: Parts that are a mere statement.
+        stated: Parts that are only stated.
     """
 
     difference: str | None
@@ -102,11 +102,11 @@ def verify(run: FinishedRun, meta: Meta, data_dir: Path, gpus: str | None = None
     )
 
 
-def _edited(found: dict[str, str], expected: dict[str, str]) -> str | None:
-    name = next((name for name in {**expected, **found} if found.get(name) != expected.get(name)), None)
+def _edited(digests: dict[str, str], written: dict[str, str]) -> str | None:
+    name = next((name for name in {**written, **digests} if digests.get(name) != written.get(name)), None)
     return name and (
-        f"'{name}' is not what the run wrote (its SHA-256 is {str(found.get(name))[:12]}, the checkpoint "
-        f"has {str(expected.get(name))[:12]}): the record or the checkpoint was edited or replaced"
+        f"'{name}' is not what the run wrote (its SHA-256 is {str(digests.get(name))[:12]}, the checkpoint "
+        f"has {str(written.get(name))[:12]}): the record or the checkpoint was edited or replaced"
     )
 
 

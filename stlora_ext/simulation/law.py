@@ -1,6 +1,6 @@
 """What each node's traffic obeys: demand profile, reaction to upstream, persistence."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,10 +36,6 @@ class NodeLaw:
     persistence: np.ndarray
     reaction: np.ndarray
     lag: np.ndarray
-
-    def is_one_law(self) -> bool:
-        """Tell whether no node differs from another."""
-        return all((array == array[:1]).all() for array in (getattr(self, item.name) for item in fields(self)))
 
 
 def draw_law(distance: np.ndarray, heterogeneity: float, interval: int, rng: np.random.Generator) -> NodeLaw:

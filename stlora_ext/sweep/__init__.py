@@ -1,1 +1,1 @@
-"""A sweep: many cells of the benchmark, each a process of its own, planned, run side by side and gone on with."""
+"""A sweep: many runs of the benchmark, each a process of its own, planned, run side by side and resumed."""

@@ -1,4 +1,4 @@
-"""What sweep.py runs its cells on: this machine's GPUs or CPU, or a Ray cluster; its options, and what contradicts."""
+"""What sweep.py runs its jobs on: this machine's GPUs or CPU, or a Ray cluster; its options."""
 
 import argparse
 import os
@@ -12,7 +12,7 @@ from stlora_ext.sweep.engine import Engine, Local
 
 
 class Chosen(NamedTuple):
-    """An engine, in words, and the kinds of hardware whose finished runs tell how long its cells take."""
+    """An engine, in words, and the kinds of hardware whose finished runs tell how long its jobs take."""
 
     engine: Engine
     where: str
@@ -45,23 +45,23 @@ def gpu_share(text: str) -> float:
         share = 0.0
     if 0 < share <= 1:
         return share
-    raise argparse.ArgumentTypeError(f"'{text}' is not 1, the GPU of a cell, or a share of it such as 0.5")
+    raise argparse.ArgumentTypeError(f"'{text}' is not 1, the GPU of a run, or a share of it such as 0.5")
 
 
 def add_engines(parser: argparse.ArgumentParser) -> None:
     """Add ``--gpus``, ``--jobs``, ``--threads``, ``--ray`` and ``--gpus-per-cell``."""
-    parser.add_argument("--gpus", type=gpus, default="", metavar="N,N", help="cells on these GPUs; '' or none: CPU")
+    parser.add_argument("--gpus", type=gpus, default="", metavar="N,N", help="runs on these GPUs; '' or none: CPU")
     parser.add_argument(
         "--jobs",
         type=positive,
         metavar="J",
-        help="cells side by side: on each GPU or on the CPU (default: 1), on a cluster (default: what its nodes hold)",
+        help="runs side by side: on each GPU or on the CPU (default: 1), on a cluster (default: what its nodes hold)",
     )
     parser.add_argument(
         "--threads",
         type=positive,
         metavar="T",
-        help="CPU threads of a cell (default: shared out evenly); on a cluster the CPUs that it asks for (default: 1)",
+        help="CPU threads of a run (default: shared out evenly); on a cluster the CPUs that it asks for (default: 1)",
     )
     parser.add_argument("--ray", metavar="ADDRESS", help="run on this Ray cluster: auto, HOST:PORT or ray://HOST:PORT")
     parser.add_argument(
@@ -87,7 +87,7 @@ def refuse_contradictions(args: argparse.Namespace) -> None:
         workers(args)
     elif args.gpus:
         raise UserError(
-            f"--gpus {args.gpus}: names GPUs of this machine; with --ray a cell asks for one by --gpus-per-cell 1"
+            f"--gpus {args.gpus}: names GPUs of this machine; with --ray a run asks for one by --gpus-per-cell 1"
         )
     if args.cuda_graphs and not (args.gpus or args.gpus_per_cell):
         raise UserError(
@@ -123,7 +123,7 @@ def chosen(args: argparse.Namespace) -> Chosen:
     extra = [[*(["--gpus", gpu] if gpu else []), "--threads", str(threads)] for gpu in gpus]
     jobs = args.jobs or 1
     where = (
-        f"GPU {' and '.join(dict.fromkeys(gpus))}, each {jobs} cell{'s' * (jobs > 1)} at a time"
+        f"GPU {' and '.join(dict.fromkeys(gpus))}, each {jobs} run{'s' * (jobs > 1)} at a time"
         if gpus[0]
         else f"the CPU, {jobs} side by side"
     )
@@ -148,7 +148,7 @@ def workers(args: argparse.Namespace) -> tuple[list[str], int]:
 
         for gpu in gpus:
             refuse_absent_gpu(gpu)
-    gpus *= args.jobs or 1  # the first cells go to different GPUs
+    gpus *= args.jobs or 1  # the first jobs go to different GPUs
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return gpus, args.threads or max(1, cores // len(gpus))
 

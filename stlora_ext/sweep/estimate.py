@@ -1,4 +1,4 @@
-"""How long cells take, by the finished runs of the same model on the same data set and kind of hardware."""
+"""How long runs take, by the finished runs of the same model on the same data set and kind of hardware."""
 
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable
@@ -15,7 +15,7 @@ _START = 5.0  # seconds until a process has loaded torch
 
 
 class Estimates:
-    """Seconds per cell.
+    """Seconds per job.
 
     Args:
         results: Folder of the records.
@@ -27,50 +27,50 @@ class Estimates:
         self._records: dict[str, list[Record]] = {}
         self._measured: dict[tuple[str, ...], list[float]] = defaultdict(list)
 
-    def measured(self, cell: Job, seconds: float) -> None:
-        """Remember how long a cell of this sweep took, from its process's start to its end."""
-        self._measured[_kind(cell.key)].append(seconds)
+    def measured(self, job: Job, seconds: float) -> None:
+        """Remember how long a job of this sweep took, from its process's start to its end."""
+        self._measured[_kind(job.key)].append(seconds)
 
-    def of(self, cell: Job) -> float | None:
-        """Return the seconds that the process of ``cell`` will take; None where no such run has finished."""
-        measured = self._measured[_kind(cell.key)]
+    def of(self, job: Job) -> float | None:
+        """Return the seconds that the process of ``job`` will take; None where no such run has finished."""
+        measured = self._measured[_kind(job.key)]
         if measured:
             return fmean(measured)
-        recorded = self.recorded(cell)
+        recorded = self.recorded(job)
         return None if recorded is None else _START + recorded
 
-    def recorded(self, cell: Job, alike: Callable[[Record], bool] = lambda record: True) -> float | None:
-        """Return the seconds that ``cell`` will be trained, by finished runs of its kind; None where there are none.
+    def recorded(self, job: Job, alike: Callable[[Record], bool] = lambda record: True) -> float | None:
+        """Return the seconds that ``job`` will be trained, by finished runs of its kind; None where there are none.
 
         Epochs are those that runs of as many epochs at most needed, by early stopping; else all of them.
 
         Args:
-            cell: The cell.
+            job: The job.
             alike: Whether a record of its kind counts.
         """
-        kind = _kind(cell.key)
-        known = [record for record in self._of_dataset(cell.key.dataset) if _kind(record.key) == kind and alike(record)]
+        kind = _kind(job.key)
+        known = [record for record in self._of_dataset(job.key.dataset) if _kind(record.key) == kind and alike(record)]
         if not known:
             return None
         epochs = [
-            record.training.epochs for record in known if record.configuration.training["num_epochs"] == cell.epochs
+            record.training.epochs for record in known if record.configuration.training["num_epochs"] == job.epochs
         ]
         return median(record.training.seconds_per_epoch or 0.0 for record in known) * (
-            median(epochs) if epochs else cell.epochs
+            median(epochs) if epochs else job.epochs
         )
 
-    def left(self, cells: Iterable[Job], workers: int, spent: float = 0.0) -> float | None:
-        """Return the seconds until ``cells`` are done; a cell without an estimate counts as the mean of the others.
+    def left(self, jobs: Iterable[Job], workers: int, spent: float = 0.0) -> float | None:
+        """Return the seconds until ``jobs`` are done; a job without an estimate counts as the mean of the others.
 
         Args:
-            cells: The cells that aren't done, running ones included.
+            jobs: The jobs that aren't done, running ones included.
             workers: How many run side by side.
             spent: Seconds that running ones have run so far.
 
         Returns:
-            float, optional: None where no cell has an estimate.
+            float, optional: None where no job has an estimate.
         """
-        estimates = [self.of(cell) for cell in cells]
+        estimates = [self.of(job) for job in jobs]
         known = [seconds for seconds in estimates if seconds is not None]
         if not known:
             return None if estimates else 0.0

@@ -1,4 +1,4 @@
-"""A cell of a sweep, and its name; without torch, for processes that only start cells."""
+"""A run of a sweep, and its name; without torch, for processes that only start runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ class Job:
         fingerprint: Fingerprint of its data set.
         epochs: Epochs at most.
         needs: Key of the base run whose weights it adapts; None where it needs none.
-        added: Whether it was not asked for, but is needed by another cell.
+        added: Whether it was not asked for, but is needed by another job.
     """
 
     key: RunKey

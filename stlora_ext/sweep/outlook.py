@@ -20,7 +20,7 @@ _SAME_WORK = ("batch_size", "eval_batch_size", "val_interval", "bf16")  # of the
 
 
 def command_outlook(exp: Experiment, meta: Meta, options: RunOptions, force: bool = False) -> Outlook:
-    """Return how long it takes to run an experiment under all its seeds; it is told now if finished runs say it.
+    """Return how long an experiment takes under all its seeds; print it now if finished runs say so.
 
     Args:
         exp: The experiment.
@@ -41,7 +41,7 @@ def command_outlook(exp: Experiment, meta: Meta, options: RunOptions, force: boo
 def _runs(exp: Experiment, meta: Meta, options: RunOptions, force: bool) -> list[tuple[Experiment, int | None]]:
     """Return what isn't finished, with the backbones that are trained first."""
     runs = []
-    for seed in exp.cell_seeds:
+    for seed in exp.run_seeds:
         if not force and _finished(exp, meta, seed, options):
             continue
         base = exp.with_arm("base")

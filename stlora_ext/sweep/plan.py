@@ -1,4 +1,4 @@
-"""The cells of a sweep: from one config file to its runs in every arm, protocol and seed asked for."""
+"""The jobs of a sweep: from one config file to its runs in every arm, protocol and seed asked for."""
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,7 +52,7 @@ def variants(exp: Experiment, protocols: Sequence[ProtocolName] | None, arms: Se
     return variants
 
 
-def cells_of(
+def jobs_of(
     exp: Experiment,
     config: Experiment,
     config_path: Path | None,
@@ -62,7 +62,7 @@ def cells_of(
     extra: Sequence[str] = (),
     added: bool = False,
 ) -> list[Job]:
-    """Return the cells of an experiment, one for each of its seeds.
+    """Return the jobs of an experiment, one for each of its seeds.
 
     Args:
         exp: The experiment, in its arm and protocol.
@@ -71,15 +71,15 @@ def cells_of(
         meta: Its data set.
         compiled: Whether they run through ``torch.compile``.
         extra: Further arguments of ``run.py``.
-        added: Whether they are needed only by other cells.
+        added: Whether they are needed only by other jobs.
     """
-    cells = []
+    jobs = []
     adapts = exp.protocol == "adapt" and not exp.backbone.fitted and exp.backbone_from is None
-    for seed in exp.cell_seeds:
+    for seed in exp.run_seeds:
         command = repeat_command(
             exp, config, config_path, seed, backbone_from=exp.backbone_from, compiled=compiled, extra=extra
         )
-        cells.append(
+        jobs.append(
             Job(
                 run_key(exp, meta, seed),
                 tuple(shlex.split(command)[1:]),
@@ -89,30 +89,30 @@ def cells_of(
                 added,
             )
         )
-    return cells
+    return jobs
 
 
-def without_idle(cells: Sequence[Job], results: Path) -> list[Job]:
-    """Return ``cells`` without added ones whose weights no unfinished cell adapts any more."""
-    adapted = {cell.needs for cell in cells if cell.needs is not None and cell.record(results) is None}
-    return [cell for cell in cells if not cell.added or cell.key in adapted]
+def without_idle(jobs: Sequence[Job], results: Path) -> list[Job]:
+    """Return ``jobs`` without added ones whose weights no unfinished job adapts any more."""
+    adapted = {job.needs for job in jobs if job.needs is not None and job.record(results) is None}
+    return [job for job in jobs if not job.added or job.key in adapted]
 
 
-def in_order(cells: Iterable[Job]) -> list[Job]:
-    """Return each cell once, as it is run: data set by data set, seed by seed, what others need first.
+def in_order(jobs: Iterable[Job]) -> list[Job]:
+    """Return each job once, as it is run: data set by data set, seed by seed, what others need first.
 
     So a sweep that is stopped early leaves whole tables of fewer seeds.
     """
     unique: dict[RunKey, Job] = {}
-    for cell in cells:
-        if cell.key not in unique or unique[cell.key].added:
-            unique[cell.key] = cell
+    for job in jobs:
+        if job.key not in unique or unique[job.key].added:
+            unique[job.key] = job
     datasets = list(dict.fromkeys(key.dataset for key in unique))
     return sorted(
         unique.values(),
-        key=lambda cell: (
-            datasets.index(cell.key.dataset),
-            -1 if cell.key.seed is None else cell.key.seed,
-            cell.key.arm != "base",
+        key=lambda job: (
+            datasets.index(job.key.dataset),
+            -1 if job.key.seed is None else job.key.seed,
+            job.key.arm != "base",
         ),
     )

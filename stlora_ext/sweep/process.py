@@ -1,4 +1,4 @@
-"""The process of one cell: started so that it never outlives the sweep, stopped cleanly, its end explained."""
+"""The process of one run: started so that it never outlives the sweep, stopped cleanly, its end explained."""
 
 import ctypes
 import os
@@ -19,25 +19,25 @@ _TAKEN = "error: another process is running "  # what run.py says
 _FOUND = "already finished, not repeated"
 
 
-def shell_command(cell: Job, extra: Sequence[str]) -> str:
-    """Return the command that runs ``cell`` alone, as a user gives it."""
-    return shlex.join(["python", *cell.arguments, *extra])
+def shell_command(job: Job, extra: Sequence[str]) -> str:
+    """Return the command that runs ``job`` alone, as a user gives it."""
+    return shlex.join(["python", *job.arguments, *extra])
 
 
 class JobProcess:
-    """A running cell.
+    """A running job.
 
     Args:
-        cell: The cell.
+        job: The job.
         extra: What the worker adds to its arguments.
         threads: CPU threads that it may use.
         root: The repository.
         results: Folder of runs and records.
     """
 
-    def __init__(self, cell: Job, extra: Sequence[str], threads: int, root: Path, results: Path) -> None:
-        self.cell, self.log = cell, results / cell.key.path / LOG
-        self.command = shell_command(cell, extra)
+    def __init__(self, job: Job, extra: Sequence[str], threads: int, root: Path, results: Path) -> None:
+        self.job, self.log = job, results / job.key.path / LOG
+        self.command = shell_command(job, extra)
         self.started = time.monotonic()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
@@ -46,7 +46,7 @@ class JobProcess:
             log.flush()
             self._begin = log.tell()
             self.process = subprocess.Popen(
-                [sys.executable, *cell.arguments, *extra],
+                [sys.executable, *job.arguments, *extra],
                 cwd=root,
                 env={**os.environ, **limits},
                 process_group=0,
@@ -67,11 +67,11 @@ class JobProcess:
             return log.read().decode("utf-8", "replace").splitlines()
 
     def taken(self) -> bool:
-        """Whether it ended at once because another process runs the cell."""
+        """Whether it ended at once because another process runs the job."""
         return self.poll() == 2 and any(line.startswith(_TAKEN) for line in self.output())
 
     def found(self) -> bool:
-        """Whether it found the cell finished, by another process that ended just before it began."""
+        """Whether it found the job finished, by another process that ended just before it began."""
         return any(_FOUND in line for line in self.output())
 
     def lost(self) -> bool:

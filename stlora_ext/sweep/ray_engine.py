@@ -1,8 +1,8 @@
-"""A sweep on a Ray cluster: a cell is an actor on some node; its checkpoints and its record come to the driver.
+"""A sweep on a Ray cluster: a run is an actor on some node; its checkpoints and its record come to the driver.
 
-Nodes share nothing with the driver: the code goes to them by Ray's ``working_dir``, the data set and what a cell goes
+Nodes share nothing with the driver: the code goes to them by Ray's ``working_dir``, the data set and what a run goes
 on from through its object store, and the run's files come back while it runs, into the driver's results folder. So a
-cell whose node is lost goes on elsewhere from its last checkpoint, and any later sweep goes on from there, too.
+run whose node is lost goes on elsewhere from its last checkpoint, and any later sweep goes on from there, too.
 """
 
 import importlib.util
@@ -27,10 +27,10 @@ from stlora_ext.sweep.job import Job
 from stlora_ext.sweep.process import LOG, shell_command
 from stlora_ext.sweep.ray_worker import Report, Worker
 
-_EVERY = 1.0  # seconds between reports of a cell
+_EVERY = 1.0  # seconds between reports of a job
 _LOOK = 2.0  # seconds between looks at the cluster's nodes
 _REACH = 5.0  # seconds to reach the cluster's head
-_LOSSES = 3  # a cell is given up when its worker is lost that often without a new checkpoint between
+_LOSSES = 3  # a job is given up when its worker is lost that often without a new checkpoint between
 _NOT_SHIPPED = [".git", ".venv", "tests", "docs", "benchmarks", "results", "/datasets/*/*.npy", "/datasets/*/*.npz"]
 
 
@@ -39,15 +39,15 @@ class RayEngine:
 
     Args:
         address: Of a running cluster: ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``.
-        threads: CPUs of a cell.
+        threads: CPUs of a job.
         gpus: Its GPUs, 1 or a share of one; 0: the CPU.
-        most: Cells at once at most; None: as many as the cluster's nodes hold.
+        most: Jobs at once at most; None: as many as the cluster's nodes hold.
         root: The repository.
         data: Folder of the prepared data sets.
         results: Folder of runs and records.
 
     Raises:
-        UserError: If Ray isn't installed, no such cluster answers, or none of its nodes holds a cell.
+        UserError: If Ray isn't installed, no such cluster answers, or none of its nodes holds a job.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class RayEngine:
     ) -> None:
         self._ray = connect(address, root)
         self._threads, self._gpus, self._most, self._data, self._results = threads, gpus, most, data, results
-        self._extra = [*(["--gpus", "0"] if gpus else []), "--threads", str(threads)]  # Ray shows a cell its own GPU
+        self._extra = [*(["--gpus", "0"] if gpus else []), "--threads", str(threads)]  # Ray shows a job its own GPU
         self._commit = git_commit(root)
         self._datasets: dict[str, Any] = {}
         self._losses: Counter[Job] = Counter()
@@ -63,13 +63,13 @@ class RayEngine:
         if not self.places():
             self.close()
             raise UserError(
-                f"--ray {address}: no node of this cluster has the {self.share()} of a cell: ask for less "
-                "(--threads, --gpus-per-cell), or say with --jobs how many cells to ask for at once from "
+                f"--ray {address}: no node of this cluster has the {self.share()} of a run: ask for less "
+                "(--threads, --gpus-per-cell), or say with --jobs how many runs to ask for at once from "
                 "a cluster that grows"
             )
 
     def places(self) -> int:
-        """Return how many cells the nodes that are alive hold, or the number that was given."""
+        """Return how many jobs the nodes that are alive hold, or the number that was given."""
         if self._most is not None:
             return self._most
         if time.monotonic() - self._looked >= _LOOK:
@@ -77,37 +77,35 @@ class RayEngine:
             self._looked = time.monotonic()
         return self._places
 
-    def start(self, cell: Job) -> "RayRun | None":
-        """Ask the cluster for ``cell``; None where another process has just taken or finished it."""
+    def start(self, job: Job) -> "RayRun | None":
+        """Ask the cluster for ``job``; None where another process has just taken or finished it."""
         with ExitStack() as held:
             try:
-                held.enter_context(locked(self._results / cell.key.path))
+                held.enter_context(locked(self._results / job.key.path))
             except UserError:
                 return None
-            if cell.record(self._results) is not None:
+            if job.record(self._results) is not None:
                 return None
             actor = self._ray.remote(Worker).options(num_cpus=self._threads, num_gpus=self._gpus).remote()
             first = actor.start.remote(
-                cell,
+                job,
                 self._extra,
                 self._threads,
-                self._files(cell),
-                self._dataset(cell.key.dataset),
+                self._files(job),
+                self._dataset(job.key.dataset),
                 self._results,
                 self._data,
                 self._commit,
                 plugin_sources(),
             )
-            return RayRun(
-                self._ray, cell, actor, first, self.command(cell), self._results, self._losses, held.pop_all()
-            )
+            return RayRun(self._ray, job, actor, first, self.command(job), self._results, self._losses, held.pop_all())
 
-    def command(self, cell: Job) -> str:
-        """Return the command that runs ``cell`` alone, here."""
-        return shell_command(cell, self._extra)
+    def command(self, job: Job) -> str:
+        """Return the command that runs ``job`` alone, here."""
+        return shell_command(job, self._extra)
 
     def share(self) -> str:
-        """Say what a cell gets: "2 CPUs and 1 GPU"."""
+        """Say what a job gets: "2 CPUs and 1 GPU"."""
         return f"{self._threads} CPU{'s' * (self._threads > 1)}" + (f" and {self._gpus:g} GPU" if self._gpus else "")
 
     def close(self) -> None:
@@ -127,23 +125,23 @@ class RayEngine:
             )
         return self._datasets[name]
 
-    def _files(self, cell: Job) -> dict[str, bytes]:
-        """Return what is there of the cell's run, and of the base run whose weights it adapts."""
-        run = self._results / cell.key.path
+    def _files(self, job: Job) -> dict[str, bytes]:
+        """Return what is there of the job's run, and of the base run whose weights it adapts."""
+        run = self._results / job.key.path
         paths = [path for path in run.rglob("*") if path.name != LOG and not path.name.startswith(".")]
-        paths.append(cell.key.record_path(self._results))
-        if cell.needs is not None:
-            paths += [self._results / cell.needs.path / CHECKPOINT, cell.needs.record_path(self._results)]
+        paths.append(job.key.record_path(self._results))
+        if job.needs is not None:
+            paths += [self._results / job.needs.path / CHECKPOINT, job.needs.record_path(self._results)]
         return {str(path.relative_to(self._results)): path.read_bytes() for path in paths if path.is_file()}
 
 
 class RayRun:
-    """A cell on the cluster, seen from the driver, which holds the lock of its folder."""
+    """A job on the cluster, seen from the driver, which holds the lock of its folder."""
 
     def __init__(
-        self, ray: Any, cell: Job, actor: Any, first: Any, command: str, results: Path, losses: Counter, held: ExitStack
+        self, ray: Any, job: Job, actor: Any, first: Any, command: str, results: Path, losses: Counter, held: ExitStack
     ) -> None:
-        self.cell, self.command, self.log = cell, command, results / cell.key.path / LOG
+        self.job, self.command, self.log = job, command, results / job.key.path / LOG
         self.started = time.monotonic()
         self._ray, self._actor, self._results, self._losses = ray, actor, results, losses
         self._held = held
@@ -163,16 +161,16 @@ class RayRun:
         return self._code
 
     def taken(self) -> bool:
-        """Whether another process runs the cell: never, the driver has its lock."""
+        """Whether another process runs the job: never, the driver has its lock."""
         return False
 
     def found(self) -> bool:
-        """Whether another process had finished the cell: never, for the same reason."""
+        """Whether another process had finished the job: never, for the same reason."""
         return False
 
     def lost(self) -> bool:
         """Whether its worker was lost, and it is worth another one."""
-        return self._was_lost and self._losses[self.cell] < _LOSSES
+        return self._was_lost and self._losses[self.job] < _LOSSES
 
     def reason(self) -> str:
         """Say in a line why it failed."""
@@ -199,8 +197,8 @@ class RayRun:
             return
         except self._ray.exceptions.RayError as error:
             self._was_lost = True
-            self._losses[self.cell] += 1
-            times = self._losses[self.cell]
+            self._losses[self.job] += 1
+            times = self._losses[self.job]
             self._end(
                 1,
                 "its worker was lost"
@@ -223,10 +221,10 @@ class RayRun:
             with atomic_path(self._results / name) as temporary:
                 temporary.write_bytes(content)
         if any(Path(name).name in PROGRESS for name in report.files):
-            del self._losses[self.cell]
+            del self._losses[self.job]
         if report.record is not None:
             write_record(Record.of(json.loads(report.record)), self._results)
-            drop_progress(self._results / self.cell.key.path)
+            drop_progress(self._results / self.job.key.path)
 
     def _end(self, code: int, reason: str) -> None:
         self._code, self._reason = code, reason

@@ -1,4 +1,4 @@
-"""What runs on a node of a cluster: one cell's process in a folder of its own, whose files go to the driver."""
+"""What runs on a node of a cluster: one run's process in a folder of its own, whose files go to the driver."""
 
 import fcntl
 import os
@@ -22,7 +22,7 @@ _TEXT = (".json", ".log")  # files that may name folders
 
 @dataclass(frozen=True)
 class Report:
-    """News of a cell.
+    """News of a job.
 
     Attributes:
         code: Exit code of its process; None while it runs.
@@ -40,7 +40,7 @@ class Report:
 
 
 class Worker:
-    """A cell on a node; Ray makes an actor of it, in the unpacked repository.
+    """A job on a node; Ray makes an actor of it, in the unpacked repository.
 
     The process dies with the actor's, as with a local sweep's; the folder goes with the last report, or, after a
     worker that was killed, when the next one begins.
@@ -48,7 +48,7 @@ class Worker:
 
     def start(
         self,
-        cell: Job,
+        job: Job,
         extra: Sequence[str],
         threads: int,
         files: Mapping[str, bytes],
@@ -61,7 +61,7 @@ class Worker:
         """Start the process.
 
         Args:
-            cell: The cell.
+            job: The job.
             extra: What is added to its arguments.
             threads: CPU threads that it may use.
             files: Files to begin with, by their path in the results folder.
@@ -73,7 +73,7 @@ class Worker:
         """
         os.environ.update({COMMIT_VARIABLE: commit} if commit else {})
         self._folder, self._lock = _own_folder()
-        self._results, dataset = self._folder / "results", self._folder / "data" / cell.key.dataset
+        self._results, dataset = self._folder / "results", self._folder / "data" / job.key.dataset
         sources = self._folder / "plugins"
         if plugins:
             os.environ[PLUGINS] = str(sources / next(iter(plugins)))
@@ -82,11 +82,11 @@ class Worker:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(content)
         self._names = {str(self._results): str(driver_results), str(dataset.parent): str(driver_data)}
-        self._run, self._record = self._results / cell.key.path, cell.key.record_path(self._results)
+        self._run, self._record = self._results / job.key.path, job.key.record_path(self._results)
         self._sent = {path: _state(path) for path in self._files()}
         self._printed = 0
-        own = replace(cell, arguments=_without_folders(cell.arguments))
-        self._job = JobProcess(
+        own = replace(job, arguments=_without_folders(job.arguments))
+        self._process = JobProcess(
             own,
             [*extra, "--results", str(self._results), "--data", str(dataset.parent)],
             threads,
@@ -97,7 +97,7 @@ class Worker:
 
     def report(self) -> Report:
         """Return what is new, and clean up once the process has ended."""
-        code = self._job.poll()  # first: what it writes from now on is for the next report
+        code = self._process.poll()  # first: what it writes from now on is for the next report
         files = {}
         for path in self._files():
             with suppress(FileNotFoundError):  # gone since
@@ -108,13 +108,13 @@ class Worker:
                         self._as_driver(content) if path.suffix in _TEXT else content
                     )
                     self._sent[path] = state
-        output = self._job.log.read_bytes()
+        output = self._process.log.read_bytes()
         report = Report(
             code,
             self._as_driver(output[self._printed :]),
             files,
             self._record.read_bytes() if code == 0 and self._record.exists() else None,
-            self._as_driver(self._job.reason().encode()).decode() if code else "",
+            self._as_driver(self._process.reason().encode()).decode() if code else "",
         )
         self._printed = len(output)
         if code is not None:
@@ -124,7 +124,7 @@ class Worker:
 
     def interrupt(self) -> None:
         """Let the process end as by Ctrl-C."""
-        self._job.interrupt()
+        self._process.interrupt()
 
     def _files(self) -> list[Path]:
         """Return the run's files, ``last.pt`` first: ``best.pt`` may be newer than it, as after a kill, not older."""
@@ -163,7 +163,7 @@ def _own_folder() -> tuple[Path, IO[str]]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(lock.parent, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    file = open(folder / "new", "w", encoding="utf-8")  # noqa: SIM115 (held until the cell is over)
+    file = open(folder / "new", "w", encoding="utf-8")  # noqa: SIM115 (held until the job is over)
     fcntl.flock(file, fcntl.LOCK_EX)
     (folder / "new").rename(folder / "lock")  # held from the moment that others can see it
     return folder, file

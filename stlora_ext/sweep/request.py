@@ -9,6 +9,7 @@ from typing import Any
 from stlora_ext.config import registry
 from stlora_ext.config.config_file import config_or_default, config_path
 from stlora_ext.config.experiment import ArmName, Experiment, ProtocolName
+from stlora_ext.config.nearest_config import model_of
 from stlora_ext.config.without_effect import Idle, without_effect
 from stlora_ext.data.available import open_dataset, prepared_sets
 from stlora_ext.data.catalog import how_to_get
@@ -19,7 +20,7 @@ from stlora_ext.folders import ROOT
 from stlora_ext.runs.build import build_model, host_config
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.sweep.job import Job
-from stlora_ext.sweep.plan import cells_of, in_order, settings_for, variants
+from stlora_ext.sweep.plan import in_order, jobs_of, settings_for, variants
 
 ALL = "all"
 
@@ -58,24 +59,24 @@ class Plan:
     """What will run.
 
     Attributes:
-        cells: The cells, in order.
+        jobs: The jobs, in order.
         left_out: What a glob matched but can't run, and why.
-        settings: Per setting that some of the models lack or that changes nothing in them, the other models.
+        settings: Models that use a setting, by setting; those that all models use are left out.
     """
 
-    cells: list[Job] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     settings: dict[str, list[str]] = field(default_factory=dict)
 
 
 def make_plan(request: Request) -> Plan:
-    """Plan the cells.
+    """Plan the jobs.
 
     Raises:
         UserError: If a name is unknown, a data set that is named isn't there, a model that is named can't run on one
             that is named, no model has a setting, or nothing remains.
     """
-    plan, cells = Plan(), []
+    plan, jobs = Plan(), []
     folders = {path.parent.name for path in (ROOT / "experiments").glob("*/*.py")}
     datasets = _chosen("datasets", request.datasets, sorted(folders.union(prepared_sets(request.data))))
     registered = registry.models()  # now: run.py doesn't know what a config registers that it isn't given
@@ -108,13 +109,13 @@ def make_plan(request: Request) -> Plan:
                         f"--models {model}: it isn't registered, and {dataset} has no config of it: write "
                         f"{config_path(dataset, model)}, or name the file that registers it, --plugins FILE"
                     )
-                cells += _cells(dataset, model, meta, request, asked, idle)
+                jobs += _jobs(dataset, model, meta, request, asked, idle)
                 seen.append(model)
             except UserError as error:
                 if dataset_named and model_named:
                     raise
                 plan.left_out.append((f"{dataset}/{model}", str(error)))
-    if not cells:
+    if not jobs:
         raise UserError("nothing of this can run: " + "; ".join(f"{what}: {why}" for what, why in plan.left_out))
     for key, having in asked.items():
         if not having and key in idle:
@@ -123,7 +124,7 @@ def make_plan(request: Request) -> Plan:
             raise UserError(f"--set {key}: none of the models has this setting ({', '.join(dict.fromkeys(seen))})")
         if set(having) != set(seen):
             plan.settings[key] = list(dict.fromkeys(having))
-    plan.cells = in_order(cells)
+    plan.jobs = in_order(jobs)
     return plan
 
 
@@ -145,10 +146,7 @@ def _chosen(option: str, words: Iterable[str], names: Sequence[str]) -> dict[str
 
 def _configs(dataset: str) -> list[str]:
     """Return the models that have a config file for the data set."""
-    return [
-        f"{path.stem.removesuffix('_LoRA')}{'+' * path.stem.endswith('_LoRA')}"
-        for path in sorted((ROOT / "experiments" / dataset).glob("*.py"))
-    ]
+    return [model_of(path.name) for path in sorted((ROOT / "experiments" / dataset).glob("*.py"))]
 
 
 def _dataset(name: str, data: Path) -> Meta:
@@ -158,24 +156,24 @@ def _dataset(name: str, data: Path) -> Meta:
     return meta
 
 
-def _cells(
+def _jobs(
     dataset: str, model: str, meta: Meta, request: Request, asked: dict[str, list[str]], idle: dict[str, Idle]
 ) -> list[Job]:
-    """Return the cells of one model on one data set, and the base runs that they adapt.
+    """Return the jobs of one model on one data set, and the base runs that they adapt.
 
-    A setting that would change nothing in a cell isn't given to it. ``asked`` takes in the models that use each
+    A setting that would change nothing in a job isn't given to it. ``asked`` takes in the models that use each
     setting, ``idle`` why others don't.
     """
     path, config = config_or_default(dataset, model)
     settings = settings_for(config, request.settings)
     options = RunOptions(request.data, compiled=request.compiled, cuda_graphs=request.cuda_graphs)
-    cells: list[Job] = []
+    jobs: list[Job] = []
     useful: set[str] = set()
 
     def cases(chosen: Mapping[str, Any]) -> list[Experiment]:
         return variants(config.override(chosen), request.protocols, request.arms)
 
-    for place, exp in enumerate(cases(settings)):
+    for index, exp in enumerate(cases(settings)):
         without = without_effect(exp, config, settings)
         idle.update(without)
         useful |= settings.keys() - without.keys()
@@ -183,15 +181,15 @@ def _cells(
             used = {key: value for key, value in settings.items() if key not in without}
             for setting in without.values():
                 used.update(setting.instead)
-            exp = cases(used)[place]
+            exp = cases(used)[index]
         host_config(exp, meta, None, options)
         build_model(exp, meta, request.data)
-        own = cells_of(exp, config, path, meta, compiled=request.compiled, extra=request.extra)
-        cells += own
-        if any(cell.needs is not None for cell in own):
-            cells += cells_of(
+        own = jobs_of(exp, config, path, meta, compiled=request.compiled, extra=request.extra)
+        jobs += own
+        if any(job.needs is not None for job in own):
+            jobs += jobs_of(
                 exp.with_arm("base"), config, path, meta, compiled=request.compiled, extra=request.extra, added=True
             )
     for key in useful & asked.keys():
         asked[key].append(model)
-    return cells
+    return jobs

@@ -126,15 +126,15 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
         f"average MAE, paired differences over up to {count} seeds (95 % interval); below 0 the adapter helps; "
         f"bold: p < 0.05 after Holm's correction{'' if short else over}"
     )
-    told = [comparison for comparison in gains + beyond if id(comparison) in shown]
+    compared = [comparison for comparison in gains + beyond if id(comparison) in shown]
     columns = tuple(Column(head, kind="number" if place else "name") for place, head in enumerate(heads))
     return Table(
         dataset,
         heading,
         caption,
         (Grid("", columns, tuple(lines)),),
-        tuple(notes_on(told)),
-        numbers=tuple(_numbers(dataset, told, p_holm)),
+        tuple(notes_on(compared)),
+        numbers=tuple(_numbers(dataset, compared, p_holm)),
         fields=FIELDS,
     )
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from stlora_ext.data.catalog import CATALOG, USUAL_LEN
 from stlora_ext.digits import number, with_spread
+from stlora_ext.runs.record_check import METRICS
 from stlora_ext.tables.pairs import Block
-from stlora_ext.tables.rows import METRICS, Row, lengths, steps_text
+from stlora_ext.tables.rows import Row, lengths, steps_text
 
 HORIZONS = (3, 6, 12)  # that are published, of 12 steps
 FLAG_PERCENT = 5.0  # a mean further than this from the published score, in percent of it, is flagged

@@ -9,8 +9,6 @@ from stlora_ext.errors import UserError
 from stlora_ext.runs.record import Record
 from stlora_ext.tables.statistics import MeanStd, spread
 
-METRICS = ("MAE", "RMSE", "MAPE")
-
 
 @dataclass(frozen=True)
 class Row:
@@ -100,7 +98,7 @@ def table_rows(records: Iterable[Record], order: Sequence[str]) -> list[Row]:
                 f"two records are of the same run, {twice.path}: a seed counts once; delete the "
                 "copy, or keep it apart with --results DIR"
             )
-    rank = {model: place for place, model in enumerate(order)}
+    rank = {model: index for index, model in enumerate(order)}
     rows = [
         Row(*key, tuple(sorted(group, key=lambda r: (r.key.seed is not None, r.key.seed))))
         for key, group in groups.items()

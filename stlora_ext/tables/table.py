@@ -6,13 +6,14 @@ from typing import Any, Literal
 
 from stlora_ext.digits import number, places, with_spread
 from stlora_ext.horizons import reported_steps, step_title
+from stlora_ext.runs.record_check import METRICS
 from stlora_ext.tables.alike import marked
 from stlora_ext.tables.missing import Missing, missing
 from stlora_ext.tables.notes import notes, short_notes
 from stlora_ext.tables.paired import holm
 from stlora_ext.tables.pairs import Comparison, Line, beyond_control, blocks, corrected
 from stlora_ext.tables.published import PublishedScore, comparison_lines, why_not
-from stlora_ext.tables.rows import METRICS, Row
+from stlora_ext.tables.rows import Row
 from stlora_ext.tables.statistics import MeanStd
 from stlora_ext.tables.tidy import FIELDS, scores
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from stlora_ext.runs.record_check import METRICS
 from stlora_ext.tables.alike import backbone_unknown, unlike
 from stlora_ext.tables.pairs import Block, Comparison
 from stlora_ext.tables.published import PublishedScore
-from stlora_ext.tables.rows import METRICS, Row
+from stlora_ext.tables.rows import Row
 
 FIELDS = (
     "dataset",

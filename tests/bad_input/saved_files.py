@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.bad_input.row import Payload, Row
-from tests.support.reopened import data, finished, recent
+from tests.support.reopened import data, finished, halve, recent
 
 AGAIN = "repeat the run"
 
@@ -30,11 +30,6 @@ def rewrite(change):
         path.write_text(json.dumps(content))
 
     return damage
-
-
-def halve(path):
-    """Cut a file."""
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 def entries(**values):

@@ -24,7 +24,7 @@ def test_a_model_trains_an_epoch_to_a_record_that_is_opened_verified_and_forecas
     meta = load_meta(tiny_data, "TINY")
     use_device("")
     record, _ = train_run(
-        exp, meta, None if exp.cell_seeds == (None,) else 0, RunOptions(tiny_data, tmp_path, save_results=True)
+        exp, meta, None if exp.run_seeds == (None,) else 0, RunOptions(tiny_data, tmp_path, save_results=True)
     )
     path = record.key.record_path(tmp_path)
     assert record.training.epochs == 1 and path.is_file()

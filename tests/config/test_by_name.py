@@ -35,7 +35,7 @@ def key(data, *arguments):
     args = run_command.parser().parse_args([*map(str, arguments), "--data", str(data)])
     exp = run_command.asked_for(args)
     meta = load_meta(data, exp.dataset)
-    return run_key(settled(exp, meta, data), meta, exp.cell_seeds[0])
+    return run_key(settled(exp, meta, data), meta, exp.run_seeds[0])
 
 
 @pytest.mark.parametrize("options", [[], ["--set", "eval_batch_size=7", "--seeds", "3"]], ids=["usual", "set"])
@@ -88,16 +88,16 @@ def planned(data, *arguments):
 
 
 def test_a_sweep_takes_any_prepared_set_and_any_registered_model(mine):
-    cells = planned(mine, "--datasets", "MINE", "--models", "all").cells
-    assert {cell.key.model for cell in cells} == set(models())
-    for cell in cells:
-        assert cell.arguments[1:3] == ("--dataset", "MINE")
-        assert key(mine, *cell.arguments[1 : cell.arguments.index("--data")]) == cell.key
+    jobs = planned(mine, "--datasets", "MINE", "--models", "all").jobs
+    assert {job.key.model for job in jobs} == set(models())
+    for job in jobs:
+        assert job.arguments[1:3] == ("--dataset", "MINE")
+        assert key(mine, *job.arguments[1 : job.arguments.index("--data")]) == job.key
 
 
 def test_globs_find_prepared_sets_beside_those_that_have_configs(mine):
     plan = planned(mine, "--datasets", "[TM]IN*", "--models", "LSTM")
-    commands = {cell.key.dataset: cell.arguments[1:3] for cell in plan.cells}
+    commands = {job.key.dataset: job.arguments[1:3] for job in plan.jobs}
     assert commands == {"TINY": ("-c", "experiments/TINY/LSTM.py"), "MINE": ("--dataset", "MINE")}
 
 

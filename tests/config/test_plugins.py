@@ -72,7 +72,7 @@ def test_a_model_of_a_plug_in_file_reaches_every_command(plugin, tiny_data, tmp_
     places = [*more, "--data", str(tiny_data)]
     asked = ["--datasets", "TINY", "--models", "Mine", "Mine+", "--seeds", 0, "--results", results]
     swept = succeeded(run("experiments/sweep.py", *asked, *places))
-    assert "2 cells run" in swept
+    assert "2 runs done" in swept
     run_command.main(["--dataset", "TINY", "--model", "Mine+", "--seeds", "0", "--results", str(results), *places])
     assert "already finished, not repeated" in capsys.readouterr().out
     (record,) = (results / "TINY" / "Mine+").glob("*.json")
@@ -129,14 +129,14 @@ def test_a_node_of_a_cluster_gets_the_file_and_the_modules_beside_it(plugin, tin
     sources = plugins.plugin_sources()
     assert list(sources) == ["my_models.py", "my_module.py"] and backbone.name == "Mine"
     from stlora_ext.config.experiment import experiment
-    from stlora_ext.sweep.plan import cells_of
+    from stlora_ext.sweep.plan import jobs_of
 
     exp = experiment("TINY", "Mine", seeds=[0])
-    (cell,) = cells_of(exp, exp, None, meta)
+    (job,) = jobs_of(exp, exp, None, meta)
     shutil.rmtree(plugin.parent)
     data = {path.name: path.read_bytes() for path in (tiny_data / "TINY").iterdir()}
     worker = Worker()
-    report = worker.start(cell, [], 1, {}, data, tmp_path / "results", tiny_data, None, sources)
+    report = worker.start(job, [], 1, {}, data, tmp_path / "results", tiny_data, None, sources)
     while report.code is None:
         report = worker.report()
     assert (report.code, report.reason) == (0, "") and report.record is not None

@@ -174,9 +174,9 @@ def plan(tiny_data, tmp_path):
 
 
 def test_a_sweep_gives_a_setting_to_the_models_that_use_it_and_says_so(plan):
-    usual = {cell.key.model: cell for cell in plan("--models", "LSTM", "LSTM+", "AGCRN", "SVR+").cells}
+    usual = {job.key.model: job for job in plan("--models", "LSTM", "LSTM+", "AGCRN", "SVR+").jobs}
     made = plan("--models", "LSTM", "LSTM+", "AGCRN", "SVR+", "--set", "lr_gamma=0.3", "adapter_lr=0.1", "lr=0.01")
-    commands = {cell.key.model: " ".join(cell.arguments) for cell in made.cells}
+    commands = {job.key.model: " ".join(job.arguments) for job in made.jobs}
     assert {
         model: [key for key in ("lr_gamma", "adapter_lr", " lr=") if key in command]
         for model, command in commands.items()
@@ -191,9 +191,9 @@ def test_a_sweep_gives_a_setting_to_the_models_that_use_it_and_says_so(plan):
         "adapter_lr": ["LSTM+", "SVR+"],
         "lr": ["LSTM", "LSTM+", "AGCRN"],
     }
-    for cell in made.cells:
-        asked_for(list(cell.arguments[1:]))
-    alone = {cell.key.model: cell for cell in plan("--models", "AGCRN", "LSTM", "--set", "lr_gamma=0.3").cells}
+    for job in made.jobs:
+        asked_for(list(job.arguments[1:]))
+    alone = {job.key.model: job for job in plan("--models", "AGCRN", "LSTM", "--set", "lr_gamma=0.3").jobs}
     assert alone["AGCRN"].key == usual["AGCRN"].key and alone["LSTM"].key != usual["LSTM"].key
 
 
@@ -204,11 +204,11 @@ def test_a_sweep_does_not_let_the_configs_milestones_come_back(plan, monkeypatch
         "load_experiment",
         lambda path, *_: load_experiment(path).override({"num_epochs": 3} if path.stem == "STGCN" else {}),
     )
-    cells = {
-        cell.key.model: asked_for(list(cell.arguments[1:])).training.lr_milestones
-        for cell in plan("--models", "STGCN", "LSTM", "--set", "lr_milestones=[5]").cells
+    jobs = {
+        job.key.model: asked_for(list(job.arguments[1:])).training.lr_milestones
+        for job in plan("--models", "STGCN", "LSTM", "--set", "lr_milestones=[5]").jobs
     }
-    assert cells == {"STGCN": (), "LSTM": (5,)}
+    assert jobs == {"STGCN": (), "LSTM": (5,)}
 
 
 def test_a_sweep_refuses_what_no_model_uses(plan, capsys):

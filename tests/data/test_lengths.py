@@ -187,7 +187,7 @@ def test_the_commands_of_missing_cells_fill_them_for_every_length(
         own_root(name, model, f"{model}+")
     place = RunOptions(folder, tmp_path / "results")
     exp = experiment(name, model, model_settings=NARROW.get(model, {}), num_epochs=1)
-    train_run(exp, load_meta(folder, name), exp.cell_seeds[0], place)
+    train_run(exp, load_meta(folder, name), exp.run_seeds[0], place)
     commands, _ = missing(capsys, name, place.results)
     assert "_len" not in commands[0] and "gap" not in commands[0]
     follow(commands[0], folder)
@@ -236,10 +236,10 @@ def test_a_sweep_mixes_data_sets_of_different_lengths(data, own_root, tmp_path):
         ]
     )
     plan = planned.make_plan(sweep_command.request(args))
-    assert not plan.left_out and len(plan.cells) == 6
-    for cell in plan.cells:
-        run_command.main(cell.arguments[1:])
-        assert cell.record(tmp_path / "results") is not None, "its key is the one that the plan foresaw"
+    assert not plan.left_out and len(plan.jobs) == 6
+    for job in plan.jobs:
+        run_command.main(job.arguments[1:])
+        assert job.record(tmp_path / "results") is not None, "its key is the one that the plan foresaw"
 
 
 def test_a_named_size_keeps_its_lengths(tmp_path):

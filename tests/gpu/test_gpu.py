@@ -98,7 +98,7 @@ def test_an_epoch_waits_for_the_gpu_at_its_end_alone(model, tmp_path):
 def test_a_run_ends_in_a_record_near_the_cpus_and_its_checkpoint_opens_on_the_cpu(model, tmp_path):
     exp = quick(model)
     use_device("0")
-    seed = None if exp.cell_seeds == (None,) else 0
+    seed = None if exp.run_seeds == (None,) else 0
     record, _ = train_run(exp, quick_meta(), seed, RunOptions(data(), tmp_path, gpus="0"))
     assert record.provenance.hardware == torch.cuda.get_device_name(0)
     (path,) = tmp_path.rglob("model.pt")

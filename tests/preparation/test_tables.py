@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tests.support.commands import SHARED
-from tests.support.preparing import prepared, refusal, whole
+from tests.support.preparing import csv, prepared, refusal, whole
 
 STEPS = 96
 TIMES = pd.date_range("2024-03-04 06:00", periods=STEPS, freq="15min", name="time")
@@ -14,11 +14,6 @@ WIDE = pd.DataFrame(np.random.default_rng(0).uniform(20, 80, (STEPS, 3)).round(1
 LONG = WIDE.rename_axis(columns="sensor").stack().rename("value").reset_index()
 GERMAN = "%d.%m.%Y %H:%M"
 WHEN = ("--start", "2024-03-04T06:00", "--interval", "15")
-
-
-def csv(folder, table, **options):
-    table.to_csv(folder / "raw.csv", **options)
-    return folder / "raw.csv"
 
 
 def holds(folder, meta, names=NAMES, expected=WIDE):

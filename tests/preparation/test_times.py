@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import prepare
-from stlora_ext.data.local_time import row_times
+from stlora_ext.data.local_time import row_axis
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.horizons import step_title
-from tests.support.preparing import clock, prepared, refusal, whole
+from tests.support.preparing import clock, csv, prepared, refusal, whole
 from tests.support.profile import steady
 
 BERLIN = ("--timezone", "Europe/Berlin")
@@ -25,11 +25,6 @@ def hours(season, frequency="h"):
     first, end, _ = CHANGES[season]
     times = pd.date_range(first, end, freq=frequency, tz="Europe/Berlin", inclusive="left")
     return pd.DataFrame({"a": np.arange(len(times)), "b": 1.5}, times.rename("time"))
-
-
-def csv(folder, table, **options):
-    table.to_csv(folder / "raw.csv", **options)
-    return folder / "raw.csv"
 
 
 @pytest.mark.parametrize("season", CHANGES)
@@ -56,7 +51,7 @@ def test_a_day_of_23_and_one_of_25_hours_have_every_row_at_its_local_time_of_day
     assert clock(stamps, meta.steps_per_day) == [
         (time.weekday(), time.hour * per_hour + time.minute * per_hour // 60) for time in local
     ]
-    assert row_times(meta, range(len(table))) == list(local.to_pydatetime())
+    assert list(row_axis(meta, range(len(table))).tz_localize(None)) == list(local)
     assert "rows follow absolute time" in capsys.readouterr().out
 
 
@@ -121,14 +116,14 @@ def test_days_and_blocks_of_local_hours_follow_the_clock(season, frequency, coun
     table = pd.DataFrame({"a": range(len(local))}, local.tz_localize("Europe/Berlin"))
     meta = prepared(tmp_path, csv(tmp_path, table), *BERLIN, *SHORT)
     assert (meta.start, meta.timezone, meta.num_steps) == (f"{first}T00:00:00", "Europe/Berlin", len(local))
-    assert row_times(meta, range(len(local))) == list(local.to_pydatetime())
+    assert list(row_axis(meta, range(len(local))).tz_localize(None)) == list(local)
 
 
 def test_rows_without_times_follow_absolute_time_from_a_local_start(tmp_path):
     np.save(tmp_path / "raw.npy", np.arange(144.0).reshape(72, 2))
     when = ("--start", "2024-03-31T00:00", "--interval", "1h", *BERLIN, *SHORT)
     meta = prepared(tmp_path, tmp_path / "raw.npy", *when)
-    assert [time.hour for time in row_times(meta, range(4))] == [0, 1, 3, 4]
+    assert [time.hour for time in row_axis(meta, range(4))] == [0, 1, 3, 4]
     assert clock(whole(tmp_path, meta)[1], 24)[:4] == [(6, 0), (6, 1), (6, 3), (6, 4)]
 
 

@@ -140,4 +140,4 @@ def test_hdf5_is_read_by_type_and_only_where_numbers_are():
 
 def test_the_readme_says_that_a_config_is_a_program():
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert "A config is a few lines of Python that you run" in text and "run no stranger's" in text
+    assert "A config is a program" in text and "run only those that you trust" in text

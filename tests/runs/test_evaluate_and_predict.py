@@ -217,7 +217,7 @@ def resolved(exp, args):
 def run_key_of(exp, meta):
     from stlora_ext.runs.backbone import run_key
 
-    return run_key(exp, meta, None if exp.cell_seeds == (None,) else 3).as_dict()
+    return run_key(exp, meta, None if exp.run_seeds == (None,) else 3).as_dict()
 
 
 def test_the_repeating_command_names_folders_backbone_and_force_where_they_are_needed():

@@ -28,7 +28,7 @@ def trained(folder, meta, model, **settings):
     name = model.removesuffix("+")
     small = {**SMALL[name], **({"use_graph": False} if name == "D2STGNN" else {})}
     exp = experiment(meta.name, model, model_settings=small, num_epochs=1, batch_size=64, **settings)
-    record, _ = train_run(exp, meta, exp.cell_seeds[0], RunOptions(folder / "out", folder / "results"))
+    record, _ = train_run(exp, meta, exp.run_seeds[0], RunOptions(folder / "out", folder / "results"))
     return record.key.record_path(folder / "results")
 
 

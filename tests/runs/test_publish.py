@@ -7,7 +7,7 @@ import pytest
 
 from experiments import publish
 from tests.support.commands import refusal
-from tests.support.reopened import data, finished
+from tests.support.reopened import data, finished, rewrite
 
 
 @pytest.fixture
@@ -23,12 +23,6 @@ def runs(tmp_path):
 def arguments(runs, *more):
     results, to = runs
     return ["--dataset", "QUICK", "--results", results, "--to", to, "--data", data(), *more]
-
-
-def rewrite(path, change):
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
 
 
 def published(runs):

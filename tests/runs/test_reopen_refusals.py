@@ -13,7 +13,7 @@ from stlora_ext.errors import UserError
 from stlora_ext.runs.forecast import forecast
 from stlora_ext.runs.reopen import find_run, load_model
 from tests.support.commands import refusal, run, succeeded
-from tests.support.reopened import data, finished, quick_meta, recent, results
+from tests.support.reopened import data, finished, halve, quick_meta, recent, results
 
 
 @pytest.fixture
@@ -22,10 +22,6 @@ def copied(tmp_path):
     record = finished("LSTM+")
     shutil.copytree(record.with_suffix(""), tmp_path / record.stem, ignore=shutil.ignore_patterns("tensorboard"))
     return shutil.copy(record, tmp_path / record.name)
-
-
-def halve(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 @pytest.mark.parametrize(

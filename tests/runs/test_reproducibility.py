@@ -31,7 +31,7 @@ def without_seconds(value):
 def again(model, results, **place):
     exp = quick(model)
     use_device("")
-    train_run(exp, quick_meta(), None if exp.cell_seeds == (None,) else 0, RunOptions(data(), results, **place))
+    train_run(exp, quick_meta(), None if exp.run_seeds == (None,) else 0, RunOptions(data(), results, **place))
     (record,) = results.glob("QUICK/*/*.json")
     return record
 

@@ -1,6 +1,5 @@
 """verify.py confirms a record that its checkpoint bears out, and no other."""
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ from experiments import verify
 from stlora_ext.runs.record import Scores
 from stlora_ext.runs.verify import first_difference
 from tests.support.commands import refusal, run, succeeded
-from tests.support.reopened import data, finished, results
+from tests.support.reopened import data, finished, results, rewrite
 
 
 @pytest.fixture
@@ -24,12 +23,6 @@ def copied(tmp_path):
         return shutil.copy(record, place / record.name)
 
     return copy
-
-
-def rewrite(path, change):
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
 
 
 @pytest.mark.parametrize(

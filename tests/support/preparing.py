@@ -1,13 +1,21 @@
 """Preparing a data set by the real command, and reading back what it wrote."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import prepare
 from stlora_ext.data.prepared import SPLITS, Meta, load_meta, load_split
 from stlora_ext.errors import UserError
+
+
+def csv(folder: Path, table: pd.DataFrame, **options: Any) -> Path:
+    """Write ``table`` to ``folder/raw.csv``."""
+    table.to_csv(folder / "raw.csv", **options)
+    return folder / "raw.csv"
 
 
 def prepared(folder: Path, raw: Path, *options: object, name: str = "MINE") -> Meta:

@@ -1,6 +1,7 @@
 """Finished runs of small models on a network of two simulated days, made once for the tests that open them again."""
 
 import functools
+import json
 import tempfile
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def finished(model: str, protocol: str = "", arm: str = "", seed: int = 0, times
     record, _ = train_run(
         exp,
         quick_meta(),
-        None if exp.cell_seeds == (None,) else seed,
+        None if exp.run_seeds == (None,) else seed,
         RunOptions(data(), results(), save_results=True, train_backbone=True),
     )
     return record.key.record_path(results())
@@ -79,3 +80,15 @@ def recent(earlier: int = 0) -> pd.DataFrame:
     )
     rows = values[WINDOW - earlier : WINDOW + meta.input_len]
     return pd.DataFrame(rows, pd.Index(times, name="when"), meta.sensor_ids)
+
+
+def rewrite(path, change):
+    """Let ``change`` edit the content of a JSON file."""
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def halve(path):
+    """Cut a file."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

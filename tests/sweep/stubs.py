@@ -1,4 +1,4 @@
-"""Cells of a sweep whose processes take a moment, and a sweep of them as a process.
+"""Runs of a sweep whose processes take a moment, and a sweep of them as a process.
 
 python -m tests.sweep.stubs RESULTS CELLS JOBS SECONDS
 """
@@ -17,8 +17,8 @@ from stlora_ext.sweep.schedule import Schedule
 from tests.support.commands import ROOT
 
 
-def cell(results: Path, seed: int, seconds: float = 0.0, code: int = 0, needs: Job | None = None) -> Job:
-    """A cell whose process sleeps for ``seconds`` and ends with ``code``."""
+def job(results: Path, seed: int, seconds: float = 0.0, code: int = 0, needs: Job | None = None) -> Job:
+    """A job whose process sleeps for ``seconds`` and ends with ``code``."""
     key = RunKey(
         "D",
         "M" if needs is None else "M+",
@@ -27,7 +27,7 @@ def cell(results: Path, seed: int, seconds: float = 0.0, code: int = 0, needs: J
         "0" * 8,
         seed,
     )
-    arguments = ("tests/sweep/stub_cell.py", str(results), json.dumps(key.as_dict()), str(seconds), str(code))
+    arguments = ("tests/sweep/stub_job.py", str(results), json.dumps(key.as_dict()), str(seconds), str(code))
     return Job(key, arguments, "sha256:0", 1, None if needs is None else needs.key)
 
 
@@ -37,17 +37,17 @@ class Log:
     def __init__(self) -> None:
         self.lines = []
 
-    def finished(self, cell, record, seconds):
-        self._add(f"{cell.title} {'elsewhere' if seconds is None else 'here'}")
+    def finished(self, job, record, seconds):
+        self._add(f"{job.title} {'elsewhere' if seconds is None else 'here'}")
 
     def failed(self, failure):
-        self._add(f"{failure.cell.title} failed")
+        self._add(f"{failure.job.title} failed")
 
-    def waiting(self, cell):
-        self._add(f"{cell.title} waits")
+    def waiting(self, job):
+        self._add(f"{job.title} waits")
 
-    def lost(self, cell, reason):
-        self._add(f"{cell.title} lost")
+    def lost(self, job, reason):
+        self._add(f"{job.title} lost")
 
     def tick(self, remaining, running, places):
         pass
@@ -57,11 +57,11 @@ class Log:
         print(line, flush=True)
 
 
-def sweep(results: Path, cells: list[Job], jobs: int = 2):
-    """Run ``cells``; return the failures and what the watcher was told."""
+def sweep(results: Path, jobs: list[Job], workers: int = 2):
+    """Run ``jobs``; return the failures and what the watcher was told."""
     log = Log()
-    waiting = [each for each in cells if each.record(results) is None]
-    return Schedule(waiting, Local([[]] * jobs, 1, ROOT, results), results, log).run(), log.lines
+    waiting = [job for job in jobs if job.record(results) is None]
+    return Schedule(waiting, Local([[]] * workers, 1, ROOT, results), results, log).run(), log.lines
 
 
 def runs(results: Path) -> list[str]:
@@ -94,6 +94,6 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run where Ctrl-C is ignored
     folder, count = Path(sys.argv[1]), int(sys.argv[2])
     try:
-        sweep(folder, [cell(folder, seed, float(sys.argv[4])) for seed in range(count)], int(sys.argv[3]))
+        sweep(folder, [job(folder, seed, float(sys.argv[4])) for seed in range(count)], int(sys.argv[3]))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""The plan of a sweep: which cells names, globs, protocols and arms mean, their commands, how long they take."""
+"""The plan of a sweep: which runs names, globs, protocols and arms mean, their commands, how long they take."""
 
 import json
 import shutil
@@ -43,7 +43,7 @@ def plan(tiny_data, tmp_path):
 
 
 def names(planned):
-    return [f"{cell.key.model} {cell.key.protocol} {cell.key.arm}" + " added" * cell.added for cell in planned.cells]
+    return [f"{job.key.model} {job.key.protocol} {job.key.arm}" + " added" * job.added for job in planned.jobs]
 
 
 @pytest.mark.parametrize(
@@ -79,11 +79,11 @@ def test_what_is_left_out_is_not_planned_and_a_name_that_leaves_out_nothing_is_r
 
 
 def test_seeds_are_those_of_the_config_unless_named_and_deterministic_models_run_once(plan):
-    assert [cell.key.seed for cell in plan("--models", "HA", "LSTM", "--seeds", "3", "0-1").cells] == [None, 0, 1, 3]
-    assert len(plan("--models", "LSTM", datasets=("TINY", "TINY")).cells) == 1
+    assert [job.key.seed for job in plan("--models", "HA", "LSTM", "--seeds", "3", "0-1").jobs] == [None, 0, 1, 3]
+    assert len(plan("--models", "LSTM", datasets=("TINY", "TINY")).jobs) == 1
 
 
-def test_the_command_of_every_cell_gives_the_key_of_its_plan(plan, tiny_data):
+def test_the_command_of_every_job_gives_the_key_of_its_plan(plan, tiny_data):
     """In every arm and protocol, through run.py's own parser."""
     planned = plan(
         "--models",
@@ -110,9 +110,9 @@ def test_the_command_of_every_cell_gives_the_key_of_its_plan(plan, tiny_data):
         "4",
     )
     meta = open_dataset("TINY", tiny_data)
-    assert len(planned.cells) == len({cell.key for cell in planned.cells}) == 17 + 2 * (4 * 3 + 6 * 6)
-    for cell in planned.cells:
-        args = run_command.parser().parse_args(cell.arguments[1:])
+    assert len(planned.jobs) == len({job.key for job in planned.jobs}) == 17 + 2 * (4 * 3 + 6 * 6)
+    for job in planned.jobs:
+        args = run_command.parser().parse_args(job.arguments[1:])
         exp = load_experiment(ROOT / args.config).override(
             {
                 **parse_assignments(args.assignments),
@@ -123,18 +123,18 @@ def test_the_command_of_every_cell_gives_the_key_of_its_plan(plan, tiny_data):
         exp = exp.with_protocol(args.protocol) if args.protocol else exp
         exp = exp.with_arm(args.arm) if args.arm else exp
         seed = args.seeds[0][0] if args.seeds else None
-        assert run_key(exp, meta, seed) == cell.key and args.train_backbone == (cell.needs is not None), cell
+        assert run_key(exp, meta, seed) == job.key and args.train_backbone == (job.needs is not None), job
 
 
-def test_every_needed_base_is_in_the_plan_before_the_cells_that_need_it(plan):
-    cells = plan("--models", "LSTM+", "STGCN+", "--protocols", "adapt", "--seeds", "0-1").cells
-    order = [cell.key for cell in cells]
+def test_every_needed_base_is_in_the_plan_before_the_jobs_that_need_it(plan):
+    jobs = plan("--models", "LSTM+", "STGCN+", "--protocols", "adapt", "--seeds", "0-1").jobs
+    order = [job.key for job in jobs]
     assert len(order) == 8
-    assert all(order.index(cell.needs) < order.index(cell.key) for cell in cells if cell.needs)
+    assert all(order.index(job.needs) < order.index(job.key) for job in jobs if job.needs)
 
 
 def test_an_added_base_goes_when_nothing_needs_it_any_more(plan, tmp_path):
-    base, plus = plan("--models", "LSTM+", "--protocols", "adapt").cells
+    base, plus = plan("--models", "LSTM+", "--protocols", "adapt").jobs
     write(plus.key, tmp_path / "r", plus.fingerprint)
     assert without_idle([base, plus], tmp_path / "r") == [plus]
 
@@ -153,7 +153,7 @@ def test_what_a_glob_matches_and_cannot_run_is_left_out_with_the_reason(plan, ti
 def test_a_setting_goes_to_the_models_that_have_it(plan):
     planned = plan("--models", "HA", "LSTM", "LSTM+", "--set", "model.hidden_size=8", "adapter.rank=2", "lr=0.1")
     assert planned.settings == {"model.hidden_size": ["LSTM", "LSTM+"], "adapter.rank": ["LSTM+"]}
-    assert "model.hidden_size=8" not in planned.cells[0].arguments
+    assert "model.hidden_size=8" not in planned.jobs[0].arguments
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_setting_goes_to_the_models_that_have_it(plan):
         (["--models", "LSTM", "--gpus", "1,1"], "--gpus 1,1: expected numbers of GPUs such as 0,1, each once"),
         (
             ["--models", "LSTM", "--ray", "auto", "--gpus", "0"],
-            "--gpus 0: names GPUs of this machine; with --ray a cell",
+            "--gpus 0: names GPUs of this machine; with --ray a run",
         ),
         (
             ["--models", "LSTM", "--gpus-per-cell", "1"],
@@ -191,7 +191,7 @@ def test_a_setting_goes_to_the_models_that_have_it(plan):
         ),
         (
             ["--models", "LSTM", "--ray", "auto", "--gpus-per-cell", "2"],
-            "--gpus-per-cell: '2' is not 1, the GPU of a cell",
+            "--gpus-per-cell: '2' is not 1, the GPU of a run",
         ),
         (["--models", "LSTM", "--gpus", "98,99"], "--gpus 98: this machine has"),
         (["--models", "LSTM", "--cuda-graphs"], "--cuda-graphs: the CPU has no such thing; name GPUs"),
@@ -229,7 +229,7 @@ def test_a_damaged_data_set_is_refused_before_anything_runs(tiny_data, tmp_path,
     assert "val_data.npy cannot be read" in line and not (tmp_path / "r").exists()
 
 
-def test_a_dry_run_prints_every_cell_and_runs_nothing(tiny_data, tmp_path, capsys):
+def test_a_dry_run_prints_every_job_and_runs_nothing(tiny_data, tmp_path, capsys):
     sweep_command.main(
         [
             "--datasets",
@@ -254,7 +254,7 @@ def test_a_dry_run_prints_every_cell_and_runs_nothing(tiny_data, tmp_path, capsy
     text = capsys.readouterr().out
     assert "TINY/LSTM joint base seed 1   to run, duration unknown; added, because its weights are adapted" in text
     assert "TINY/LSTM+ adapt plus seed 1  to run, duration unknown, after TINY/LSTM joint base seed 1" in text
-    assert "4 cells: 0 finished, 4 to run on the CPU, 2 side by side, 1 thread each" in text
+    assert "4 runs: 0 finished, 4 to run on the CPU, 2 side by side, 1 thread each" in text
     assert not (tmp_path / "r").exists()
 
 
@@ -296,28 +296,28 @@ def write(key, results, fingerprint="sha256:0", **changed):
     path.write_text(json.dumps(record))
 
 
-def cell(seed=0, model="M", epochs=10, protocol="joint"):
+def job(seed=0, model="M", epochs=10, protocol="joint"):
     return Job(RunKey("D", model, protocol, "base", "0" * 8, seed), (), "sha256:0", epochs)
 
 
 def test_an_estimate_is_from_finished_runs_of_the_same_model_data_and_hardware(tmp_path):
-    write(cell(0).key, tmp_path)
-    write(cell(1).key, tmp_path, provenance={"hardware": "elsewhere"}, training={"epochs": 3, "seconds_per_epoch": 1.0})
+    write(job(0).key, tmp_path)
+    write(job(1).key, tmp_path, provenance={"hardware": "elsewhere"}, training={"epochs": 3, "seconds_per_epoch": 1.0})
     (tmp_path / "D/M/joint-base-damaged.json").write_text("{")
     estimates = Estimates(tmp_path, {"here"})
-    assert estimates.of(cell(5)) == 5 + 3 * 20
-    assert estimates.of(cell(5, epochs=50)) == 5 + 50 * 20
-    assert estimates.of(cell(5, "N")) is None and estimates.of(cell(5, protocol="adapt")) is None
-    assert Estimates(tmp_path, {"new"}).of(cell(5)) is None
+    assert estimates.of(job(5)) == 5 + 3 * 20
+    assert estimates.of(job(5, epochs=50)) == 5 + 50 * 20
+    assert estimates.of(job(5, "N")) is None and estimates.of(job(5, protocol="adapt")) is None
+    assert Estimates(tmp_path, {"new"}).of(job(5)) is None
 
 
-def test_the_time_left_is_shared_among_the_workers_and_learns_from_finished_cells(tmp_path):
-    write(cell(0).key, tmp_path)
+def test_the_time_left_is_shared_among_the_workers_and_learns_from_finished_jobs(tmp_path):
+    write(job(0).key, tmp_path)
     estimates = Estimates(tmp_path, {"here"})
-    cells = [cell(seed) for seed in range(4)]
-    assert estimates.left(cells, 2) == 2 * 65 and estimates.left(cells[:1], 2) == 65
-    assert estimates.left([*cells, cell(0, "N"), cell(1, "N")], 2) == 3 * 65
-    assert estimates.left(cells, 2, spent=30.0) == 2 * 65 - 15
-    estimates.measured(cells[0], 40.0)
-    assert estimates.left(cells, 2) == 80
-    assert estimates.left([], 2) == 0 and estimates.left([cell(0, "N")], 2) is None
+    jobs = [job(seed) for seed in range(4)]
+    assert estimates.left(jobs, 2) == 2 * 65 and estimates.left(jobs[:1], 2) == 65
+    assert estimates.left([*jobs, job(0, "N"), job(1, "N")], 2) == 3 * 65
+    assert estimates.left(jobs, 2, spent=30.0) == 2 * 65 - 15
+    estimates.measured(jobs[0], 40.0)
+    assert estimates.left(jobs, 2) == 80
+    assert estimates.left([], 2) == 0 and estimates.left([job(0, "N")], 2) is None

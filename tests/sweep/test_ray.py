@@ -1,4 +1,4 @@
-"""A sweep on a real Ray cluster of one or two nodes on this machine; each cell's worker has a folder of its own."""
+"""A sweep on a real Ray cluster of one or two nodes on this machine; each run's worker has a folder of its own."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from stlora_ext.errors import UserError
 from stlora_ext.runs.provenance import git_commit
 from stlora_ext.sweep.request import make_plan
 from tests.support.commands import ROOT, refused, run, succeeded
-from tests.sweep.stubs import cell, until
+from tests.sweep.stubs import job, until
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -c constraints.txt ray")
 from ray.cluster_utils import Cluster  # noqa: E402
@@ -88,7 +88,7 @@ def epochs(results):
 
 
 def starts(results):
-    """How often each cell was started."""
+    """How often each job was started."""
     return {path.parent.name: path.read_text().count("$ python") for path in sorted(results.rglob("sweep.log"))}
 
 
@@ -104,7 +104,7 @@ def outcome(results):
     return found
 
 
-def test_the_cell_of_a_killed_node_goes_on_elsewhere_to_a_local_runs_result(
+def test_the_job_of_a_killed_node_goes_on_elsewhere_to_a_local_runs_result(
     sweep, second_node, cluster, tiny_data, tmp_path
 ):
     results = tmp_path / "results"
@@ -118,7 +118,7 @@ def test_the_cell_of_a_killed_node_goes_on_elsewhere_to_a_local_runs_result(
     (lost,) = re.findall(
         r"^TINY/LSTM joint base seed (\d): its worker was lost .*; it goes on from its last ", output, re.MULTILINE
     )
-    assert "2 cells run, 0 finished before, 0 by other processes" in output
+    assert "2 runs done, 0 finished before, 0 by other processes" in output
     assert sorted(starts(results).values()) == [1, 2]
     (log,) = results.glob(f"TINY/LSTM/*-seed{lost}/train.log")
     resumed = re.findall(r"resumed after epoch (\d)", log.read_text())
@@ -155,9 +155,9 @@ def weights_of(path):
     }
 
 
-def test_a_cell_that_fails_is_listed_and_finished_ones_are_not_repeated(sweep, cluster, tmp_path):
+def test_a_job_that_fails_is_listed_and_finished_ones_are_not_repeated(sweep, cluster, tmp_path):
     command = sweep("--models", "HA", "LSTM", "LSTM+", "--protocols", "adapt", "--seeds", "0", "--epochs", "1", *SMALL)
-    _, spoiled, _ = make_plan(sweep_command.request(sweep_command.parser().parse_args(command[1:]))).cells
+    _, spoiled, _ = make_plan(sweep_command.request(sweep_command.parser().parse_args(command[1:]))).jobs
     damaged = tmp_path / "results" / spoiled.key.path / "last.pt"
     damaged.parent.mkdir(parents=True)
     damaged.write_bytes(b"no checkpoint")
@@ -175,22 +175,22 @@ def test_a_cell_that_fails_is_listed_and_finished_ones_are_not_repeated(sweep, c
     damaged.unlink()
     command[command.index(cluster.address)] = "auto"  # a machine may be part of several clusters
     second = succeeded(run(*command, env={**os.environ, "RAY_ADDRESS": cluster.address}))
-    assert "2 cells run, 1 finished before, 0 by other processes" in second
+    assert "2 runs done, 1 finished before, 0 by other processes" in second
     assert len(list(tmp_path.glob("results/TINY/LSTM+/*/adapter.safetensors"))) == 1
     assert not list(cluster.folder.glob("stlora-cell-*"))
 
 
-def test_two_sweeps_over_one_folder_never_run_the_same_cell(sweep, second_node, tmp_path):
+def test_two_sweeps_over_one_folder_never_run_the_same_job(sweep, second_node, tmp_path):
     command = sweep("--models", "LSTM", "--seeds", "0-2", "--epochs", "1", *SMALL)
     sweeps = [begun(command) for _ in range(2)]
     outputs = [each.communicate(timeout=240)[0] for each in sweeps]
     assert [each.returncode for each in sweeps] == [0, 0], outputs
-    assert sum(int(re.search(r"(\d+) cells run", output)[1]) for output in outputs) == 3, outputs
+    assert sum(int(re.search(r"(\d+) runs done", output)[1]) for output in outputs) == 3, outputs
     assert list(starts(tmp_path / "results").values()) == [1, 1, 1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_sweep_that_ends_early_takes_its_cells_with_it_and_loses_nothing(number, sweep, cluster, tmp_path):
+def test_a_sweep_that_ends_early_takes_its_jobs_with_it_and_loses_nothing(number, sweep, cluster, tmp_path):
     results = tmp_path / "results"
     command = sweep("--models", "HA", "LSTM", "--seeds", "0", "--epochs", "20")  # not over before the signal arrives
     driver = begun(command)
@@ -201,7 +201,7 @@ def test_a_sweep_that_ends_early_takes_its_cells_with_it_and_loses_nothing(numbe
     assert driver.returncode == (130 if number == signal.SIGTERM else -number), output
     until(lambda: not running(str(cluster.folder / "stlora-cell-")))
     assert epochs(results), output
-    assert "1 cells run, 1 finished before" in succeeded(run(*command, timeout=240))
+    assert "1 runs done, 1 finished before" in succeeded(run(*command, timeout=240))
     (log,) = results.glob("TINY/LSTM/*/train.log")
     assert len(re.findall("resumed after epoch", log.read_text())) == 1
     assert not list(results.rglob("last.pt"))
@@ -218,10 +218,10 @@ def running(word):
     return found
 
 
-def test_a_cell_that_no_node_holds_is_refused_unless_the_cluster_may_grow(sweep, cluster):
+def test_a_job_that_no_node_holds_is_refused_unless_the_cluster_may_grow(sweep, cluster):
     command = sweep("--models", "HA", "--dry-run", "--gpus-per-cell", "0.5")
     line = refused(run(*command))
-    assert f"--ray {cluster.address}: no node of this cluster has the 1 CPU and 0.5 GPU of a cell: ask for less" in line
+    assert f"--ray {cluster.address}: no node of this cluster has the 1 CPU and 0.5 GPU of a run: ask for less" in line
     text = succeeded(run(*command, "--jobs", "3"))
     assert "on the Ray cluster, 3 side by side, 1 CPU and 0.5 GPU each" in text
 
@@ -241,7 +241,7 @@ def test_where_no_cluster_runs_auto_is_refused(monkeypatch):
         ray_engine.connect("auto", ROOT)
 
 
-def test_a_cell_whose_worker_is_lost_again_and_again_is_given_up(tmp_path):
+def test_a_job_whose_worker_is_lost_again_and_again_is_given_up(tmp_path):
     def get(answer):
         raise ray.exceptions.ActorDiedError
 
@@ -250,7 +250,7 @@ def test_a_cell_whose_worker_is_lost_again_and_again_is_given_up(tmp_path):
     )
     losses, given_up = Counter(), []
     for _ in range(3):
-        lost = ray_engine.RayRun(fake, cell(tmp_path, 0), None, "answer", "command", tmp_path, losses, ExitStack())
+        lost = ray_engine.RayRun(fake, job(tmp_path, 0), None, "answer", "command", tmp_path, losses, ExitStack())
         assert lost.poll() == 1
         given_up.append(not lost.lost())
     assert given_up == [False, False, True]

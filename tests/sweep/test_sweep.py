@@ -1,4 +1,4 @@
-"""The sweep as a user runs it, with the real run.py: a failing cell, a killed sweep, the same command again."""
+"""The sweep as a user runs it, with the real run.py: a failing run, a killed sweep, the same command again."""
 
 import os
 import signal
@@ -41,10 +41,10 @@ def records(results):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="children die with their parent on Linux only")
-def test_a_sweep_killed_and_given_again_finishes_all_but_the_cells_that_fail(tiny_data, tmp_path):
+def test_a_sweep_killed_and_given_again_finishes_all_but_the_jobs_that_fail(tiny_data, tmp_path):
     arguments = [*ARGUMENTS, "--data", str(tiny_data), "--results", str(tmp_path)]
-    cells = make_plan(sweep_command.request(sweep_command.parser().parse_args(arguments))).cells
-    spoiled, dependent = cells[3:]  # seed 1 of LSTM and LSTM+
+    jobs = make_plan(sweep_command.request(sweep_command.parser().parse_args(arguments))).jobs
+    spoiled, dependent = jobs[3:]  # seed 1 of LSTM and LSTM+
     damaged = tmp_path / spoiled.key.path / "last.pt"
     damaged.parent.mkdir(parents=True)
     damaged.write_bytes(b"no checkpoint")
@@ -71,8 +71,8 @@ def test_a_sweep_killed_and_given_again_finishes_all_but_the_cells_that_fail(tin
 
     damaged.unlink()
     third = succeeded(run("experiments/sweep.py", *arguments))
-    assert "5 cells: 3 finished, 2 to run on the CPU, 2 side by side, 1 thread each" in third
-    assert "time in all: about " in third and "2 cells run, 3 finished before, 0 by other processes" in third
+    assert "5 runs: 3 finished, 2 to run on the CPU, 2 side by side, 1 thread each" in third
+    assert "time in all: about " in third and "2 runs done, 3 finished before, 0 by other processes" in third
     assert "TINY/LSTM+ adapt plus seed 1: MAE" in third and "left 00:00" in third
     finished = records(tmp_path)
     assert len(finished) == 5 and {path: finished[path] for path in after} == after

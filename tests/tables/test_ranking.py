@@ -8,9 +8,8 @@ import pytest
 from experiments import table
 from stlora_ext.runs.failure import read_failures, write_failure
 from stlora_ext.runs.key import RunKey
-from stlora_ext.runs.store import write_record
 from tests.support.commands import refusal
-from tests.support.table_records import record
+from tests.support.table_records import record, write
 
 PLUS = {"A": (20.0, 18.0, 19.0), "B": (10.0, 12.0, 11.0), "C": (30.0, 15.0, 16.0)}  # base, "+", control
 
@@ -26,7 +25,7 @@ def results(tmp_path):
             ):
                 one = record(name, seed, mae + 0.1 * seed, arm=arm, config_hash=f"{model}{arm}")
                 one["training"]["seconds_per_epoch"] = 2.0 + (arm != "base")
-                write_record(one, tmp_path)
+                write([one], tmp_path)
     return tmp_path
 
 
@@ -54,7 +53,7 @@ def test_a_run_that_failed_is_a_line_until_it_has_a_record(results, capsys):
     for form in ("markdown", "csv", "latex", "html"):
         assert "the loss became nan in epoch 1" in printed(results, capsys, "--format", form)
     assert read_failures(results, "D") == [(failed, "the loss became nan in epoch 1")]
-    write_record(record("X+", 1, arm="plus", config_hash="abc"), results)
+    write([record("X+", 1, arm="plus", config_hash="abc")], results)
     assert read_failures(results, "D") == [] and "nan" not in printed(results, capsys)
 
 

@@ -1,6 +1,6 @@
 """Stands for run.py where only its process counts: the same lock, refusal and record, without torch.
 
-    python tests/sweep/stub_cell.py RESULTS KEY(JSON) SECONDS EXIT_CODE(a signal below 0)
+    python tests/sweep/stub_job.py RESULTS KEY(JSON) SECONDS EXIT_CODE(a signal below 0)
 
 Every run that gets the lock adds a line to RESULTS/runs.txt.
 """
@@ -35,7 +35,7 @@ with open(run / ".lock", "w") as lock:
     if code < 0:
         os.kill(os.getpid(), -code)
     if code == 2:
-        print("error: this cell cannot run: mend it", file=sys.stderr)
+        print("error: this run fails: mend it", file=sys.stderr)
         sys.exit(2)
     if code:
         raise RuntimeError("memory is out")
