@@ -208,7 +208,13 @@ def hours_of_day(column: pd.Series) -> pd.Series:
 
 def _expected(options: ReadingOptions) -> str:
     written = options.time_format
-    return f"as in --time-format {written}" if written else "in ISO 8601 (2024-01-31 08:05), or --time-format"
+    return (
+        f"as in --time-format {written}"
+        if written
+        else (
+            "in ISO 8601 (2024-01-31 08:05), or --time-format with theirs, such as '%d.%m.%Y %H:%M' or '%m/%d/%Y %H:%M'"
+        )
+    )
 
 
 def _refuse(column: pd.Series, row: int, origin: str, options: ReadingOptions) -> NoReturn:
