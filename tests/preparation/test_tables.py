@@ -309,13 +309,3 @@ def test_zeros_are_counted_and_said_to_be_readings_or_missing(null, said, tmp_pa
 def test_an_option_about_tables_is_refused_for_an_array(tmp_path):
     np.save(tmp_path / "raw.npy", WIDE.to_numpy())
     assert "--sensor-column a tells how a table" in refusal(tmp_path, tmp_path / "raw.npy", "--sensor-column", "a")
-
-
-@pytest.mark.parametrize("title", ["Counts 2024", "Counts 2024;;;", "Counts 2024;veh/h;;"])
-def test_a_title_above_the_names_is_refused_and_the_rest_read_once_it_is_deleted(title, tmp_path):
-    path = csv(tmp_path, WIDE, sep=";")
-    table = path.read_text()
-    path.write_text(f"{title}\n{table}")
-    assert "delete what stands above" in refusal(tmp_path, path)
-    path.write_text(table)
-    holds(tmp_path, prepared(tmp_path, path))
