@@ -73,6 +73,9 @@ def read_distances(
         f"weights from {len(distance)} distances of {path.name}: exp(-d^2 / sigma^2), sigma {sigma:.6g} ({said}), "
         f"threshold {threshold:g}; {int(kept.sum())} edges kept, {int((~kept).sum())} below the threshold"
     )
+    between = source[kept] * num_nodes + target[kept], target[kept] * num_nodes + source[kept]
+    if not np.isin(*between)[source[kept] != target[kept]].any():
+        notes.append(f"no pair of {path.name} has edges in both directions: an edge leads one way, as its row says")
     graph = graph_from_edges(
         num_nodes, source[kept], target[kept], weight[kept], distance[kept], path.name, notes=notes
     )

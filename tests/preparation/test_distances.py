@@ -148,3 +148,10 @@ def test_correlations_given_as_distances_are_refused_and_read_as_the_graph(kind,
     path = written(tmp_path / "c.csv", kind, correlations, NAMES)
     assert "from a sensor to itself" in (said := refusal(tmp_path, NAMES, "--distances", path)) and "--graph" in said
     assert np.allclose(weights(tmp_path, NAMES, "--graph", path), correlations)
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_distances_in_one_direction_alone_are_told(back, tmp_path, capsys):
+    rows = ["north,south,3", "south,east,1", "east,north,12", "north,north,0"] + ["south,north,3"] * back
+    weights(tmp_path, NAMES, "--distances", text(tmp_path / "d.csv", "from,to,cost", *rows))
+    assert ("an edge leads one way" in capsys.readouterr().out) is not back
