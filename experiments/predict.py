@@ -118,8 +118,8 @@ def _refuse_its_own_files(args: argparse.Namespace) -> None:
     for what, path in read.items():
         if path is not None and os.path.realpath(path) == os.path.realpath(args.output):
             raise UserError(f"--output {args.output} is {what}: name another file, this one is kept")
-    if args.output.suffix in (".pt", ".safetensors", ".json"):
-        raise UserError(f"--output {args.output} ends like a checkpoint, an adapter or a record: name a .csv")
+    if args.output.suffix.lower() not in ("", ".csv", ".txt"):
+        raise UserError(f"--output {args.output} ends in '{args.output.suffix}': forecasts are CSV: name a .csv")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,10 @@ def open_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         return load_npz(path)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as .npz ({error}): expected plain arrays saved by np.savez") from None
+        raise UserError(
+            f"{path} cannot be read as .npz ({error}): expected plain arrays saved by np.savez, names as "
+            "np.array(names, dtype=str)"
+        ) from None
 
 
 def pick_channel(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stlora_ext.errors import UserError
+from stlora_ext.preparation.thousands import Thousands
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ def read_cells(path: Path) -> Cells:
     """Read a table separated by commas, semicolons or tabs, whichever its first row has most of, else by spaces.
 
     Raises:
-        UserError: If it can't be read as text.
+        UserError: If it can't be read as text, or its marks may stand between thousands.
     """
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -41,7 +42,12 @@ def read_cells(path: Path) -> Cells:
             f"{path.name} cannot be read as CSV ({error}): expected text in UTF-8, separated by commas, semicolons or "
             "tabs"
         ) from None
-    return Cells([row for row in rows if any(row)], separator)
+    rows = [row for row in rows if any(row)]
+    thousands = Thousands(separator)
+    for row in rows:
+        thousands.see(row)
+    thousands.refuse(path.name, rows)
+    return Cells(rows, separator)
 
 
 def number(cell: str, cells: Cells) -> float:

@@ -9,10 +9,11 @@ import pandas as pd
 
 from stlora_ext.errors import UserError
 from stlora_ext.preparation.from_table import series_from_table
-from stlora_ext.preparation.header import has_header
+from stlora_ext.preparation.header import has_header, refuse_title
 from stlora_ext.preparation.options import ReadingOptions
 from stlora_ext.preparation.series import Series
 from stlora_ext.preparation.table import NARROW, Roles, Table, find_roles
+from stlora_ext.preparation.thousands import Thousands
 
 _SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas"}
 _SAMPLE = 300  # rows that tell what the columns are
@@ -69,13 +70,13 @@ def read_csv(path: Path, options: ReadingOptions | None = None) -> Series:
 
 
 def read_dialect(path: Path) -> Dialect:
-    """Find out how a file is written, and refuse rows of another width: pandas would fill or drop cells silently."""
+    """Find out how a file is written; refuse what pandas would take silently: rows of another width, 1,234 as 1.234."""
     with open(path, "rb") as file:
         mark = file.read(2)
     encoding = "utf-16" if mark in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     separator = _separator(path, encoding)
     rows: list[list[str]] = []
-    decimal, count = ".", 0
+    decimal, count, thousands = ".", 0, Thousands(separator)
     with open(path, newline="", encoding=encoding) as file:
         for row in csv.reader(file, delimiter=separator):
             if not row:
@@ -84,12 +85,16 @@ def read_dialect(path: Path) -> Dialect:
                 raise UserError(
                     f"{path.name}, row {count}: {len(row)} cells, the header has {len(rows[0])}: expected as many; a "
                     "missing reading is an empty cell"
+                    + "; delete what stands above the names of the columns"
+                    * (len(row) > len(rows[0]))
                 )
             if count and decimal == "." and any("," in cell and _DECIMAL_COMMA.fullmatch(cell) for cell in row):
                 decimal = ","
+            thousands.see(row)
             if len(rows) < _SAMPLE:
                 rows.append(row)
             count += 1
+    thousands.refuse(path.name, rows[1:])
     return Dialect(encoding, separator, decimal, rows, count)
 
 
@@ -99,13 +104,14 @@ def _separator(path: Path, encoding: str) -> str:
         lines = [line for line, _ in zip(file, range(50), strict=False) if line.strip()]
     for separator in _SEPARATORS:
         widths = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
-        if widths and widths[0] > 1 and widths.count(widths[0]) >= 0.8 * len(widths):
+        usual = max(set(widths), key=widths.count, default=1)
+        if usual > 1 and widths.count(usual) >= 0.8 * len(widths):
             return separator
     return ","
 
 
 def _table(path: Path, dialect: Dialect, options: ReadingOptions) -> tuple[Table, Roles]:
-    header, notes = _header(dialect.rows, dialect, options)
+    header, notes = _header(path, dialect.rows, dialect, options)
     names = _names(dialect.rows[0], header)
     dropped = _empty_ends(dialect, names, header)
     small = len(names) <= NARROW + max(1, len(options.time_columns))
@@ -162,7 +168,7 @@ def _turned(path: Path, dialect: Dialect, options: ReadingOptions) -> tuple[Tabl
         path, header=None, dtype=str, sep=dialect.separator, encoding=dialect.encoding, index_col=False
     ).T.reset_index(drop=True)
     rows = frame.head(_SAMPLE).fillna("").to_numpy().tolist()
-    header, notes = _header(rows, dialect, options)
+    header, notes = _header(path, rows, dialect, options)
     names = _names(rows[0], header)
     frame.columns = range(len(names))
     frame = frame.iloc[int(header) :].reset_index(drop=True)
@@ -172,9 +178,10 @@ def _turned(path: Path, dialect: Dialect, options: ReadingOptions) -> tuple[Tabl
     return table, find_roles(table, options)
 
 
-def _header(rows: list[list[str]], dialect: Dialect, options: ReadingOptions) -> tuple[bool, list[str]]:
+def _header(path: Path, rows: list[list[str]], dialect: Dialect, options: ReadingOptions) -> tuple[bool, list[str]]:
     if options.header is not None:
         return options.header, []
+    refuse_title(rows, path.name)
     header, note = has_header(rows, dialect.decimal)
     return header, [] if note is None else [note]
 

@@ -63,10 +63,19 @@ def read_distances(
     with np.errstate(over="ignore", under="ignore"):
         weight = np.exp(-np.square(distance / sigma))
     kept = (weight >= threshold) & (weight.astype(np.float32) > 0)
+    if not kept[source != target].any():
+        nearest = distance[source != target].min(initial=math.inf)
+        raise UserError(
+            f"no pair of sensors of {path.name} is near enough to be an edge: the smallest distance is {nearest:g}, "
+            f"sigma {sigma:.6g} ({said}), the threshold {threshold:g}; give a larger --sigma, or a lower --threshold"
+        )
     notes.append(
         f"weights from {len(distance)} distances of {path.name}: exp(-d^2 / sigma^2), sigma {sigma:.6g} ({said}), "
         f"threshold {threshold:g}; {int(kept.sum())} edges kept, {int((~kept).sum())} below the threshold"
     )
+    between = source[kept] * num_nodes + target[kept], target[kept] * num_nodes + source[kept]
+    if not np.isin(*between)[source[kept] != target[kept]].any():
+        notes.append(f"no pair of {path.name} has edges in both directions: an edge leads one way, as its row says")
     graph = graph_from_edges(
         num_nodes, source[kept], target[kept], weight[kept], distance[kept], path.name, notes=notes
     )
@@ -91,6 +100,13 @@ def _distances(links: Links) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[s
         place = wrong[0]
         raise UserError(
             f"{origin}: the distance {source[place]} -> {target[place]} is {distance[place]:g}: expected none below 0"
+        )
+    at_home = np.flatnonzero((source == target) & (distance > 0) & np.isfinite(distance))
+    if len(at_home):
+        place = at_home[0]
+        raise UserError(
+            f"{origin}: the distance {source[place]} -> {target[place]} is {distance[place]:g}, from a sensor to "
+            f"itself: expected 0 or none; give weights or correlations as --graph {origin}"
         )
     unknown = ~np.isfinite(distance)
     if unknown.any():

@@ -1,5 +1,7 @@
 """From a table to a series: a column per sensor, or a row per reading."""
 
+import shlex
+
 import numpy as np
 import pandas as pd
 
@@ -58,14 +60,29 @@ def refuse_orientation(origin: str, rows: int, columns: int, why: str = "more co
     )
 
 
+def _refuse_text(table: Table, roles: Roles) -> None:
+    """Refuse a column among those of sensors without any number: it names sensors, or says something else."""
+    for place in roles.values:
+        column = table.frame[place]
+        cells = column.dropna()
+        if len(cells) and column.dtype.kind not in "fiub" and plain_numbers(cells, table.decimal).isna().all():
+            name = table.names[place]
+            raise UserError(
+                f"{table.origin}, column '{name}': no cell is a number, the first is '{cells.iloc[0]}': expected "
+                f"readings; drop the column, or say what it holds, with --sensor-column {shlex.quote(name)} or "
+                f"--time-column {shlex.quote(name)}"
+            )
+
+
 def _wide(table: Table, roles: Roles, options: ReadingOptions) -> Series:
-    if options.channel not in (None, "0"):
-        raise UserError(f"--channel {options.channel}: {table.origin} has one channel; leave it out")
     names = [plain_text(table.names[place].strip()) for place in roles.values]
     if not table.named:
         names = [str(column) for column in range(len(names))]
     check_ids(names, len(names), table.origin)
     stamps = _stamps(table, roles, options)
+    _refuse_text(table, roles)
+    if options.channel not in (None, "0"):
+        raise UserError(f"--channel {options.channel}: {table.origin} has one channel; leave it out")
     values = np.empty((len(table.frame), len(names)), dtype=np.float64)
     for column, (place, name) in enumerate(zip(roles.values, names, strict=True)):
         values[:, column] = _numbers(table, place, name)
@@ -150,7 +167,9 @@ def _without_never(
         row = int(wrong[0])
         raise UserError(
             f"{table.origin}, row {row + 1}: this is a time that {options.timezone} never had, its clocks skip it: "
-            "expected local times; leave --timezone out if the clock of these data isn't changed in the year"
+            "expected local times"
+            + "; leave --timezone out if the clock of these data isn't changed in the year"
+            * (options.dataset is None)
         )
     if stamps.never.any():
         notes.append(f"{int(stamps.never.sum())} empty rows lie in an hour that {options.timezone} skips: left out")

@@ -80,7 +80,7 @@ def graph_from_edges(
         if len(bad):
             raise UserError(
                 f"{origin}: the {what} of edge {source[bad[0]]} -> {target[bad[0]]} is {numbers[bad[0]]}: "
-                "expected a finite number that is not negative"
+                "expected a finite number that is not negative; write 0 where there is no edge"
             )
     notes = list(fields.pop("notes", ()))
     key = np.asarray(source, dtype=np.int64) * num_nodes + np.asarray(target, dtype=np.int64)

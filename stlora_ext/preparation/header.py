@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from stlora_ext.errors import UserError
+
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _SORTED = 6  # numbers that are in order by accident once in 720 times
 _MISSING = ("", "nan", "na", "null", "n/a", "none")
@@ -40,6 +42,20 @@ def has_header(rows: Sequence[Sequence[str]], decimal: str = ".") -> tuple[bool,
     if readings and min(readings) <= min(numbers) and max(numbers) <= max(readings):
         return False, taken
     return True, told
+
+
+def refuse_title(rows: Sequence[Sequence[str]], origin: str) -> None:
+    """Refuse a table that begins with a title, or whatever else fills fewer cells than the row below.
+
+    Raises:
+        UserError: If it does.
+    """
+    first, second = (sum(bool(cell.strip()) for cell in row) for row in (*rows[:2], [], [])[:2])
+    if first + 1 < second:  # the column of times may have no name
+        raise UserError(
+            f"{origin}: the first row fills fewer cells ({first}) than the next one ({second}): expected the names "
+            "of the columns; delete what stands above them, name every column; --header no reads that row as readings"
+        )
 
 
 def _shape(cell: str) -> str | None:

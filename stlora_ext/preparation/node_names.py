@@ -76,9 +76,11 @@ def match_nodes(texts: Sequence[str], sensor_ids: list[str] | None, num_nodes: i
         )
     if subset:
         return Nodes(column, "by name", tuple(lacking), tuple(notes))
+    one_on = lacking == [str(num_nodes)] and list(sensor_ids) == list(positions) and "0" not in nodes
+    remedy = "they seem to count from 1: subtract 1" if one_on else "--subset leaves out sensors that the data lack"
     raise UserError(
         f"{origin} names {len(lacking)} of its {len(nodes)} sensors as no sensor of the data ({some(lacking)}): "
-        f"expected the data's names ({some(sensor_ids)}); --subset leaves out sensors that the data lack"
+        f"expected the data's names ({some(sensor_ids)}); {remedy}"
     )
 
 

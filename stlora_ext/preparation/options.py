@@ -28,6 +28,7 @@ class ReadingOptions:
         timezone: Where times are local time.
         transpose: Whether rows are sensors; False: they are times, whatever the shape looks like.
         start: Local time of the first row, where the file has no times.
+        dataset: The data set that fixes the time zone, or that there is none; None: the user does.
     """
 
     channel: str | None = None
@@ -39,6 +40,7 @@ class ReadingOptions:
     timezone: str | None = None
     transpose: bool | None = None
     start: "np.datetime64[datetime] | None" = None
+    dataset: str | None = None
 
     def given(self) -> dict[str, object]:
         """Return the options that describe a table, as they were written, without those that weren't."""

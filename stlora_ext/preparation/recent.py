@@ -95,7 +95,7 @@ def read_series(path: Path, meta: Meta, options: ReadingOptions | None = None) -
         raise UserError(
             f"--input {path} does not exist: expected a CSV with a time column and a column per sensor of {meta.name}"
         )
-    options = replace(options or ReadingOptions(), timezone=meta.timezone)
+    options = replace(options or ReadingOptions(), timezone=meta.timezone, dataset=meta.name)
     return _in_order(read_readings(path, options, "--input"), meta, options, path.name)
 
 
@@ -122,7 +122,7 @@ def frame_series(frame: "pd.DataFrame", meta: Meta) -> Series:
     wrong = [name for name, kind in zip(names, frame.dtypes, strict=True) if kind.kind not in "fiu"]
     if wrong:
         raise UserError(f"{origin}: column '{wrong[0]}' holds no numbers: expected readings, NaN where one is missing")
-    options = ReadingOptions(timezone=meta.timezone)
+    options = ReadingOptions(timezone=meta.timezone, dataset=meta.name)
     stamps = read_stamps([frame.index.to_series().reset_index(drop=True)], origin, options)
     values = to_float32(frame.to_numpy(dtype=np.float64, na_value=np.nan), origin)
     series = Series(values, times=stamps.times, sensor_ids=names, timezone=meta.timezone)

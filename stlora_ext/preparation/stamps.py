@@ -13,7 +13,7 @@ from stlora_ext.preparation.options import ReadingOptions
 from stlora_ext.preparation.timeline import show
 
 _OFFSET = r"[T ]\s*\d{1,2}(?::?\d{2}){0,2}(?:[.,]\d+)?\s*(?:[zZ]|[+-]\d{2}(?::?\d{2})?)\s*"  # at the end of a time
-_NUMBER = r"\s*[-+]?[\d.]+\s*"
+_NUMBER = r"\s*[-+]?(?:\d+\.?\d*|\.\d+)\s*"
 _SINCE_1970 = {
     "s": (10**8, 4 * 10**9),
     "ms": (10**12, 4 * 10**12),
@@ -78,10 +78,14 @@ def read_stamps(
     if options.timezone is None:
         if aware.any():
             row = int(np.flatnonzero(aware)[0])
-            raise UserError(
-                f"{origin}, row {row + 1}: the time '{column.iloc[row]}' has an offset from UTC: expected --timezone "
-                "with the place whose local time counts, such as --timezone Europe/Berlin, or --timezone UTC"
+            remedy = (
+                "expected --timezone with the place whose local time counts, such as --timezone Europe/Berlin, or "
+                "--timezone UTC"
+                if options.dataset is None
+                else f"expected local times without it, as those of {options.dataset}, which was prepared without "
+                "--timezone; convert the times, or prepare and train with --timezone"
             )
+            raise UserError(f"{origin}, row {row + 1}: the time '{column.iloc[row]}' has an offset from UTC: {remedy}")
         return Stamps(plain, never, notes)
     if aware.any() and not aware.all():
         row = int(np.flatnonzero(aware != aware[0])[0])
@@ -208,7 +212,13 @@ def hours_of_day(column: pd.Series) -> pd.Series:
 
 def _expected(options: ReadingOptions) -> str:
     written = options.time_format
-    return f"as in --time-format {written}" if written else "in ISO 8601 (2024-01-31 08:05), or --time-format"
+    return (
+        f"as in --time-format {written}; --time-column DATE HOUR joins two columns"
+        if written
+        else (
+            "in ISO 8601 (2024-01-31 08:05), or --time-format with theirs, such as '%d.%m.%Y %H:%M' or '%m/%d/%Y %H:%M'"
+        )
+    )
 
 
 def _refuse(column: pd.Series, row: int, origin: str, options: ReadingOptions) -> NoReturn:

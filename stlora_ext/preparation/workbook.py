@@ -6,7 +6,7 @@ import pandas as pd
 
 from stlora_ext.errors import UserError
 from stlora_ext.preparation.from_table import series_from_table
-from stlora_ext.preparation.header import has_header
+from stlora_ext.preparation.header import has_header, refuse_title
 from stlora_ext.preparation.options import ReadingOptions
 from stlora_ext.preparation.series import Series
 from stlora_ext.preparation.table import Table, find_roles
@@ -36,6 +36,8 @@ def read_excel(path: Path, options: ReadingOptions) -> Series:
     if frame.empty:
         raise UserError(f"{path.name}: the sheet '{sheets[0]}' is empty: expected a column of times and sensors")
     rows = frame.head(_SAMPLE).astype(object).where(frame.head(_SAMPLE).notna(), "").map(_text).to_numpy().tolist()
+    if options.header is None:
+        refuse_title(rows, path.name)
     header, note = (options.header, None) if options.header is not None else has_header(rows)
     names = [name.strip() for name in rows[0]] if header else [str(place) for place in range(frame.shape[1])]
     frame = frame.iloc[int(header) :].reset_index(drop=True)

@@ -131,3 +131,27 @@ def test_an_empty_cell_is_no_distance(tmp_path):
     lines = [",north,south,east", "north,0,3,", "south,3,0,4", "east,,4,0"]
     stored = weights(tmp_path, NAMES, "--distances", text(tmp_path / "m.csv", *lines), "--sigma", 5)
     assert np.array_equal(stored > 0, [[1, 1, 0], [1, 1, 1], [0, 1, 1]])
+
+
+@pytest.mark.parametrize("loops", [[], ["north,north,0", "south,south,0"]])
+def test_distances_that_leave_no_edge_between_sensors_are_refused_and_a_wider_kernel_keeps_some(loops, tmp_path):
+    path = text(tmp_path / "d.csv", "from,to,cost", *loops, "north,south,900", "south,east,950", "east,north,990")
+    options = ["--distances", path, "--sigma", "100"]
+    said = refusal(tmp_path, NAMES, *options)
+    assert "the smallest distance is 900" in said and "larger --sigma" in said
+    assert (weights(tmp_path, NAMES, "--distances", path, "--sigma", "1000") > 0).sum() == 3 + len(loops)
+
+
+@pytest.mark.parametrize("kind", ["csv", "semicolon", "tsv"])
+def test_correlations_given_as_distances_are_refused_and_read_as_the_graph(kind, tmp_path):
+    correlations = np.array([[1, 0.9, 0.4], [0.9, 1, 0.5], [0.4, 0.5, 1]])
+    path = written(tmp_path / "c.csv", kind, correlations, NAMES)
+    assert "from a sensor to itself" in (said := refusal(tmp_path, NAMES, "--distances", path)) and "--graph" in said
+    assert np.allclose(weights(tmp_path, NAMES, "--graph", path), correlations)
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_distances_in_one_direction_alone_are_told(back, tmp_path, capsys):
+    rows = ["north,south,3", "south,east,1", "east,north,12", "north,north,0"] + ["south,north,3"] * back
+    weights(tmp_path, NAMES, "--distances", text(tmp_path / "d.csv", "from,to,cost", *rows))
+    assert ("an edge leads one way" in capsys.readouterr().out) is not back

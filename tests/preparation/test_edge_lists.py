@@ -125,3 +125,10 @@ def test_subset_does_not_turn_another_network_into_an_empty_graph(tmp_path):
 @pytest.mark.parametrize("options", [[], ["--start", "2024-01-01"]])
 def test_subset_without_a_file_to_leave_out_of_is_refused(tmp_path, options):
     assert "--subset" in refusal(tmp_path, NAMES, "--subset", *options)
+
+
+def test_edges_that_count_from_1_over_sensors_that_count_from_0_are_told_from_edges_of_other_sensors(tmp_path):
+    path = text(tmp_path / "e.csv", "from,to", "1,2", "2,3")
+    said = refusal(tmp_path, ["0", "1", "2"], "--graph", path)
+    assert "count from 1: subtract 1" in said and "--subset" not in said
+    assert "--subset" in refusal(tmp_path, ["0", "1", "5"], "--graph", path)

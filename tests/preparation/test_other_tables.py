@@ -134,3 +134,17 @@ def test_every_damage_to_a_frame_in_table_format_gives_a_series_or_one_line(tmp_
             read_readings(path, ReadingOptions())
         except UserError as error:
             assert "raw.h5" in str(error)
+
+
+@pytest.mark.parametrize("above", [1, 3])
+def test_a_title_above_the_names_of_a_sheet_is_refused_and_the_rest_read_once_it_is_deleted(above, tmp_path):
+    openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is not installed")
+    path = tmp_path / "raw.xlsx"
+    WIDE.to_excel(path, startrow=above)
+    book = openpyxl.load_workbook(path)
+    book.active["A1"] = "Counts 2024"
+    book.save(path)
+    assert "delete what stands above" in refusal(tmp_path, path)
+    book.active.delete_rows(1, above)
+    book.save(path)
+    holds(tmp_path, prepared(tmp_path, path))

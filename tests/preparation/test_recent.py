@@ -81,8 +81,9 @@ def test_offsets_are_refused_where_the_set_has_no_time_zone(tmp_path):
     table.to_csv(tmp_path / "raw.csv")
     meta = prepared(tmp_path, tmp_path / "raw.csv", *SHORT)
     table.tz_localize("UTC").to_csv(tmp_path / "recent.csv")
-    with pytest.raises(UserError, match="has an offset from UTC"):
+    with pytest.raises(UserError, match="has an offset from UTC: expected local times without it") as caught:
         read_recent(tmp_path / "recent.csv", meta)
+    assert "MINE, which was prepared without --timezone" in str(caught.value)  # predict.py has no --timezone
 
 
 def test_an_array_is_read_from_a_stated_start_in_the_order_of_numbered_sensors(tmp_path):

@@ -125,6 +125,9 @@ def test_a_forecast_of_nan_is_refused():
         (["--input", "none.csv", "--output", "f.csv"], "--input none.csv does not exist"),
         (["--input", "{recent}", "--output", "{recent}"], "is the input: name another file"),
         (["--input", "{recent}", "--output", "{folder}"], "is a folder: name the file"),
+        (["--input", "{recent}", "--output", "f.xlsx"], "ends in '.xlsx': forecasts are CSV"),
+        (["--input", "{recent}", "--output", "f.parquet", "--all"], "ends in '.parquet': forecasts are CSV"),
+        (["--input", "{recent}", "--output", "run.json"], "ends in '.json': forecasts are CSV"),
         (["--input", "{recent}"], "the following arguments are required: --output"),
         (
             ["--input", "{recent}", "--output", "f.csv", "--backbone", "b.pt"],

@@ -1,0 +1,38 @@
+"""What refuses a table names a remedy, and the table is read right once it is followed."""
+
+import pytest
+
+from tests.preparation.test_tables import GERMAN, LONG, NAMES, TIMES, WIDE, apart, csv, holds
+from tests.support.preparing import prepared, refusal
+
+
+@pytest.mark.parametrize("title", ["Counts 2024", "Counts 2024;;;", "Counts 2024;veh/h;;"])
+def test_a_title_above_the_names_is_refused_and_the_rest_read_once_it_is_deleted(title, tmp_path):
+    path = csv(tmp_path, WIDE, sep=";")
+    table = path.read_text()
+    path.write_text(f"{title}\n{table}")
+    assert "delete what stands above" in refusal(tmp_path, path)
+    path.write_text(table)
+    holds(tmp_path, prepared(tmp_path, path))
+
+
+@pytest.mark.parametrize("other", [{}, {"lorries": 3}], ids=["one column of readings", "several"])
+def test_a_column_of_sensors_of_an_unusual_name_is_refused_with_the_option_that_reads_it(other, tmp_path):
+    table = LONG.rename(columns={"sensor": "Stelle 1", "value": "Kfz"}).assign(kind="loop", **other)
+    path = csv(tmp_path, table, index=False)
+    said = refusal(tmp_path, path)
+    assert "column 'Stelle 1'" in said and "--sensor-column 'Stelle 1'" in said
+    more = ("--channel", "Kfz") if other else ()
+    holds(tmp_path, prepared(tmp_path, path, "--sensor-column", "Stelle 1", *more), sorted(NAMES), WIDE[sorted(NAMES)])
+
+
+def test_a_german_date_beside_a_time_of_day_is_refused_as_a_time_and_joined_as_the_refusal_says(tmp_path):
+    table = apart(TIMES.strftime("%H:%M")).rename(columns={"hour": "Uhrzeit"})
+    table["date"] = TIMES.strftime("%d.%m.%Y")
+    table["date"], table["north"] = table.pop("date"), table.pop("north")  # neither of the first two columns
+    path = csv(tmp_path, table, index=False)
+    said = refusal(tmp_path, path, "--time-column", "date")
+    assert f"'{TIMES[0]:%d.%m.%Y}' is no time" in said and "--time-format" in said
+    assert "--time-column DATE HOUR" in refusal(tmp_path, path, "--time-column", "date", "--time-format", GERMAN)
+    meta = prepared(tmp_path, path, "--time-column", "date", "Uhrzeit", "--time-format", GERMAN)
+    holds(tmp_path, meta, ["bridge", "south", "north"], WIDE[["bridge", "south", "north"]])
