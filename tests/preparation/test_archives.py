@@ -40,15 +40,11 @@ def test_a_missing_hour_is_a_gap_when_the_archive_has_times(tmp_path):
 
 
 def test_every_array_is_named_as_used_or_not(tmp_path, capsys):
-    path = npz(
-        tmp_path, flow=VALUES, time=TIMES, ids=np.array(list("abc")), position=np.zeros((3, 2)), note=np.array(1)
-    )
+    path = npz(tmp_path, flow=VALUES, time=TIMES, ids=np.array(list("abc")), corners=np.zeros((3, 2)), note=np.array(1))
     assert "expected an array named 'data'" in refusal(tmp_path, path)
-    path = npz(
-        tmp_path, data=VALUES, time=TIMES, ids=np.array(list("abc")), position=np.zeros((3, 2)), note=np.array(1)
-    )
+    path = npz(tmp_path, data=VALUES, time=TIMES, ids=np.array(list("abc")), corners=np.zeros((3, 2)), note=np.array(1))
     prepared(tmp_path, path)
-    assert "that are used: data, time, ids; not used: position [3, 2], note []" in capsys.readouterr().out
+    assert "that are used: data, time, ids; not used: corners [3, 2], note []" in capsys.readouterr().out
 
 
 def test_the_only_array_of_readings_is_taken_under_any_name(tmp_path):
@@ -115,7 +111,6 @@ def test_times_of_an_archive_are_read_in_a_time_zone(tmp_path):
     ("file", "unused", "names"),
     [
         ("NYC-TAXI", "zone_names [69]", ["4", "12"]),
-        ("MELBOURNE-PED", "position [55, 2]", ["Bou292_T", "Bou283_T"]),
         ("METR-LA-week", "raw1026 [1026, 207], week_average [207, 2016]", ["773869", "767541"]),
     ],
 )
