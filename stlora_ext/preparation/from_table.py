@@ -90,7 +90,9 @@ def _wide(table: Table, roles: Roles, options: ReadingOptions) -> Series:
     values = np.empty((len(table.frame), len(names)), dtype=np.float64)
     for column, (place, name) in enumerate(zip(roles.values, names, strict=True)):
         values[:, column] = _numbers(table, place, name)
-    series = Series(to_float32(values, table.origin), sensor_ids=names, timezone=options.timezone)
+    series = Series(
+        to_float32(values, table.origin), sensor_ids=names if table.named else None, timezone=options.timezone
+    )
     if stamps is None:
         series.timezone = None
         return series
