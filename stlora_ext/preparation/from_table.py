@@ -1,5 +1,6 @@
 """From a table to a series: a column per sensor, or a row per reading."""
 
+import re
 import shlex
 
 import numpy as np
@@ -13,6 +14,7 @@ from stlora_ext.preparation.table import Roles, Table, kind, plain_numbers
 from stlora_ext.preparation.timeline import show
 from stlora_ext.spreadsheet import plain_text
 
+_LIKE_NUMBER = re.compile(r"\s*[-+]?\d[\d.,]*\s*%?\s*")
 _EMPTIEST = 50  # cells of time and sensor per reading
 
 
@@ -65,7 +67,9 @@ def _refuse_text(table: Table, roles: Roles) -> None:
     for place in roles.values:
         column = table.frame[place]
         cells = column.dropna()
-        if len(cells) and column.dtype.kind not in "fiub" and plain_numbers(cells, table.decimal).isna().all():
+        if not len(cells) or column.dtype.kind in "fiub" or _LIKE_NUMBER.fullmatch(str(cells.iloc[0])):
+            continue
+        if plain_numbers(cells, table.decimal).isna().all():
             name = table.names[place]
             raise UserError(
                 f"{table.origin}, column '{name}': no cell is a number, the first is '{cells.iloc[0]}': expected "
@@ -86,7 +90,9 @@ def _wide(table: Table, roles: Roles, options: ReadingOptions) -> Series:
     values = np.empty((len(table.frame), len(names)), dtype=np.float64)
     for column, (place, name) in enumerate(zip(roles.values, names, strict=True)):
         values[:, column] = _numbers(table, place, name)
-    series = Series(to_float32(values, table.origin), sensor_ids=names, timezone=options.timezone)
+    series = Series(
+        to_float32(values, table.origin), sensor_ids=names if table.named else None, timezone=options.timezone
+    )
     if stamps is None:
         series.timezone = None
         return series

@@ -99,7 +99,7 @@ def _read_archive(
         return _read_prepared(path, arrays, num_nodes)
     if key is None and is_sparse(arrays):
         return sparse_links(arrays, path.name, num_nodes)
-    names = [name, name.replace("-", "")]
+    names = dict.fromkeys([name, name.replace("-", "")])
     candidates = ["distance", *(f"{name}_dist" for name in names)] if distances else [*names, "adj"]
     candidates = candidates if key is None else [key]
     found = next((candidate for candidate in candidates if candidate in arrays), None)

@@ -222,6 +222,10 @@ def _expected(options: ReadingOptions) -> str:
 
 
 def _refuse(column: pd.Series, row: int, origin: str, options: ReadingOptions) -> NoReturn:
+    if pd.isna(column.iloc[row]):
+        raise UserError(
+            f"{origin}, row {row + 1}: the time is empty: expected one in every row; fill it in, or drop the row"
+        )
     raise UserError(f"{origin}, row {row + 1}: '{column.iloc[row]}' is no time: expected a time {_expected(options)}")
 
 

@@ -10,6 +10,7 @@ from stlora_ext.preparation.header import has_header, refuse_title
 from stlora_ext.preparation.options import ReadingOptions
 from stlora_ext.preparation.series import Series
 from stlora_ext.preparation.table import Table, find_roles
+from stlora_ext.preparation.thousands import Thousands
 
 _SAMPLE = 300
 _NEEDED = {".parquet": "pyarrow", ".xlsx": "openpyxl"}
@@ -35,17 +36,31 @@ def read_excel(path: Path, options: ReadingOptions) -> Series:
     frame.columns = range(frame.shape[1])
     if frame.empty:
         raise UserError(f"{path.name}: the sheet '{sheets[0]}' is empty: expected a column of times and sensors")
+    origin = path.name if len(sheets) == 1 else f"{path.name}, sheet '{sheets[0]}'"
+    _refuse_thousands(frame, origin)
     rows = frame.head(_SAMPLE).astype(object).where(frame.head(_SAMPLE).notna(), "").map(_text).to_numpy().tolist()
     if options.header is None:
-        refuse_title(rows, path.name)
+        refuse_title(rows, origin)
     header, note = (options.header, None) if options.header is not None else has_header(rows)
     names = [name.strip() for name in rows[0]] if header else [str(place) for place in range(frame.shape[1])]
     frame = frame.iloc[int(header) :].reset_index(drop=True)
-    table = Table(frame.apply(_typed), names, path.name, [] if note is None else [note], named=header)
+    table = Table(frame.apply(_typed), names, origin, [] if note is None else [note], named=header)
     table.notes.extend(["rows were sensors: turned"] * bool(options.transpose))
     if len(sheets) > 1:
         table.notes.append(f"the sheet '{sheets[0]}' is read; not used: {', '.join(sheets[1:])}")
     return series_from_table(table, find_roles(table, options), options)
+
+
+def _refuse_thousands(frame: pd.DataFrame, origin: str) -> None:
+    """Refuse numbers that a sheet holds as text with marks between thousands; typed numbers are what they are."""
+    thousands = Thousands(";")
+    rows = [
+        [cell if isinstance(cell, str) else str(cell) if isinstance(cell, int) else "" for cell in row]
+        for row in frame.itertuples(index=False)
+    ]
+    for row in rows:
+        thousands.see(row)
+    thousands.refuse(origin, rows)
 
 
 def read_parquet(path: Path, options: ReadingOptions) -> Series:

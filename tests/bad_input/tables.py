@@ -85,7 +85,7 @@ ROWS = (
         ("row 7, sensor 'south': the reading -1e+30 is too large", "at most 1e+18 in size, or NaN where it is missing"),
     ),
     Row("no time", cell("yesterday", "time"), ("row 7: 'yesterday' is no time: expected", "--time-format")),
-    Row("an empty time", cell("", "time"), ("raw.csv, row 7: 'nan' is no time: expected a time in ISO 8601",)),
+    Row("an empty time", cell("", "time"), ("raw.csv, row 7: the time is empty: expected one in every row",)),
     Row("an endless cell", cell("9" * 100_000, "time"), ("raw.csv, row 7: the time is the bare number '99",)),
     Row("a cell that steers the terminal", cell("\x1b[2J"), (r"row 7, column 'south': '\x1b[2J' is no number",)),
     Row("a bare number as time", cell("1709532000", "time"), ("row 7: the time is the bare number '1709532000'",)),

@@ -148,3 +148,24 @@ def test_a_title_above_the_names_of_a_sheet_is_refused_and_the_rest_read_once_it
     book.active.delete_rows(1, above)
     book.save(path)
     holds(tmp_path, prepared(tmp_path, path))
+
+
+def test_text_with_marks_between_thousands_is_refused_in_a_sheet_and_typed_decimals_are_read(tmp_path):
+    pytest.importorskip("openpyxl", reason="openpyxl is not installed")
+    path = tmp_path / "raw.xlsx"
+    counts = pd.DataFrame({"north": np.arange(900, 1500, 10), "south": np.arange(60)}, TIMES)
+    counts.map(lambda count: f"{count:,}".replace(",", ".")).to_excel(path)
+    assert "'1.000' may be 1000 or 1.000" in refusal(tmp_path, path)
+    typed = counts.astype(object)
+    typed.loc[TIMES[3], "north"] = 45.333
+    typed.to_excel(path)
+    holds(tmp_path, prepared(tmp_path, path), typed.astype(float))
+
+
+def test_what_refuses_a_sheet_names_it_where_there_are_others(tmp_path):
+    pytest.importorskip("openpyxl", reason="openpyxl is not installed")
+    path = tmp_path / "raw.xlsx"
+    with pd.ExcelWriter(path) as book:
+        pd.DataFrame({"legend": ["counts"]}).to_excel(book, sheet_name="About", index=False)
+        WIDE.to_excel(book, sheet_name="Data")
+    assert "raw.xlsx, sheet 'About'" in refusal(tmp_path, path)

@@ -36,3 +36,29 @@ def test_a_german_date_beside_a_time_of_day_is_refused_as_a_time_and_joined_as_t
     assert "--time-column DATE HOUR" in refusal(tmp_path, path, "--time-column", "date", "--time-format", GERMAN)
     meta = prepared(tmp_path, path, "--time-column", "date", "Uhrzeit", "--time-format", GERMAN)
     holds(tmp_path, meta, ["bridge", "south", "north"], WIDE[["bridge", "south", "north"]])
+
+
+def test_a_row_of_units_is_refused_as_a_row_without_a_time_and_the_rest_read_once_it_is_dropped(tmp_path):
+    path = csv(tmp_path, WIDE)
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, ",veh/h,veh/h,veh/h", *rows]))
+    assert "row 1: the time is empty" in refusal(tmp_path, path)
+    path.write_text("\n".join([header, *rows]))
+    holds(tmp_path, prepared(tmp_path, path))
+
+
+@pytest.mark.parametrize("cell", ["12 %", "1.234.567", "1,5,3"])
+def test_text_that_looks_like_numbers_is_no_name_of_a_sensor(cell, tmp_path):
+    said = refusal(tmp_path, csv(tmp_path, WIDE.assign(north=cell)))
+    assert f"row 1, column 'north': '{cell}' is no number" in said and "--sensor-column" not in said
+
+
+def test_the_sensors_of_a_table_without_a_header_take_their_names_from_ids_or_a_graph_of_names(tmp_path):
+    path = csv(tmp_path, WIDE, header=False)
+    (tmp_path / "ids.txt").write_text("\n".join(NAMES))
+    (tmp_path / "edges.csv").write_text("from,to\nnorth,south\n")
+    assert "give their order with --ids" in refusal(tmp_path, path, "--graph", tmp_path / "edges.csv")
+    holds(tmp_path, prepared(tmp_path, path, "--graph", tmp_path / "edges.csv", "--ids", tmp_path / "ids.txt"))
+    (tmp_path / "places.csv").write_text("".join(f"{name},52.5,13.{i}\n" for i, name in enumerate(NAMES)))
+    holds(tmp_path, prepared(tmp_path, path, "--positions", tmp_path / "places.csv", "--neighbors", "1"))
+    assert prepared(tmp_path, path).sensor_ids == ["0", "1", "2"]

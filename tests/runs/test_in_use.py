@@ -214,7 +214,7 @@ def test_load_run_forecasts_from_a_table_what_predict_forecasts(file, tmp_path):
         (lambda table: table * np.nan, "the last 12 rows hold no reading at all"),
         (lambda table: table.replace(table.iloc[2, 1], np.inf), "row 3, sensor '1': the reading is infinite"),
         (lambda table: table.set_axis([*table.columns[:-1], "0"], axis=1), "names sensor '0' twice"),
-        (lambda table: table.set_axis([*table.index[:-1], pd.NaT]), "is no time"),
+        (lambda table: table.set_axis([*table.index[:-1], pd.NaT]), "the time is empty"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused_in_python(change, said):
