@@ -29,7 +29,7 @@ def open_dataset(name: str, data_dir: Path) -> Meta:
         lowered = {known.lower(): known for known in (*CATALOG, *prepared_sets(data_dir))}
         close = get_close_matches(name.lower(), lowered, n=1)
         meant = f"did you mean '{lowered[close[0]]}'? If not, " if close else ""
-        raise UserError(f"data set '{name}' is not in {data_dir}: {meant}{how_to_get(name)}")
+        raise UserError(f"data set '{name}' is not in {data_dir}: {meant}{how_to_get(name, data_dir)}")
     return load_meta(data_dir, name)
 
 

@@ -1,11 +1,14 @@
 """The data sets that ship with configs: shape, calendar, split, and what a user has to bring."""
 
 import math
+import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from stlora_ext.data.names import check_dataset_name
 from stlora_ext.errors import UserError, nearest
+from stlora_ext.folders import DATA
 
 USUAL_LEN = 12  # input steps, and forecast steps, of the benchmark's windows
 
@@ -137,13 +140,14 @@ def catalog_entry(name: str) -> CatalogEntry:
     return CATALOG[name]
 
 
-def how_to_get(name: str) -> str:
-    """Return the sentence that tells how to get the prepared data set ``name``."""
+def how_to_get(name: str, folder: Path = DATA) -> str:
+    """Return the sentence that tells how to get the prepared data set ``name`` into a folder of data sets."""
     entry = CATALOG.get(name)
+    data = "" if folder.resolve() == DATA else f" --data {shlex.quote(str(folder))}"
     if entry is None:
-        return f"prepare it with: python datasets/prepare.py {name} --raw YOUR_FILE [--graph YOUR_GRAPH]"
+        return f"prepare it with: python datasets/prepare.py {name} --raw YOUR_FILE [--graph YOUR_GRAPH]{data}"
     if entry.kind == "simulated":
-        return f"make it with: python datasets/simulate.py {name}"
+        return f"make it with: python datasets/simulate.py {name}{data}"
     bring = entry.raw if entry.graph is None else f"{entry.raw} and {entry.graph}"
     graph = "" if entry.graph is None else f" --graph PATH/{entry.graph}"
-    return f"bring {bring} and run: python datasets/prepare.py {name} --raw PATH/{entry.raw}{graph}"
+    return f"bring {bring} and run: python datasets/prepare.py {name} --raw PATH/{entry.raw}{graph}{data}"

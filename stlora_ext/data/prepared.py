@@ -124,7 +124,7 @@ def load_meta(root: Path, name: str) -> Meta:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"data set '{name}' is not in {root}: {how_to_get(name)}") from None
+        raise UserError(f"data set '{name}' is not in {root}: {how_to_get(name, root)}") from None
     except (ValueError, RecursionError):
         raise UserError(f"{path} is damaged (no valid JSON): {made_again(root, name)}") from None
     try:
@@ -151,7 +151,7 @@ def load_meta(root: Path, name: str) -> Meta:
     except (KeyError, TypeError) as error:
         raise UserError(
             f"{path} was not written by datasets/prepare.py (no {error}): give the folder to prepare.py "
-            f"as --raw under another name, or {how_to_get(name)}"
+            f"as --raw under another name, or {how_to_get(name, root)}"
         ) from None
     if meta.name != name:
         raise UserError(
@@ -266,4 +266,4 @@ def load_split(root: Path, meta: Meta, split: str, memmap: bool = False) -> tupl
 
 def made_again(root: Path, name: str) -> str:
     """Return the sentence that tells how to replace a damaged preparation."""
-    return f"delete {root / name}, then {how_to_get(name)}"
+    return f"delete {root / name}, then {how_to_get(name, root)}"
