@@ -19,6 +19,7 @@ from stlora_ext.host.metrics import MaskedMAE
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.runs.adapter_runner import STLoRARunner
 from stlora_ext.runs.build import build_model, host_config, model_config
+from stlora_ext.runs.options import RunOptions
 from tests.support.small import BASICTS, NODES, SMALL, data_folder, forecast, meta, small_backbone, windows
 
 REFUSED = {"HI": lambda steps, ahead: ahead > steps, "TimeKAN": lambda steps, ahead: steps % 2 == 1}
@@ -39,7 +40,7 @@ def test_what_has_to_divide_a_window_follows_from_it_or_the_window_is_refused_by
 @pytest.mark.parametrize("name", [*BASICTS, *(f"{name}+" for name in BASICTS)])
 def test_the_runner_builds_a_model_from_the_settings_of_its_config_and_no_others(name):
     exp = experiment("SMALL", name, model_settings=SMALL.get(name.removesuffix("+"), {})).with_lengths(12, 12)
-    built = dict(host_config(exp, meta(), data_folder(NODES), 0).model_config)
+    built = dict(host_config(exp, meta(), 0, RunOptions(data_folder(NODES))).model_config)
     assert built == dict(model_config(exp, meta(), data_folder(NODES)))
 
 
@@ -68,7 +69,7 @@ class Losses(HostRunner):
 
 def trained(name, data, folder, runner=Losses, **settings):
     exp = experiment("TINY", name, num_epochs=1, batch_size=2048, **settings)
-    cfg = host_config(exp, load_meta(data, "TINY"), data, 0, run_dir=folder)
+    cfg = host_config(exp, load_meta(data, "TINY"), 0, RunOptions(data), folder)
     return launch_training(cfg, runner)
 
 
@@ -116,7 +117,7 @@ class OwnLoss(torch.nn.Module):
 
 def test_a_loss_that_a_backbone_computes_of_its_own_forecast_is_not_the_adapters(tiny_data, tmp_path):
     exp = experiment("TINY", "NLinear+", num_epochs=1, batch_size=2048)
-    cfg = host_config(exp, load_meta(tiny_data, "TINY"), tiny_data, 0, run_dir=tmp_path)
+    cfg = host_config(exp, load_meta(tiny_data, "TINY"), 0, RunOptions(tiny_data), tmp_path)
     cfg.model = OwnLoss
     runner = launch_training(cfg, STLoRARunner)
     assert isinstance(runner.loss, MaskedMAE) and runner.model.adapter.output_weight.any()
