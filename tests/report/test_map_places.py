@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stlora_ext.data.quantity import Quantity
 from stlora_ext.errors import UserError
 from stlora_ext.report.maps import map_figure
 from stlora_ext.report.nodes import NodeErrors
@@ -30,7 +31,7 @@ def test_positions_of_the_data_set_are_drawn_with_the_edges_of_its_graph(tmp_pat
     assert np.array_equal(prepared.network.xy, project(PLACES)) and not np.array_equal(without.xy, project(PLACES))
     assert np.array_equal(prepared.network.edges, without.edges) and len(without.edges)
     errors = [NodeErrors("LSTM+", np.ones(5), np.full(5, 0.9), 1)]
-    drawn = map_figure("map", "QUICK", errors, prepared)
+    drawn = map_figure("map", "QUICK", errors, prepared, Quantity())
     assert np.array_equal(np.array(drawn.traces[-1].x), project(PLACES)[:, 0])
     assert "latitudes and longitudes" in drawn.caption
 
