@@ -8,10 +8,11 @@ import torch.nn.functional as F
 
 from baselines.LSTM import LSTM, LSTMConfig
 from baselines.products import linear
-from benchmarks import loop
+from benchmarks import backbones, loop, reference
 from benchmarks.backbones import training_step
 from benchmarks.flops import count_flops
-from tests.support.commands import refused, run, succeeded
+from experiments import table as table_command
+from tests.support.commands import refusal, run, succeeded
 
 
 def counted(step) -> int:
@@ -59,8 +60,8 @@ def test_the_backbones_benchmark_keeps_what_it_prints(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["HA", "LSTM+"])
-def test_the_backbones_benchmark_takes_trained_backbones_only(name):
-    assert f"--models {name}: expected one of LSTM, STGCN" in refused(run("benchmarks/backbones.py", "--models", name))
+def test_the_backbones_benchmark_takes_trained_backbones_only(name, capsys):
+    assert f"--models {name}: expected one of LSTM, STGCN" in refusal(backbones.main, ["--models", name], capsys)
 
 
 THEIRS = """
@@ -122,10 +123,10 @@ def test_another_implementation_is_measured_beside_ours(tmp_path):
         ),
     ],
 )
-def test_what_is_no_other_implementation_is_refused(pair, text, said, tmp_path):
+def test_what_is_no_other_implementation_is_refused(pair, text, said, tmp_path, capsys):
     (tmp_path / "theirs.py").write_text(text)
     pair = pair.replace("=", f"={tmp_path}/")
-    assert said in refused(run("benchmarks/reference.py", pair, "--nodes", "6", "--batch", "2", "--rounds", "1"))
+    assert said in refusal(reference.main, [pair, "--nodes", "6", "--batch", "2", "--rounds", "1"], capsys)
 
 
 def test_the_benchmark_of_operations_keeps_what_it_prints(tmp_path):
@@ -140,9 +141,9 @@ def test_the_var_benchmark_keeps_what_it_prints(tmp_path):
     assert json.loads((tmp_path / "v.json").read_text())["seconds"] > 0
 
 
-def test_an_unknown_backbone_is_refused_by_name():
-    assert "unknown model 'LSTMM': did you mean 'LSTM'" in refused(
-        run("benchmarks/backbones.py", "--models", "LSTMM", "--nodes", "6")
+def test_an_unknown_backbone_is_refused_by_name(capsys):
+    assert "unknown model 'LSTMM': did you mean 'LSTM'" in refusal(
+        backbones.main, ["--models", "LSTMM", "--nodes", "6"], capsys
     )
 
 
@@ -173,12 +174,12 @@ def test_the_adapters_benchmark_keeps_what_the_table_shows(tmp_path):
     assert table in printed and "| 5 | " in table
 
 
-def test_a_file_that_is_no_benchmark_is_refused(tmp_path):
+def test_a_file_that_is_no_benchmark_is_refused(tmp_path, capsys):
     (tmp_path / "b.json").write_text("[]")
-    assert "is no benchmark that a table can be made of" in refused(
-        run("experiments/table.py", "--benchmark", tmp_path / "b.json")
+    assert "is no benchmark that a table can be made of" in refusal(
+        table_command.main, ["--benchmark", tmp_path / "b.json"], capsys
     )
-    assert "does not exist" in refused(run("experiments/table.py", "--benchmark", tmp_path / "absent.json"))
+    assert "does not exist" in refusal(table_command.main, ["--benchmark", tmp_path / "absent.json"], capsys)
 
 
 @pytest.mark.parametrize("name", loop.MODELS)
@@ -187,7 +188,7 @@ def test_the_loop_benchmark_builds_its_models(name):
     assert sum(parameter.numel() for parameter in model(settings).parameters()) > 0
 
 
-def test_the_loop_benchmark_measures_stock_and_ours_on_the_same_steps(tmp_path):
+def test_the_loop_benchmark_measures_stock_and_ours_on_the_same_steps(tmp_path, capsys):
     printed = succeeded(
         run(
             "benchmarks/loop.py",
@@ -209,4 +210,4 @@ def test_the_loop_benchmark_measures_stock_and_ours_on_the_same_steps(tmp_path):
     assert f"| NLinear | {row['stock']:.2f} | {row['tuned']:.2f} | {row['ours']:.2f} |" in printed
     assert row["training"] == pytest.approx(row["stock"] / row["ours"])
     assert all(run["step"] > 0 and run["validation"] > 0 for runs in row["runs"].values() for run in runs)
-    assert "did you mean 'LSTM'" in refused(run("benchmarks/loop.py", "--models", "LSTMM"))
+    assert "did you mean 'LSTM'" in refusal(loop.main, ["--models", "LSTMM"], capsys)
