@@ -23,6 +23,7 @@ from entry import Parser, command
 
 from benchmarks.measuring import add_options, in_turn, keep, timed
 from stlora_ext.cli import positive
+from stlora_ext.options import add_set
 from stlora_ext.threads import apply_tuning, set_threads
 
 SIZES = (170, 883, 8600)
@@ -44,14 +45,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--nodes", type=positive, nargs="+", default=list(SIZES), metavar="N", help="network sizes")
     p.add_argument("--backbone", default="AGCRN", metavar="NAME", help="whose step the adapter is added to")
     p.add_argument("--steps", type=positive, default=15, metavar="S", help="timed steps")
-    p.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="assignments",
-        help="settings of the adapter, for example sharing=node rank=8",
-    )
+    add_set(p, "settings of the adapter, for example sharing=node rank=8")
     add_options(p)
     p.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     return p

@@ -24,6 +24,7 @@ from stlora_ext.options import (
     add_experiment,
     add_folders,
     add_save_results,
+    add_set,
     check_save_results,
     given_settings,
 )
@@ -45,14 +46,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seeds", type=int_range, nargs="+", metavar="S", help="0 1 2 or 0-4 (default: the config's)")
     p.add_argument("--epochs", type=positive, metavar="E", help="epochs at most")
     p.add_argument("--batch-size", type=positive, metavar="B", help="windows per training step")
-    p.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="assignments",
-        help="any setting, for example lr=0.002 model.num_layers=3",
-    )
+    add_set(p, "any setting, for example lr=0.002 model.num_layers=3")
     p.add_argument(
         "--arm",
         choices=ARMS,

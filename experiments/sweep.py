@@ -18,7 +18,7 @@ from entry import command
 from stlora_ext.cli import int_range, positive
 from stlora_ext.config.experiment import PROTOCOLS
 from stlora_ext.folders import ROOT
-from stlora_ext.options import ModelParser, add_folders, given_settings
+from stlora_ext.options import ModelParser, add_folders, add_set, given_settings
 from stlora_ext.runs.key import ARMS
 from stlora_ext.sweep.engines import add_engines, chosen, refuse_contradictions
 
@@ -55,14 +55,7 @@ def parser() -> argparse.ArgumentParser:
     add_engines(p)
     p.add_argument("--epochs", type=positive, metavar="E", help="epochs at most")
     p.add_argument("--batch-size", type=positive, metavar="B", help="windows per training step")
-    p.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="assignments",
-        help="any setting of run.py; model.X and adapter.X go to the models that have X",
-    )
+    add_set(p, "any setting of run.py; model.X and adapter.X go to the models that have X")
     add_folders(p, "where runs and records go")
     p.add_argument("--compile", action="store_true", help="run the models through torch.compile")
     p.add_argument("--cuda-graphs", action="store_true", help="on a GPU, record training steps and replay them")

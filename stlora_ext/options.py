@@ -92,6 +92,11 @@ def check_save_results(args: argparse.Namespace) -> None:
         raise UserError(f"--format {args.format}: only --save-results writes forecasts; add it, or leave --format out")
 
 
+def add_set(parser: argparse.ArgumentParser, said: str) -> None:
+    """Add ``--set``, with what ``said`` says of it."""
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="assignments", help=said)
+
+
 def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     """Return the settings of ``--set``, ``--epochs``, ``--batch-size``, ``--bf16`` and ``--seeds``, by name.
 

@@ -26,6 +26,8 @@ _TABLES: dict[str, Callable[[Path, ReadingOptions], Series]] = {
 }
 _ARRAYS: dict[str, Callable[[Path, ReadingOptions], Series]] = {".npz": read_npz, ".npy": read_npy}
 
+_COMPRESSED = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ")  # gzip, zip, bzip2, xz
+
 
 def read_readings(path: Path, options: ReadingOptions, option: str = "--raw") -> Series:
     """Read readings by what the path is: a folder, or a file by its ending.
@@ -52,8 +54,15 @@ def read_readings(path: Path, options: ReadingOptions, option: str = "--raw") ->
             raise UserError(f"{given}: the folder {path.name} has rows and calendar of its own: leave it out")
         return read_basicts(path, options.channel)
     reader = (_TABLES | _ARRAYS).get(suffix)
+    if reader in (None, read_csv) and _is_compressed(path):
+        raise UserError(f"{path.name} is compressed: unpack it, and give the file that was in it with {option}")
     if reader is None:
         raise UserError(
             f"raw file {path.name} ends in '{suffix}': expected {', '.join([*_ARRAYS, *_TABLES])} or a BasicTS folder"
         )
     return reader(path, options)
+
+
+def _is_compressed(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(6).startswith(_COMPRESSED)

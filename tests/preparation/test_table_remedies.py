@@ -1,5 +1,9 @@
 """What refuses a table names a remedy, and the table is read right once it is followed."""
 
+import bz2
+import gzip
+import lzma
+
 import pytest
 
 from tests.preparation.test_tables import GERMAN, LONG, NAMES, TIMES, WIDE, apart, csv, holds
@@ -62,3 +66,10 @@ def test_the_sensors_of_a_table_without_a_header_take_their_names_from_ids_or_a_
     (tmp_path / "places.csv").write_text("".join(f"{name},52.5,13.{i}\n" for i, name in enumerate(NAMES)))
     holds(tmp_path, prepared(tmp_path, path, "--positions", tmp_path / "places.csv", "--neighbors", "1"))
     assert prepared(tmp_path, path).sensor_ids == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gzip", "bzip2", "xz"])
+@pytest.mark.parametrize("name", ["mine.csv", "mine.csv.gz"])
+def test_a_compressed_table_is_to_be_unpacked(name, pack, tmp_path):
+    (tmp_path / name).write_bytes(pack(b"time,a\n2024-03-04,1\n"))
+    assert f"{name} is compressed: unpack it" in refusal(tmp_path, tmp_path / name)
