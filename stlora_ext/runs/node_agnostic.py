@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from stlora_ext.runs.trial import sample_arguments, sample_window
+from stlora_ext.runs.forecast import forward
+from stlora_ext.runs.trial import sample_batch, sample_window
 
 NODES, FEWER = 9, 7
 _INPUT_LEN, _STEPS, _STEPS_PER_DAY = 12, 24, 288
@@ -32,10 +33,8 @@ def node_holder(build: Callable[[int], nn.Module]) -> str | None:
             tensor.add_(0.1 * torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype))
         tensors[1][name].copy_(tensor)
     inputs = sample_window(_INPUT_LEN, NODES, batch=2)
-    all_nodes, fewer = _forecast(whole, inputs), _forecast(part, inputs[:, :, :FEWER])
+    all_nodes, fewer = (
+        forward(model, sample_batch(nodes, _STEPS_PER_DAY, _STEPS))
+        for model, nodes in ((whole, inputs), (part, inputs[:, :, :FEWER]))
+    )
     return None if torch.allclose(all_nodes[:, :, :FEWER], fewer, rtol=1e-4, atol=1e-5) else "inputs"
-
-
-def _forecast(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-    result = model(inputs, **sample_arguments(model, inputs, _STEPS_PER_DAY, _STEPS))
-    return result["prediction"] if isinstance(result, dict) else result

@@ -6,7 +6,7 @@ from torch import nn
 from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
-from stlora_ext.lora.model import forward_names
+from stlora_ext.runs.forecast import forward
 
 
 @torch.no_grad()
@@ -21,7 +21,7 @@ def refuse_unfit(backbone: nn.Module, exp: Experiment, meta: Meta) -> None:
     training = backbone.training
     try:
         with torch.random.fork_rng(devices=[]):
-            result = backbone.eval()(inputs, **sample_arguments(backbone, inputs, meta.steps_per_day, steps))
+            forecast = forward(backbone.eval(), sample_batch(inputs, meta.steps_per_day, steps))
     except UserError:
         raise
     except Exception as error:  # the model may be anybody's
@@ -32,7 +32,6 @@ def refuse_unfit(backbone: nn.Module, exp: Experiment, meta: Meta) -> None:
         ) from None
     finally:
         backbone.train(training)
-    forecast = result.get("prediction") if isinstance(result, dict) else result
     shape = tuple(forecast.shape) if isinstance(forecast, torch.Tensor) else type(forecast).__name__
     if shape != (1, meta.output_len, meta.num_nodes):
         raise UserError(
@@ -47,13 +46,10 @@ def sample_window(input_len: int, num_nodes: int, batch: int = 1) -> torch.Tenso
     return torch.randn(num_nodes, batch, input_len, generator=generator).permute(1, 2, 0).contiguous()
 
 
-def sample_arguments(
-    model: nn.Module, inputs: torch.Tensor, steps_per_day: int, steps: int
-) -> dict[str, torch.Tensor | int | bool | None]:
-    """Return what ``model`` takes beside ``inputs [batch, input_len, nodes]`` when it forecasts, by name.
+def sample_batch(inputs: torch.Tensor, steps_per_day: int, steps: int) -> dict[str, torch.Tensor]:
+    """Return the batch of windows ``inputs [batch, input_len, nodes]`` that ``runs.forecast.forward`` takes.
 
     Args:
-        model: With or without adapter.
         inputs: The windows.
         steps_per_day: Steps of a day.
         steps: Steps of a window and its forecast.
@@ -61,13 +57,10 @@ def sample_arguments(
     step, input_len = torch.arange(steps), inputs.shape[1]
     stamps = torch.stack([step % steps_per_day / steps_per_day, step // steps_per_day % 7 / 7], dim=1)
     stamps = stamps.expand(len(inputs), -1, 2)
-    offered: dict[str, torch.Tensor | int | bool | None] = {
+    return {
+        "inputs": inputs,
         "inputs_mask": torch.ones_like(inputs, dtype=torch.bool),
         "inputs_timestamps": stamps[:, :input_len],
         "targets_timestamps": stamps[:, input_len:],
         "targets": inputs.new_zeros(len(inputs), steps - input_len, inputs.shape[2]),
-        "step": 0,
-        "epoch": None,
-        "train": False,
     }
-    return {name: offered[name] for name in offered if name in forward_names(model)}
