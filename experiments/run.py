@@ -50,24 +50,26 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--arm",
         choices=ARMS,
-        help="of a model with adapter: without it, as it is, without per-node weights, or those widened",
+        help="of a model with adapter: without it, as it is, without per-node weights, or those widened; under "
+        "stream also finetune: without it, every weight updated",
     )
     p.add_argument(
         "--protocol",
-        choices=("joint", "adapt"),
-        help="train backbone and adapter together, or the adapter alone on a trained backbone",
+        choices=("joint", "adapt", "stream"),
+        help="train backbone and adapter together, the adapter alone on a trained backbone, or update it while the "
+        "test data go on",
     )
     p.add_argument(
         "--from",
         metavar="PATH",
         dest="backbone_from",
-        help="model.pt of the trained backbone, for --protocol adapt; {seed} stands for the seed (default: "
+        help="model.pt of the trained backbone, for --protocol adapt and stream; {seed} stands for the seed (default: "
         "that of the base arm's run with the same seed and settings)",
     )
     p.add_argument(
         "--train-backbone",
         action="store_true",
-        help="for --protocol adapt: train the backbone first where no finished run of it is there",
+        help="for --protocol adapt and stream: train the backbone first where no finished run of it is there",
     )
     add_folders(p, "where runs and records go")
     p.add_argument("--compile", action="store_true", help="run the model through torch.compile")
@@ -104,9 +106,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     check_save_results(args)
     exp = asked_for(args)
-    if args.train_backbone and (exp.protocol != "adapt" or exp.backbone.fitted or exp.backbone_from is not None):
+    if args.train_backbone and (not exp.adapts or exp.backbone_from is not None):
         raise UserError(
-            "--train-backbone: only --protocol adapt without --from, and of a trained model, looks for a "
+            "--train-backbone: only --protocol adapt of a trained model, and stream, both without --from, look for a "
             "trained backbone; leave it out"
         )
     if args.cuda_graphs and not args.gpus:

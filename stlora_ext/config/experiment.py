@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from stlora_ext.config.backbone import Backbone
 from stlora_ext.config.registry import get_backbone
+from stlora_ext.config.stream import StreamSettings
 from stlora_ext.config.training import LENGTHS, TrainingSettings
 from stlora_ext.config.without_effect import refuse_without_effect
 from stlora_ext.data.names import check_dataset_name
@@ -15,7 +16,7 @@ from stlora_ext.lora.predictor import STLoRAConfig
 
 DEFAULT_SEEDS = (0, 1, 2, 3, 4)
 LARGEST_SEED = 2**32 - 1  # that numpy takes
-PROTOCOLS = ("joint", "adapt")
+PROTOCOLS = ("joint", "adapt", "stream")
 # The benchmark's adapter: the best validation error among the settings that add at most 1 % to AGCRN at 170 nodes
 # (docs/adapter_settings.md). STLoRAConfig itself takes no times, which a module attached by hand may not be given.
 ADAPTER = STLoRAConfig(time_of_day=True, day_of_week=True, activation="relu")
@@ -34,8 +35,8 @@ DERIVED = (
 )
 
 
-ArmName = Literal["base", "plus", "control", "wide"]
-ProtocolName = Literal["fitted", "joint", "adapt"]
+ArmName = Literal["base", "plus", "control", "wide", "finetune"]
+ProtocolName = Literal["fitted", "joint", "adapt", "stream"]
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,14 @@ class Experiment:
         training: How it is trained.
         model_settings: Fields of the backbone's config that differ from its defaults.
         adapter: Settings of the adapter; None without one.
-        arm: ``base`` without adapter; ``plus``, ``control`` or ``wide`` with one.
-        protocol: ``joint``, ``adapt``, or ``fitted`` for a fitted backbone without adapter.
-        backbone_from: For ``adapt``, the checkpoint of the trained backbone, ``{seed}`` standing for the run's seed;
-            None: the one that the base arm's run of the same seed and settings has written.
+        arm: ``base``, or ``finetune`` under ``stream``, without adapter; ``plus``, ``control`` or ``wide`` with one.
+        protocol: ``joint``, ``adapt``, ``stream``, or ``fitted`` for a fitted backbone without adapter.
+        backbone_from: For ``adapt`` and ``stream``, the checkpoint of the trained backbone, ``{seed}`` standing for the
+            run's seed; None: the one that the base arm's run of the same seed and settings has written.
+        adapter_from: For ``stream`` with ``start="adapted"``, the checkpoint of the adapter that it starts from; None:
+            that of the run under ``adapt`` of the same seed and settings.
         seeds: Seeds that run unless others are asked for.
+        stream: How it is updated under ``stream``.
     """
 
     dataset: str
@@ -63,7 +67,9 @@ class Experiment:
     arm: ArmName = "base"
     protocol: ProtocolName = "joint"
     backbone_from: str | None = None
+    adapter_from: str | None = None
     seeds: tuple[int, ...] = DEFAULT_SEEDS
+    stream: StreamSettings = StreamSettings()
 
     @property
     def backbone(self) -> Backbone:
@@ -80,21 +86,27 @@ class Experiment:
         """The seeds to run; ``(None,)`` where no seed changes the result."""
         return (None,) if self.backbone.deterministic and self.arm == "base" else self.seeds
 
+    @property
+    def adapts(self) -> bool:
+        """Whether its run goes on from the weights of another one, that of ``trained()``."""
+        return self.protocol == "stream" or (self.protocol == "adapt" and not self.backbone.fitted)
+
     def override(self, values: Mapping[str, Any]) -> "Experiment":
         """Return the experiment with settings replaced.
 
         Args:
             values: Fields of ``TrainingSettings``; ``model.X``, field X of the backbone's config; ``adapter.X``,
-                field X of ``STLoRAConfig``; ``seeds``.
+                field X of ``STLoRAConfig``; ``stream.X``, field X of ``StreamSettings``; ``seeds``.
 
         Raises:
             UserError: On an unknown key, with the nearest one, or a value of another type.
         """
-        groups: dict[str, dict[str, Any]] = {"": {}, "model": {}, "adapter": {}}
+        groups: dict[str, dict[str, Any]] = {"": {}, "model": {}, "adapter": {}, "stream": {}}
         rest = {key: value for key, value in values.items() if key != "seeds"}
         known = [*field_names(TrainingSettings), "seeds", *(f"model.{name}" for name in self._model_fields())]
         if self.adapter is not None:
             known += [f"adapter.{name}" for name in field_names(STLoRAConfig) if name not in DERIVED]
+        known += [f"stream.{name}" for name in field_names(StreamSettings)]
         for key, value in rest.items():
             if key not in known:
                 raise UserError(f"unknown key '{key}': {nearest(key, known)}")
@@ -111,27 +123,44 @@ class Experiment:
             seeds=checked_seeds(values.get("seeds", self.seeds)),
             adapter=adapter,
             training=training,
+            stream=replace(self.stream, **checked(StreamSettings, groups["stream"], "stream.")),
             model_settings={**self.model_settings, **checked(self.backbone.config, groups["model"], "model.")},
         )
 
+    def trained(self) -> "Experiment":
+        """Return the experiment whose run trains, or fits, the backbone alone."""
+        base = replace(
+            self,
+            model=self.model.removesuffix("+"),
+            adapter=None,
+            arm="base",
+            backbone_from=None,
+            adapter_from=None,
+            training=replace(self.training, adapter_lr=None),
+        )
+        if self.backbone.fitted:
+            return replace(base, protocol="fitted", training=_without_training(self.training))
+        return replace(base, protocol="joint")
+
     def with_arm(self, arm: ArmName) -> "Experiment":
-        """Return the experiment in another arm; ``base`` drops the adapter.
+        """Return the experiment in another arm; ``base`` and ``finetune`` drop the adapter.
 
         Raises:
-            UserError: If the model carries no adapter.
+            UserError: If the model carries no adapter, or what would be updated isn't trained by steps.
         """
-        if arm == "base":
-            base = replace(
-                self,
-                model=self.model.removesuffix("+"),
-                adapter=None,
-                arm="base",
-                backbone_from=None,
-                training=replace(self.training, adapter_lr=None),
+        if arm == "finetune" and self.protocol != "stream":
+            raise UserError(f"--arm finetune: only --protocol stream updates a trained {self.model}")
+        if arm == "finetune" and self.backbone.fitted:
+            raise UserError(
+                f"--arm finetune: {self.backbone.name} is fitted once, not trained by steps; its adapter is "
+                f"updated, --arm plus of {self.backbone.name}+"
             )
-            if self.backbone.fitted:
-                return replace(base, protocol="fitted", training=_without_training(self.training))
-            return replace(base, protocol="joint")
+        if arm in ("base", "finetune"):
+            base = self.trained()
+            if self.protocol == "stream":
+                stream = self.stream.of_base() if arm == "base" else self.stream.of_finetune()
+                return replace(base, protocol="stream", arm=arm, backbone_from=self.backbone_from, stream=stream)
+            return base
         if self.adapter is None:
             raise UserError(
                 f"--arm {arm}: {self.model} carries no adapter; give the config of {self.model}+, "
@@ -145,7 +174,7 @@ class Experiment:
         Raises:
             UserError: If the model can't be trained by it, or a trained backbone is named where none is needed.
         """
-        if self.adapter is None:
+        if self.adapter is None and protocol != "stream":
             raise UserError(
                 f"--protocol {protocol}: {self.model} carries no adapter to train; give the config of "
                 f"{self.model.removesuffix('+')}+"
@@ -155,13 +184,17 @@ class Experiment:
                 f"--protocol joint: {self.backbone.name} is fitted, not trained; its adapter is trained "
                 "with --protocol adapt"
             )
+        if protocol == "stream":
+            training = replace(self.training, adapter_lr=None)
+            stream = self.stream.of_base() if self.adapter is None else self.stream
+            return replace(self, protocol=protocol, backbone_from=backbone_from, training=training, stream=stream)
         if backbone_from is not None and self.backbone.fitted:
             raise UserError(
                 f"--from {backbone_from}: {self.backbone.name} is fitted to the data of the run itself; "
                 "leave --from out"
             )
         if backbone_from is not None and protocol == "joint":
-            raise UserError(f"--from {backbone_from}: only --protocol adapt starts from a trained backbone")
+            raise UserError(f"--from {backbone_from}: only --protocol adapt and stream start from a trained backbone")
         return replace(self, protocol=protocol, backbone_from=backbone_from)
 
     def with_lengths(self, input_len: int, output_len: int) -> "Experiment":
@@ -242,4 +275,6 @@ def configuration(exp: Experiment) -> dict[str, Any]:
     settings = {"training": asdict(exp.training), "model": {**defaults, **exp.model_settings}}
     if exp.adapter is not None:
         settings["adapter"] = asdict(exp.adapter)
+    if exp.protocol == "stream":
+        settings["stream"] = asdict(exp.stream)
     return settings

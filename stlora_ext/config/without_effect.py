@@ -61,12 +61,18 @@ def _of_run(exp: "Experiment", config: "Experiment") -> Iterator[tuple[str, Idle
     if exp.protocol != "fitted":
         yield from _schedule(exp.training, config.training)
         yield from _stopping(exp.training, config.training)
+    if exp.protocol == "stream":
+        yield from _stream(exp)
+    else:
+        yield from ((f"stream.{name}", Idle("only --protocol stream updates a model")) for name in vars(exp.stream))
     if exp.protocol == "adapt" and (exp.backbone.fitted or exp.backbone_from is not None):
         yield "lr", Idle("the backbone isn't trained, and adapter_lr is the adapter's")
         yield "weight_decay", Idle("the backbone isn't trained, and the adapter has none")
     if exp.adapter is not None:
         usual = FROZEN_LR if exp.protocol == "adapt" else exp.training.lr
-        if exp.training.adapter_lr == usual:
+        if exp.protocol == "stream":
+            yield "adapter_lr", Idle("under --protocol stream the adapter's learning rate is stream.lr")
+        elif exp.training.adapter_lr == usual:
             yield "adapter_lr", Idle(f"the adapter's learning rate is {usual:g} without it")
         if exp.adapter.alpha == exp.adapter.rank:
             yield "adapter.alpha", Idle(f"it is the rank, {exp.adapter.rank}, without it")
@@ -77,6 +83,19 @@ def _of_run(exp: "Experiment", config: "Experiment") -> Iterator[tuple[str, Idle
     for name, (other, value) in exp.backbone.unused.items():
         if exp.settings["model"].get(other) == value:
             yield f"model.{name}", Idle(f"model.{other}={value}")
+
+
+def _stream(exp: "Experiment") -> Iterator[tuple[str, Idle]]:
+    if exp.arm == "base":
+        yield from (
+            (f"stream.{name}", Idle("the base arm is never updated")) for name in vars(exp.stream) if name != "every"
+        )
+    if exp.arm == "finetune":
+        yield from ((f"stream.{name}", Idle("finetune has no adapter")) for name in ("node_decay", "start"))
+    if exp.stream.lr == (FROZEN_LR if exp.adapter is not None else exp.training.lr / 10):
+        yield "stream.lr", Idle(f"it is {exp.stream.lr:g} without it")
+    if exp.stream.batch_size == exp.training.batch_size:
+        yield "stream.batch_size", Idle(f"it is the backbone's, {exp.stream.batch_size}, without it")
 
 
 def _schedule(training: TrainingSettings, config: TrainingSettings) -> Iterator[tuple[str, Idle]]:

@@ -66,13 +66,13 @@ class WindowBatches:
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         if self.order is None:
             for begin in range(0, self.num_windows, self.batch_size):
-                yield self._batch(slice(begin, min(begin + self.batch_size, self.num_windows)))
+                yield self.windows(slice(begin, min(begin + self.batch_size, self.num_windows)))
         else:
             for first in _sent(self.order(self.num_windows), self.split.scaled.device).split(self.batch_size):
-                yield self._batch(first)
+                yield self.windows(first)
 
-    def _batch(self, first: slice | torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the windows that begin at the rows ``first``."""
+    def windows(self, first: slice | torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the batch of the windows that begin at the rows ``first``."""
 
         def inputs(table: torch.Tensor) -> torch.Tensor:
             return _take(table, first, 0, self.input_len).contiguous()  # for models that call view()

@@ -26,6 +26,7 @@ _RESULT_INDEPENDENT = (
     "data_fingerprint",
     "run_title",
     "run_key",
+    "steps_per_day",
     "backbone_from",
     "backbone_weights",
     "cuda_graphs",
@@ -160,6 +161,9 @@ class ForecastingConfig(_StrictConfig):
     )
     data_fingerprint: str | None = field(
         default=None, metadata={"help": "Fingerprint of the data set; checkpoints of other data are refused."}
+    )
+    steps_per_day: int | None = field(
+        default=None, metadata={"help": "Steps of a day, by which the test set's errors are summed too; None: not."}
     )
     run_key: str = field(default="", metadata={"help": "What identifies the run: its place in a results folder."})
     bf16: bool = field(

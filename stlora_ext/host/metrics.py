@@ -1,6 +1,7 @@
 """MAE, RMSE and MAPE of a whole data set, from sums that are accumulated exactly."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -54,11 +55,13 @@ class MetricSums:
         output_len: Forecast steps.
         num_nodes: Sensors.
         device: Where the sums are kept.
+        every: Windows of a period, for sums per period too; the windows then come in order. None: no such sums.
     """
 
-    def __init__(self, output_len: int, num_nodes: int, device: torch.device) -> None:
+    def __init__(self, output_len: int, num_nodes: int, device: torch.device, every: int | None = None) -> None:
         names = ("absolute", "squared", "count", "relative", "relative_count")
         self._sums = {name: torch.zeros(output_len, num_nodes, dtype=torch.float64, device=device) for name in names}
+        self._periods = None if every is None else PeriodSums(every)
 
     def update(self, prediction: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> None:
         """Add a batch: ``prediction``, ``targets`` and ``mask``, each ``[B, output_len, num_nodes]``."""
@@ -71,6 +74,8 @@ class MetricSums:
             self._sums[name] += values.sum(dim=0, dtype=torch.float64)
         for name, there in (("count", mask), ("relative_count", nonzero)):
             self._sums[name] += _numbers(there).sum(dim=0)
+        if self._periods is not None:
+            self._periods.update(error, mask)
 
     def finite(self) -> bool:
         """Return whether every forecast so far was a number (of a size whose square is one too)."""
@@ -95,6 +100,50 @@ class MetricSums:
             ],
             "nodes": {metric: [scores[metric] for scores in per_node] for metric in METRICS},
             "num_targets": int(self._sums["count"].sum()),
+            **({} if self._periods is None else {"periods": self._periods.result()}),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums so far, for ``load_state_dict``."""
+        return {"sums": self._sums, "periods": None if self._periods is None else self._periods.windows()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from the sums that ``state_dict`` returned."""
+        self._sums = {name: total.to(self._sums[name].device) for name, total in state["sums"].items()}
+        if self._periods is not None:
+            self._periods = PeriodSums(self._periods.every, state["periods"])
+
+
+class PeriodSums:
+    """Sums of errors per period: the windows of a test set in order, so many a period.
+
+    Args:
+        every: Windows of a period.
+        windows: Sums of the windows so far ``[3, windows]``, float64: absolute errors, squared ones, targets.
+    """
+
+    def __init__(self, every: int, windows: torch.Tensor | None = None) -> None:
+        self.every = every
+        self._windows = [] if windows is None else [windows.cpu()]
+
+    def update(self, error: torch.Tensor, mask: torch.Tensor) -> None:
+        """Add the next windows: absolute errors, 0 where no target is, and where one is, ``[B, output_len, N]``."""
+        sums = [values.sum(dim=(1, 2), dtype=torch.float64) for values in (error, error.square(), _numbers(mask))]
+        self._windows.append(torch.stack(sums).cpu())
+
+    def windows(self) -> torch.Tensor:
+        """Return the sums of each window, ``[3, windows]``."""
+        return torch.cat([torch.zeros(3, 0, dtype=torch.float64), *self._windows], dim=1)
+
+    def result(self) -> dict[str, Any]:
+        """Return ``every`` and, a number for each period, ``absolute``, ``squared`` and ``count``."""
+        sums = torch.stack([part.sum(dim=1) for part in self.windows().split(self.every, dim=1)], dim=1)
+        absolute, squared, count = sums.tolist()
+        return {
+            "every": self.every,
+            "absolute": absolute,
+            "squared": squared,
+            "count": [int(targets) for targets in count],
         }
 
 

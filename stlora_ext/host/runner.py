@@ -334,10 +334,10 @@ class HostRunner(ForecastingRunner):
     # ---- evaluation ----------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def _evaluate(self, batches: WindowBatches, write: Any = None) -> MetricSums:
-        """Sum the errors over ``batches``; NaN in a forecast is an error."""
+    def _evaluate(self, batches: WindowBatches, write: Any = None, every: int | None = None) -> MetricSums:
+        """Sum the errors over ``batches``, per period of ``every`` windows too; NaN in a forecast is an error."""
         self.model.eval()
-        sums = MetricSums(batches.output_len, batches.split.scaled.shape[1], self.device)
+        sums = MetricSums(batches.output_len, batches.split.scaled.shape[1], self.device, every)
         for step, batch in enumerate(self.progress.over(batches, str(self.status), len(batches))):
             forward_return = self._forecast(batch, step)
             sums.update(forward_return["prediction"], batch["targets"], batch["targets_mask"])
@@ -348,6 +348,10 @@ class HostRunner(ForecastingRunner):
                     targets=batch["targets"],
                     targets_mask=batch["targets_mask"],
                 )
+        self._refuse_unscored(sums)
+        return sums
+
+    def _refuse_unscored(self, sums: MetricSums) -> None:
         if sums.average()["MAE"] is None:
             raise UserError(
                 f"{self.title}: the {self.status} split holds no reading to compare a forecast with; bring "
@@ -359,7 +363,6 @@ class HostRunner(ForecastingRunner):
                 f"({self.status} after epoch {self.epoch}); lower the learning rate (--set lr=...) or look "
                 "for extreme readings in the data; earlier results are untouched"
             )
-        return sums
 
     @torch.no_grad()
     def eval(self, ckpt_path: Path | str | None = None) -> None:
@@ -376,9 +379,9 @@ class HostRunner(ForecastingRunner):
         self.callback_handler.trigger("on_test_start", self)
         if self.save_results:
             with forecast_writer(self.run_dir / FORECASTS, self.test_data_loader.num_windows) as write:
-                self.test_result = self._evaluate(self.test_data_loader, write).result()
+                self.test_result = self._evaluate(self.test_data_loader, write, self.cfg.steps_per_day).result()
         else:
-            self.test_result = self._evaluate(self.test_data_loader).result()
+            self.test_result = self._evaluate(self.test_data_loader, None, self.cfg.steps_per_day).result()
         self.callback_handler.trigger("on_test_end", self)
         self._save_metrics()
 

@@ -3,6 +3,9 @@
 The tensors are the adapter's; the metadata entry "stlora" is JSON: format version, settings, number of nodes, name and
 hash of the backbone, and, where known, the scaler's statistics, the fingerprint of the data, and the key and
 configuration of the run that trained it ("origin"), from which the backbone can be built.
+
+A service file is an adapter file that can be updated further: it holds Adam's moments too, by the adapter's names after
+"adam.", and the entry "service", what was done to it.
 """
 
 import json
@@ -23,6 +26,8 @@ from stlora_ext.weights import bare_state_dict, weights_fingerprint
 from stlora_ext.wrapped import unwrapped
 
 FORMAT = 1
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # of Adam, by torch's names
+_ADAM = "adam."
 _REQUIRED = {"settings": dict, "num_nodes": int, "backbone": str, "backbone_hash": str}
 
 
@@ -38,6 +43,8 @@ def save_adapter(
     scaler: dict[str, torch.Tensor] | None = None,
     data_fingerprint: str | None = None,
     origin: dict[str, Any] | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    service: dict[str, Any] | None = None,
 ) -> int:
     """Write the adapter of ``model`` to ``path``, atomically.
 
@@ -48,6 +55,8 @@ def save_adapter(
         data_fingerprint: Fingerprint of the data set that it was trained on.
         origin: ``{"key", "configuration"}`` of the run that trained it, plain values; ``experiments/predict.py`` needs
             it.
+        optimizer: An Adam over the adapter's parameters, whose moments are kept; with ``service``.
+        service: What was done to the adapter in service, plain values; makes it a service file.
 
     Returns:
         int: Size of the file in bytes.
@@ -67,8 +76,13 @@ def save_adapter(
         "scaler": {name: value.tolist() for name, value in (scaler or {}).items()},
         "data_fingerprint": data_fingerprint,
         "origin": origin,
+        **({} if service is None else {"service": service}),
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in bare_state_dict(model.adapter).items()}
+    if optimizer is not None:
+        for name, parameter in model.adapter.named_parameters():
+            state = optimizer.state.get(parameter, {})
+            tensors |= {f"{_ADAM}{moment}.{name}": state[moment].detach().cpu() for moment in MOMENTS if state}
     path = Path(path)
     with atomic_path(path) as temporary:
         # not save_file, which keeps the file from every other user (mode 600)
@@ -130,7 +144,8 @@ def load_adapter(
     Raises:
         UserError: If the file is damaged, of another backbone, number of nodes or length, or lacks a tensor.
     """
-    described, tensors = read_adapter(path)
+    described, stored = read_adapter(path)
+    tensors = {name: tensor for name, tensor in stored.items() if not name.startswith(_ADAM)}
     config = STLoRAConfig.from_json(json.dumps(described["settings"]))
     for name, wanted, found in (
         ("num_nodes", num_nodes, described["num_nodes"]),
@@ -178,3 +193,25 @@ def load_adapter(
         )
     model.adapter.to(dtype=widest_type(tensors.values())).load_state_dict(tensors)
     return model.eval()
+
+
+def load_moments(optimizer: torch.optim.Optimizer, model: STLoRA, path: Path) -> None:
+    """Give an Adam over the adapter's parameters the moments of a service file.
+
+    Raises:
+        UserError: If the file is damaged, or holds moments of other parameters.
+    """
+    tensors = read_adapter(path)[1]
+    if not any(name.startswith(_ADAM) for name in tensors):
+        return  # before its first update
+    for name, parameter in model.adapter.named_parameters():
+        state = {moment: tensors.get(f"{_ADAM}{moment}.{name}") for moment in MOMENTS}
+        for moment, tensor in state.items():
+            if tensor is None or (moment != "step" and tensor.shape != parameter.shape):
+                raise UserError(
+                    f"service file {path} is damaged (no good '{_ADAM}{moment}.{name}'): put back a whole copy, or go "
+                    "on from an older one"
+                )
+        optimizer.state[parameter] = {
+            moment: tensor.clone() if moment == "step" else tensor.to(parameter) for moment, tensor in state.items()
+        }

@@ -62,6 +62,11 @@ class LowRankInput(nn.Module):
             if sharing == "vector":
                 self.vector = nn.Parameter(torch.ones(num_nodes, rank))
 
+    def per_node(self) -> list[nn.Parameter]:
+        """Return the tensors whose rows belong to one node each ``[N, ...]``."""
+        own = {"node": "matrix", "embedding": "embedding", "vector": "vector"}.get(self.sharing)
+        return [] if own is None else [getattr(self, own)]
+
     def factor(self) -> torch.Tensor:
         """Return A: ``[N, r, d_in]``, or ``[r, d_in]`` where all nodes share it."""
         if self.sharing == "embedding":

@@ -178,6 +178,10 @@ class Predictor(nn.Module):
         self.output_weight = nn.Parameter(torch.zeros(config.output_len, config.width))
         self.output_bias = nn.Parameter(torch.zeros(config.output_len))
 
+    def per_node(self) -> list[nn.Parameter]:
+        """Return the tensors whose rows belong to one node each ``[N, ...]``; none with ``sharing="none"``."""
+        return [parameter for nall in self.nalls for parameter in nall.lora_a.per_node()]
+
     def forward(self, x: torch.Tensor, stamps: torch.Tensor | None = None) -> torch.Tensor:
         """Correct.
 

@@ -30,8 +30,9 @@ class STLoRAForecastingConfig(ForecastingConfig):
     # BasicTS wants a default of every field; a run sets both.
     adapter: STLoRAConfig = field(default=None, metadata={"help": "Settings of the adapter."})  # type: ignore
     num_nodes: int = field(default=None, metadata={"help": "Number of sensors."})  # type: ignore
-    protocol: Literal["joint", "adapt"] = field(
-        default="joint", metadata={"help": "Backbone and adapter together from scratch, or the adapter alone."}
+    protocol: Literal["joint", "adapt", "stream"] = field(
+        default="joint",
+        metadata={"help": "Backbone and adapter together from scratch, the adapter alone, or as data go on."},
     )
     adapter_lr: float | None = field(
         default=None,
@@ -82,10 +83,10 @@ class STLoRARunnerMixin(_Host):
         self.model = self.to_running_device(self.model)
         if cfg.adapter.cycles and "inputs_timestamps" not in self.forward_params:
             self.forward_params.append("inputs_timestamps")
-        if cfg.protocol == "adapt":
-            if cfg.backbone_from is not None:
-                path = Path(cfg.backbone_from)
-                load_weights(self.model.backbone, load_checkpoint(path)["model_state_dict"], path)
+        if cfg.protocol == "adapt" and cfg.backbone_from is not None:
+            path = Path(cfg.backbone_from)
+            load_weights(self.model.backbone, load_checkpoint(path)["model_state_dict"], path)
+        if cfg.protocol != "joint":
             self.model.freeze_backbone()
 
     def _init_train(self) -> None:

@@ -1,16 +1,18 @@
-"""What a run with protocol ``adapt`` adapts: where the trained backbone lies, what identifies it, the key it makes."""
+"""What a run with protocol ``adapt`` or ``stream`` goes on from: where the trained backbone lies, what identifies it, the key it makes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.host.config import ForecastingConfig
+from stlora_ext.lora.files import backbone_hash
 from stlora_ext.runs.build import host_config
 from stlora_ext.runs.key import CHECKPOINT, RunKey
 from stlora_ext.runs.options import RunOptions
@@ -65,10 +67,22 @@ def with_backbone(
     Raises:
         UserError: If there is none, or it was trained on other data.
     """
-    if not _adapts(exp) or exp.backbone_from is not None:
+    if not exp.adapts:
         return exp
-    base = exp.with_arm("base")
-    key = run_key(base, meta, seed)
+    if exp.backbone_from is None:
+        path = _found(exp, exp.trained(), trained_key(exp, meta, seed), meta, options, train)
+        exp = replace(exp, backbone_from=str(path))
+    if exp.protocol == "stream" and exp.stream.start == "adapted" and exp.adapter_from is None:
+        adapted = exp.with_protocol("adapt", None if exp.backbone.fitted else exp.backbone_from)
+        path = _found(exp, adapted, run_key(adapted, meta, seed), meta, options, train)
+        exp = replace(exp, adapter_from=str(path))
+    return exp
+
+
+def _found(
+    exp: Experiment, needed: Experiment, key: RunKey, meta: Meta, options: RunOptions, train: Callable[..., object]
+) -> Path:
+    """Return the checkpoint of the run ``key`` of ``needed``, which a run of ``exp`` goes on from."""
     path = options.results / key.path / CHECKPOINT
     record = find_record(key, options.results)
     if record is not None:
@@ -76,42 +90,46 @@ def with_backbone(
     if record is None or not path.exists():
         if not options.train_backbone:
             raise UserError(
-                f"--protocol adapt: there is no trained {base.model} of these settings and this seed at "
-                f"{path}; --train-backbone trains it first, --from PATH names another one"
+                f"--protocol {exp.protocol}: there is no trained {needed.model} of these settings and this seed at "
+                f"{path}; --train-backbone trains it first"
+                + (", --from PATH names another one" if needed.adapter is None else "")
             )
-        train(base, meta, seed, replace(options, save_results=False), force=not path.exists())
-    return replace(exp, backbone_from=str(path))
+        train(needed, meta, key.seed, replace(options, save_results=False), force=not path.exists())
+    return path
 
 
-def adapted_backbone(exp: Experiment, meta: Meta, seed: int | None, weights: str) -> AdaptedBackbone | None:
-    """Return what a record says of the backbone that was adapted; None where none was.
+def adapted_backbone(exp: Experiment, meta: Meta, seed: int | None, backbone: nn.Module) -> AdaptedBackbone | None:
+    """Return what a record says of the backbone that a run went on from; None where there was none.
 
     Args:
         exp: The experiment.
         meta: Its data set.
         seed: The seed of the run.
-        weights: Hash of the backbone's weights in the run.
+        backbone: The backbone in the run.
     """
-    if exp.protocol != "adapt":
+    if exp.protocol not in ("adapt", "stream"):
         return None
     path = named_backbone(exp, seed)
     if path is None:  # fitted by the run itself
-        return AdaptedBackbone(None, weights, meta.fingerprint)
-    backbone = read_backbone(path, exp, meta)
-    return AdaptedBackbone(backbone.key, weights, backbone.fingerprint)
+        return AdaptedBackbone(None, backbone_hash(backbone), meta.fingerprint)
+    trained = read_backbone(path, exp, meta)
+    weights = trained.weights if exp.arm == "finetune" else backbone_hash(backbone)
+    return AdaptedBackbone(trained.key, weights, trained.fingerprint)
 
 
-def _adapts(exp: Experiment) -> bool:
-    return exp.protocol == "adapt" and not exp.backbone.fitted
+def trained_key(exp: Experiment, meta: Meta, seed: int | None) -> RunKey:
+    """Return the key of the run that trains the backbone which a run of ``exp`` goes on from."""
+    base = exp.trained()
+    return run_key(base, meta, None if base.run_seeds == (None,) else seed)
 
 
 def _configured(exp: Experiment, meta: Meta, seed: int | None) -> dict[str, str | None]:
     """Return what the configuration says of the trained backbone that is adapted."""
-    if not _adapts(exp):
+    if not exp.adapts:
         return {}
     path = named_backbone(exp, seed)
     if path is None:
-        return {"backbone_hash": run_key(exp.with_arm("base"), meta, seed).config_hash}
+        return {"backbone_hash": trained_key(exp, meta, seed).config_hash}
     backbone = read_backbone(path, exp, meta)
     identity = backbone.weights if backbone.key is None else _identity_of(backbone.key, exp, seed)
     return {"backbone_from": str(path), "backbone_weights": backbone.weights, "backbone_hash": identity}
@@ -173,4 +191,4 @@ def recorded_identity(record: Record, exp: Experiment) -> str | None:
 
 def _identity_of(key: RunKey, exp: Experiment, seed: int | None) -> str:
     identity = key.config_hash if key.dataset == exp.dataset else f"{key.dataset}-{key.config_hash}"
-    return identity if key.seed == seed else f"{identity}-seed{key.seed}"
+    return identity if key.seed in (seed, None) else f"{identity}-seed{key.seed}"

@@ -23,10 +23,12 @@ from stlora_ext.fields import field_names
 from stlora_ext.horizons import reported_steps
 from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.curriculum import HorizonCurriculum
+from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.model import STLoRA, attach, widened
 from stlora_ext.lora.predictor import Predictor, STLoRAConfig
-from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig
+from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig, STLoRARunner
 from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.stream_runner import StreamAdapterRunner, StreamBackboneRunner, StreamForecastingConfig
 from stlora_ext.runs.trial import refuse_unfit
 
 
@@ -115,9 +117,16 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
             f"{str(error).splitlines()[0] if str(error) else 'no reason given'}): correct those of the "
             "model, --set model.NAME=VALUE, or of the adapter, --set adapter.NAME=VALUE"
         ) from None
-    if exp.protocol == "adapt" and isinstance(model, STLoRA):
+    if exp.protocol != "joint" and isinstance(model, STLoRA):
         model.freeze_backbone()
     return model
+
+
+def runner_class(exp: Experiment) -> type[HostRunner]:
+    """Return the runner of an experiment's runs."""
+    if exp.protocol == "stream":
+        return StreamBackboneRunner if exp.adapter is None else StreamAdapterRunner
+    return HostRunner if exp.adapter is None else STLoRARunner
 
 
 def _check_graph(exp: Experiment, meta: Meta, path: Path) -> None:
@@ -155,10 +164,13 @@ def host_config(
     exp = settled(exp, meta, options.data)
     _refuse_untested(exp, options)
     training = exp.training
-    callbacks = [EarlyStopping(training.patience), *(callback() for callback in exp.backbone.callbacks)]
+    streamed = exp.protocol == "stream"
+    callbacks = [callback() for callback in exp.backbone.callbacks]
+    if not streamed:
+        callbacks.insert(0, EarlyStopping(training.patience))
     if training.clip_grad_norm is not None:
         callbacks.append(GradientClipping(training.clip_grad_norm))
-    if training.curriculum and training.curriculum_warm_up is not None:
+    if training.curriculum and training.curriculum_warm_up is not None and not streamed:
         callbacks.append(HorizonCurriculum(training.curriculum_warm_up, training.curriculum_every))
     settings: dict[str, Any] = {}
     if training.lr_milestones:
@@ -167,15 +179,18 @@ def host_config(
             "lr_scheduler_params": {"milestones": list(training.lr_milestones), "gamma": training.lr_gamma},
         }
     config_class = ForecastingConfig
-    if exp.adapter is not None:
+    if exp.adapter is not None or streamed:
         config_class = STLoRAForecastingConfig
         settings.update(
-            adapter=adapter_config(exp, meta),
+            adapter=None if exp.adapter is None else adapter_config(exp, meta),
             num_nodes=meta.num_nodes,
             protocol=exp.protocol,
             adapter_lr=training.adapter_lr,
             **backbone,
         )
+    if streamed:
+        config_class = StreamForecastingConfig
+        settings.update(arm=exp.arm, stream=exp.stream, interval=meta.interval_seconds, adapter_from=exp.adapter_from)
     return config_class(
         model=exp.backbone.arch,
         model_config=model_config(exp, meta, options.data),
@@ -203,6 +218,7 @@ def host_config(
         save_results=options.save_results,
         ckpt_save_dir=str(run_dir) if run_dir else ".",
         data_fingerprint=meta.fingerprint,
+        steps_per_day=meta.steps_per_day,
         run_title=_title(exp, seed),
         bf16=training.bf16,
         compile_model=options.compiled,
@@ -215,6 +231,9 @@ def host_config(
 
 
 def _refuse_untested(exp: Experiment, options: RunOptions) -> None:
+    for option, given in (("--cuda-graphs", options.cuda_graphs), ("--compile", options.compiled)):
+        if given and exp.protocol == "stream":
+            raise UserError(f"{option}: not with --protocol stream, whose updates are a few steps each; leave it out")
     if options.cuda_graphs and options.compiled:
         raise UserError("--cuda-graphs: not with --compile; leave one of them out")
     if options.cuda_graphs and exp.adapter is not None and exp.adapter.dropout:

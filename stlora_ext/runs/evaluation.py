@@ -1,13 +1,17 @@
-"""A finished run evaluated again from its checkpoint."""
+"""A finished run's scores computed again: from its checkpoint, or, of a stream, by walking it again."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
-from stlora_ext.host.launcher import launch_evaluation
+from stlora_ext.errors import UserError
+from stlora_ext.host.launcher import launch_evaluation, launch_training
 from stlora_ext.host.runner import HostRunner
-from stlora_ext.runs.adapter_runner import STLoRARunner
-from stlora_ext.runs.build import build_model, host_config
+from stlora_ext.runs.backbone import read_backbone, run_config, with_backbone
+from stlora_ext.runs.build import build_model, runner_class
+from stlora_ext.runs.key import CHECKPOINT
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.reopen import FinishedRun, read_checkpoint
 
@@ -15,10 +19,10 @@ from stlora_ext.runs.reopen import FinishedRun, read_checkpoint
 def evaluate(
     run: FinishedRun, meta: Meta, data: Path, gpus: str | None = None, forecasts: Path | None = None
 ) -> HostRunner:
-    """Evaluate a run's checkpoint on the test split by the run's own runner.
+    """Evaluate a run's checkpoint on the test split by the run's own runner; walk a stream again from its backbone.
 
     Args:
-        run: The run; its checkpoint is there.
+        run: The run; its checkpoint is there, and of a stream that of the run that it went on from.
         meta: Its data set.
         data: Folder of the prepared data sets.
         gpus: Number of the GPU; None or "": CPU.
@@ -32,7 +36,42 @@ def evaluate(
     """
     read_checkpoint(run, meta)
     build_model(run.exp, meta, data)
+    exp = run.exp if run.exp.protocol != "stream" else _with_start(run, meta, data)
     with tempfile.TemporaryDirectory() as folder:
         options = RunOptions(data, gpus=gpus, save_results=forecasts is not None)
-        cfg = host_config(run.exp, meta, run.key.seed, options, forecasts or Path(folder))
-        return launch_evaluation(cfg, str(run.checkpoint), HostRunner if run.exp.adapter is None else STLoRARunner)
+        cfg = run_config(exp, meta, run.key.seed, options, forecasts or Path(folder))
+        if run.exp.protocol == "stream":
+            return launch_training(cfg, runner_class(run.exp))
+        return launch_evaluation(cfg, str(run.checkpoint), runner_class(run.exp))
+
+
+def _with_start(run: FinishedRun, meta: Meta, data: Path) -> Experiment:
+    """Return the experiment of a stream with what it went on from.
+
+    Raises:
+        UserError: If that is gone, or has other weights than the record says.
+    """
+    key = run.record.adapted_key
+    if key is None:
+        raise UserError(f"record {run.path} doesn't say which backbone it went on from: repeat the run")
+    roots = [place.parents[3] for place in run.places]
+    found = [(root, root / key.path / CHECKPOINT) for root in roots if (root / key.path / CHECKPOINT).is_file()]
+    if not found:
+        raise UserError(
+            f"the backbone that {run.path} went on from is not there (looked for "
+            f"{', '.join(str(root / key.path / CHECKPOINT) for root in roots)}): put its run back, or name the folder "
+            "of runs with --results DIR"
+        )
+    root, path = found[0]
+    exp = replace(run.exp, backbone_from=str(path))
+    weights = read_backbone(path, exp, meta).weights
+    if weights != run.record.adapted_weights:
+        raise UserError(
+            f"{path} has other weights than {run.path} went on from ({weights[:19]}, the record says "
+            f"{str(run.record.adapted_weights)[:19]}): put back the backbone's own files, or repeat the run with --force"
+        )
+    return with_backbone(exp, meta, run.key.seed, RunOptions(data, root), train=_refuse)
+
+
+def _refuse(*_args: object, **_kwargs: object) -> None:
+    raise AssertionError("nothing is trained to verify a run")

@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-ARMS = ("base", "plus", "control", "wide")
+ARMS = ("base", "plus", "control", "wide", "finetune")
+WITHOUT_ADAPTER = ("base", "finetune")
 CHECKPOINT = "model.pt"  # in the folder of a finished run
 ADAPTER = "adapter.safetensors"  # beside it
+SERVICE = "service.safetensors"  # beside that, of a stream
 _NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*")  # one part of a path
 
 
@@ -18,8 +20,8 @@ class RunKey:
     Attributes:
         dataset: Data set.
         model: Model, with "+" where it carries an adapter.
-        protocol: ``fitted``, ``joint`` or ``adapt``.
-        arm: ``base``, ``plus``, ``control`` or ``wide``.
+        protocol: ``fitted``, ``joint``, ``adapt`` or ``stream``.
+        arm: ``base``, ``plus``, ``control``, ``wide`` or ``finetune``.
         config_hash: Hash of the result-relevant configuration.
         seed: Seed; None where no seed changes the result.
     """

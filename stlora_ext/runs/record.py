@@ -11,6 +11,23 @@ Metrics = Mapping[str, float | None]  # by name; None where no target counts
 
 
 @dataclass(frozen=True)
+class Periods:
+    """Errors on the test set per period, summed over steps and nodes; a window counts where its first target lies.
+
+    Attributes:
+        every: Steps of a period.
+        absolute: Sum of the absolute errors of each.
+        squared: Sum of the squared errors of each.
+        count: Targets of each.
+    """
+
+    every: int
+    absolute: Sequence[float]
+    squared: Sequence[float]
+    count: Sequence[int]
+
+
+@dataclass(frozen=True)
 class Scores:
     """Errors on the test set, on the original scale.
 
@@ -19,17 +36,26 @@ class Scores:
         horizons: Of each step.
         nodes: Per metric, the pooled error of each node; None where a record doesn't hold it.
         num_targets: Targets that count; None where a record doesn't hold it.
+        periods: Error sums of each day, or of each period of a stream; None where a record doesn't hold them.
     """
 
     average: Metrics
     horizons: Sequence[Metrics]
     nodes: Mapping[str, Sequence[float | None]] | None = None
     num_targets: int | None = None
+    periods: Periods | None = None
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "Scores":
         """Return the scores that ``MetricSums.result`` gave, also as JSON has them."""
-        return cls(content["average"], content["horizons"], content.get("nodes"), content.get("num_targets"))
+        periods = content.get("periods")
+        return cls(
+            content["average"],
+            content["horizons"],
+            content.get("nodes"),
+            content.get("num_targets"),
+            periods and Periods(**periods),
+        )
 
 
 @dataclass(frozen=True)
@@ -65,16 +91,19 @@ class Configuration:
         training: By the names of ``TrainingSettings``.
         model: By the names of the backbone's config.
         adapter: By the names of ``STLoRAConfig``; empty without adapter.
+        stream: By the names of ``StreamSettings``; empty but for protocol ``stream``.
     """
 
     training: Mapping[str, Any]
     model: Mapping[str, Any]
     adapter: Mapping[str, Any]
+    stream: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Mapping[str, Any]]:
         """Return the settings by group."""
         groups = {"training": self.training, "model": self.model}
-        return groups | ({"adapter": self.adapter} if self.adapter else {})
+        more = {"adapter": self.adapter, "stream": self.stream}
+        return groups | {name: values for name, values in more.items() if values}
 
 
 @dataclass(frozen=True)
@@ -92,6 +121,29 @@ class TrainingPart:
     best_epoch: int | None
     seconds_per_epoch: float | None
     history: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class StreamPart:
+    """How a model was updated while its data went on.
+
+    Attributes:
+        every: Steps of a period.
+        periods: Periods of the test set.
+        updates: Updates that were made.
+        seconds_per_update: Median; None without updates.
+        loss: Mean training loss of each update; None where there was nothing to learn from.
+        parameters_updated: How many parameters an update changes.
+        service_bytes: Size of the file that the next update goes on from; None without adapter.
+    """
+
+    every: int
+    periods: int
+    updates: int
+    seconds_per_update: float | None
+    loss: Sequence[float | None]
+    parameters_updated: int
+    service_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -188,6 +240,7 @@ class Record:
         weights: Hash of its weights; None where a record doesn't hold it.
         adapted: The backbone that it adapted; None where it adapted none, or a record doesn't say.
         adapter_bytes: Size of its adapter file; None without one.
+        stream: How it was updated; None but for protocol ``stream``.
         content: The record as JSON has it.
     """
 
@@ -204,6 +257,7 @@ class Record:
     weights: str | None
     adapted: AdaptedBackbone | None
     adapter_bytes: int | None
+    stream: StreamPart | None
     content: Mapping[str, Any] = field(repr=False, compare=False)
 
     @property
@@ -245,7 +299,9 @@ class Record:
                 data["windows"],
                 data,
             ),
-            Configuration(settings["training"], settings["model"], settings.get("adapter") or {}),
+            Configuration(
+                settings["training"], settings["model"], settings.get("adapter") or {}, settings.get("stream") or {}
+            ),
             TrainingPart(
                 training["epochs"], training.get("best_epoch"), training.get("seconds_per_epoch"), training["history"]
             ),
@@ -262,6 +318,7 @@ class Record:
             content.get("weights"),
             adapted and _adapted(adapted),
             content.get("adapter_bytes"),
+            StreamPart(**content["stream"]) if content.get("stream") else None,
             content,
         )
 

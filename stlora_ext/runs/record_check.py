@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from stlora_ext.runs.key import ARMS, checked_key
+from stlora_ext.runs.key import ARMS, WITHOUT_ADAPTER, checked_key
 
 FORMAT = "stlora-run-record-1"
 METRICS = ("MAE", "RMSE", "MAPE")
@@ -34,8 +34,10 @@ def first_problem(content: Any) -> str | None:
             return f"'{part}' is {_short(value)}, expected {expected}"
     if "adapter_percent" not in content["parameters"]:
         return "no 'parameters.adapter_percent'"
+    if content["key"]["protocol"] == "stream" and not _stream(content.get("stream")):
+        return f"'stream' is {_short(content.get('stream'))}, expected how the model was updated"
     adapter = content["configuration"].get("adapter")
-    if content["key"]["arm"] != "base" and not (_object(adapter) and _text(adapter.get("sharing"))):
+    if content["key"]["arm"] not in WITHOUT_ADAPTER and not (_object(adapter) and _text(adapter.get("sharing"))):
         return f"'configuration.adapter' is {_short(adapter)}, expected the adapter's settings"
     return None
 
@@ -87,6 +89,32 @@ def _nodes(value: Any) -> bool:
     )
 
 
+def _periods(value: Any) -> bool:
+    lists = ("absolute", "squared", "count")
+    return value is None or (
+        _object(value)
+        and value.keys() == {"every", *lists}
+        and _count(value["every"])
+        and value["every"] > 0
+        and all(isinstance(value[name], list) and len(value[name]) == len(value["count"]) for name in lists)
+        and all(type(sum_) in (int, float) and 0 <= sum_ <= LARGEST for name in lists[:2] for sum_ in value[name])
+        and all(map(_count, value["count"]))
+    )
+
+
+def _stream(value: Any) -> bool:
+    counts = {"every", "periods", "updates", "parameters_updated"}
+    return (
+        _object(value)
+        and value.keys() - {"service_bytes"} == {*counts, "seconds_per_update", "loss"}
+        and all(_count(value[name]) for name in counts)
+        and _number(value["seconds_per_update"])
+        and isinstance(value["loss"], list)
+        and all(map(_number, value["loss"]))
+        and _count_or_none(value.get("service_bytes"))
+    )
+
+
 def _interval(value: Any) -> bool:
     return type(value) in (int, float) and 0 < value < LARGEST
 
@@ -125,11 +153,12 @@ def _object_or_none(value: Any) -> bool:
 
 
 _FORM: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "key.arm": (_arm, "base, plus, control or wide"),
+    "key.arm": (_arm, "base, plus, control, wide or finetune"),
     "test": (_object, "an object"),
     "test.average": (_metrics, "MAE, RMSE and MAPE"),
     "test.horizons": (_steps, "MAE, RMSE and MAPE of every step"),
     "test.nodes": (_nodes, "MAE of every node"),
+    "test.periods": (_periods, "error sums of every period"),
     "data": (_object, "an object"),
     "data.fingerprint": (_text, "text"),
     "data.interval": (_interval, "minutes"),

@@ -12,6 +12,7 @@ from stlora_ext.config.config_file import config_or_default
 from stlora_ext.config.experiment import DERIVED, ArmName, Experiment, ProtocolName, configuration, experiment
 from stlora_ext.config.plugins import plugin_file
 from stlora_ext.config.registry import plugged_in
+from stlora_ext.config.stream import StreamSettings
 from stlora_ext.config.training import LENGTHS, TrainingSettings
 from stlora_ext.config.without_effect import without_effect
 from stlora_ext.data.prepared import Meta
@@ -19,8 +20,8 @@ from stlora_ext.errors import UserError
 from stlora_ext.fields import checked
 from stlora_ext.folders import DATA, RESULTS
 from stlora_ext.lora.predictor import STLoRAConfig
-from stlora_ext.runs.backbone import run_key
-from stlora_ext.runs.key import ARMS, CHECKPOINT, RunKey
+from stlora_ext.runs.backbone import trained_key
+from stlora_ext.runs.key import ARMS, CHECKPOINT, WITHOUT_ADAPTER, RunKey
 from stlora_ext.runs.record import Record
 
 _OPTIONS = {"num_epochs": "--epochs", "batch_size": "--batch-size"}
@@ -39,7 +40,7 @@ def rebuild(key: RunKey, settings: Mapping[str, Any], source: str) -> Experiment
     """
     try:
         known = key.arm in ARMS and key.protocol in get_args(ProtocolName)
-        if not known or (key.arm == "base") == key.model.endswith("+"):
+        if not known or (key.arm in WITHOUT_ADAPTER) == key.model.endswith("+"):
             raise ValueError(f"{key.model}, protocol {key.protocol}, arm {key.arm}")
         exp = experiment(key.dataset, key.model)
         adapter = STLoRAConfig(**checked(STLoRAConfig, settings["adapter"], "adapter.")) if exp.adapter else None
@@ -50,6 +51,7 @@ def rebuild(key: RunKey, settings: Mapping[str, Any], source: str) -> Experiment
             adapter=adapter,
             seeds=exp.seeds if key.seed is None else (key.seed,),
             training=TrainingSettings(**checked(TrainingSettings, settings["training"])),
+            stream=StreamSettings(**checked(StreamSettings, settings.get("stream") or {}, "stream.")),
             model_settings=checked(exp.backbone.config, settings["model"], "model."),
         )
     except UserError as error:
@@ -94,12 +96,12 @@ def how_to_repeat(record: Record, meta: Meta, results: Path = RESULTS, data: Pat
 
 def _backbone_from(record: Record, exp: Experiment, meta: Meta, results: Path) -> str | None:
     """Return the checkpoint that an adapted run names with ``--from``; None where it names none."""
-    if exp.protocol != "adapt" or exp.backbone.fitted:
+    if not exp.adapts:
         return None
     key = record.adapted_key
     if key is None:
         return "BACKBONE.pt"
-    usual = run_key(exp.with_arm("base"), meta, record.key.seed)
+    usual = trained_key(exp, meta, record.key.seed)
     return None if key == usual else str(results / key.path / CHECKPOINT)
 
 
@@ -164,8 +166,8 @@ def repeat_command(
     if changed:
         arguments += ["--set", *(f"{key}={_literal(value)}" for key, value in changed.items())]
     arguments += ["--as-recorded"] * bool(idle)
-    if exp.protocol == "adapt" and not exp.backbone.fitted:
-        arguments += ["--protocol", "adapt"]
+    if exp.adapts:
+        arguments += ["--protocol", exp.protocol]
         arguments += ["--train-backbone"] if backbone_from is None else ["--from", backbone_from]
     if exp.arm != config.arm:
         arguments += ["--arm", exp.arm]

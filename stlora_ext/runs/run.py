@@ -16,13 +16,12 @@ from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.host.progress_files import PROCESSES, check_progress, drop_progress
 from stlora_ext.host.runner import HostRunner
-from stlora_ext.lora.files import backbone_hash, save_adapter
+from stlora_ext.lora.files import save_adapter
 from stlora_ext.lora.parameters import parameter_report
-from stlora_ext.runs.adapter_runner import STLoRARunner
 from stlora_ext.runs.backbone import adapted_backbone, run_config, run_key, with_backbone
-from stlora_ext.runs.build import build_model, settled
+from stlora_ext.runs.build import build_model, runner_class, settled
 from stlora_ext.runs.digest import part_digests
-from stlora_ext.runs.key import ADAPTER, CHECKPOINT, RunKey
+from stlora_ext.runs.key import ADAPTER, CHECKPOINT, SERVICE, RunKey
 from stlora_ext.runs.lock import locked
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.provenance import provenance
@@ -33,6 +32,7 @@ from stlora_ext.runs.replacement import REPEAT, complete_replacement, replace_ru
 from stlora_ext.runs.same_data import data_part, refuse_record_of_other_data
 from stlora_ext.runs.saved_forecasts import drop_forecasts, save_forecasts
 from stlora_ext.runs.store import find_record, write_record
+from stlora_ext.runs.stream_runner import StreamRunnerMixin
 from stlora_ext.weights import bare_state_dict, weights_fingerprint
 
 
@@ -76,7 +76,7 @@ def train_run(
         cfg = run_config(exp, meta, seed, options, work)
         cfg.run_key = str(key.path)
         processes = _begin(work, cfg, options, force)
-        runner = launch_training(cfg, HostRunner if exp.adapter is None else STLoRARunner, options.outlook)
+        runner = launch_training(cfg, runner_class(exp), options.outlook)
         record = _write_results(work, key, exp, meta, runner, processes)
         if not options.save_results:
             drop_forecasts(work)
@@ -109,18 +109,25 @@ def _write_results(
     """Write the adapter's file and the checkpoint of a run that has ended, and return its record."""
     settings = configuration(exp)
     adapter: dict[str, int] = {}
+    stream: dict[str, Any] = {}
     backbone = None
+    if exp.protocol in ("adapt", "stream"):
+        backbone = adapted_backbone(exp, meta, key.seed, getattr(runner.model, "backbone", runner.model))
     if exp.adapter is not None:
-        assert isinstance(runner, STLoRARunner)
-        backbone = adapted_backbone(exp, meta, key.seed, backbone_hash(runner.model.backbone))
-        adapter["adapter_bytes"] = save_adapter(
-            runner.model,
-            work / ADAPTER,
-            scaler=runner.scaler.stats,
-            data_fingerprint=meta.fingerprint,
-            origin={"key": key.as_dict(), "configuration": settings},
-        )
-    seconds = sorted(epoch["seconds"] for epoch in runner.history)
+        described: dict[str, Any] = {
+            "scaler": runner.scaler.stats,
+            "data_fingerprint": meta.fingerprint,
+            "origin": {"key": key.as_dict(), "configuration": settings},
+        }
+        adapter["adapter_bytes"] = save_adapter(runner.model, work / ADAPTER, **described)
+    if isinstance(runner, StreamRunnerMixin):
+        stream = {"stream": runner.summary()}
+        if exp.adapter is not None:
+            service = {"update": len(runner.losses), "seed": key.seed, "stream": asdict(exp.stream), "updates": []}
+            stream["stream"]["service_bytes"] = save_adapter(
+                runner.model, work / SERVICE, **described, optimizer=runner.optimizer, service=service
+            )
+    seconds = sorted(epoch["seconds"] for epoch in runner.history) or [None]
     last = {name: value for name, value in processes[-1].items() if name != "after_epoch"}
     content = {
         "key": key.as_dict(),
@@ -141,6 +148,7 @@ def _write_results(
         },
         "parameters": parameter_report(runner.model),
         "provenance": {**last, "processes": processes},
+        **stream,
         **adapter,
     }
     try:

@@ -29,7 +29,7 @@ _COMPUTED = {
     "weights": "weights",
 }
 NUM_TARGETS = "the number of targets"
-NODE_TOLERANCE = {True: 1e-4, False: 1e-3}  # of one node: far fewer errors are averaged, so rounding shows more
+NODE_TOLERANCE = {True: 1e-4, False: 1e-3}  # of a node or a day: far fewer errors are averaged, so rounding shows more
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def refuse_other_configuration(run: FinishedRun, meta: Meta, data_dir: Path) -> 
             f"record {run.path} says that it is {run.key.path.name}: give it that name back, or put back a whole copy"
         )
     cfg = host_config(run.exp, meta, run.key.seed, RunOptions(data_dir))
-    if run.exp.protocol == "adapt" and not run.exp.backbone.fitted:
+    if run.exp.adapts:
         cfg.backbone_hash = recorded_identity(run.record, run.exp)
         if cfg.backbone_hash is None:
             raise UserError(
@@ -177,7 +177,10 @@ def first_difference(recorded: Scores, measured: Scores, same_hardware: bool = T
     tolerance, of_node = TOLERANCE[same_hardware], NODE_TOLERANCE[same_hardware]
     stated = _by_title(recorded)
     for title, value in _by_title(measured).items():
-        allowed = 0.0 if title == NUM_TARGETS else of_node if " of node " in title else tolerance
+        if " of period " in title and recorded.periods is None:
+            continue  # a record of before
+        part = " of node " in title or " of period " in title
+        allowed = 0.0 if title == NUM_TARGETS else of_node if part else tolerance
         if not _close(stated.get(title, "nothing"), value, allowed):
             return f"{title} is {stated.get(title, 'nothing')} in the record, {value} measured"
     return None
@@ -190,6 +193,8 @@ def _by_title(scores: Scores) -> dict[str, float | None]:
         titled.update({f"{metric} of step {step}": value for metric, value in metrics.items()})
     for metric, values in (scores.nodes or {}).items():
         titled.update({f"{metric} of node {node}": value for node, value in enumerate(values)})
+    for sums in ("absolute", "squared", "count") if scores.periods is not None else ():
+        titled.update({f"the {sums} of period {i}": value for i, value in enumerate(getattr(scores.periods, sums))})
     return titled | ({} if scores.num_targets is None else {NUM_TARGETS: scores.num_targets})
 
 

@@ -8,7 +8,7 @@ from stlora_ext.config.experiment import Experiment, configuration
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.host.progress import Outlook
-from stlora_ext.runs.backbone import run_key
+from stlora_ext.runs.backbone import run_key, trained_key
 from stlora_ext.runs.key import CHECKPOINT
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.provenance import hardware
@@ -44,12 +44,12 @@ def _runs(exp: Experiment, meta: Meta, options: RunOptions, force: bool) -> list
     for seed in exp.run_seeds:
         if not force and _finished(exp, meta, seed, options):
             continue
-        base = exp.with_arm("base")
+        base = exp.trained()
+        trained = trained_key(exp, meta, seed)
         if options.train_backbone and not (
-            _finished(base, meta, seed, options)
-            and (options.results / run_key(base, meta, seed).path / CHECKPOINT).exists()
+            _finished(base, meta, trained.seed, options) and (options.results / trained.path / CHECKPOINT).exists()
         ):
-            runs.append((base, seed))
+            runs.append((base, trained.seed))
         runs.append((exp, seed))
     return runs
 

@@ -8,8 +8,8 @@ from typing import Any
 from stlora_ext.config.experiment import ArmName, Experiment, ProtocolName
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
-from stlora_ext.runs.backbone import run_key
-from stlora_ext.runs.key import RunKey
+from stlora_ext.runs.backbone import run_key, trained_key
+from stlora_ext.runs.key import WITHOUT_ADAPTER, RunKey
 from stlora_ext.runs.rerun import repeat_command
 from stlora_ext.sweep.job import Job
 
@@ -37,19 +37,24 @@ def variants(exp: Experiment, protocols: Sequence[ProtocolName] | None, arms: Se
 
     Args:
         exp: The config's experiment.
-        protocols: ``joint``, ``adapt``; None: the config's. A fitted backbone's adapter has one protocol only.
-        arms: Arms of a model with adapter.
+        protocols: ``joint``, ``adapt``, ``stream``; None: the config's. A fitted backbone's adapter has one protocol
+            only, and stream.
+        arms: Arms of a model with adapter; of one without, those without adapter.
     """
-    if exp.adapter is None:
-        return [exp]
-    variants = []
+    given = [exp.protocol] if protocols is None else protocols
+    variants: dict[tuple[str, str], Experiment] = {}
     for arm in arms:
-        if arm == "base":
-            variants.append(exp.with_arm("base"))
-            continue
-        for protocol in [exp.protocol] if protocols is None or exp.backbone.fitted else protocols:
-            variants.append((exp if protocol == exp.protocol else exp.with_protocol(protocol)).with_arm(arm))
-    return variants
+        for protocol in given:
+            if protocol == "stream":
+                able = exp.adapter is not None or arm in WITHOUT_ADAPTER
+                if able and not (arm == "finetune" and exp.backbone.fitted):
+                    variants["stream", arm] = exp.with_protocol("stream").with_arm(arm)
+            elif exp.adapter is None or arm == "base":
+                variants["", "base"] = exp.trained()
+            elif arm != "finetune":
+                chosen = exp.protocol if exp.backbone.fitted else protocol
+                variants[chosen, arm] = (exp if chosen == exp.protocol else exp.with_protocol(chosen)).with_arm(arm)
+    return list(variants.values())
 
 
 def jobs_of(
@@ -74,7 +79,7 @@ def jobs_of(
         added: Whether they are needed only by other jobs.
     """
     jobs = []
-    adapts = exp.protocol == "adapt" and not exp.backbone.fitted and exp.backbone_from is None
+    adapts = exp.adapts and exp.backbone_from is None
     for seed in exp.run_seeds:
         command = repeat_command(
             exp, config, config_path, seed, backbone_from=exp.backbone_from, compiled=compiled, extra=extra
@@ -85,7 +90,7 @@ def jobs_of(
                 tuple(shlex.split(command)[1:]),
                 meta.fingerprint,
                 exp.training.num_epochs,
-                run_key(exp.with_arm("base"), meta, seed) if adapts else None,
+                trained_key(exp, meta, seed) if adapts else None,
                 added,
             )
         )
@@ -113,6 +118,7 @@ def in_order(jobs: Iterable[Job]) -> list[Job]:
         key=lambda job: (
             datasets.index(job.key.dataset),
             -1 if job.key.seed is None else job.key.seed,
+            job.key.protocol == "stream",
             job.key.arm != "base",
         ),
     )

@@ -188,7 +188,7 @@ def _jobs(
         jobs += own
         if any(job.needs is not None for job in own):
             jobs += jobs_of(
-                exp.with_arm("base"), config, path, meta, compiled=request.compiled, extra=request.extra, added=True
+                exp.trained(), config, path, meta, compiled=request.compiled, extra=request.extra, added=True
             )
     for key in useful & asked.keys():
         asked[key].append(model)

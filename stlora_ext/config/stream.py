@@ -1,0 +1,62 @@
+"""How a model is updated while its data go on, as settings of protocol ``stream``."""
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+from stlora_ext.errors import UserError, nearest
+
+STARTS = ("zero", "adapted")
+_LARGEST = 10**9
+_COUNTS = ("every", "steps", "batch_size")
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """How a model is updated. The loss and the clipping of gradients are those of training, the optimizer is Adam.
+
+    Attributes:
+        every: Steps of a period, at whose start the model is updated; None: those of a day.
+        memory: Days before an update from which its windows are drawn.
+        steps: Adam steps of an update.
+        lr: Learning rate; None: 1e-3, and for ``finetune`` a tenth of the backbone's first.
+        batch_size: Windows of a step; None: the backbone's.
+        recency: Weight of the recent past: a window is drawn at ``u ** (1 / recency)`` of the memory, u uniform.
+        node_decay: Decay of the per-node weights towards zero: a step multiplies them by ``1 - lr * node_decay``.
+        start: What the adapter is before the first update: ``zero``, or ``adapted``, that of protocol ``adapt``.
+    """
+
+    every: int | None = None
+    memory: float = 14.0
+    steps: int = 20
+    lr: float | None = None
+    batch_size: int | None = None
+    recency: float = 1.0
+    node_decay: float = 0.0
+    start: Literal["zero", "adapted"] = "zero"
+
+    def __post_init__(self) -> None:
+        for name in _COUNTS:
+            value, least = getattr(self, name), 0 if name == "steps" else 1
+            if value is not None and not least <= value <= _LARGEST:
+                raise UserError(f"stream.{name}={value}: expected a whole number of at least {least}")
+        for name in ("memory", "lr", "recency"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise UserError(f"stream.{name}={value}: expected a number above 0")
+        if not 0 <= self.node_decay < math.inf:
+            raise UserError(f"stream.node_decay={self.node_decay}: expected a number of at least 0")
+        if self.start not in STARTS:
+            raise UserError(f"stream.start={self.start!r}: {nearest(str(self.start), STARTS)}")
+
+    def of_base(self) -> "StreamSettings":
+        """Return what the base arm reads of them: the length of its periods."""
+        return StreamSettings(every=self.every)
+
+    def of_finetune(self) -> "StreamSettings":
+        """Return what the finetune arm reads of them: all that isn't the adapter's."""
+        return replace(self, node_decay=0.0, start="zero")
+
+    def changed(self) -> dict[str, Any]:
+        """Return the settings that differ from their defaults."""
+        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) != f.default}

@@ -1,0 +1,377 @@
+"""A trained model updated while its data go on: protocol ``stream``.
+
+The test split is walked in periods. At the start of each the model takes a few steps of Adam on windows of the recent
+past; then it forecasts the period. Where an adapter is updated, the frozen backbone forecasts each window once.
+"""
+
+import random
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from basicts.runners.builder import Builder
+from basicts.utils import BasicTSMode, RunnerStatus
+
+from stlora_ext.config.stream import StreamSettings
+from stlora_ext.config.training import FROZEN_LR
+from stlora_ext.data.series import joined
+from stlora_ext.data.windows import SplitTensors, WindowBatches
+from stlora_ext.errors import UserError
+from stlora_ext.host.checkpoint import load_checkpoint, save_checkpoint
+from stlora_ext.host.forecasts import forecast_writer
+from stlora_ext.host.logs import close_run_log
+from stlora_ext.host.metrics import MetricSums
+from stlora_ext.host.progress_files import check_progress, identity
+from stlora_ext.host.randomness import derive_seed
+from stlora_ext.host.runner import FORECASTS, HostRunner
+from stlora_ext.host.splits import place_split
+from stlora_ext.lora.model import STLoRA
+from stlora_ext.runs.adapter_runner import FORECAST, STLoRAForecastingConfig, STLoRARunnerMixin
+from stlora_ext.runs.recent_forecasts import RecentForecasts
+from stlora_ext.weights import bare_state_dict, load_weights
+
+SAVE_EVERY = 5.0  # seconds between two states that a killed run goes on from
+_MODES = (BasicTSMode.TRAIN, BasicTSMode.VAL, BasicTSMode.TEST)
+
+
+@dataclass(init=False)
+class StreamForecastingConfig(STLoRAForecastingConfig):
+    """Configuration of a run under protocol ``stream``; ``adapter`` is None where no adapter is updated."""
+
+    arm: Literal["base", "plus", "control", "wide", "finetune"] = field(
+        default="plus", metadata={"help": "What is updated: nothing, the adapter, or every weight of the backbone."}
+    )
+    stream: StreamSettings = field(default=None, metadata={"help": "How it is updated."})  # type: ignore
+    interval: float = field(default=None, metadata={"help": "Seconds of a step."})  # type: ignore
+    adapter_from: str | None = field(default=None, metadata={"help": "Checkpoint of the adapter that it starts from."})
+
+    def _get_md5(self, serialized: dict) -> str:
+        # The key names the arm, and the backbone's hash covers where an adapted adapter came from.
+        left = {name: value for name, value in serialized.items() if name not in ("arm", "interval", "adapter_from")}
+        return super()._get_md5({**left, "stream": self.stream.changed(), "adapter": serialized["adapter"] or {}})
+
+
+if TYPE_CHECKING:
+    _Host = HostRunner  # what the mixin is put over
+else:
+    _Host = object
+
+
+class StreamRunnerMixin(_Host):
+    """Walks the test split instead of training: an update, then a period's forecasts, period after period.
+
+    Windows are numbered by their first row in the whole series. After ``train()`` ``test_result`` holds the scores,
+    ``losses`` the mean training loss of each update (None where there was nothing to learn from) and ``seconds`` what
+    each took.
+    """
+
+    cfg: StreamForecastingConfig
+
+    def __init__(self, cfg: StreamForecastingConfig) -> None:
+        super().__init__(cfg)
+        stream = cfg.stream
+        day = 86400 / cfg.interval
+        self.every = stream.every or max(1, round(day))
+        self.memory = max(1, round(stream.memory * day))
+        self.batch_size = stream.batch_size or cfg.train_batch_size
+        self.updates = cfg.arm != "base" and stream.steps > 0
+        self.losses: list[float | None] = []
+        self.seconds: list[float] = []
+        self.per_node: list[torch.nn.Parameter] = []
+
+    # ---- the walk ------------------------------------------------------------------------------------
+
+    def train(self) -> None:
+        """Walk the test split.
+
+        Raises:
+            UserError: If the folder holds progress of another run, or an update diverges.
+        """
+        try:
+            check_progress(self.run_dir, self.cfg)
+            self.start()
+            self._walk()
+        except BaseException:
+            self.logger.exception("the run ended early")
+            raise
+        finally:
+            close_run_log(self.logger)
+
+    def start(self) -> None:
+        """Take the trained backbone, and the adapter that is started from, and build the optimizer."""
+        path = Path(self.cfg.backbone_from)
+        trained = load_checkpoint(path, self.device, ("model_state_dict", "scaler_stats"))
+        adapted = isinstance(self.model, STLoRA)
+        load_weights(self.model.backbone if adapted else self.model, trained["model_state_dict"], path)
+        self.scaler.stats, self.best_metrics = trained["scaler_stats"], {}
+        if adapted and self.cfg.adapter_from is not None:
+            start = Path(self.cfg.adapter_from)
+            load_weights(self.model, load_checkpoint(start, self.device)["model_state_dict"], start)
+        if self.cfg.arm == "base":
+            self.model.requires_grad_(False)
+        if self.updates:
+            self.optimizer = self._build_optimizer()
+            if adapted and self.cfg.stream.node_decay:
+                self.per_node = self.model.adapter.per_node()
+
+    def _build_optimizer(self) -> torch.optim.Optimizer:
+        lr, settings = self.cfg.stream.lr, dict(self.cfg.optimizer_params)
+        if isinstance(self.model, STLoRA):
+            groups = {"params": list(self.model.adapter.parameters()), "weight_decay": 0.0}
+            return self.cfg.optimizer([groups], **{**settings, "lr": lr or FROZEN_LR})
+        return self.cfg.optimizer(self.model.parameters(), **{**settings, "lr": lr or settings["lr"] / 10})
+
+    def _walk(self) -> None:
+        datasets = [Builder._build_dataset(self.cfg, mode) for mode in _MODES]
+        input_len, output_len = datasets[0].input_len, datasets[0].output_len
+        counts = [len(dataset.data) - input_len - output_len + 1 for dataset in datasets]
+        test, size = counts[0] + counts[1], self.cfg.test_batch_size  # its first window
+        first = max(0, test - -(-self.memory // size) * size)  # windows before it are never drawn
+        split = place_split(
+            joined([dataset.data for dataset in datasets], counts, first),
+            joined([dataset.timestamps for dataset in datasets], counts, first) if datasets[0].use_timestamps else None,
+            self.scaler,
+            self.cfg.null_val,
+            self.device,
+            self.run_dir,
+        )
+        self.series = Series(split, input_len, output_len, first, self.device)
+        self.test, self.end, self.size = test, test + counts[2], size
+        self.sums = MetricSums(output_len, split.scaled.shape[1], self.device, self.every)
+        self.pending: dict[int, torch.Tensor] = {}  # forecasts of batches that the next period goes on with
+        done = self._resume()
+        self.recent = self._recent(done)
+        periods = -(-counts[2] // self.every)
+        saved = time.monotonic()
+        if self.save_results:
+            if done:
+                raise UserError(
+                    f"--save-results: {self.run_dir} holds the beginning of this run, whose forecasts weren't kept: "
+                    "leave it out, or start the run anew with --force"
+                )
+            with forecast_writer(self.run_dir / FORECASTS, counts[2]) as self.write:
+                self._periods(range(periods), periods, saved)
+        else:
+            self._periods(range(done, periods), periods, saved)
+        self._refuse_unscored(self.sums)
+        self.test_result = self.sums.result()
+        self.epoch = periods
+        self._save_best(None)
+
+    def _periods(self, todo: Iterable[int], periods: int, saved: float) -> None:
+        first = min(todo, default=periods)
+        for period in self.progress.over(todo, "stream", periods, first, "period", whole=True):
+            begin = self.test + period * self.every
+            self.epoch = period + 1
+            if self.updates:
+                self.update(period, begin + self.series.input_len)
+            self._forecast_period(begin, min(begin + self.every, self.end))
+            if time.monotonic() - saved >= SAVE_EVERY and period + 1 < periods:
+                self._save_model(period + 1)
+                saved = time.monotonic()
+
+    # ---- an update -----------------------------------------------------------------------------------
+
+    def update(self, index: int, now: int) -> None:
+        """Update the model with what is known at the start of a period.
+
+        Args:
+            index: Of the update, from 0 on; it seeds what is drawn.
+            now: The period's first row: readings from it on aren't known yet.
+
+        Raises:
+            UserError: If the loss is no number any more.
+        """
+        started = time.monotonic()
+        series, stream = self.series, self.cfg.stream
+        known = series.with_target(max(0, now - self.memory), now - series.input_len - series.output_len + 1)
+        if not len(known):
+            self.losses.append(None)
+            return
+        if self.recent is not None:
+            self.recent.extend(int(known[-1]) + 1)
+        generator = torch.Generator().manual_seed(derive_seed(self.cfg.seed, "stream draws", index))
+        drawn = torch.rand(stream.steps, self.batch_size, generator=generator, dtype=torch.float64)
+        places = (drawn ** (1 / stream.recency) * len(known)).long().clamp_(max=len(known) - 1)
+        _seed_everything(derive_seed(self.cfg.seed, "stream dropout", index))
+        if isinstance(self.model, STLoRA):
+            self.model.adapter.dropout.reseed(derive_seed(self.cfg.seed, "stream adapter dropout", index))
+        self.status = RunnerStatus.TRAINING
+        self.model.train()
+        total = torch.zeros((), device=self.device)
+        for windows in known[places]:
+            batch = series.batch(windows)
+            if self.recent is not None:
+                batch[FORECAST] = self.recent.of(windows)
+            self.global_steps += 1
+            total += self._passes(batch)
+            self.callback_handler.trigger("on_optimizer_step", self)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            for parameter in self.per_node:
+                parameter.data.mul_(1 - self.optimizer.param_groups[0]["lr"] * stream.node_decay)
+        loss = total.item() / stream.steps
+        if not np.isfinite(loss):
+            raise UserError(
+                f"{self.title}: the loss of update {index} became {loss} "
+                f"(lr {self.optimizer.param_groups[0]['lr']:g}); lower it (--set stream.lr=...) or look for extreme "
+                "readings in the data; earlier results are untouched"
+            )
+        self.losses.append(float(f"{loss:.6g}"))
+        self.seconds.append(time.monotonic() - started)
+
+    # ---- forecasts -----------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def _forecast_period(self, begin: int, end: int) -> None:
+        """Forecast the windows from ``begin`` to ``end``, in the batches of the static test.
+
+        A batch that two periods share is computed in both, and each keeps its own windows.
+        """
+        self.status = RunnerStatus.EVALUATING
+        self.model.eval()
+        first = self.test + (begin - self.test) // self.size * self.size
+        for at in range(first, end, self.size):
+            stop = min(at + self.size, self.end)
+            batch = self.series.batch(slice(at, stop))
+            if self.recent is not None:
+                self.recent.extend(stop)
+                batch[FORECAST] = self.recent.of(torch.arange(at, stop))
+            made = self._forecast(batch, 0)["prediction"]
+            own = slice(max(begin, at) - at, min(end, stop) - at)
+            self.pending.setdefault(at, torch.empty_like(made))[own] = made[own]
+            if end >= stop:
+                prediction = self.pending.pop(at)
+                self.sums.update(prediction, batch["targets"], batch["targets_mask"])
+                if self.save_results:
+                    self.write(
+                        inputs=self.scaler.inverse_transform(batch["inputs"], batch["inputs_mask"]),
+                        prediction=prediction,
+                        targets=batch["targets"],
+                        targets_mask=batch["targets_mask"],
+                    )
+
+    def _recent(self, period: int) -> RecentForecasts | None:
+        """Return the frozen backbone's forecasts of the memory; None where every weight is updated."""
+        if self.cfg.arm == "finetune":
+            return None
+        begin = self.test + period * self.every
+        memory = self.memory if self.updates else 0
+        return RecentForecasts(self._of_backbone, self.test, self.size, begin - memory, memory + self.every, self.end)
+
+    @torch.no_grad()
+    def _of_backbone(self, begin: int, end: int) -> torch.Tensor:
+        """Return the frozen backbone's forecasts of the windows from ``begin`` to ``end``, normalised."""
+        status, training, self.status = self.status, self.model.training, RunnerStatus.EVALUATING
+        self.model.eval()
+        batch = self.series.batch(slice(begin, end))
+        with self.autocast():
+            forecast = self._forward_backbone(batch)
+        self.model.train(training)
+        self.status = status
+        return forecast
+
+    def _forward_backbone(self, batch: dict[str, Any]) -> torch.Tensor:
+        return super()._forward(self.model, batch, 0)["prediction"]
+
+    def _forward(
+        self, model: torch.nn.Module, data: dict[str, Any], step: int, epoch: int | None = None
+    ) -> dict[str, Any]:
+        if FORECAST in data and not isinstance(model, STLoRA):  # the base arm's
+            return {**data, "prediction": data[FORECAST]}
+        return super()._forward(model, data, step, epoch)
+
+    # ---- what a killed run goes on from --------------------------------------------------------------
+
+    def _save_model(self, epoch: int) -> None:
+        save_checkpoint(
+            {
+                "epoch": epoch,
+                "model_state_dict": bare_state_dict(self.model),
+                "optim_state_dict": self.optimizer.state_dict() if self.updates else {},
+                "sums": self.sums.state_dict(),
+                "pending": dict(self.pending),
+                "losses": self.losses,
+                "seconds": self.seconds,
+                **identity(self.cfg),
+            },
+            self.last_path,
+        )
+
+    def _resume(self) -> int:
+        """Restore what ``last.pt`` holds, and return how many periods are done."""
+        if not self.last_path.exists():
+            return 0
+        state = load_checkpoint(self.last_path, self.device, ("model_state_dict", "optim_state_dict", "sums"))
+        load_weights(self.model, state["model_state_dict"], self.last_path)
+        if self.updates:
+            self.optimizer.load_state_dict(state["optim_state_dict"])
+        self.sums.load_state_dict(state["sums"])
+        self.pending, self.losses, self.seconds = state["pending"], state["losses"], state["seconds"]
+        self.logger.info("resumed after period %d", state["epoch"])
+        return state["epoch"]
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a record says of the walk, besides its scores."""
+        seconds = sorted(self.seconds)
+        return {
+            "every": self.every,
+            "periods": -(-(self.end - self.test) // self.every),
+            "updates": len(seconds),
+            "seconds_per_update": seconds[len(seconds) // 2] if seconds else None,
+            "loss": self.losses,
+            "parameters_updated": sum(p.numel() for p in self.model.parameters() if p.requires_grad and self.updates),
+        }
+
+
+class StreamAdapterRunner(StreamRunnerMixin, STLoRARunnerMixin, HostRunner):
+    """Updates the adapter of a frozen backbone."""
+
+    def _forward_backbone(self, batch: dict[str, Any]) -> torch.Tensor:
+        with self.model.disable_adapter():
+            return super()._forward_backbone(batch)
+
+
+class StreamBackboneRunner(StreamRunnerMixin, HostRunner):
+    """Updates nothing, or every weight of a backbone without adapter."""
+
+
+def _seed_everything(seed: int) -> None:
+    """Seed the generators that a model's dropout may draw from."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 (models may draw from it)
+
+
+class Series:
+    """The rows of a series, cut into windows that are numbered by their first row.
+
+    Args:
+        split: The rows from ``first`` on.
+        input_len: Input steps.
+        output_len: Forecast steps.
+        first: Number of the first of these rows.
+        device: Where batches go.
+    """
+
+    def __init__(self, split: SplitTensors, input_len: int, output_len: int, first: int, device: torch.device) -> None:
+        self.input_len, self.output_len, self.first = input_len, output_len, first
+        self._batches = WindowBatches(split, input_len, output_len, 1, device=device)
+        there = torch.cat([torch.zeros(1, dtype=torch.long), split.mask.any(dim=1).cpu().long().cumsum(0)])
+        targets = there[input_len + output_len :] - there[input_len:-output_len]
+        self._has_target = targets > 0
+
+    def with_target(self, begin: int, end: int) -> torch.Tensor:
+        """Return the windows from ``begin`` to ``end`` that have a target, as numbers."""
+        begin, end = max(begin, self.first) - self.first, max(end - self.first, 0)
+        return self._has_target[begin:end].nonzero()[:, 0] + begin + self.first
+
+    def batch(self, windows: slice | torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return windows as a model gets them, see ``WindowBatches``."""
+        if isinstance(windows, slice):
+            return self._batches.windows(slice(windows.start - self.first, windows.stop - self.first))
+        return self._batches.windows(windows - self.first)
