@@ -111,8 +111,6 @@ class StreamRunnerMixin(_Host):
         if self.cfg.adapter_from is not None:
             start = Path(self.cfg.adapter_from)
             load_weights(model, load_checkpoint(start, self.device)["model_state_dict"], start)
-        if self.cfg.arm == "base":
-            self.model.requires_grad_(False)
         if self.updates:
             self.optimizer = self._build_optimizer()
             if self.cfg.stream.node_decay and isinstance(model, STLoRA):
@@ -168,7 +166,7 @@ class StreamRunnerMixin(_Host):
             begin = self.test + period * self.every
             self.epoch = period + 1
             if self.updates:
-                self.update(period, begin + self.series.input_len)
+                self.update_model(period, begin + self.series.input_len)
             self._forecast_period(begin, min(begin + self.every, self.end))
             if time.monotonic() - saved >= SAVE_EVERY and period + 1 < periods:
                 self._save_model(period + 1)
@@ -176,7 +174,7 @@ class StreamRunnerMixin(_Host):
 
     # ---- an update -----------------------------------------------------------------------------------
 
-    def update(self, index: int, now: int) -> None:
+    def update_model(self, index: int, now: int) -> None:
         """Update the model with what is known at the start of a period.
 
         Args:
@@ -260,7 +258,7 @@ class StreamRunnerMixin(_Host):
         if self.cfg.arm == "finetune":
             return None
         begin = self.test + period * self.every
-        memory = self.memory if self.updates else 0
+        memory = max(0, self.memory - self.series.input_len) if self.updates else 0  # windows before the period
         return RecentForecasts(self._of_backbone, self.test, self.size, begin - memory, memory + self.every, self.end)
 
     @torch.no_grad()
@@ -332,7 +330,7 @@ class StreamAdapterRunner(StreamRunnerMixin, STLoRARunnerMixin, HostRunner):
     """Updates the adapter of a frozen backbone."""
 
     def _forward_backbone(self, batch: dict[str, Any]) -> torch.Tensor:
-        with self.model.disable_adapter():
+        with self.model.disable_adapter(), self.model.unfrozen_kernels():  # as in the static test, to the bit
             return super()._forward_backbone(batch)
 
 
