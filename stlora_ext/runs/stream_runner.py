@@ -94,6 +94,7 @@ class StreamRunnerMixin(_Host):
         try:
             check_progress(self.run_dir, self.cfg)
             self.start()
+            self.open()
             self._walk()
         except BaseException:
             self.logger.exception("the run ended early")
@@ -123,12 +124,15 @@ class StreamRunnerMixin(_Host):
             return self.cfg.optimizer([groups], **{**settings, "lr": lr or FROZEN_LR})
         return self.cfg.optimizer(self.model.parameters(), **{**settings, "lr": lr or settings["lr"] / 10})
 
-    def _walk(self) -> None:
+    def open(self) -> None:
+        """Read the series: the test split, and the memory of the first update before it."""
         datasets = [Builder._build_dataset(self.cfg, mode) for mode in _MODES]
         input_len, output_len = datasets[0].input_len, datasets[0].output_len
         counts = [len(dataset.data) - input_len - output_len + 1 for dataset in datasets]
-        test, size = counts[0] + counts[1], self.cfg.test_batch_size  # its first window
-        first = max(0, test - -(-self.memory // size) * size)  # windows before it are never drawn
+        self.size = self.cfg.test_batch_size
+        self.test = counts[0] + counts[1]
+        self.end = self.test + counts[2]
+        first = max(0, self.test - -(-self.memory // self.size) * self.size)  # windows before it are never drawn
         split = place_split(
             joined([dataset.data for dataset in datasets], counts, first),
             joined([dataset.timestamps for dataset in datasets], counts, first) if datasets[0].use_timestamps else None,
@@ -138,12 +142,14 @@ class StreamRunnerMixin(_Host):
             self.run_dir,
         )
         self.series = Series(split, input_len, output_len, first, self.device)
-        self.test, self.end, self.size = test, test + counts[2], size
-        self.sums = MetricSums(output_len, split.scaled.shape[1], self.device, self.every)
+
+    def _walk(self) -> None:
+        windows = self.end - self.test
+        self.sums = MetricSums(self.series.output_len, self.series.num_nodes, self.device, self.every)
         self.pending: dict[int, torch.Tensor] = {}  # forecasts of batches that the next period goes on with
         done = self._resume()
-        self.recent = self._recent(done)
-        periods = -(-counts[2] // self.every)
+        self.recent = self.forecasts_from(done)
+        periods = -(-windows // self.every)
         saved = time.monotonic()
         if self.save_results:
             if done:
@@ -151,7 +157,7 @@ class StreamRunnerMixin(_Host):
                     f"--save-results: {self.run_dir} holds the beginning of this run, whose forecasts weren't kept: "
                     "leave it out, or start the run anew with --force"
                 )
-            with forecast_writer(self.run_dir / FORECASTS, counts[2]) as self.write:
+            with forecast_writer(self.run_dir / FORECASTS, windows) as self.write:
                 self._periods(range(periods), periods, saved)
         else:
             self._periods(range(done, periods), periods, saved)
@@ -253,8 +259,8 @@ class StreamRunnerMixin(_Host):
                         targets_mask=batch["targets_mask"],
                     )
 
-    def _recent(self, period: int) -> RecentForecasts | None:
-        """Return the frozen backbone's forecasts of the memory; None where every weight is updated."""
+    def forecasts_from(self, period: int) -> RecentForecasts | None:
+        """Return the frozen backbone's forecasts, as a period needs them; None where every weight is updated."""
         if self.cfg.arm == "finetune":
             return None
         begin = self.test + period * self.every
@@ -358,6 +364,7 @@ class Series:
 
     def __init__(self, split: SplitTensors, input_len: int, output_len: int, first: int, device: torch.device) -> None:
         self.input_len, self.output_len, self.first = input_len, output_len, first
+        self.num_nodes = split.scaled.shape[1]
         self._batches = WindowBatches(split, input_len, output_len, 1, device=device)
         there = torch.cat([torch.zeros(1, dtype=torch.long), split.mask.any(dim=1).cpu().long().cumsum(0)])
         targets = there[input_len + output_len :] - there[input_len:-output_len]
