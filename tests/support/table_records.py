@@ -61,6 +61,13 @@ def record(
     }
 
 
+def with_periods(content, absolute, counts, every=288):
+    """Return a record's content with error sums of every period."""
+    sums = {"absolute": [float(value) for value in absolute], "squared": [0.0] * len(counts)}
+    content["test"]["periods"] = {"every": every, **sums, "count": [int(value) for value in counts]}
+    return content
+
+
 def seeds(values, **settings):
     """Return a record per value, seeds from 0 on."""
     return [record(seed=seed, mae=mae, **settings) for seed, mae in enumerate(values)]
