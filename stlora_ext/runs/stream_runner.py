@@ -103,20 +103,20 @@ class StreamRunnerMixin(_Host):
 
     def start(self) -> None:
         """Take the trained backbone, and the adapter that is started from, and build the optimizer."""
-        path = Path(self.cfg.backbone_from)
+        path = Path(str(self.cfg.backbone_from))
         trained = load_checkpoint(path, self.device, ("model_state_dict", "scaler_stats"))
-        adapted = isinstance(self.model, STLoRA)
-        load_weights(self.model.backbone if adapted else self.model, trained["model_state_dict"], path)
+        model: torch.nn.Module = self.model
+        load_weights(model.backbone if isinstance(model, STLoRA) else model, trained["model_state_dict"], path)
         self.scaler.stats, self.best_metrics = trained["scaler_stats"], {}
-        if adapted and self.cfg.adapter_from is not None:
+        if self.cfg.adapter_from is not None:
             start = Path(self.cfg.adapter_from)
-            load_weights(self.model, load_checkpoint(start, self.device)["model_state_dict"], start)
+            load_weights(model, load_checkpoint(start, self.device)["model_state_dict"], start)
         if self.cfg.arm == "base":
             self.model.requires_grad_(False)
         if self.updates:
             self.optimizer = self._build_optimizer()
-            if adapted and self.cfg.stream.node_decay:
-                self.per_node = self.model.adapter.per_node()
+            if self.cfg.stream.node_decay and isinstance(model, STLoRA):
+                self.per_node = model.adapter.per_node()
 
     def _build_optimizer(self) -> torch.optim.Optimizer:
         lr, settings = self.cfg.stream.lr, dict(self.cfg.optimizer_params)
