@@ -1,12 +1,12 @@
 """The interval over time of a difference between two arms: a moving-block bootstrap over the periods of the test.
 
-A record holds, for each period p (a day, or a stream's period), the sum a_p of the absolute errors and the number c_p of
-targets. A score is their ratio over all periods, sum(a_p) / sum(c_p); those of several seeds are averaged. One draw
+A record holds, for each period p (a day, or a stream's period), the sum a_p of the absolute errors and the number c_p
+of targets. A score is their ratio over all periods, sum(a_p) / sum(c_p); those of several seeds are averaged. One draw
 makes a test of as many periods: blocks of consecutive periods that cover 7 days, each begun at a period drawn with
 replacement from those at which a whole block begins, the last one cut to fit. Both arms and all seeds of a draw consist
 of the same periods, so a difference stays paired. The interval is from the 2.5th to the 97.5th percentile of 10,000
 draws, whose generator has a fixed seed. It says how much other weeks of these runs could change; nothing about other
-seeds.
+seeds. Of few weeks it is too narrow: see ``test_of_few_weeks_the_interval_is_too_narrow``.
 
 H. R. Künsch (1989): The jackknife and the bootstrap for general stationary observations. Annals of Statistics 17(3),
 1217-1241: blocks that overlap keep the dependence between days that follow each other.

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from stlora_ext.runs.record import Record
 from stlora_ext.runs.store import write_record
+from stlora_ext.tables.layout import layout
 from stlora_ext.tables.markdown import render as render_markdown
 from stlora_ext.tables.rows import Row, table_rows
-from stlora_ext.tables.table import Table, layout
+from stlora_ext.tables.table import Table
 
 
 def record(
