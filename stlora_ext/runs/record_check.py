@@ -34,7 +34,8 @@ def first_problem(content: Any) -> str | None:
             return f"'{part}' is {_short(value)}, expected {expected}"
     if "adapter_percent" not in content["parameters"]:
         return "no 'parameters.adapter_percent'"
-    if content["key"]["protocol"] == "stream" and not _stream(content.get("stream")):
+    streamed = content["key"]["protocol"] == "stream" or content.get("stream") is not None
+    if streamed and not _stream(content.get("stream")):
         return f"'stream' is {_short(content.get('stream'))}, expected how the model was updated"
     adapter = content["configuration"].get("adapter")
     if content["key"]["arm"] not in WITHOUT_ADAPTER and not (_object(adapter) and _text(adapter.get("sharing"))):
@@ -170,6 +171,7 @@ _FORM: dict[str, tuple[Callable[[Any], bool], str]] = {
     "configuration.training": (_object, "an object"),
     "configuration.training.num_epochs": (_count, "a count"),
     "configuration.model": (_object, "an object"),
+    "configuration.stream": (_object_or_none, "an object"),
     "training": (_object, "an object"),
     "training.epochs": (_count, "a count"),
     "training.history": (_history, "a list of epochs"),
