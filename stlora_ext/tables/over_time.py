@@ -142,7 +142,7 @@ def _why_not(records: Sequence[Record]) -> str:
         return "no runs pair"
     known = [record.scores.periods for record in records if record.scores.periods is not None]
     if len(known) < len(records):
-        return "records of before hold no errors of single days; a repeated run holds them"
+        return "the records hold no error sums per day, as older ones do not; a repeated run keeps them"
     if len({(periods.every, len(periods.count)) for periods in known}) > 1:
         return "the periods of its runs differ"
     periods, block = len(known[0].count), _block(records[0])

@@ -137,7 +137,7 @@ def test_without_an_interval_the_reason_is_told():
     ((first, _),) = pairs(base, base)
     assert difference_over_time([]) == OverTime(reason="no runs pair")
     (before,) = typed([record()])
-    assert "hold no errors of single days" in difference_over_time([(before, first)]).reason
+    assert "hold no error sums per day" in difference_over_time([(before, first)]).reason
     ((other, _),) = pairs(base, base, every=12)
     assert "periods of its runs differ" in difference_over_time([(first, other)]).reason
     counts = np.zeros(40, int)

@@ -165,9 +165,7 @@ def test_where_no_record_holds_days_the_column_is_left_out_and_a_note_says_why()
     records = [*seeds([20.0, 21.0]), *seeds([18.0, 19.2], model="LSTM+", arm="plus")]
     text = markdown(records)
     assert "95 % CI over time" not in text and "95 % CI over seeds" in text
-    assert (
-        "\nNo interval over time: records of before hold no errors of single days; a repeated run holds them." in text
-    )
+    assert "\nNo interval over time: the records hold no error sums per day" in text
     short = markdown(weekly(arms(ALL), days=5))
     assert "95 % CI over time" not in short and "a test of 5 days is shorter than 4 blocks of 7 days." in short
     assert "over time" not in markdown(records[:2]), "nothing is compared"
@@ -179,7 +177,7 @@ def test_where_some_records_hold_days_the_others_are_named():
     text = markdown([*known, *before])
     lines = named(grids("*x*\n\n" + text.split('"+" minus base*\n\n')[1].split("\n\n")[0] + "\n")["x"])
     assert lines["AGCRN+"]["95 % CI over time"] == "n/a" != lines["LSTM+"]["95 % CI over time"]
-    assert "n/a: AGCRN+ joint: records of before hold no errors of single days" in text
+    assert "n/a: AGCRN+ joint: the records hold no error sums per day" in text
 
 
 def test_two_backbones_and_two_trainings_of_one_are_never_mixed():
@@ -309,7 +307,7 @@ def test_every_number_is_in_the_csv():
     assert all(float(line["over_time_low"]) < float(line["over_time_high"]) for line in minus.values())
     gains = list(csv.DictReader(io.StringIO(FORMATS["csv"]([gains_table("D", rows(arms(ALL)))]))))
     assert [line["minus"] for line in gains] == ["base", "control", "wide", "finetune"]
-    assert all("no errors of single days" in line["no_interval_over_time"] for line in gains)
+    assert all("no error sums per day" in line["no_interval_over_time"] for line in gains)
 
 
 @pytest.mark.parametrize("form", FORMATS)
