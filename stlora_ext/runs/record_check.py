@@ -97,7 +97,8 @@ def _periods(value: Any) -> bool:
         and value.keys() == {"every", *lists}
         and _count(value["every"])
         and value["every"] > 0
-        and all(isinstance(value[name], list) and len(value[name]) == len(value["count"]) for name in lists)
+        and all(isinstance(value[name], list) for name in lists)
+        and len({len(value[name]) for name in lists}) == 1
         and all(type(sum_) in (int, float) and 0 <= sum_ <= LARGEST for name in lists[:2] for sum_ in value[name])
         and all(map(_count, value["count"]))
     )
@@ -146,7 +147,9 @@ def _is_key(value: Any) -> bool:
 
 
 def _processes(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and all(map(_object, value)))
+    return value is None or (
+        isinstance(value, list) and all(_object(one) and _object_or_none(one.get("versions")) for one in value)
+    )
 
 
 def _object_or_none(value: Any) -> bool:

@@ -95,25 +95,29 @@ def resampled(errors: np.ndarray, counts: np.ndarray, block: int, draws: int = D
     Returns:
         np.ndarray: Scores ``[series, draws]``; NaN where a draw holds no target.
     """
-    starts, ends = _blocks(errors.shape[1], block, draws, seed)
+    periods = errors.shape[1]
+    number = -(-periods // block)
+    starts = _starts(periods - block + 1, number, draws, seed)
+    last = periods - (number - 1) * block  # periods of the last block, cut to fit
     with np.errstate(divide="ignore", invalid="ignore"):
-        scores = [
-            _sums(error, starts, ends) / _sums(count, starts, ends) for error, count in zip(errors, counts, strict=True)
-        ]
-    return np.stack(scores)
+        return np.stack(
+            [
+                _sums(error, starts, block, last) / _sums(count, starts, block, last)
+                for error, count in zip(errors, counts, strict=True)
+            ]
+        )
 
 
 @lru_cache(maxsize=4)
-def _blocks(periods: int, block: int, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the blocks of every draw begin and end, ``[draws, blocks]``."""
-    lengths = np.diff(np.append(np.arange(0, periods, block), periods))
-    starts = np.random.default_rng(seed).integers(0, periods - block + 1, (draws, len(lengths)))
-    return starts, starts + lengths
+def _starts(places: int, number: int, draws: int, seed: int) -> np.ndarray:
+    """Return where the blocks of every draw begin, ``[draws, number]``."""
+    return np.random.default_rng(seed).integers(0, places, (draws, number))
 
 
-def _sums(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def _sums(values: np.ndarray, starts: np.ndarray, block: int, last: int) -> np.ndarray:
     until = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    return (until[ends] - until[starts]).sum(axis=1)
+    whole, cut = (until[length:] - until[:-length] for length in (block, last))
+    return whole[starts[:, :-1]].sum(axis=1) + cut[starts[:, -1]]
 
 
 def _drawn(records: Sequence[Record]) -> np.ndarray:
@@ -140,13 +144,13 @@ def _why_not(records: Sequence[Record]) -> str:
     """Return why there is no interval; empty where there is one."""
     if not records:
         return "no runs pair"
-    known = [record.scores.periods for record in records if record.scores.periods is not None]
+    known = [(one.scores.periods, one.data.interval) for one in records if one.scores.periods is not None]
     if len(known) < len(records):
         return "the records hold no error sums per day, as older ones do not; a repeated run keeps them"
-    if len({(periods.every, len(periods.count)) for periods in known}) > 1:
+    if len({(periods.every, len(periods.count), interval) for periods, interval in known}) > 1:
         return "the periods of its runs differ"
-    periods, block = len(known[0].count), _block(records[0])
-    if periods // block < LEAST_BLOCKS:
-        days = periods * known[0].every * records[0].data.interval / _MINUTES
+    (first, interval), *_ = known
+    if len(first.count) // _block(records[0]) < LEAST_BLOCKS:
+        days = len(first.count) * first.every * interval / _MINUTES
         return f"a test of {days:.3g} days is shorter than {LEAST_BLOCKS} blocks of {BLOCK_DAYS} days"
     return ""

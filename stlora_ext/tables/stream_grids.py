@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from stlora_ext.digits import places, with_spread
 from stlora_ext.runs.record_check import METRICS
-from stlora_ext.tables.alike import marked, notes_on, title_of
+from stlora_ext.tables.alike import marked, notes_on
 from stlora_ext.tables.notes import on_over_time
 from stlora_ext.tables.paired import holm
 from stlora_ext.tables.pairs import Comparison, Line
@@ -171,10 +171,10 @@ def stream_notes(found: Streams, short: bool = False) -> list[str]:
     if found.shares:
         texts.append(
             'Reached: 100 (base - "+") / (base - finetune) of scores averaged over seeds; n/a where finetune gains '
-            "nothing."
+            "nothing, over time in any draw."
         )
     apart = {
-        f"{title_of(test)}: {', '.join(settings)}"
+        f"{test.label}: {', '.join(settings)}"
         for test in found.tests
         if test.base.arm == "finetune" and (settings := settings_apart(test))
     }

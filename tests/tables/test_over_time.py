@@ -140,6 +140,8 @@ def test_without_an_interval_the_reason_is_told():
     assert "hold no error sums per day" in difference_over_time([(before, first)]).reason
     ((other, _),) = pairs(base, base, every=12)
     assert "periods of its runs differ" in difference_over_time([(first, other)]).reason
+    ((other, _),) = pairs(base, base, interval=30)
+    assert "periods of its runs differ" in difference_over_time([(first, other)]).reason
     counts = np.zeros(40, int)
     counts[7] = 1
     assert "hold no target" in difference_over_time(pairs(base, base, counts=counts)).reason

@@ -218,7 +218,7 @@ def test_several_settings_of_one_adapter_stand_side_by_side_each_against_what_ra
         or set(map(str, minus.values())) == set()
     )
     assert "stream.memory = 14.0 [" in text and "stream.lr = None [" in text
-    assert "LSTM+ stream minus finetune: stream.memory 28.0 and 14.0." in text
+    assert "LSTM+ [LSTMplus-t-memory-28.0] minus finetune: stream.memory 28.0 and 14.0." in text
 
 
 def test_of_several_finetunes_the_one_that_ran_alike_is_compared_or_else_all():
@@ -353,6 +353,8 @@ def test_what_can_not_be_shown_of_streams_is_refused_in_a_line(tmp_path, capsys)
         {"stream": [1]},
         {"key": {**whole["key"], "arm": "tuned"}},
         {"configuration": {**whole["configuration"], "stream": [1]}},
+        {"test": {**whole["test"], "periods": {"every": 288, "absolute": [], "squared": [], "count": True}}},
+        {"provenance": {"processes": [{"versions": 1}]}},
     ):
         path.write_text(json.dumps({**whole, **damage}))
         assert f"record {path} is damaged" in line()
