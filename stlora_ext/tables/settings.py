@@ -80,7 +80,7 @@ def by_setting(records: Iterable[Record], model: str | None = None) -> list[Sett
         records: Records, those of the backbones alone among them.
         model: Only this model, named with "+"; None: all.
     """
-    rows = table_rows(records, ())
+    rows = [row for row in table_rows(records, ()) if row.protocol != "stream"]  # which knows no validation
     bases = [row for row in rows if row.arm == "base"]
     groups: dict[tuple[str, str, str], tuple[Row | None, list[Setting]]] = {}
     for row in rows:
