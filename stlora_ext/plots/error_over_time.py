@@ -108,7 +108,7 @@ def course(row: Row, metric: str = "MAE", weekly: bool = True) -> Course:
         UserError: If a record lacks the sums of its periods, or doesn't say when its test set begins.
     """
     record = row.records[0]
-    sums = [_checked(record) for record in row.records]
+    sums = [_checked(run, record) for run in row.records]
     every, count, seconds = sums[0].every, len(sums[0].count), _seconds(record)
     begins = every * np.arange(count)
     group = (begins * seconds // _WEEK).astype(int) if weekly and every * seconds < _WEEK else np.arange(count)
@@ -137,11 +137,16 @@ def _pooled(periods: Periods, firsts: np.ndarray, metric: str) -> np.ndarray:
     return mean if metric == "MAE" else np.sqrt(mean)
 
 
-def _checked(record: Record) -> Periods:
-    periods, stream = record.scores.periods, record.stream
-    assert stream is not None  # a record of the protocol has it
-    told = {stream.periods, 0 if periods is None else len(periods.count), len(stream.loss) or stream.periods}
-    if periods is None or told != {-(-record.data.windows["test"] // periods.every)} or periods.every != stream.every:
+def _checked(record: Record, first: Record) -> Periods:
+    """Return the sums of a record's periods, which are those of the first record of its row."""
+    periods, stream, like = record.scores.periods, record.stream, first.stream
+    assert stream is not None and like is not None  # records of the protocol have it
+    if (
+        periods is None
+        or not periods.every == stream.every == like.every
+        or not len(periods.count) == stream.periods == -(-first.data.windows["test"] // like.every)
+        or len(stream.loss) not in (0, stream.periods)
+    ):
         raise UserError(
             f"record {record.key.path}.json doesn't hold the errors of its {stream.periods} periods: put back a whole "
             "copy, or repeat the run with --force"
