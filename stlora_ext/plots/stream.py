@@ -30,14 +30,18 @@ MARKERS = {"base": "x", "control": "s", "wide": "D", "plus": "o", "finetune": "^
 
 
 def plot_stream(datasets: Mapping[str, Sequence[Row]], metric: str, path: Path, data: Path) -> None:
-    """Draw the error over time, weekly means, and beside each panel what an update of each arm costs.
+    """Write the picture of :func:`stream_picture` as the PNG ``path``."""
+    save_with_legend_per_panel(stream_picture(datasets, metric, data), path)
+
+
+def stream_picture(datasets: Mapping[str, Sequence[Row]], metric: str, data: Path) -> Figure:
+    """Draw the error over time, weekly means; the labels say what an update of each arm costs.
 
     Where the test set is shorter than two weeks, there is a point per period. A week without targets leaves a gap.
 
     Args:
         datasets: The rows of protocol ``stream`` of each data set, by its name, in the order of the picture.
         metric: ``MAE`` or ``RMSE``.
-        path: PNG to write.
         data: Folder of the prepared data sets.
 
     Raises:
@@ -55,7 +59,7 @@ def plot_stream(datasets: Mapping[str, Sequence[Row]], metric: str, path: Path, 
             parse_math=False,
         )
         _panel(axes, rows, [course(row, metric, weekly) for row in rows])
-    save_with_legend_per_panel(figure, path)
+    return figure
 
 
 def _panel(axes: Axes, rows: Sequence[Row], courses: Sequence[Course]) -> None:

@@ -85,8 +85,8 @@ def over_time_figure(name: str, dataset: str, groups: Mapping[str, Sequence[Row]
     return Figure(
         name,
         f"{dataset}: error over time",
-        "Test MAE of the forecasts whose first step lies in a stretch of time, mean over seeds, at its middle. A gap is "
-        "a stretch without readings. A base far above the updated models is cut off, and its name tells its largest "
+        "Test MAE of the forecasts whose first step lies in a stretch of time, mean over seeds, at its middle. A gap "
+        "has no readings. A base far above the updated models is cut off, and its name tells its largest "
         "error; a double click shows it whole. Drag over a stretch or in the strip below to zoom, double click to go "
         "back; a click on a name hides it.",
         traces,
