@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 
-import numpy as np
 import plotly.graph_objects as go
 
 from stlora_ext.data.quantity import Quantity, quantity
@@ -113,7 +112,7 @@ def _lines(
         cut = top is not None and row.arm == "base" and line.largest > top
         yield go.Scatter(
             x=line.middles.strftime(_CLOCK).tolist(),
-            y=np.round(line.values, 5),
+            y=[float(f"{value:.6g}") for value in line.values],
             text=line.begins.strftime(_SHOWN).tolist(),
             meta=list(places),
             name=label(f"{text}, up to {number(line.largest)}" if cut else text),
