@@ -33,6 +33,7 @@ from stlora_ext.tables.statistics import MeanStd
 from stlora_ext.tables.table import Cell, Column, Grid
 
 _SYMBOLS = {"base": "x", "control": "square", "wide": "diamond", "plus": "circle", "finetune": "triangle-up"}
+_ENDS = ("yaxis.autorangeoptions.minallowed", "yaxis.autorangeoptions.maxallowed")
 _MARKED = 80  # points of a line; more have no room for markers
 _CLOCK, _SHOWN = "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"
 
@@ -75,19 +76,17 @@ def over_time_figure(name: str, dataset: str, groups: Mapping[str, Sequence[Row]
     for place, rows in enumerate(groups.values()):
         courses = [[course(row, weekly=option == "weekly means") for row in rows] for option in points]
         top = cut_at(rows, courses[-1])
-        changes.append(
-            {"yaxis.autorange": True} if top is None else {"yaxis.autorange": False, "yaxis.range": [0, top]}
-        )
+        ends = (None, None) if top is None else (0, top)  # None: where the lines end
+        changes.append({"yaxis.autorange": True, **dict(zip(_ENDS, ends, strict=True))})
         for option, lines in enumerate(courses):
             traces += _lines([place, option], rows, lines, top)
-    first = changes[0]
     return Figure(
         name,
         f"{dataset}: error over time",
         "Test MAE of the forecasts whose first step lies in a stretch of time, mean over seeds, at its middle. A gap "
         "has no readings. A base far above the updated models is cut off, and its name tells its largest "
-        "error; a double click shows it whole. Drag over a stretch or in the strip below to zoom, double click to go "
-        "back; a click on a name hides it.",
+        "error. Drag over a stretch or in the strip below to zoom, double click to go back; a click on a name hides "
+        "it.",
         traces,
         {
             "height": max(500, height_for(max(map(len, groups.values())))),
@@ -97,7 +96,7 @@ def over_time_figure(name: str, dataset: str, groups: Mapping[str, Sequence[Row]
             "yaxis": {
                 "title": {"text": label(quantity.axis("MAE"))},
                 "fixedrange": False,
-                **{key.removeprefix("yaxis."): value for key, value in first.items()},
+                "autorangeoptions": {end.rpartition(".")[2]: changes[0][end] for end in _ENDS},
             },
         },
         (Choice("Backbone", tuple(groups)), *([Choice("Points", points)] if weeks else [])),

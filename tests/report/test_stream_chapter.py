@@ -83,8 +83,9 @@ def test_the_figure_shows_every_arm_of_every_backbone_week_by_week_and_period_by
 def test_a_base_far_above_the_others_is_cut_in_its_backbone_alone_and_its_name_tells_how_large_it_is(tmp_path):
     records = [stream_record("base", errors=[99.0] * 30), *every_arm()[1:], *every_arm("STGCN")]
     drawn, changes = figure(made(records, tmp_path), "stream-0-over-time-figure")
-    assert changes == [{"yaxis.autorange": False, "yaxis.range": [0, 13.0]}, {"yaxis.autorange": True}]
-    assert drawn["layout"]["yaxis"]["range"] == [0, 13.0]
+    ends = [f"yaxis.autorangeoptions.{end}" for end in ("minallowed", "maxallowed")]
+    assert [[change[end] for end in ends] for change in changes] == [[0, 13.0], [None, None]]
+    assert drawn["layout"]["yaxis"]["autorangeoptions"] == {"minallowed": 0, "maxallowed": 13.0}
     bases = [trace["name"] for trace in drawn["data"] if trace["name"].startswith("base")]
     assert bases == ["base, up to 99.00"] * 2 + ["base"] * 2
 

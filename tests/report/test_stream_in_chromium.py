@@ -78,20 +78,25 @@ def test_the_drop_downs_choose_the_backbone_with_its_scale_and_the_points(page):
     assert shown(page, "t.name")[0] == "base" and page.evaluate(scale)[0] > 5
 
 
-def test_dragging_zooms_in_on_periods_and_a_double_click_goes_back(page):
+@pytest.mark.parametrize("backbones", [["0", "1"], ["1", "0"]])
+def test_dragging_zooms_in_on_periods_and_a_double_click_goes_back(page, backbones):
     figure = page.locator(f"#{plot('over-time')}")
     figure.scroll_into_view_if_needed()
-    get_range = f"[...document.getElementById('{plot('over-time')}')._fullLayout.xaxis.range]"
-    before = page.evaluate(get_range)
-    box = page.locator(f"#{plot('over-time')} .nsewdrag").first.bounding_box()
-    x, y = (lambda share: box["x"] + box["width"] * share), box["y"] + box["height"] / 2
-    page.mouse.move(x(0.3), y)
-    page.mouse.down()
-    page.mouse.move(x(0.6), y, steps=5)
-    page.mouse.up()
-    page.wait_for_timeout(300)
-    zoomed = page.evaluate(get_range)
-    assert before[0] < zoomed[0] < zoomed[1] < before[1]
-    page.mouse.dblclick(x(0.5), y)
-    page.wait_for_timeout(500)
-    assert page.evaluate(get_range) == before
+    axes = f"document.getElementById('{plot('over-time')}')._fullLayout"
+    get_range = f"[...{axes}.xaxis.range, ...{axes}.yaxis.range]"
+    for backbone in backbones:
+        page.select_option(f"select[data-figure={plot('over-time')}][data-place='0']", backbone)
+        before = page.evaluate(get_range)
+        box = page.locator(f"#{plot('over-time')} .nsewdrag").first.bounding_box()
+        x, y = (lambda share, box=box: box["x"] + box["width"] * share), box["y"] + box["height"] / 2
+        page.mouse.move(x(0.3), y)
+        page.mouse.down()
+        page.mouse.move(x(0.6), y, steps=5)
+        page.mouse.up()
+        page.wait_for_timeout(300)
+        zoomed = page.evaluate(get_range)
+        assert before[0] < zoomed[0] < zoomed[1] < before[1]
+        for _ in range(2):
+            page.mouse.dblclick(x(0.5), y)
+            page.wait_for_timeout(500)
+            assert page.evaluate(get_range) == before
