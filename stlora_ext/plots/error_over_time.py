@@ -1,7 +1,6 @@
 """The error of a stream's runs over time: week by week, or period by period."""
 
 import math
-import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,13 +79,6 @@ def arm_colours(rows: Sequence[Row]) -> list[str]:
     left = cycle(colour for colour in palette(8, greys=False) if colour not in _COLOURS.values())
     main = {arm: max((row for row in rows if row.arm == arm), key=lambda row: len(row.records)) for arm in arms}
     return [_COLOURS[row.arm] if row is main[row.arm] else next(left) for row in rows]
-
-
-def seconds_per_update(row: Row) -> float | None:
-    """Return the median seconds of an update, the mean over seeds; None where none was made."""
-    seconds = [record.stream.seconds_per_update for record in row.records if record.stream is not None]
-    known = [value for value in seconds if value is not None]
-    return statistics.fmean(known) if known else None
 
 
 def spans_weeks(row: Row) -> bool:

@@ -10,16 +10,7 @@ from matplotlib.figure import Figure
 
 from stlora_ext.data.quantity import quantity
 from stlora_ext.digits import number
-from stlora_ext.plots.error_over_time import (
-    Course,
-    arm_colours,
-    arm_labels,
-    by_backbone,
-    course,
-    cut_at,
-    seconds_per_update,
-    spans_weeks,
-)
+from stlora_ext.plots.error_over_time import Course, arm_colours, arm_labels, by_backbone, course, cut_at, spans_weeks
 from stlora_ext.plots.horizons import STYLES
 from stlora_ext.plots.legend import save_with_legend_per_panel
 from stlora_ext.plots.series import seeds_of, style
@@ -109,7 +100,7 @@ def _note_what_is_cut(axes: Axes, rows: Sequence[Row], courses: Sequence[Course]
 def _cost(row: Row) -> str:
     """Return what an update costs: its seconds, and the bytes of the adapter or the parameters that it changes."""
     stream = row.records[0].stream
-    seconds = seconds_per_update(row)
+    seconds = row.seconds_per_update
     if seconds is None or stream is None:
         return "never updated"
     size = row.records[0].adapter_bytes

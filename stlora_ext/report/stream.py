@@ -7,16 +7,7 @@ import plotly.graph_objects as go
 
 from stlora_ext.data.quantity import Quantity, quantity
 from stlora_ext.digits import number, with_spread
-from stlora_ext.plots.error_over_time import (
-    Course,
-    arm_colours,
-    arm_labels,
-    by_backbone,
-    course,
-    cut_at,
-    seconds_per_update,
-    spans_weeks,
-)
+from stlora_ext.plots.error_over_time import Course, arm_colours, arm_labels, by_backbone, course, cut_at, spans_weeks
 from stlora_ext.plots.series import style
 from stlora_ext.report.chapter import chapter_title
 from stlora_ext.report.costs import hardware
@@ -199,7 +190,7 @@ def arms_grid(groups: Mapping[str, Sequence[Row]]) -> Grid:
 
 def _arm(row: Row, text: str) -> tuple[Cell, ...]:
     record = row.records[0]
-    stream, seconds = record.stream, seconds_per_update(row)
+    stream, seconds = record.stream, row.seconds_per_update
     files = (record.adapter_bytes, None if stream is None else stream.service_bytes)
     return (
         Cell(text, "name"),
