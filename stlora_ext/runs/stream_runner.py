@@ -114,9 +114,13 @@ class StreamRunnerMixin(_Host):
         if self.cfg.arm == "base":
             self.model.requires_grad_(False)
         if self.updates:
-            self.optimizer = self._build_optimizer()
-            if adapted and self.cfg.stream.node_decay:
-                self.per_node = self.model.adapter.per_node()
+            self.begin_updates()
+
+    def begin_updates(self) -> None:
+        """Build the optimizer, which the updates keep."""
+        self.optimizer = self._build_optimizer()
+        if isinstance(self.model, STLoRA) and self.cfg.stream.node_decay:
+            self.per_node = self.model.adapter.per_node()
 
     def _build_optimizer(self) -> torch.optim.Optimizer:
         lr, settings = self.cfg.stream.lr, dict(self.cfg.optimizer_params)
