@@ -207,7 +207,7 @@ def load_moments(optimizer: torch.optim.Optimizer, model: STLoRA, path: Path) ->
     for name, parameter in model.adapter.named_parameters():
         state = {moment: tensors.get(f"{_ADAM}{moment}.{name}") for moment in MOMENTS}
         for moment, tensor in state.items():
-            if tensor is None or (moment != "step" and tensor.shape != parameter.shape):
+            if tensor is None or tensor.shape != (() if moment == "step" else parameter.shape):
                 raise UserError(
                     f"service file {path} is damaged (no good '{_ADAM}{moment}.{name}'): put back a whole copy, or go "
                     "on from an older one"

@@ -63,11 +63,10 @@ class Service:
                 raise ValueError(f"update {service.update!r}, seed {service.seed!r}, {len(service.updates)} done")
             for done in service.updates:
                 datetime.fromisoformat(done["until"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:  # a UserError is a ValueError
-            raise UserError(
-                f"service file {path} is damaged (what was done to it: {type(error).__name__}: {error}): put back a "
-                "whole copy, or go on from an older one"
-            ) from None
+        except UserError as error:
+            raise damaged(path, str(error)) from None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise damaged(path, f"{type(error).__name__}: {error}") from None
         return service
 
     def as_dict(self) -> dict[str, Any]:
@@ -232,10 +231,18 @@ def _of_file(path: Path, data: Path, backbone: Path | None, given: Settings, see
         settled(exp, meta, data),
         origin.described["origin"],
         replace(service, stream=exp.stream),
-        None if content is None else path,
+        path if service.update else None,
     )
 
 
 def _refuse_start(given: Settings, start: str, path: Path) -> None:
     if given.get("stream.start", start) != start:
         raise UserError(f"--set stream.start={given['stream.start']}: {path} starts from '{start}'; leave it out")
+
+
+def damaged(path: Path, why: str) -> UserError:
+    """Return the error about a service file whose account of itself is wrong."""
+    return UserError(
+        f"service file {path} is damaged (what was done to it: {why}): put back a whole copy, or go on from an older "
+        "one"
+    )

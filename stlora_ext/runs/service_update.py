@@ -12,7 +12,7 @@ import torch
 from basicts.utils import RunnerStatus
 
 from stlora_ext.data.local_time import row_axis
-from stlora_ext.data.prepared import Meta
+from stlora_ext.data.prepared import Meta, missing
 from stlora_ext.errors import UserError
 from stlora_ext.horizons import in_words
 from stlora_ext.host.launcher import use_device
@@ -26,7 +26,7 @@ from stlora_ext.runs.adapter_runner import FORECAST
 from stlora_ext.runs.build import host_config
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.recent_forecasts import RecentForecasts
-from stlora_ext.runs.service import Service, Start
+from stlora_ext.runs.service import Service, Start, damaged
 from stlora_ext.runs.stream_runner import Series, StreamAdapterRunner
 from stlora_ext.weights import bare_state_dict, load_weights
 
@@ -68,6 +68,8 @@ class ServiceRunner(StreamAdapterRunner):
         self.begin_updates()
         if start.moments is not None:
             load_moments(self.optimizer, self.model, start.moments)
+            if not self.optimizer.state:
+                raise damaged(start.moments, f"{start.service.update} updates, none of Adam's moments")
 
     def see(self, values: np.ndarray, times: "pd.DatetimeIndex", meta: Meta) -> None:
         """Take the rows; windows have the numbers that they have in the data set.
@@ -180,14 +182,9 @@ def _new_readings(
     service: Service, meta: Meta, values: np.ndarray, times: "pd.DatetimeIndex", source: Path, again: bool
 ) -> int:
     """Count the readings that no earlier update has seen; none is refused unless ``again``."""
-    from stlora_ext.data.prepared import missing
-
     seen = service.seen_until(meta)
     if seen is not None and (seen.tzinfo is None) != (times.tz is None):
-        raise UserError(
-            f"service file {source} is damaged (its last update was at {seen}, {meta.name} has rows at {times[-1]}): "
-            "put back a whole copy, or go on from an older one"
-        )
+        raise damaged(source, f"its last update was at {seen}, {meta.name} has rows such as {times[-1]}")
     rows = slice(None) if seen is None else np.asarray(times > seen)
     new = int((~missing(values[rows], meta.null_val)).sum())
     if new or again:
