@@ -18,29 +18,21 @@ class RecentForecasts:
         first: The first window that is asked for.
         kept: How many windows before the newest are asked for.
         end: The end of all windows.
-        least: The first window that there is.
     """
 
     def __init__(
-        self,
-        make: Callable[[int, int], torch.Tensor],
-        origin: int,
-        size: int,
-        first: int,
-        kept: int,
-        end: int,
-        least: int = 0,
+        self, make: Callable[[int, int], torch.Tensor], origin: int, size: int, first: int, kept: int, end: int
     ) -> None:
-        self._make, self._origin, self._size, self._end, self._least = make, origin, size, end, least
+        self._make, self._origin, self._size, self._end = make, origin, size, end
         self._capacity = (kept // size + 3) * size
-        first = max(first, least)
+        first = max(first, 0)
         self._next = first - (first - origin) % size  # begins a block
         self._stored: torch.Tensor | None = None
 
     def extend(self, end: int) -> None:
         """Make the forecasts of all windows before ``end`` that aren't made yet."""
         while self._next < end:
-            begin, stop = max(self._next, self._least), min(self._next + self._size, self._end)
+            begin, stop = max(self._next, 0), min(self._next + self._size, self._end)
             forecasts = self._make(begin, stop)
             if self._stored is None:
                 self._stored = forecasts.new_empty(self._capacity, *forecasts.shape[1:])

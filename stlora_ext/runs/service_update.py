@@ -57,8 +57,29 @@ class Updated:
     size: int
 
 
+class LastWindows(Series):
+    """The windows of the last rows of a series.
+
+    A block of the walk that these rows hold in part is filled up with the nearest window: in a batch of another size
+    the same forecasts are rounded otherwise, and training spreads that.
+    """
+
+    @property
+    def end(self) -> int:
+        """The end of the windows."""
+        return self.first + self._batches.num_windows
+
+    def batch(self, windows: slice | torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return windows as a model gets them."""
+        if isinstance(windows, slice):
+            windows = torch.arange(windows.start, windows.stop).clamp(self.first, self.end - 1)
+        return super().batch(windows)
+
+
 class ServiceRunner(StreamAdapterRunner):
     """Updates an adapter once, with the rows of a file in place of a data set's."""
+
+    series: LastWindows
 
     def take(self, start: Start) -> None:
         """Take the model, its scaler and the state of the optimizer."""
@@ -83,9 +104,9 @@ class ServiceRunner(StreamAdapterRunner):
         first = int((times[0] - row_axis(meta, [0])[0]).total_seconds() // meta.interval_seconds)
         test, size = meta.windows["train"] + meta.windows["val"], self.cfg.test_batch_size
         first += max(0, -(first // size)) * size  # rows before the data set's own count from 0 on too
-        self.series = Series(split, meta.input_len, meta.output_len, first, self.device)
-        end = first + len(values) - meta.input_len - meta.output_len + 1
-        self.recent = RecentForecasts(self._of_backbone, test, size, first, len(values), end, least=first)
+        self.series = LastWindows(split, meta.input_len, meta.output_len, first, self.device)
+        end = max(self.series.end, sum(meta.windows.values()))
+        self.recent = RecentForecasts(self._of_backbone, test, size, first, len(values), end)
 
     @torch.no_grad()
     def error(self, begin: int, end: int) -> float | None:
@@ -142,7 +163,7 @@ def _update(runner: ServiceRunner, start: Start, read: Readings, output: Path, a
     runner.take(start)
     runner.see(values, times, meta)
     began, index, now = time.monotonic(), service.update, runner.series.first + len(values)
-    end = now - meta.input_len - meta.output_len + 1
+    end = runner.series.end
     newest = max(min(now - meta.steps_per_day - meta.input_len, end - 1), runner.series.first)
     before = runner.error(newest, end)
     runner.update(index, now)

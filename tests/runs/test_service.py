@@ -2,9 +2,11 @@
 
 import pandas as pd
 import pytest
+import torch
 
 import stlora_ext
 from experiments import predict
+from stlora_ext.runs.recent_forecasts import RecentForecasts
 from tests.support.reopened import data, finished, quick_meta, results
 from tests.support.served import (
     MEMORY,
@@ -43,7 +45,7 @@ def test_three_updates_from_csvs_are_the_protocols_first_three(model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "stream", [{"recency": 2.0, "lr": 3e-3}, {"node_decay": 0.5, "batch_size": None}, {"memory": 14.0}], ids=str
+    "stream", [{"recency": 2.0, "lr": 0.01}, {"node_decay": 0.5, "batch_size": None}, {"memory": 14.0}], ids=str
 )
 def test_every_setting_of_the_updates_is_the_protocols(stream, tmp_path):
     run = streamed("LSTM+", **stream).with_suffix("")
@@ -155,3 +157,16 @@ def test_rows_before_the_memory_change_nothing(tmp_path):
     longer = memory_before(start_of(0), MEMORY + 100)
     longer = longer.drop(longer.index[20])  # a gap that isn't read
     assert difference(exact, updated(finished("LSTM"), longer, tmp_path / "long.safetensors", *SETTINGS)) == 0
+
+
+def test_blocks_of_forecasts_begin_with_the_series_where_the_memory_is_longer():
+    made = []
+
+    def make(begin, end):
+        made.append((begin, end))
+        return torch.arange(begin, end, dtype=torch.float32)[:, None, None]
+
+    recent = RecentForecasts(make, origin=8, size=4, first=-20, kept=30, end=14)
+    recent.extend(14)
+    assert made == [(0, 4), (4, 8), (8, 12), (12, 14)]
+    assert recent.of(torch.tensor([0, 13, 5])).flatten().tolist() == [0, 13, 5]
