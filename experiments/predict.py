@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         "path",
         type=Path,
         metavar="RECORD_OR_ADAPTER",
-        help="record (.json) or model.pt of a finished run, or an adapter file (.safetensors)",
+        help="record (.json) or model.pt of a finished run, or an adapter or service file (.safetensors)",
     )
     p.add_argument("--input", type=Path, required=True, metavar="CSV", help="the last readings")
     p.add_argument("--output", type=Path, required=True, metavar="CSV", help="where the forecast goes")
@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         "--backbone",
         type=Path,
         metavar="PATH",
-        help="for an adapter file: checkpoint with its backbone's weights (default: model.pt beside it)",
+        help="for an adapter or service file: checkpoint with its backbone's weights (default: model.pt beside it)",
     )
     add_device(p)
     add_folders(p, "where runs lie, for a record without its run's folder beside it")

@@ -93,8 +93,8 @@ def load_run(
     """Open a trained model to forecast with it.
 
     Args:
-        path: The record (.json) or the model.pt of a finished run, or an adapter file (.safetensors).
-        backbone: Of an adapter file, the checkpoint with its backbone's weights; None: the model.pt beside it.
+        path: The record (.json) or the model.pt of a finished run, or an adapter or service file (.safetensors).
+        backbone: Of such a file, the checkpoint with its backbone's weights; None: the model.pt beside it.
         data: Folder of the prepared data sets, of which the model's own must be there.
         results: Folder of the runs, for a record without its run's folder beside it.
         device: Where it computes, such as "cuda".
