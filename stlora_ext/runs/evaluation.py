@@ -68,7 +68,8 @@ def _with_start(run: FinishedRun, meta: Meta, data: Path) -> Experiment:
     if weights != run.record.adapted_weights:
         raise UserError(
             f"{path} has other weights than {run.path} went on from ({weights[:19]}, the record says "
-            f"{str(run.record.adapted_weights)[:19]}): put back the backbone's own files, or repeat the run with --force"
+            f"{str(run.record.adapted_weights)[:19]}): put back the backbone's own files, or repeat this run with "
+            "--force"
         )
     return with_backbone(exp, meta, run.key.seed, RunOptions(data, root), train=_refuse)
 

@@ -1,6 +1,7 @@
 """A frozen backbone's forecasts of the recent windows, each made once."""
 
 from collections.abc import Callable
+from typing import overload
 
 import torch
 
@@ -45,5 +46,9 @@ class RecentForecasts:
         assert self._stored is not None
         return self._stored[self._place(windows).to(self._stored.device)]
 
-    def _place(self, window):
+    @overload
+    def _place(self, window: int) -> int: ...
+    @overload
+    def _place(self, window: torch.Tensor) -> torch.Tensor: ...
+    def _place(self, window: int | torch.Tensor) -> int | torch.Tensor:
         return (window - self._origin) % self._capacity

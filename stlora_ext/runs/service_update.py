@@ -166,7 +166,7 @@ def _update(runner: ServiceRunner, start: Start, read: Readings, output: Path, a
     end = runner.series.end
     newest = max(min(now - meta.steps_per_day - meta.input_len, end - 1), runner.series.first)
     before = runner.error(newest, end)
-    runner.update(index, now)
+    runner.update_model(index, now)
     if runner.losses[-1] is None:
         raise UserError(
             f"nothing to learn from: the memory of {in_words(runner.memory * meta.interval_seconds)} before "

@@ -103,24 +103,23 @@ class StreamRunnerMixin(_Host):
 
     def start(self) -> None:
         """Take the trained backbone, and the adapter that is started from, and build the optimizer."""
-        path = Path(self.cfg.backbone_from)
+        path = Path(str(self.cfg.backbone_from))
         trained = load_checkpoint(path, self.device, ("model_state_dict", "scaler_stats"))
-        adapted = isinstance(self.model, STLoRA)
-        load_weights(self.model.backbone if adapted else self.model, trained["model_state_dict"], path)
+        model: torch.nn.Module = self.model
+        load_weights(model.backbone if isinstance(model, STLoRA) else model, trained["model_state_dict"], path)
         self.scaler.stats, self.best_metrics = trained["scaler_stats"], {}
-        if adapted and self.cfg.adapter_from is not None:
+        if self.cfg.adapter_from is not None:
             start = Path(self.cfg.adapter_from)
-            load_weights(self.model, load_checkpoint(start, self.device)["model_state_dict"], start)
-        if self.cfg.arm == "base":
-            self.model.requires_grad_(False)
+            load_weights(model, load_checkpoint(start, self.device)["model_state_dict"], start)
         if self.updates:
             self.begin_updates()
 
     def begin_updates(self) -> None:
         """Build the optimizer, which the updates keep."""
+        model: torch.nn.Module = self.model
         self.optimizer = self._build_optimizer()
-        if isinstance(self.model, STLoRA) and self.cfg.stream.node_decay:
-            self.per_node = self.model.adapter.per_node()
+        if self.cfg.stream.node_decay and isinstance(model, STLoRA):
+            self.per_node = model.adapter.per_node()
 
     def _build_optimizer(self) -> torch.optim.Optimizer:
         lr, settings = self.cfg.stream.lr, dict(self.cfg.optimizer_params)
@@ -172,7 +171,7 @@ class StreamRunnerMixin(_Host):
             begin = self.test + period * self.every
             self.epoch = period + 1
             if self.updates:
-                self.update(period, begin + self.series.input_len)
+                self.update_model(period, begin + self.series.input_len)
             self._forecast_period(begin, min(begin + self.every, self.end))
             if time.monotonic() - saved >= SAVE_EVERY and period + 1 < periods:
                 self._save_model(period + 1)
@@ -180,7 +179,7 @@ class StreamRunnerMixin(_Host):
 
     # ---- an update -----------------------------------------------------------------------------------
 
-    def update(self, index: int, now: int) -> None:
+    def update_model(self, index: int, now: int) -> None:
         """Update the model with what is known at the start of a period.
 
         Args:
@@ -264,7 +263,7 @@ class StreamRunnerMixin(_Host):
         if self.cfg.arm == "finetune":
             return None
         begin = self.test + period * self.every
-        memory = self.memory if self.updates else 0
+        memory = max(0, self.memory - self.series.input_len) if self.updates else 0  # windows before the period
         return RecentForecasts(self._of_backbone, self.test, self.size, begin - memory, memory + self.every, self.end)
 
     @torch.no_grad()
@@ -336,7 +335,7 @@ class StreamAdapterRunner(StreamRunnerMixin, STLoRARunnerMixin, HostRunner):
     """Updates the adapter of a frozen backbone."""
 
     def _forward_backbone(self, batch: dict[str, Any]) -> torch.Tensor:
-        with self.model.disable_adapter():
+        with self.model.disable_adapter(), self.model.unfrozen_kernels():  # as in the static test, to the bit
             return super()._forward_backbone(batch)
 
 
@@ -378,4 +377,4 @@ class Series:
         """Return windows as a model gets them, see ``WindowBatches``."""
         if isinstance(windows, slice):
             return self._batches.windows(slice(windows.start - self.first, windows.stop - self.first))
-        return self._batches.windows(windows - self.first)
+        return self._batches.windows((windows - self.first).to(self._batches.split.scaled.device))

@@ -1,7 +1,6 @@
 """What an update in service refuses: one line, and nothing is written or lost."""
 
 import json
-import os
 import resource
 import shutil
 
@@ -280,4 +279,4 @@ def test_a_file_that_cannot_be_written_whole_leaves_the_old_one(first, tmp_path)
     )
     assert failed.returncode == 1 and "there.safetensors" in failed.stderr and "Traceback" not in failed.stderr
     assert there.read_bytes() == first.read_bytes()
-    assert sorted(os.listdir(tmp_path)) == ["recent.csv", "there.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["recent.csv", "there.safetensors"]
