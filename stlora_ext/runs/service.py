@@ -78,17 +78,29 @@ class Service:
             "updates": [dict(done) for done in self.updates],
         }
 
-    def seen_until(self, meta: Meta) -> "pd.Timestamp | None":
-        """Return the time of the last row that an update has seen; None before the first."""
+    def seen_until(self, meta: Meta, source: Path) -> "pd.Timestamp | None":
+        """Return the time of the latest row that an update has seen; None before the first.
+
+        Args:
+            meta: The data set.
+            source: The file, for messages.
+
+        Raises:
+            UserError: If the file is damaged: its times aren't the data set's.
+        """
         import pandas as pd
 
-        if self.updates:
-            return pd.Timestamp(self.updates[-1]["until"])
-        if not self.update:
-            return None
-        every = self.stream.every or meta.steps_per_day
-        first = meta.windows["train"] + meta.windows["val"] + (self.update - 1) * every  # window of the last period
-        return row_axis(meta, [first + meta.input_len - 1])[0]
+        times = [pd.Timestamp(done["until"]) for done in self.updates]
+        of_run = self.update - len(times)
+        if of_run:
+            every = self.stream.every or meta.steps_per_day
+            last = meta.windows["train"] + meta.windows["val"] + (of_run - 1) * every  # window of the run's last period
+            times.append(row_axis(meta, [last + meta.input_len - 1])[0])
+        zoned = row_axis(meta, [0]).tz is not None
+        wrong = next((time for time in times if (time.tzinfo is not None) != zoned), None)
+        if wrong is not None:
+            raise damaged(source, f"updated at {wrong}, {meta.name} has rows such as {row_axis(meta, [0])[0]}")
+        return max(times, default=None)
 
 
 @dataclass(frozen=True)

@@ -203,9 +203,7 @@ def _new_readings(
     service: Service, meta: Meta, values: np.ndarray, times: "pd.DatetimeIndex", source: Path, again: bool
 ) -> int:
     """Count the readings that no earlier update has seen; none is refused unless ``again``."""
-    seen = service.seen_until(meta)
-    if seen is not None and (seen.tzinfo is None) != (times.tz is None):
-        raise damaged(source, f"its last update was at {seen}, {meta.name} has rows such as {times[-1]}")
+    seen = service.seen_until(meta, source)
     rows = slice(None) if seen is None else np.asarray(times > seen)
     new = int((~missing(values[rows], meta.null_val)).sum())
     if new or again:

@@ -210,7 +210,7 @@ def _prepared(root: Path) -> dict[str, Format]:
 
     def open_service() -> None:
         start = open_start(service, root, root, backbone=root / "backbone.pt")
-        start.service.seen_until(meta)
+        start.service.seen_until(meta, service)
         load_moments(torch.optim.Adam(start.model.adapter.parameters()), start.model, service)
 
     shutil.copy(checkpoint, root / "backbone.pt")

@@ -67,6 +67,17 @@ def test_the_adapter_of_an_adapt_run_is_the_protocols_adapted_start(tmp_path):
     assert described(file)["service"]["stream"]["start"] == "adapted"
 
 
+def test_the_adapter_of_a_joint_run_is_updated_on_its_own_backbone(tmp_path):
+    joint, table = finished("LSTM+", "", "wide"), readings()
+    file = updated(joint, memory_before(start_of(0)), tmp_path / "1.safetensors", *SETTINGS)
+    of_joint = ("--backbone", joint.with_suffix("") / "model.pt")
+    file = updated(file, memory_before(start_of(1)), tmp_path / "2.safetensors", *of_joint)
+    own = tensors(joint.with_suffix("") / "adapter.safetensors")
+    assert all((tensors(file)[name] != tensor).any() for name, tensor in own.items())
+    run = stlora_ext.load_run(file, backbone=of_joint[1], data=data())
+    assert run.title == "QUICK/LSTM+" and run.forecast(table).notna().all(axis=None)
+
+
 @pytest.mark.parametrize("arm", ["plus", "control", "wide"])
 def test_a_run_of_the_protocol_goes_on_in_service(arm, tmp_path):
     record = streamed("LSTM+", arm)

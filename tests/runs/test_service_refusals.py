@@ -89,6 +89,8 @@ def test_readings_that_were_seen_are_refused_unless_asked_again(first, refuse, t
     again = updated(first, seen, tmp_path / "again.safetensors", *backbone(), "--again")
     assert described(again)["service"]["update"] == 2 and described(again)["service"]["updates"][1]["readings"] == 0
     assert difference(again, first) > 0
+    back = updated(first, older, tmp_path / "back.safetensors", *backbone(), "--again")
+    assert f"no reading after {seen.index[-1]}" in refuse(back, seen, *backbone())
     updated(first, memory_before(NOW + 1), tmp_path / "one_new_row.safetensors", *backbone())
 
 
@@ -96,7 +98,10 @@ def test_what_a_run_of_the_protocol_has_seen_is_refused_too(refuse, tmp_path):
     record = streamed("LSTM+")
     last = memory_before(start_of(2))
     assert f"no reading after {last.index[-1]}" in refuse(record, last)
-    updated(record, memory_before(start_of(2) + 1), tmp_path / "one_new_row.safetensors")
+    back = updated(record, memory_before(start_of(1)), tmp_path / "back.safetensors", "--again")
+    model = ("--backbone", record.with_suffix("") / "model.pt")
+    assert f"no reading after {last.index[-1]}" in refuse(back, last, *model)
+    updated(back, memory_before(start_of(2) + 1), tmp_path / "one_new_row.safetensors", *model)
 
 
 def test_an_output_that_is_there_is_kept(first, refuse, tmp_path):
