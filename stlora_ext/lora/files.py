@@ -208,7 +208,7 @@ def load_moments(optimizer: torch.optim.Optimizer, model: STLoRA, path: Path) ->
         optimizer.state[parameter] = {}
         for moment in MOMENTS:
             tensor = tensors.get(f"{_ADAM}{moment}.{name}")
-            if tensor is None or (moment != "step" and tensor.shape != parameter.shape):
+            if tensor is None or tensor.shape != (() if moment == "step" else parameter.shape):
                 raise UserError(
                     f"service file {path} is damaged (no good '{_ADAM}{moment}.{name}'): put back a whole copy, or go "
                     "on from an older one"

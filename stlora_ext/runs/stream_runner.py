@@ -113,9 +113,14 @@ class StreamRunnerMixin(_Host):
             start = Path(self.cfg.adapter_from)
             load_weights(model, load_checkpoint(start, self.device)["model_state_dict"], start)
         if self.updates:
-            self.optimizer = self._build_optimizer()
-            if self.cfg.stream.node_decay and isinstance(model, STLoRA):
-                self.per_node = model.adapter.per_node()
+            self.begin_updates()
+
+    def begin_updates(self) -> None:
+        """Build the optimizer, which the updates keep."""
+        model: torch.nn.Module = self.model
+        self.optimizer = self._build_optimizer()
+        if self.cfg.stream.node_decay and isinstance(model, STLoRA):
+            self.per_node = model.adapter.per_node()
 
     def _build_optimizer(self) -> torch.optim.Optimizer:
         lr, settings = self.cfg.stream.lr, dict(self.cfg.optimizer_params)
@@ -379,4 +384,4 @@ class Series:
         """Return windows as a model gets them, see ``WindowBatches``."""
         if isinstance(windows, slice):
             return self._batches.windows(slice(windows.start - self.first, windows.stop - self.first))
-        return self._batches.windows(windows - self.first)
+        return self._batches.windows((windows - self.first).to(self._batches.split.scaled.device))
