@@ -9,7 +9,6 @@ A service file is an adapter file that can be updated further: it holds Adam's m
 """
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +68,7 @@ def save_adapter(
         raise UserError(f"save_adapter: a {type(model).__name__} carries no adapter; expected what attach() returned")
     described = {
         "format": FORMAT,
-        "settings": asdict(model.config),
+        "settings": model.config.as_dict(),
         "num_nodes": model.num_nodes,
         "backbone": type(unwrapped(model.backbone)).__name__,
         "backbone_hash": backbone_hash(model.backbone),

@@ -52,7 +52,7 @@ class STLoRAForecastingConfig(ForecastingConfig):
         adapter = {
             name: value
             for name, value in serialized["adapter"].items()
-            if value or name not in ("time_of_day", "day_of_week")
+            if value or name not in ("time_of_day", "day_of_week", "row_dropout")
         }
         return super()._get_md5({**serialized, "adapter": adapter})
 
@@ -155,9 +155,10 @@ class STLoRARunnerMixin(_Host):
         return self.cfg.optimizer(groups, **settings)
 
     def on_epoch_start(self, epoch: int) -> None:
-        """Give the adapter's dropout the epoch's seed, so that a resumed run draws what an uninterrupted one draws."""
+        """Give the adapter's dropout the epoch's seeds, so that a resumed run draws what an uninterrupted one draws."""
         super().on_epoch_start(epoch)
         self.model.adapter.dropout.reseed(derive_seed(self.cfg.seed, "adapter dropout", epoch))
+        self.model.adapter.row_dropout.reseed(derive_seed(self.cfg.seed, "adapter row dropout", epoch))
 
 
 class STLoRARunner(STLoRARunnerMixin, HostRunner):
