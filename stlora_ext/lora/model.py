@@ -19,6 +19,7 @@ from torch import nn
 
 from stlora_ext.errors import UserError
 from stlora_ext.lora.predictor import Predictor, STLoRAConfig
+from stlora_ext.lora.sensors import checked_names
 from stlora_ext.wrapped import bare_names, unwrapped
 
 
@@ -30,15 +31,28 @@ class STLoRA(nn.Module):
         config: Settings of the adapter.
         num_nodes: N.
         seed: Seed of the adapter's initial values and dropout; the global generators aren't touched.
+        names: Name of each sensor, in the order of the nodes; None: they have none.
     """
 
-    def __init__(self, backbone: nn.Module, config: STLoRAConfig, num_nodes: int, seed: int = 0) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        config: STLoRAConfig,
+        num_nodes: int,
+        seed: int = 0,
+        names: tuple[str, ...] | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.adapter = Predictor(config, num_nodes, seed)
-        self.config, self.num_nodes = config, num_nodes
+        self.config, self.num_nodes, self.names = config, num_nodes, names
         self.frozen, self.adapter_enabled = False, True
         self._trainable: dict[str, bool] = {}
+
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """Name of each sensor, in the order of the nodes; '0', '1', ... where they have none."""
+        return self.names or tuple(map(str, range(self.num_nodes)))
 
     @property
     def signature(self) -> inspect.Signature:
@@ -178,7 +192,9 @@ class STLoRA(nn.Module):
             )
 
 
-def attach(backbone: nn.Module, config: STLoRAConfig, num_nodes: int, *, seed: int = 0) -> STLoRA:
+def attach(
+    backbone: nn.Module, config: STLoRAConfig, num_nodes: int, *, seed: int = 0, names: Iterable[str] | None = None
+) -> STLoRA:
     """Put an ST-LoRA adapter on a backbone.
 
     The adapter is on the backbone's device and of its floating-point type: that of its parameters, else that of its
@@ -191,17 +207,25 @@ def attach(backbone: nn.Module, config: STLoRAConfig, num_nodes: int, *, seed: i
         num_nodes: N.
         seed: Seed of the adapter's initial values and dropout.
 
+        names: Name of each sensor, in the order of the nodes, which the adapter's file then keeps; without any they are
+            '0', '1', ...
+
     Returns:
         STLoRA: A module with the backbone's forward signature; its first forecasts are the backbone's, bit for bit.
 
     Raises:
-        UserError: If the backbone carries an adapter already, or there is no node.
+        UserError: If the backbone carries an adapter already, there is no node, or the names aren't one per node, each
+            another.
     """
     if isinstance(unwrapped(backbone), STLoRA):
         raise UserError("this backbone carries an ST-LoRA adapter already: attach to its .backbone instead")
     if num_nodes < 1:
         raise UserError(f"num_nodes={num_nodes}: expected at least 1")
-    model = STLoRA(backbone, config, num_nodes, seed)
+    if names is not None:
+        names = checked_names(names, "attach")
+        if len(names) != num_nodes:
+            raise UserError(f"attach: {len(names)} names for num_nodes={num_nodes}; give one per node, in their order")
+    model = STLoRA(backbone, config, num_nodes, seed, names)
     tensors = [*backbone.parameters(), *backbone.buffers()]
     dtype = widest_type(backbone.parameters()) or widest_type(tensors)
     computing = [tensor for tensor in tensors if _computes(tensor)] or tensors

@@ -106,7 +106,7 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
                 refuse_unfit(backbone, exp, meta)
             model: nn.Module = backbone
             if exp.adapter is not None:
-                model = attach(backbone, adapter_config(exp, meta), meta.num_nodes)
+                model = attach(backbone, adapter_config(exp, meta), meta.num_nodes, names=meta.sensor_ids or None)
     except UserError:
         raise
     except ValueError as error:
@@ -184,6 +184,7 @@ def host_config(
         settings.update(
             adapter=None if exp.adapter is None else adapter_config(exp, meta),
             num_nodes=meta.num_nodes,
+            names=meta.sensor_ids or None,
             protocol=exp.protocol,
             adapter_lr=training.adapter_lr,
             **backbone,
