@@ -1,8 +1,9 @@
 """Adapter files: one safetensors file of kilobytes that says which backbone it belongs to.
 
 The tensors are the adapter's; the metadata entry "stlora" is JSON: format version, settings, number of nodes, name and
-hash of the backbone, and, where known, the sensors' names, the scaler's statistics, the fingerprint of the data, and
-the key and configuration of the run that trained it ("origin"), from which the backbone can be built.
+hash of the backbone, and, where known, the sensors' names, how many of them each expansion has added, the scaler's
+statistics, the fingerprint of the data, and the key and configuration of the run that trained it ("origin"), from which
+the backbone can be built.
 
 A service file is an adapter file that can be updated further: it holds Adam's moments too, by the adapter's names after
 "adam.", and the entry "service", what was done to it.
@@ -73,6 +74,7 @@ def save_adapter(
         "settings": model.config.as_dict(),
         "num_nodes": model.num_nodes,
         **({} if model.names is None else {"names": model.names}),
+        **({"added": model.added} if model.added else {}),
         "backbone": type(unwrapped(model.backbone)).__name__,
         "backbone_hash": backbone_hash(model.backbone),
         "scaler": {name: value.tolist() for name, value in (scaler or {}).items()},
@@ -115,7 +117,13 @@ def read_adapter(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     wrong = next((name for name, kind in _REQUIRED.items() if type(described.get(name)) is not kind), None)
     if wrong is None and not isinstance(described.get("data_fingerprint"), (str, type(None))):
         wrong = "data_fingerprint"
-    names = described.get("names")
+    names, added = described.get("names"), described.get("added", [])
+    if wrong is None and not (
+        isinstance(added, list)
+        and all(type(count) is int and count > 0 for count in added)
+        and sum(added) < described["num_nodes"]
+    ):
+        wrong = "added"
     if wrong is None and names is not None and not _are_names(names, described["num_nodes"]):
         wrong = "names"
     if wrong is not None:
@@ -200,6 +208,7 @@ def load_adapter(
             f"adapter file {path} is damaged (its settings: {str(error).splitlines()[0][:120]}): save it "
             "again, or put back a whole copy"
         ) from None
+    model.added = tuple(described.get("added", ()))
     expected = {name: tuple(tensor.shape) for name, tensor in model.adapter.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if expected != given:

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from stlora_ext.errors import UserError
+from stlora_ext.lora.parts import forecast_in_parts, parts_of
 from stlora_ext.lora.predictor import Predictor, STLoRAConfig
 from stlora_ext.lora.sensors import checked_names
 from stlora_ext.wrapped import bare_names, unwrapped
@@ -46,6 +47,7 @@ class STLoRA(nn.Module):
         self.backbone = backbone
         self.adapter = Predictor(config, num_nodes, seed)
         self.config, self.num_nodes, self.names = config, num_nodes, names
+        self.added: tuple[int, ...] = ()  # how many of the nodes each expansion has added
         self.frozen, self.adapter_enabled = False, True
         self._trainable: dict[str, bool] = {}
 
@@ -134,7 +136,8 @@ class STLoRA(nn.Module):
                 and the adapter alone where the backbone doesn't take it.
 
         Returns:
-            What the backbone returns, a tensor or a dictionary with ``prediction``, corrected.
+            What the backbone returns, a tensor or a dictionary with ``prediction``, corrected. Where
+            sensors were added, evaluation keeps nothing but ``prediction`` of a dictionary.
 
         Raises:
             UserError: If the input's or the forecast's steps or nodes aren't those of the settings, or the times that
@@ -147,7 +150,11 @@ class STLoRA(nn.Module):
                 kwargs.pop("inputs_timestamps", None)
             elif timestamps is None:
                 timestamps = self.signature.bind(inputs, *args, **kwargs).arguments.get("inputs_timestamps")
-        result = self.backbone(inputs, *args, **kwargs)
+        parts = self._parts()
+        if len(parts) == 1:
+            result = self.backbone(inputs, *args, **kwargs)
+        else:
+            result = forecast_in_parts(self.backbone, parts, inputs, *args, **kwargs)
         if not self.adapter_enabled:
             return result
         if isinstance(result, dict):
@@ -181,7 +188,17 @@ class STLoRA(nn.Module):
                 )
             stamps = timestamps[:, -1]
         x = {"window": (inputs,), "forecast": (forecast,), "both": (inputs, forecast)}[self.config.x]
-        return (forecast + self.adapter(torch.cat(x, dim=1), stamps)).to(forecast.dtype)
+        parts = self._parts()
+        if len(parts) == 1:
+            return (forecast + self.adapter(torch.cat(x, dim=1), stamps)).to(forecast.dtype)
+        corrections = [
+            self.adapter(torch.cat([tensor[:, :, part] for tensor in x], dim=1), stamps, part) for part in parts
+        ]
+        return (forecast + torch.cat(corrections, dim=2)).to(forecast.dtype)
+
+    def _parts(self) -> list[slice]:
+        """Return the nodes that are forecast together: in evaluation, those that came together."""
+        return [slice(None)] if self.training else parts_of(self.num_nodes, self.added)
 
     def _check(self, what: str, tensor: torch.Tensor, steps: int) -> None:
         if tensor.dim() != 3 or tensor.shape[1:] != (steps, self.num_nodes):

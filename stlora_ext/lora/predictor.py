@@ -210,13 +210,14 @@ class Predictor(nn.Module):
         """Return the tensors whose rows belong to one node each ``[N, ...]``; none with ``sharing="none"``."""
         return [parameter for nall in self.nalls for parameter in nall.lora_a.per_node()]
 
-    def forward(self, x: torch.Tensor, stamps: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, stamps: torch.Tensor | None = None, nodes: slice | None = None) -> torch.Tensor:
         """Correct.
 
         Args:
             x: ``[B, channels, N]``; of another floating-point type than the predictor's, it is converted.
             stamps: Time of day and day of week of the last input step, shares of their cycles ``[B, 2]``; only where
                 the settings ask for them.
+            nodes: Those that ``x`` holds, in evaluation; None: all.
 
         Returns:
             torch.Tensor: Correction ``[B, output_len, N]``.
@@ -229,5 +230,5 @@ class Predictor(nn.Module):
             h = h + nn.functional.linear(torch.cat([angle.sin(), angle.cos()], dim=1).to(dtype), self.time_weight)
         replaced = self.row_dropout(h)
         for nall in self.nalls:
-            h = h + nall(self.dropout(torch.relu(h)), replaced)
+            h = h + nall(self.dropout(torch.relu(h)), replaced, nodes)
         return nn.functional.linear(h, self.output_weight, self.output_bias).permute(1, 2, 0)
