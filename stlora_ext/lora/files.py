@@ -118,10 +118,14 @@ def read_adapter(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     if wrong is None and not isinstance(described.get("data_fingerprint"), (str, type(None))):
         wrong = "data_fingerprint"
     names, added = described.get("names"), described.get("added", [])
-    if wrong is None and not (
-        isinstance(added, list)
-        and all(type(count) is int and count > 0 for count in added)
-        and sum(added) < described["num_nodes"]
+    if (
+        wrong is None
+        and added != []
+        and not (
+            isinstance(added, list)
+            and all(type(count) is int and count > 0 for count in added)
+            and sum(added) < described["num_nodes"]
+        )
     ):
         wrong = "added"
     if wrong is None and names is not None and not _are_names(names, described["num_nodes"]):

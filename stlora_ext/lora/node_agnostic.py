@@ -81,7 +81,7 @@ def holder_of(backbone: nn.Module, num_nodes: int, input_len: int, output_len: i
                 forward(backbone, _placed(sample_batch(window, _STEPS_PER_DAY, input_len + output_len), tensors))
                 for window in (inputs, inputs[:, :, _SOME])
             )
-    except Exception as error:  # the model may be anybody's
+    except (UserError, Exception) as error:  # the model may be anybody's, and refuse the nodes in its own words
         holder = watch.holder or _sized(backbone, num_nodes, (input_len, output_len))
         if holder is not None:
             return holder

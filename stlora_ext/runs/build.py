@@ -106,7 +106,8 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
                 refuse_unfit(backbone, exp, meta)
             model: nn.Module = backbone
             if exp.adapter is not None:
-                model = attach(backbone, adapter_config(exp, meta), meta.num_nodes, names=meta.sensor_ids or None)
+                model = adapted = attach(backbone, adapter_config(exp, meta), meta.num_nodes)
+                adapted.names = tuple(meta.sensor_ids) or None
     except UserError:
         raise
     except ValueError as error:
