@@ -209,6 +209,7 @@ class StreamRunnerMixin(_Host):
         _seed_everything(derive_seed(self.cfg.seed, "stream dropout", index))
         if isinstance(self.model, STLoRA):
             self.model.adapter.dropout.reseed(derive_seed(self.cfg.seed, "stream adapter dropout", index))
+            self.model.adapter.row_dropout.reseed(derive_seed(self.cfg.seed, "stream adapter row dropout", index))
         self.status = RunnerStatus.TRAINING
         self.model.train()
         total = torch.zeros((), device=self.device)
