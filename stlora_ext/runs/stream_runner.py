@@ -18,8 +18,7 @@ from basicts.utils import BasicTSMode, RunnerStatus
 
 from stlora_ext.config.stream import StreamSettings
 from stlora_ext.config.training import FROZEN_LR
-from stlora_ext.data.series import joined
-from stlora_ext.data.windows import SplitTensors, WindowBatches
+from stlora_ext.data.series import Series, joined
 from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint, save_checkpoint
 from stlora_ext.host.forecasts import forecast_writer
@@ -355,34 +354,3 @@ def _seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 (models may draw from it)
-
-
-class Series:
-    """The rows of a series, cut into windows that are numbered by their first row.
-
-    Args:
-        split: The rows from ``first`` on.
-        input_len: Input steps.
-        output_len: Forecast steps.
-        first: Number of the first of these rows.
-        device: Where batches go.
-    """
-
-    def __init__(self, split: SplitTensors, input_len: int, output_len: int, first: int, device: torch.device) -> None:
-        self.input_len, self.output_len, self.first = input_len, output_len, first
-        self.num_nodes = split.scaled.shape[1]
-        self._batches = WindowBatches(split, input_len, output_len, 1, device=device)
-        there = torch.cat([torch.zeros(1, dtype=torch.long), split.mask.any(dim=1).cpu().long().cumsum(0)])
-        targets = there[input_len + output_len :] - there[input_len:-output_len]
-        self._has_target = targets > 0
-
-    def with_target(self, begin: int, end: int) -> torch.Tensor:
-        """Return the windows from ``begin`` to ``end`` that have a target, as numbers."""
-        begin, end = max(begin, self.first) - self.first, max(end - self.first, 0)
-        return self._has_target[begin:end].nonzero()[:, 0] + begin + self.first
-
-    def batch(self, windows: slice | torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return windows as a model gets them, see ``WindowBatches``."""
-        if isinstance(windows, slice):
-            return self._batches.windows(slice(windows.start - self.first, windows.stop - self.first))
-        return self._batches.windows((windows - self.first).to(self._batches.split.scaled.device))
