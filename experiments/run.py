@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--protocol",
-        choices=("joint", "adapt", "stream"),
+        choices=("joint", "adapt", "stream", "new-sensors"),
         help="train backbone and adapter together, the adapter alone on a trained backbone, or update it while the "
         "test data go on",
     )

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from stlora_ext.config.backbone import Backbone
+from stlora_ext.config.new_sensors import NewSensorsSettings
 from stlora_ext.config.registry import get_backbone
 from stlora_ext.config.stream import StreamSettings
 from stlora_ext.config.training import LENGTHS, TrainingSettings
@@ -16,7 +17,7 @@ from stlora_ext.lora.predictor import STLoRAConfig
 
 DEFAULT_SEEDS = (0, 1, 2, 3, 4)
 LARGEST_SEED = 2**32 - 1  # that numpy takes
-PROTOCOLS = ("joint", "adapt", "stream")
+PROTOCOLS = ("joint", "adapt", "stream", "new-sensors")
 # The benchmark's adapter: the best validation error among the settings that add at most 1 % to AGCRN at 170 nodes
 # (docs/adapter_settings.md). STLoRAConfig itself takes no times, which a module attached by hand may not be given.
 ADAPTER = STLoRAConfig(time_of_day=True, day_of_week=True, activation="relu")
@@ -35,8 +36,8 @@ DERIVED = (
 )
 
 
-ArmName = Literal["base", "plus", "control", "wide", "finetune"]
-ProtocolName = Literal["fitted", "joint", "adapt", "stream"]
+ArmName = Literal["base", "plus", "control", "wide", "finetune", "full"]
+ProtocolName = Literal["fitted", "joint", "adapt", "stream", "new-sensors"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Experiment:
             that of the run under ``adapt`` of the same seed and settings.
         seeds: Seeds that run unless others are asked for.
         stream: How it is updated under ``stream``.
+        new_sensors: Which sensors are set aside under ``new-sensors``, and how their weights are fitted.
     """
 
     dataset: str
@@ -70,6 +72,7 @@ class Experiment:
     adapter_from: str | None = None
     seeds: tuple[int, ...] = DEFAULT_SEEDS
     stream: StreamSettings = StreamSettings()
+    new_sensors: NewSensorsSettings = NewSensorsSettings()
 
     @property
     def backbone(self) -> Backbone:
@@ -89,6 +92,8 @@ class Experiment:
     @property
     def adapts(self) -> bool:
         """Whether its run goes on from the weights of another one, that of ``trained()``."""
+        if self.protocol == "new-sensors":
+            return self.arm != "base"
         return self.protocol == "stream" or (self.protocol == "adapt" and not self.backbone.fitted)
 
     def override(self, values: Mapping[str, Any]) -> "Experiment":
@@ -96,17 +101,19 @@ class Experiment:
 
         Args:
             values: Fields of ``TrainingSettings``; ``model.X``, field X of the backbone's config; ``adapter.X``,
-                field X of ``STLoRAConfig``; ``stream.X``, field X of ``StreamSettings``; ``seeds``.
+                field X of ``STLoRAConfig``; ``stream.X``, field X of ``StreamSettings``;
+                ``new_sensors.X``, field X of ``NewSensorsSettings``; ``seeds``.
 
         Raises:
             UserError: On an unknown key, with the nearest one, or a value of another type.
         """
-        groups: dict[str, dict[str, Any]] = {"": {}, "model": {}, "adapter": {}, "stream": {}}
+        groups: dict[str, dict[str, Any]] = {"": {}, "model": {}, "adapter": {}, "stream": {}, "new_sensors": {}}
         rest = {key: value for key, value in values.items() if key != "seeds"}
         known = [*field_names(TrainingSettings), "seeds", *(f"model.{name}" for name in self._model_fields())]
         if self.adapter is not None:
             known += [f"adapter.{name}" for name in field_names(STLoRAConfig) if name not in DERIVED]
         known += [f"stream.{name}" for name in field_names(StreamSettings)]
+        known += [f"new_sensors.{name}" for name in field_names(NewSensorsSettings)]
         for key, value in rest.items():
             if key not in known:
                 raise UserError(f"unknown key '{key}': {nearest(key, known)}")
@@ -124,6 +131,7 @@ class Experiment:
             adapter=adapter,
             training=training,
             stream=replace(self.stream, **checked(StreamSettings, groups["stream"], "stream.")),
+            new_sensors=replace(self.new_sensors, **checked(NewSensorsSettings, groups["new_sensors"], "new_sensors.")),
             model_settings={**self.model_settings, **checked(self.backbone.config, groups["model"], "model.")},
         )
 
@@ -140,6 +148,8 @@ class Experiment:
         )
         if self.backbone.fitted:
             return replace(base, protocol="fitted", training=_without_training(self.training))
+        if self.protocol == "new-sensors" and self.arm != "full":
+            return replace(base, new_sensors=self.new_sensors.of_split())
         return replace(base, protocol="joint")
 
     def with_arm(self, arm: ArmName) -> "Experiment":
@@ -155,6 +165,10 @@ class Experiment:
                 f"--arm finetune: {self.backbone.name} is fitted once, not trained by steps; its adapter is "
                 f"updated, --arm plus of {self.backbone.name}+"
             )
+        if arm == "full" and self.protocol != "new-sensors":
+            raise UserError("--arm full: only --protocol new-sensors has it, training on all sensors; leave it out")
+        if arm == "wide" and self.protocol == "new-sensors":
+            raise UserError("--arm wide: --protocol new-sensors has the arms base, control, plus and full")
         if arm in ("base", "finetune"):
             base = self.trained()
             if self.protocol == "stream":
@@ -166,6 +180,8 @@ class Experiment:
                 f"--arm {arm}: {self.model} carries no adapter; give the config of {self.model}+, "
                 f"experiments/{self.dataset}/{self.model}_LoRA.py"
             )
+        if self.protocol == "new-sensors" and arm in ("control", "full"):
+            return replace(self, arm=arm, new_sensors=self.new_sensors.of_split())
         return replace(self, arm=arm)
 
     def with_protocol(self, protocol: ProtocolName, backbone_from: str | None = None) -> "Experiment":
@@ -174,7 +190,7 @@ class Experiment:
         Raises:
             UserError: If the model can't be trained by it, or a trained backbone is named where none is needed.
         """
-        if self.adapter is None and protocol != "stream":
+        if self.adapter is None and protocol not in ("stream", "new-sensors"):
             raise UserError(
                 f"--protocol {protocol}: {self.model} carries no adapter to train; give the config of "
                 f"{self.model.removesuffix('+')}+"
@@ -187,6 +203,19 @@ class Experiment:
         if protocol == "stream":
             training = replace(self.training, adapter_lr=None)
             return replace(self, protocol=protocol, backbone_from=backbone_from, training=training)
+        if protocol == "new-sensors":
+            if self.backbone.fitted:
+                raise UserError(
+                    f"--protocol new-sensors: {self.backbone.name} is fitted to the sensors that it forecasts; name a "
+                    "trained model"
+                )
+            if backbone_from is not None:
+                raise UserError(
+                    f"--from {backbone_from}: --protocol new-sensors trains its backbone without the sensors that are "
+                    "set aside; leave --from out"
+                )
+            new_sensors = self.new_sensors.of_split() if self.adapter is None else self.new_sensors
+            return replace(self, protocol=protocol, new_sensors=new_sensors)
         if backbone_from is not None and self.backbone.fitted:
             raise UserError(
                 f"--from {backbone_from}: {self.backbone.name} is fitted to the data of the run itself; "
@@ -276,4 +305,6 @@ def configuration(exp: Experiment) -> dict[str, Any]:
         settings["adapter"] = exp.adapter.as_dict()
     if exp.protocol == "stream":
         settings["stream"] = asdict(exp.stream)
+    if exp.protocol == "new-sensors":
+        settings["new_sensors"] = asdict(exp.new_sensors)
     return settings

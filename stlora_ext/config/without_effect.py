@@ -65,11 +65,16 @@ def _of_run(exp: "Experiment", config: "Experiment") -> Iterator[tuple[str, Idle
         yield from _stream(exp)
     else:
         yield from ((f"stream.{name}", Idle("only --protocol stream updates a model")) for name in vars(exp.stream))
+    if exp.protocol == "new-sensors":
+        yield from _new_sensors(exp)
+    else:
+        why = "only --protocol new-sensors sets sensors aside"
+        yield from ((f"new_sensors.{name}", Idle(why)) for name in vars(exp.new_sensors))
     if exp.protocol == "adapt" and (exp.backbone.fitted or exp.backbone_from is not None):
         yield "lr", Idle("the backbone isn't trained, and adapter_lr is the adapter's")
         yield "weight_decay", Idle("the backbone isn't trained, and the adapter has none")
     if exp.adapter is not None:
-        usual = FROZEN_LR if exp.protocol == "adapt" else exp.training.lr
+        usual = FROZEN_LR if exp.protocol in ("adapt", "new-sensors") else exp.training.lr
         if exp.protocol == "stream":
             yield "adapter_lr", Idle("under --protocol stream the adapter's learning rate is stream.lr")
         elif exp.training.adapter_lr == usual:
@@ -98,6 +103,13 @@ def _stream(exp: "Experiment") -> Iterator[tuple[str, Idle]]:
         yield "stream.lr", Idle(f"it is {exp.stream.lr:g} without it")
     if exp.stream.batch_size == exp.training.batch_size:
         yield "stream.batch_size", Idle(f"it is the backbone's, {exp.stream.batch_size}, without it")
+
+
+def _new_sensors(exp: "Experiment") -> Iterator[tuple[str, Idle]]:
+    if exp.arm != "plus":
+        yield from ((f"new_sensors.{name}", Idle(f"the arm {exp.arm} fits nothing")) for name in ("days", "iterations"))
+    if exp.new_sensors.names:
+        yield from ((f"new_sensors.{name}", Idle("new_sensors.names is given")) for name in ("share", "split"))
 
 
 def _schedule(training: TrainingSettings, config: TrainingSettings) -> Iterator[tuple[str, Idle]]:

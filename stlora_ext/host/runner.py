@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import setproctitle
 import torch
 from basicts.runners.builder import Builder
@@ -84,9 +85,9 @@ class HostRunner(ForecastingRunner):
         dataset = Builder._build_dataset(self.cfg, mode)
         if not self.scaler.stats:
             training = dataset if mode == BasicTSMode.TRAIN else Builder._build_dataset(self.cfg, BasicTSMode.TRAIN)
-            self.scaler.fit(training.data)
+            self.scaler.fit(self._sensors(training.data))
         split = place_split(
-            dataset.data,
+            self._sensors(dataset.data),
             dataset.timestamps if dataset.use_timestamps else None,
             self.scaler,
             self.cfg.null_val,
@@ -98,6 +99,10 @@ class HostRunner(ForecastingRunner):
         return WindowBatches(
             split, dataset.input_len, dataset.output_len, self.cfg[f"{mode}_batch_size"], order, self.device
         )
+
+    def _sensors(self, values: np.ndarray) -> np.ndarray:
+        """Return the columns of the sensors that the model is trained on: all of them."""
+        return values
 
     def _init_train(self) -> None:
         self.num_epochs, self.training_unit = self.cfg.num_epochs, "epoch"

@@ -33,9 +33,9 @@ class STLoRAForecastingConfig(ForecastingConfig):
     names: list[str] | None = field(
         default=None, metadata={"help": "Name of each sensor; its adapter file keeps them."}
     )
-    protocol: Literal["joint", "adapt", "stream"] = field(
+    protocol: Literal["joint", "adapt", "stream", "new-sensors"] = field(
         default="joint",
-        metadata={"help": "Backbone and adapter together from scratch, the adapter alone, or as data go on."},
+        metadata={"help": "Backbone and adapter together from scratch, or in one of the ways that go on from it."},
     )
     adapter_lr: float | None = field(
         default=None,
@@ -89,7 +89,7 @@ class STLoRARunnerMixin(_Host):
         self.model = self.to_running_device(self.model)
         if cfg.adapter.cycles and "inputs_timestamps" not in self.forward_params:
             self.forward_params.append("inputs_timestamps")
-        if cfg.protocol == "adapt" and cfg.backbone_from is not None:
+        if cfg.protocol != "joint" and cfg.backbone_from is not None:
             path = Path(cfg.backbone_from)
             load_weights(self.model.backbone, load_checkpoint(path)["model_state_dict"], path)
         if cfg.protocol != "joint":
@@ -108,7 +108,7 @@ class STLoRARunnerMixin(_Host):
                 identity_text(self.cfg),
             )
         # One pass costs less than an epoch, whose every step it saves the backbone.
-        self.cached_forecasts = self.cfg.protocol == "adapt" and self.num_epochs > 1 and _fits(self.train_data_loader)
+        self.cached_forecasts = self.cfg.protocol != "joint" and self.num_epochs > 1 and _fits(self.train_data_loader)
         self._cache(self.train_data_loader)
 
     def _init_validation(self) -> None:

@@ -107,7 +107,7 @@ def adapted_backbone(exp: Experiment, meta: Meta, seed: int | None, backbone: nn
         seed: The seed of the run.
         backbone: The backbone in the run.
     """
-    if exp.protocol not in ("adapt", "stream"):
+    if not exp.adapts and exp.protocol != "adapt":
         return None
     path = named_backbone(exp, seed)
     if path is None:  # fitted by the run itself

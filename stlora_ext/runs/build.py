@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import torch
 from basicts.runners.callback import EarlyStopping, GradientClipping
 from torch import nn
 from torch.optim import Adam
@@ -25,9 +26,16 @@ from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.model import STLoRA, attach, widened
+from stlora_ext.lora.node_agnostic import holder_of
 from stlora_ext.lora.predictor import Predictor, STLoRAConfig
 from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig, STLoRARunner
+from stlora_ext.runs.new_sensors_runner import (
+    NewSensorsAdapterRunner,
+    NewSensorsBackboneRunner,
+    NewSensorsForecastingConfig,
+)
 from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.set_aside import new_sensors, of_sensors
 from stlora_ext.runs.stream_runner import StreamAdapterRunner, StreamBackboneRunner, StreamForecastingConfig
 from stlora_ext.runs.trial import refuse_unfit
 
@@ -91,6 +99,9 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
             data set has other lengths.
     """
     exp = settled(exp, meta, data_dir)
+    if exp.protocol == "new-sensors":
+        _refuse_node_holder(exp, meta, data_dir)
+        meta = trained_on(exp, meta)
     _check_graph(exp, meta, data_dir / meta.name / "graph.npz")
     negative = next((name for name, value in exp.model_settings.items() if type(value) is int and value < 0), None)
     if negative is not None:
@@ -123,11 +134,42 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
     return model
 
 
+def trained_on(exp: Experiment, meta: Meta) -> Meta:
+    """Return the data set as a model of ``exp`` sees it in training: under ``new-sensors``, but for ``full``, without
+    the sensors that are set aside, and without a graph, which such a model doesn't read.
+
+    Raises:
+        UserError: If they can't be set aside.
+    """
+    if exp.protocol != "new-sensors":
+        return meta
+    left_out = set(new_sensors(exp.new_sensors, meta))
+    kept = [column for column in range(meta.num_nodes) if exp.arm == "full" or column not in left_out]
+    return of_sensors(meta, kept)
+
+
 def runner_class(exp: Experiment) -> type[HostRunner]:
     """Return the runner of an experiment's runs."""
+    if exp.protocol == "new-sensors":
+        return NewSensorsBackboneRunner if exp.adapter is None else NewSensorsAdapterRunner
     if exp.protocol == "stream":
         return StreamBackboneRunner if exp.adapter is None else StreamAdapterRunner
     return HostRunner if exp.adapter is None else STLoRARunner
+
+
+def _refuse_node_holder(exp: Experiment, meta: Meta, data_dir: Path) -> None:
+    """Refuse a backbone that holds the nodes that it is trained on: it has nothing for a new one."""
+    with torch.random.fork_rng(devices=[]):
+        backbone = build_model(replace(exp.trained(), protocol="joint"), meta, data_dir)
+    holder = holder_of(backbone, meta.num_nodes, meta.input_len, meta.output_len)
+    if holder is not None:
+        what = (
+            "forecasts a sensor from the others' inputs" if holder == "inputs" else f"holds the sensors in '{holder}'"
+        )
+        raise UserError(
+            f"--protocol new-sensors: {exp.backbone.name} {what}, so it can't forecast new ones; "
+            "python experiments/models.py lists the node-agnostic models"
+        )
 
 
 def _check_graph(exp: Experiment, meta: Meta, path: Path) -> None:
@@ -163,6 +205,7 @@ def host_config(
         UserError: If the data set has other lengths, or the model isn't tested as asked.
     """
     exp = settled(exp, meta, options.data)
+    whole, meta = meta, trained_on(exp, meta)
     _refuse_untested(exp, options)
     training = exp.training
     streamed = exp.protocol == "stream"
@@ -180,7 +223,7 @@ def host_config(
             "lr_scheduler_params": {"milestones": list(training.lr_milestones), "gamma": training.lr_gamma},
         }
     config_class = ForecastingConfig
-    if exp.adapter is not None or streamed:
+    if exp.adapter is not None or exp.protocol in ("stream", "new-sensors"):
         config_class = STLoRAForecastingConfig
         settings.update(
             adapter=None if exp.adapter is None else adapter_config(exp, meta),
@@ -190,6 +233,9 @@ def host_config(
             adapter_lr=training.adapter_lr,
             **backbone,
         )
+    if exp.protocol == "new-sensors":
+        config_class = NewSensorsForecastingConfig
+        settings.update(arm=exp.arm, new_sensors=exp.new_sensors, left_out=new_sensors(exp.new_sensors, whole))
     if streamed:
         config_class = StreamForecastingConfig
         settings.update(arm=exp.arm, stream=exp.stream, interval=meta.interval_seconds, adapter_from=exp.adapter_from)
@@ -233,6 +279,8 @@ def host_config(
 
 
 def _refuse_untested(exp: Experiment, options: RunOptions) -> None:
+    if exp.protocol == "new-sensors" and options.compiled:
+        raise UserError("--compile: not with --protocol new-sensors, which forecasts other sensors; leave it out")
     for option, given in (("--cuda-graphs", options.cuda_graphs), ("--compile", options.compiled)):
         if given and exp.protocol == "stream":
             raise UserError(f"{option}: not with --protocol stream, whose updates are a few steps each; leave it out")

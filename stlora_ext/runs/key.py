@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-ARMS = ("base", "plus", "control", "wide", "finetune")
+ARMS = ("base", "plus", "control", "wide", "finetune", "full")
 WITHOUT_ADAPTER = ("base", "finetune")
 CHECKPOINT = "model.pt"  # in the folder of a finished run
 ADAPTER = "adapter.safetensors"  # beside it
@@ -20,8 +20,8 @@ class RunKey:
     Attributes:
         dataset: Data set.
         model: Model, with "+" where it carries an adapter.
-        protocol: ``fitted``, ``joint``, ``adapt`` or ``stream``.
-        arm: ``base``, ``plus``, ``control``, ``wide`` or ``finetune``.
+        protocol: ``fitted``, ``joint``, ``adapt``, ``stream`` or ``new-sensors``.
+        arm: ``base``, ``plus``, ``control``, ``wide``, ``finetune`` or ``full``.
         config_hash: Hash of the result-relevant configuration.
         seed: Seed; None where no seed changes the result.
     """

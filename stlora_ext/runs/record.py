@@ -92,17 +92,19 @@ class Configuration:
         model: By the names of the backbone's config.
         adapter: By the names of ``STLoRAConfig``; empty without adapter.
         stream: By the names of ``StreamSettings``; empty but for protocol ``stream``.
+        new_sensors: By the names of ``NewSensorsSettings``; empty but for protocol ``new-sensors``.
     """
 
     training: Mapping[str, Any]
     model: Mapping[str, Any]
     adapter: Mapping[str, Any]
     stream: Mapping[str, Any] = field(default_factory=dict)
+    new_sensors: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Mapping[str, Any]]:
         """Return the settings by group."""
         groups = {"training": self.training, "model": self.model}
-        more = {"adapter": self.adapter, "stream": self.stream}
+        more = {"adapter": self.adapter, "stream": self.stream, "new_sensors": self.new_sensors}
         return groups | {name: values for name, values in more.items() if values}
 
 
@@ -144,6 +146,34 @@ class StreamPart:
     loss: Sequence[float | None]
     parameters_updated: int
     service_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class FittedDays:
+    """Scores of new sensors whose weights were fitted on some days; without such weights there is one, of all days.
+
+    Attributes:
+        days: Last days of the training rows; None: all of them.
+        ridge: Strength of the pull towards the known sensors' mean; None where nothing was fitted.
+        scores: On the test windows of the new sensors.
+    """
+
+    days: float | None
+    ridge: float | None
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class NewSensorsPart:
+    """What became of the sensors that were set aside.
+
+    Attributes:
+        sensors: Their columns.
+        fits: By days; the last one's scores are the record's.
+    """
+
+    sensors: Sequence[int]
+    fits: tuple[FittedDays, ...]
 
 
 @dataclass(frozen=True)
@@ -241,6 +271,7 @@ class Record:
         adapted: The backbone that it adapted; None where it adapted none, or a record doesn't say.
         adapter_bytes: Size of its adapter file; None without one.
         stream: How it was updated; None but for protocol ``stream``.
+        new_sensors: What became of new sensors; None but for protocol ``new-sensors``.
         content: The record as JSON has it.
     """
 
@@ -258,6 +289,7 @@ class Record:
     adapted: AdaptedBackbone | None
     adapter_bytes: int | None
     stream: StreamPart | None
+    new_sensors: NewSensorsPart | None
     content: Mapping[str, Any] = field(repr=False, compare=False)
 
     @property
@@ -300,7 +332,11 @@ class Record:
                 data,
             ),
             Configuration(
-                settings["training"], settings["model"], settings.get("adapter") or {}, settings.get("stream") or {}
+                settings["training"],
+                settings["model"],
+                settings.get("adapter") or {},
+                settings.get("stream") or {},
+                settings.get("new_sensors") or {},
             ),
             TrainingPart(
                 training["epochs"], training.get("best_epoch"), training.get("seconds_per_epoch"), training["history"]
@@ -319,6 +355,7 @@ class Record:
             adapted and _adapted(adapted),
             content.get("adapter_bytes"),
             StreamPart(**content["stream"]) if content.get("stream") else None,
+            _new_sensors(content["new_sensors"]) if content.get("new_sensors") else None,
             content,
         )
 
@@ -326,3 +363,8 @@ class Record:
 def _adapted(content: Mapping[str, Any]) -> AdaptedBackbone:
     key = content.get("key")
     return AdaptedBackbone(key and checked_key(key), content.get("weights"), content.get("fingerprint"))
+
+
+def _new_sensors(content: Mapping[str, Any]) -> NewSensorsPart:
+    fits = (FittedDays(fit["days"], fit["ridge"], Scores.of(fit["test"])) for fit in content["fits"])
+    return NewSensorsPart(content["sensors"], tuple(fits))

@@ -37,6 +37,8 @@ def first_problem(content: Any) -> str | None:
     streamed = content["key"]["protocol"] == "stream" or content.get("stream") is not None
     if streamed and not _stream(content.get("stream")):
         return f"'stream' is {_short(content.get('stream'))}, expected how the model was updated"
+    if content["key"]["protocol"] == "new-sensors" and not _new_sensors(content.get("new_sensors")):
+        return f"'new_sensors' is {_short(content.get('new_sensors'))}, expected the scores by days"
     adapter = content["configuration"].get("adapter")
     if content["key"]["arm"] not in WITHOUT_ADAPTER and not (_object(adapter) and _text(adapter.get("sharing"))):
         return f"'configuration.adapter' is {_short(adapter)}, expected the adapter's settings"
@@ -117,6 +119,26 @@ def _stream(value: Any) -> bool:
     )
 
 
+def _new_sensors(value: Any) -> bool:
+    return (
+        _object(value)
+        and value.keys() == {"sensors", "fits"}
+        and isinstance(value["sensors"], list)
+        and all(map(_count, value["sensors"]))
+        and isinstance(value["fits"], list)
+        and all(
+            _object(fit)
+            and fit.keys() == {"days", "ridge", "test"}
+            and _number(fit["days"])
+            and _number(fit["ridge"])
+            and _object(fit["test"])
+            and _metrics(fit["test"].get("average"))
+            and _steps(fit["test"].get("horizons"))
+            for fit in value["fits"]
+        )
+    )
+
+
 def _interval(value: Any) -> bool:
     return type(value) in (int, float) and 0 < value < LARGEST
 
@@ -157,7 +179,7 @@ def _object_or_none(value: Any) -> bool:
 
 
 _FORM: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "key.arm": (_arm, "base, plus, control, wide or finetune"),
+    "key.arm": (_arm, "base, plus, control, wide, finetune or full"),
     "test": (_object, "an object"),
     "test.average": (_metrics, "MAE, RMSE and MAPE"),
     "test.horizons": (_steps, "MAE, RMSE and MAPE of every step"),

@@ -10,6 +10,7 @@ from typing import Any, cast, get_args
 
 from stlora_ext.config.config_file import config_or_default
 from stlora_ext.config.experiment import DERIVED, ArmName, Experiment, ProtocolName, configuration, experiment
+from stlora_ext.config.new_sensors import NewSensorsSettings
 from stlora_ext.config.plugins import plugin_file
 from stlora_ext.config.registry import plugged_in
 from stlora_ext.config.stream import StreamSettings
@@ -51,6 +52,9 @@ def rebuild(key: RunKey, settings: Mapping[str, Any], source: str) -> Experiment
             adapter=adapter,
             seeds=exp.seeds if key.seed is None else (key.seed,),
             training=TrainingSettings(**checked(TrainingSettings, settings["training"])),
+            new_sensors=NewSensorsSettings(
+                **checked(NewSensorsSettings, settings.get("new_sensors") or {}, "new_sensors.")
+            ),
             stream=StreamSettings(**checked(StreamSettings, settings.get("stream") or {}, "stream.")),
             model_settings=checked(exp.backbone.config, settings["model"], "model."),
         )
@@ -167,6 +171,8 @@ def repeat_command(
     if changed:
         arguments += ["--set", *(f"{key}={_literal(value)}" for key, value in changed.items())]
     arguments += ["--as-recorded"] * bool(idle)
+    if exp.protocol == "new-sensors" and not exp.adapts:
+        arguments += ["--protocol", exp.protocol]
     if exp.adapts:
         arguments += ["--protocol", exp.protocol]
         arguments += ["--train-backbone"] if backbone_from is None else ["--from", backbone_from]

@@ -23,6 +23,7 @@ from stlora_ext.runs.build import build_model, runner_class, settled
 from stlora_ext.runs.digest import part_digests
 from stlora_ext.runs.key import ADAPTER, CHECKPOINT, SERVICE, RunKey
 from stlora_ext.runs.lock import locked
+from stlora_ext.runs.new_sensors_runner import NewSensorsRunnerMixin
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.provenance import provenance
 from stlora_ext.runs.record import Record
@@ -109,9 +110,9 @@ def _write_results(
     """Write the adapter's file and the checkpoint of a run that has ended, and return its record."""
     settings = configuration(exp)
     adapter: dict[str, int] = {}
-    stream: dict[str, Any] = {}
+    after: dict[str, Any] = {}  # what the protocol adds
     backbone = None
-    if exp.protocol in ("adapt", "stream"):
+    if exp.adapts or exp.protocol == "adapt":
         backbone = adapted_backbone(exp, meta, key.seed, getattr(runner.model, "backbone", runner.model))
     if exp.adapter is not None:
         described: dict[str, Any] = {
@@ -120,8 +121,10 @@ def _write_results(
             "origin": {"key": key.as_dict(), "configuration": settings},
         }
         adapter["adapter_bytes"] = save_adapter(runner.model, work / ADAPTER, **described)
+    if isinstance(runner, NewSensorsRunnerMixin):
+        after = {"new_sensors": runner.summary()}
     if isinstance(runner, StreamRunnerMixin):
-        stream = {"stream": runner.summary()}
+        after = {"stream": runner.summary()}
         if exp.adapter is not None:
             service: dict[str, Any] = {
                 "update": len(runner.losses),
@@ -129,7 +132,7 @@ def _write_results(
                 "stream": asdict(exp.stream),
                 "updates": [],
             }
-            stream["stream"]["service_bytes"] = save_adapter(
+            after["stream"]["service_bytes"] = save_adapter(
                 runner.model, work / SERVICE, **described, optimizer=runner.optimizer, service=service
             )
     seconds = sorted(epoch["seconds"] for epoch in runner.history) or [None]
@@ -153,7 +156,7 @@ def _write_results(
         },
         "parameters": parameter_report(runner.model),
         "provenance": {**last, "processes": processes},
-        **stream,
+        **after,
         **adapter,
     }
     try:

@@ -1,0 +1,201 @@
+"""Protocol ``new-sensors``: a model trained without some sensors, then given a few days of each.
+
+Everything is frozen but what is a new sensor's own, its row in each layer of the adapter. The rows are fitted on the
+last days of the training rows, and the test windows are scored on the new sensors alone.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from basicts.runners.builder import Builder
+from basicts.utils import BasicTSMode, RunnerStatus
+from torch import nn
+
+from stlora_ext.config.new_sensors import NewSensorsSettings
+from stlora_ext.data.windows import WindowBatches
+from stlora_ext.host.checkpoint import load_checkpoint
+from stlora_ext.host.forecasts import forecast_writer
+from stlora_ext.host.randomness import derive_seed
+from stlora_ext.host.runner import FORECASTS, HostRunner
+from stlora_ext.host.splits import place_split
+from stlora_ext.lora.fit_rows import Readings, fit_rows, mean_rows, with_rows
+from stlora_ext.lora.model import STLoRA, attach
+from stlora_ext.lora.sample import forward
+from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig, STLoRARunnerMixin
+from stlora_ext.weights import load_weights
+
+RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+ROWS = 512  # windows that are corrected at once
+TRIED = 32  # known sensors at most on which the ridge is chosen
+
+
+@dataclass(init=False)
+class NewSensorsForecastingConfig(STLoRAForecastingConfig):
+    """Configuration of a run under protocol ``new-sensors``; ``adapter`` is None for the arm ``base``."""
+
+    arm: Literal["base", "plus", "control", "full"] = field(
+        default="plus", metadata={"help": "Trained without the new sensors, or, full, on all."}
+    )
+    new_sensors: NewSensorsSettings = field(default=None, metadata={"help": "What is fitted for them."})  # type: ignore
+    left_out: list = field(default_factory=list, metadata={"help": "Columns of the new sensors."})
+
+    def _get_md5(self, serialized: dict) -> str:
+        # The key names the arm; the columns follow from the settings and the data.
+        left = {key: value for key, value in serialized.items() if key not in ("arm", "left_out")}
+        return super()._get_md5(
+            {**left, "new_sensors": self.new_sensors.changed(), "adapter": serialized["adapter"] or {}}
+        )
+
+
+if TYPE_CHECKING:
+    _Host = HostRunner  # what the mixin is put over
+else:
+    _Host = object
+
+
+class NewSensorsRunnerMixin(_Host):
+    """Trains without the sensors that are set aside, or on all in the arm ``full``, and evaluates on them alone."""
+
+    cfg: NewSensorsForecastingConfig
+
+    def __init__(self, cfg: NewSensorsForecastingConfig) -> None:
+        super().__init__(cfg)
+        self.new = list(cfg.left_out)
+        self.fits: list[dict[str, Any]] = []
+
+    def _sensors(self, values: np.ndarray) -> np.ndarray:
+        return values if self.cfg.arm == "full" else np.delete(values, self.new, axis=1)
+
+    def eval(self, ckpt_path: Path | str | None = None) -> None:
+        """Fit the new sensors' rows from a checkpoint (default: ``best.pt``), and evaluate the test split on them."""
+        path = Path(ckpt_path or self.best_path)
+        checkpoint = load_checkpoint(path, self.device, ("model_state_dict", "scaler_stats", "epoch", "history"))
+        self._refuse_other_data(checkpoint, path)
+        load_weights(self.model, checkpoint["model_state_dict"], path)
+        self.scaler.stats = checkpoint["scaler_stats"]
+        self.history = self.history or checkpoint["history"]
+        self.best_epoch = checkpoint["epoch"]
+        self.status = RunnerStatus.EVALUATING
+        trained: nn.Module = self.model
+        days = [*self.cfg.new_sensors.days, None] if self.cfg.arm == "plus" else [None]
+        test = self._batches_of(self.new, BasicTSMode.TEST)
+        self.fits = []
+        try:
+            for number in days:
+                self.model, ridge = self.model_of_new(trained, number)
+                self.test_data_loader = test
+                scores = self._evaluate(test, None, self.cfg.steps_per_day).result()
+                self.fits.append({"days": number, "ridge": ridge, "test": scores})
+            if self.save_results:
+                with forecast_writer(self.run_dir / FORECASTS, test.num_windows) as write:
+                    self._evaluate(test, write)
+        finally:
+            self.model = trained
+        self.test_result = self.fits[-1]["test"]
+        self._save_metrics()
+
+    def model_of_new(self, trained: nn.Module, days: float | None) -> tuple[nn.Module, float | None]:
+        """Return the model of the new sensors with rows fitted on some days (None: all), and the ridge."""
+        return trained, None
+
+    def _batches_of(self, columns: list[int], mode: BasicTSMode) -> WindowBatches:
+        """Return the windows of some sensors in a split."""
+        dataset = Builder._build_dataset(self.cfg, mode)
+        stamps = dataset.timestamps if dataset.use_timestamps else None
+        values = np.ascontiguousarray(dataset.data[:, columns])
+        split = place_split(values, stamps, self.scaler, self.cfg.null_val, self.device, self.run_dir)
+        return WindowBatches(split, dataset.input_len, dataset.output_len, self.cfg.test_batch_size, device=self.device)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a record says of the new sensors, besides the scores of the last fit."""
+        return {"sensors": self.new, "fits": self.fits}
+
+
+class NewSensorsBackboneRunner(NewSensorsRunnerMixin, HostRunner):
+    """The arm ``base``: a backbone alone."""
+
+
+class NewSensorsAdapterRunner(NewSensorsRunnerMixin, STLoRARunnerMixin, HostRunner):
+    """The arms with an adapter."""
+
+    def model_of_new(self, trained: nn.Module, days: float | None) -> tuple[nn.Module, float | None]:
+        """As the mixin's; the arm ``full`` has the rows that it was trained to."""
+        assert isinstance(trained, STLoRA)
+        known, config = trained.adapter, trained.config
+        model = attach(trained.backbone, config, len(self.new))
+        ridge = None
+        rows: list[torch.Tensor] = []
+        if self.cfg.arm == "full":
+            rows = [own[self.new] for own in known.per_node()]
+        elif known.per_node():
+            ridge = self._ridge(trained, days) if days != 0 else None
+            readings = self._readings(trained.backbone, self._batches_of(self.new, BasicTSMode.TRAIN))
+            windows = self._windows(days, len(readings.inputs))
+            rows = fit_rows(known, config, readings.rows(_last(windows)), ridge or 0.0, self.cfg.new_sensors.iterations)
+        model.adapter = with_rows(known, config, rows, len(self.new))
+        return model.to(self.device).eval(), ridge
+
+    def _windows(self, days: float | None, most: int) -> int:
+        """Return how many windows lie within the last days of the training rows."""
+        if days is None:
+            return most
+        steps = round(days * (self.cfg.steps_per_day or 1))
+        lengths = self.cfg.dataset_params["input_len"] + self.cfg.dataset_params["output_len"]
+        return min(most, max(0, steps - lengths + 1))
+
+    def _ridge(self, trained: STLoRA, days: float | None) -> float:
+        """Choose the ridge on known sensors set aside in turn: fitted on the days, compared on the validation split."""
+        known, config = trained.adapter, trained.config
+        count = known.per_node()[0].shape[0]
+        generator = np.random.default_rng(derive_seed(self.cfg.seed, "ridge"))
+        tried = sorted(int(node) for node in generator.permutation(count)[:TRIED])
+        columns = [column for column in range(count + len(self.new)) if column not in set(self.new)]
+        chosen = [columns[node] for node in tried]
+        train = self._readings(trained.backbone, self._batches_of(chosen, BasicTSMode.TRAIN))
+        val = self._readings(trained.backbone, self._batches_of(chosen, BasicTSMode.VAL))
+        train = train.rows(_last(self._windows(days, len(train.inputs))))
+        start = mean_rows(known, tried)
+        errors = {}
+        for ridge in RIDGES:
+            rows = fit_rows(known, config, train, ridge, self.cfg.new_sensors.iterations, start)
+            predictor = with_rows(known, config, rows, len(chosen))
+            errors[ridge] = _error(predictor, config.x, val)
+        return min(RIDGES, key=lambda ridge: errors[ridge])
+
+    @torch.no_grad()
+    def _readings(self, backbone: nn.Module, batches: WindowBatches) -> Readings:
+        """Return all windows with the backbone's forecasts."""
+        parts: dict[str, list[torch.Tensor]] = {"inputs": [], "forecasts": [], "targets": [], "mask": [], "stamps": []}
+        for batch in batches:
+            with self.autocast():
+                parts["forecasts"].append(forward(backbone, batch).float())
+            parts["inputs"].append(batch["inputs"])
+            parts["targets"].append(self.scaler.transform(batch["targets"], batch["targets_mask"]))
+            parts["mask"].append(batch["targets_mask"])
+            parts["stamps"].append(batch["inputs_timestamps"][:, -1])
+        return Readings(**{name: torch.cat(tensors) for name, tensors in parts.items()})
+
+
+@torch.no_grad()
+def _error(predictor: nn.Module, x: str, readings: Readings) -> float:
+    """Return the MAE of corrected forecasts, normalised."""
+    total = 0.0
+    parts = {
+        "window": (readings.inputs,),
+        "forecast": (readings.forecasts,),
+        "both": (readings.inputs, readings.forecasts),
+    }
+    for first in range(0, len(readings.inputs), 512):
+        rows = slice(first, first + 512)
+        seen = torch.cat([part[rows] for part in parts[x]], dim=1)
+        stamps = None if readings.stamps is None else readings.stamps[rows]
+        error = readings.forecasts[rows] + predictor(seen, stamps) - readings.targets[rows]
+        total += float((error.abs() * readings.mask[rows]).sum(dtype=torch.float64))
+    return total / max(1, int(readings.mask.sum()))
+
+
+def _last(count: int) -> slice:
+    return slice(-count, None) if count else slice(0, 0)
