@@ -273,7 +273,7 @@ def configuration(exp: Experiment) -> dict[str, Any]:
     defaults = {name: getattr(config, name, None) for name in field_names(config) if name not in DERIVED}
     settings = {"training": asdict(exp.training), "model": {**defaults, **exp.model_settings}}
     if exp.adapter is not None:
-        settings["adapter"] = asdict(exp.adapter)
+        settings["adapter"] = exp.adapter.as_dict()
     if exp.protocol == "stream":
         settings["stream"] = asdict(exp.stream)
     return settings

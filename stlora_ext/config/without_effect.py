@@ -78,6 +78,8 @@ def _of_run(exp: "Experiment", config: "Experiment") -> Iterator[tuple[str, Idle
             yield "adapter.alpha", Idle(f"it is the rank, {exp.adapter.rank}, without it")
         if exp.adapter.sharing != "embedding":
             yield "adapter.num_embeddings", Idle(f"adapter.sharing={exp.adapter.sharing} has no embeddings")
+        if exp.adapter.sharing == "none":
+            yield "adapter.row_dropout", Idle("adapter.sharing=none has no rows")
         if exp.adapter.rank == 1:
             yield "adapter.rank_stabilised", Idle("adapter.rank=1 is its own square root")
     for name, (other, value) in exp.backbone.unused.items():

@@ -26,7 +26,8 @@ class RecentForecasts:
     ) -> None:
         self._make, self._origin, self._size, self._end = make, origin, size, end
         self._capacity = (kept // size + 3) * size
-        self._next = max(first - (first - origin) % size, origin % size - size)  # begins a block
+        first = max(first, 0)
+        self._next = first - (first - origin) % size  # begins a block
         self._stored: torch.Tensor | None = None
 
     def extend(self, end: int) -> None:

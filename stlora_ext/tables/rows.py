@@ -116,6 +116,15 @@ def table_rows(records: Iterable[Record], order: Sequence[str]) -> list[Row]:
     )
 
 
+def static_and_stream(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
+    """Return the rows whose test set was forecast by one model, and those of protocol ``stream``; never one with the
+    other."""
+    apart: tuple[list[Row], list[Row]] = ([], [])
+    for row in rows:
+        apart[row.protocol == "stream"].append(row)
+    return apart
+
+
 def differences(rows: Sequence[Row]) -> dict[str, list[Any]]:
     """Return the settings in which ``rows`` differ, by dotted name, one value per row."""
     flat = [_flat(row.records[0].configuration.as_dict()) for row in rows]

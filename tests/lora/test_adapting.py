@@ -22,7 +22,13 @@ from stlora_ext.weights import weights_fingerprint
 from tests.support.commands import refusal
 from tests.support.otherwise import interrupt_after, prepared_otherwise
 
-FAST = {"num_epochs": 3, "model.hidden_size": 8, "model.end_size": 16, "adapter.dropout": 0.2}
+FAST = {
+    "num_epochs": 3,
+    "model.hidden_size": 8,
+    "model.end_size": 16,
+    "adapter.dropout": 0.2,
+    "adapter.row_dropout": 0.2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +231,9 @@ def test_train_backbone_without_effect_is_refused(arguments, tiny_data, tmp_path
         ],
         capsys,
     )
-    assert line.startswith("--train-backbone: only --protocol adapt without --from")
+    assert line.startswith(
+        "--train-backbone: only --protocol adapt of a trained model, and stream, both without --from"
+    )
 
 
 def test_a_run_of_another_model_is_no_backbone(trained, capsys):
