@@ -79,8 +79,8 @@ def _row(backbone: "Backbone") -> "ModelRow":
     from stlora_ext.config.registry import get_backbone
     from stlora_ext.fields import field_names
     from stlora_ext.lora.model import parameter_counts
+    from stlora_ext.lora.node_agnostic import node_holder
     from stlora_ext.runs.build import build_model
-    from stlora_ext.runs.node_agnostic import node_holder
     from stlora_ext.runs.without_data import ring_meta
     from stlora_ext.tables.models import ModelRow
 

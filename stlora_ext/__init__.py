@@ -16,6 +16,7 @@ _PUBLIC = {
     "merge": "stlora_ext.lora.merge",
     "save_adapter": "stlora_ext.lora.files",
     "load_adapter": "stlora_ext.lora.files",
+    "expand_adapter": "stlora_ext.lora.expand",
     # these need BasicTS
     "register": "stlora_ext.config.registry",
     "TrainingSettings": "stlora_ext.config.training",

@@ -49,11 +49,11 @@ def without_effect(exp: "Experiment", config: "Experiment", given: Mapping[str, 
     if exp.adapter is None:
         why = f"{exp.model} has no adapter, which {exp.model}+ has"
         idle |= {key: Idle(why) for key in given if key == "adapter_lr" or key.startswith("adapter.")}
-    return {
-        key: idle[key]
-        for key in given
-        if key in idle and config.override({key: given[key]}).settings != config.settings
-    }
+
+    def said(experiment: "Experiment") -> tuple[Any, ...]:
+        return experiment.settings, experiment.stream  # which the settings hold under protocol stream alone
+
+    return {key: idle[key] for key in given if key in idle and said(config.override({key: given[key]})) != said(config)}
 
 
 def _of_run(exp: "Experiment", config: "Experiment") -> Iterator[tuple[str, Idle]]:
@@ -78,6 +78,8 @@ def _of_run(exp: "Experiment", config: "Experiment") -> Iterator[tuple[str, Idle
             yield "adapter.alpha", Idle(f"it is the rank, {exp.adapter.rank}, without it")
         if exp.adapter.sharing != "embedding":
             yield "adapter.num_embeddings", Idle(f"adapter.sharing={exp.adapter.sharing} has no embeddings")
+        if exp.adapter.sharing == "none":
+            yield "adapter.row_dropout", Idle("adapter.sharing=none has no rows")
         if exp.adapter.rank == 1:
             yield "adapter.rank_stabilised", Idle("adapter.rank=1 is its own square root")
     for name, (other, value) in exp.backbone.unused.items():

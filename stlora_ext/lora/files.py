@@ -1,15 +1,16 @@
 """Adapter files: one safetensors file of kilobytes that says which backbone it belongs to.
 
 The tensors are the adapter's; the metadata entry "stlora" is JSON: format version, settings, number of nodes, name and
-hash of the backbone, and, where known, the scaler's statistics, the fingerprint of the data, and the key and
-configuration of the run that trained it ("origin"), from which the backbone can be built.
+hash of the backbone, and, where known, the sensors' names, how many of them each expansion has added, the scaler's
+statistics, the fingerprint of the data, and the key and configuration of the run that trained it ("origin"), from which
+the backbone can be built.
 
 A service file is an adapter file that can be updated further: it holds Adam's moments too, by the adapter's names after
 "adam.", and the entry "service", what was done to it.
 """
 
 import json
-from dataclasses import asdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
 from stlora_ext.lora.model import STLoRA, attach, widest_type
 from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.lora.sensors import checked_names, refuse_other_names
 from stlora_ext.weights import bare_state_dict, weights_fingerprint
 from stlora_ext.wrapped import unwrapped
 
@@ -69,8 +71,10 @@ def save_adapter(
         raise UserError(f"save_adapter: a {type(model).__name__} carries no adapter; expected what attach() returned")
     described = {
         "format": FORMAT,
-        "settings": asdict(model.config),
+        "settings": model.config.as_dict(),
         "num_nodes": model.num_nodes,
+        **({} if model.names is None else {"names": model.names}),
+        **({"added": model.added} if model.added else {}),
         "backbone": type(unwrapped(model.backbone)).__name__,
         "backbone_hash": backbone_hash(model.backbone),
         "scaler": {name: value.tolist() for name, value in (scaler or {}).items()},
@@ -113,15 +117,37 @@ def read_adapter(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     wrong = next((name for name, kind in _REQUIRED.items() if type(described.get(name)) is not kind), None)
     if wrong is None and not isinstance(described.get("data_fingerprint"), (str, type(None))):
         wrong = "data_fingerprint"
+    names, added = described.get("names"), described.get("added", [])
+    if (
+        wrong is None
+        and added != []
+        and not (
+            isinstance(added, list)
+            and all(type(count) is int and count > 0 for count in added)
+            and sum(added) < described["num_nodes"]
+        )
+    ):
+        wrong = "added"
+    if wrong is None and names is not None and not _are_names(names, described["num_nodes"]):
+        wrong = "names"
     if wrong is not None:
         raise UserError(f"adapter file {path} is damaged (no good '{wrong}'): save it again, or put back a whole copy")
     return described, tensors
+
+
+def _are_names(names: Any, num_nodes: int) -> bool:
+    return (
+        isinstance(names, list)
+        and all(isinstance(name, str) and name.strip() for name in names)
+        and (len(set(names)) == len(names) == num_nodes)
+    )
 
 
 def load_adapter(
     backbone: nn.Module,
     path: Path,
     *,
+    names: Iterable[str] | None = None,
     num_nodes: int | None = None,
     input_len: int | None = None,
     output_len: int | None = None,
@@ -134,6 +160,8 @@ def load_adapter(
     Args:
         backbone: The same architecture with the same weights, wrapped or not.
         path: The file.
+        names: Names of the sensors at hand, in the order of the nodes, if they are to be checked. A file without names
+            takes them.
         num_nodes: Nodes of the network at hand, if they are to be checked now; else at the first forward.
         input_len: Input steps, likewise.
         output_len: Forecast steps, likewise.
@@ -142,9 +170,15 @@ def load_adapter(
         STLoRA: In eval mode; its forecasts are those of the saved model.
 
     Raises:
-        UserError: If the file is damaged, of another backbone, number of nodes or length, or lacks a tensor.
+        UserError: If the file is damaged, of another backbone, other sensors or their order, another number of nodes or
+            length, or lacks a tensor.
     """
     described, stored = read_adapter(path)
+    known = described.get("names")
+    names = known if names is None else checked_names(names, "load_adapter")
+    if names is not None and known is not None:
+        refuse_other_names(names, known, f"adapter file {path}")
+    num_nodes = len(names) if num_nodes is None and names is not None else num_nodes
     tensors = {name: tensor for name, tensor in stored.items() if not name.startswith(_ADAM)}
     config = STLoRAConfig.from_json(json.dumps(described["settings"]))
     for name, wanted, found in (
@@ -170,7 +204,7 @@ def load_adapter(
             "checkpoint that it was trained on"
         )
     try:
-        model = attach(backbone, config, described["num_nodes"])
+        model = attach(backbone, config, described["num_nodes"], names=names)
     except UserError:
         raise
     except (RuntimeError, ValueError) as error:  # a size beyond memory
@@ -178,6 +212,7 @@ def load_adapter(
             f"adapter file {path} is damaged (its settings: {str(error).splitlines()[0][:120]}): save it "
             "again, or put back a whole copy"
         ) from None
+    model.added = tuple(described.get("added", ()))
     expected = {name: tuple(tensor.shape) for name, tensor in model.adapter.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if expected != given:

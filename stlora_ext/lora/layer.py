@@ -67,18 +67,30 @@ class LowRankInput(nn.Module):
         own = {"node": "matrix", "embedding": "embedding", "vector": "vector"}.get(self.sharing)
         return [] if own is None else [getattr(self, own)]
 
-    def factor(self) -> torch.Tensor:
-        """Return A: ``[N, r, d_in]``, or ``[r, d_in]`` where all nodes share it."""
+    def factor(self, replaced: torch.Tensor | None = None, nodes: slice | None = None) -> torch.Tensor:
+        """Return A: ``[N, r, d_in]``, or ``[r, d_in]`` where all nodes share it; of the ``nodes`` alone, if any."""
+        if self.sharing == "none":
+            return self.matrix
+        rows = self._rows(replaced, nodes)
         if self.sharing == "embedding":
             num_embeddings, rank, in_features = self.pool.shape
-            return (self.embedding @ self.pool.view(num_embeddings, -1)).view(-1, rank, in_features)
-        return self.vector.unsqueeze(2) * self.matrix if self.sharing == "vector" else self.matrix
+            return (rows @ self.pool.view(num_embeddings, -1)).view(-1, rank, in_features)
+        return rows.unsqueeze(2) * self.matrix if self.sharing == "vector" else rows
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, replaced: torch.Tensor | None = None, nodes: slice | None = None
+    ) -> torch.Tensor:
         if self.sharing in ("node", "embedding"):
-            return torch.bmm(x, self.factor().transpose(1, 2))
+            return torch.bmm(x, self.factor(replaced, nodes).transpose(1, 2))
         u = x @ self.matrix.t()
-        return u * self.vector.unsqueeze(1) if self.sharing == "vector" else u
+        return u * self._rows(replaced, nodes).unsqueeze(1) if self.sharing == "vector" else u
+
+    def _rows(self, replaced: torch.Tensor | None, nodes: slice | None) -> torch.Tensor:
+        """Return the nodes' rows ``[N, ...]``, the mean row for the nodes that are ``replaced`` (booleans ``[N]``)."""
+        (rows,) = self.per_node()
+        if replaced is None:
+            return rows if nodes is None else rows[nodes]
+        return torch.where(replaced.view(-1, *[1] * (rows.dim() - 1)), rows.mean(dim=0), rows)
 
 
 class NALL(nn.Module):
@@ -116,6 +128,16 @@ class NALL(nn.Module):
         self.lora_b = nn.Parameter(torch.zeros(out_features, rank))
         self.scale, self.relu = scale, relu
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = nn.functional.linear(x, self.weight, self.bias) + self.lora_a(x) @ (self.scale * self.lora_b.t())
+    def forward(
+        self, x: torch.Tensor, replaced: torch.Tensor | None = None, nodes: slice | None = None
+    ) -> torch.Tensor:
+        """Compute y.
+
+        Args:
+            x: ``[N, B, d_in]``.
+            replaced: Booleans ``[N]``: these nodes have the mean row in place of their own.
+            nodes: Those that ``x`` holds, without ``replaced``; None: all.
+        """
+        u = self.lora_a(x, replaced, nodes)
+        y = nn.functional.linear(x, self.weight, self.bias) + u @ (self.scale * self.lora_b.t())
         return torch.relu(y) if self.relu else y

@@ -26,7 +26,7 @@ class MergedNALL(nn.Module):
         self.bias = nn.Parameter(layer.bias.detach().clone())
         self.relu = layer.relu
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, replaced: None = None, nodes: None = None) -> torch.Tensor:
         y = x @ self.weight.transpose(-1, -2) + self.bias
         return torch.relu(y) if self.relu else y
 
@@ -50,5 +50,7 @@ def merge(model: STLoRA, *, per_node: bool = False) -> STLoRA:
         )
     merged = copy.deepcopy(model)
     adapter = unwrapped(merged.adapter)
+    adapter.row_dropout.p = 0.0  # there are no rows any more
     adapter.nalls = nn.ModuleList(MergedNALL(cast(NALL, layer)) for layer in adapter.nalls)
+    merged.added = ()
     return merged

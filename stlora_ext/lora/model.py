@@ -18,7 +18,9 @@ import torch
 from torch import nn
 
 from stlora_ext.errors import UserError
+from stlora_ext.lora.parts import forecast_in_parts, parts_of
 from stlora_ext.lora.predictor import Predictor, STLoRAConfig
+from stlora_ext.lora.sensors import checked_names
 from stlora_ext.wrapped import bare_names, unwrapped
 
 
@@ -30,15 +32,29 @@ class STLoRA(nn.Module):
         config: Settings of the adapter.
         num_nodes: N.
         seed: Seed of the adapter's initial values and dropout; the global generators aren't touched.
+        names: Name of each sensor, in the order of the nodes; None: they have none.
     """
 
-    def __init__(self, backbone: nn.Module, config: STLoRAConfig, num_nodes: int, seed: int = 0) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        config: STLoRAConfig,
+        num_nodes: int,
+        seed: int = 0,
+        names: tuple[str, ...] | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.adapter = Predictor(config, num_nodes, seed)
-        self.config, self.num_nodes = config, num_nodes
+        self.config, self.num_nodes, self.names = config, num_nodes, names
+        self.added: tuple[int, ...] = ()  # how many of the nodes each expansion has added
         self.frozen, self.adapter_enabled = False, True
         self._trainable: dict[str, bool] = {}
+
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """Name of each sensor, in the order of the nodes; '0', '1', ... where they have none."""
+        return self.names or tuple(map(str, range(self.num_nodes)))
 
     @property
     def signature(self) -> inspect.Signature:
@@ -136,7 +152,8 @@ class STLoRA(nn.Module):
                 and the adapter alone where the backbone doesn't take it.
 
         Returns:
-            What the backbone returns, a tensor or a dictionary with ``prediction``, corrected.
+            What the backbone returns, a tensor or a dictionary with ``prediction``, corrected. Where
+            sensors were added, evaluation keeps nothing but ``prediction`` of a dictionary.
 
         Raises:
             UserError: If the input's or the forecast's steps or nodes aren't those of the settings, or the times that
@@ -149,7 +166,11 @@ class STLoRA(nn.Module):
                 kwargs.pop("inputs_timestamps", None)
             elif timestamps is None:
                 timestamps = self.signature.bind(inputs, *args, **kwargs).arguments.get("inputs_timestamps")
-        result = self.backbone(inputs, *args, **kwargs)
+        parts = self._parts()
+        if len(parts) == 1:
+            result = self.backbone(inputs, *args, **kwargs)
+        else:
+            result = forecast_in_parts(self.backbone, parts, inputs, *args, **kwargs)
         if not self.adapter_enabled:
             return result
         if isinstance(result, dict):
@@ -183,7 +204,17 @@ class STLoRA(nn.Module):
                 )
             stamps = timestamps[:, -1]
         x = {"window": (inputs,), "forecast": (forecast,), "both": (inputs, forecast)}[self.config.x]
-        return (forecast + self.adapter(torch.cat(x, dim=1), stamps)).to(forecast.dtype)
+        parts = self._parts()
+        if len(parts) == 1:
+            return (forecast + self.adapter(torch.cat(x, dim=1), stamps)).to(forecast.dtype)
+        corrections = [
+            self.adapter(torch.cat([tensor[:, :, part] for tensor in x], dim=1), stamps, part) for part in parts
+        ]
+        return (forecast + torch.cat(corrections, dim=2)).to(forecast.dtype)
+
+    def _parts(self) -> list[slice]:
+        """Return the nodes that are forecast together: in evaluation, those that came together."""
+        return [slice(None)] if self.training else parts_of(self.num_nodes, self.added)
 
     def _check(self, what: str, tensor: torch.Tensor, steps: int) -> None:
         if tensor.dim() != 3 or tensor.shape[1:] != (steps, self.num_nodes):
@@ -194,7 +225,9 @@ class STLoRA(nn.Module):
             )
 
 
-def attach(backbone: nn.Module, config: STLoRAConfig, num_nodes: int, *, seed: int = 0) -> STLoRA:
+def attach(
+    backbone: nn.Module, config: STLoRAConfig, num_nodes: int, *, seed: int = 0, names: Iterable[str] | None = None
+) -> STLoRA:
     """Put an ST-LoRA adapter on a backbone.
 
     The adapter is on the backbone's device and of its floating-point type: that of its parameters, else that of its
@@ -207,17 +240,25 @@ def attach(backbone: nn.Module, config: STLoRAConfig, num_nodes: int, *, seed: i
         num_nodes: N.
         seed: Seed of the adapter's initial values and dropout.
 
+        names: Name of each sensor, in the order of the nodes, which the adapter's file then keeps; without any they are
+            '0', '1', ...
+
     Returns:
         STLoRA: A module with the backbone's forward signature; its first forecasts are the backbone's, bit for bit.
 
     Raises:
-        UserError: If the backbone carries an adapter already, or there is no node.
+        UserError: If the backbone carries an adapter already, there is no node, or the names aren't one per node, each
+            another.
     """
     if isinstance(unwrapped(backbone), STLoRA):
         raise UserError("this backbone carries an ST-LoRA adapter already: attach to its .backbone instead")
     if num_nodes < 1:
         raise UserError(f"num_nodes={num_nodes}: expected at least 1")
-    model = STLoRA(backbone, config, num_nodes, seed)
+    if names is not None:
+        names = checked_names(names, "attach")
+        if len(names) != num_nodes:
+            raise UserError(f"attach: {len(names)} names for num_nodes={num_nodes}; give one per node, in their order")
+    model = STLoRA(backbone, config, num_nodes, seed, names)
     tensors = [*backbone.parameters(), *backbone.buffers()]
     dtype = widest_type(backbone.parameters()) or widest_type(tensors)
     computing = [tensor for tensor in tensors if _computes(tensor)] or tensors

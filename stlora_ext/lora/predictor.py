@@ -11,8 +11,9 @@ Source: ST-LoRA, arXiv 2404.07919, the node-specific predictor.
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -23,6 +24,7 @@ from stlora_ext.lora.layer import NALL, SHARINGS, LowRankInput
 
 INPUTS = ("window", "forecast", "both")
 ACTIVATIONS = ("identity", "relu")
+_LATER = ("row_dropout",)
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ class STLoRAConfig:
         day_of_week: Whether it sees the day of the week too.
         activation: The NALL's outer sigma: ``identity`` or ``relu``.
         dropout: Dropout on the input of each NALL.
+        row_dropout: In training, how often a node's row (its matrix, embedding or vector) is the mean row instead,
+            drawn per node and batch, one draw for all layers. Then the mean row, a new sensor's first, has been
+            trained. Without effect where ``sharing`` is ``none``.
     """
 
     input_len: int = 12
@@ -62,6 +67,7 @@ class STLoRAConfig:
     day_of_week: bool = False
     activation: Literal["identity", "relu"] = "identity"
     dropout: float = 0.0
+    row_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("input_len", "output_len", "rank", "num_embeddings", "layers", "width"):
@@ -73,8 +79,9 @@ class STLoRAConfig:
                 raise UserError(f"adapter {name}={getattr(self, name)!r}: {nearest(str(getattr(self, name)), options)}")
         if self.alpha is not None and not 0 < self.alpha < math.inf:
             raise UserError(f"adapter alpha={self.alpha}: expected a number above 0, or None for the rank")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"adapter dropout={self.dropout}: expected a share of at least 0 and below 1")
+        for name in ("dropout", "row_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"adapter {name}={getattr(self, name)}: expected a share of at least 0 and below 1")
 
     @property
     def scale(self) -> float:
@@ -92,9 +99,13 @@ class STLoRAConfig:
         """Columns of the time stamps that X holds: 0, time of day; 1, day of week."""
         return [column for column, used in enumerate((self.time_of_day, self.day_of_week)) if used]
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as plain values; those that came later only where they are set, as files of before."""
+        return {name: value for name, value in asdict(self).items() if value or name not in _LATER}
+
     def to_json(self) -> str:
         """Return the settings as JSON."""
-        return json.dumps(asdict(self), indent=1)
+        return json.dumps(self.as_dict(), indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> "STLoRAConfig":
@@ -112,11 +123,11 @@ class STLoRAConfig:
         return cls(**checked(cls, values, "adapter."))
 
 
-class NodeDropout(nn.Module):
-    """Dropout that draws from a generator of its own, so that it never shifts what the backbone draws.
+class _Drawn(nn.Module):
+    """What draws from a generator of its own, so that it never shifts what others draw.
 
     Args:
-        p: Share of zeroed elements.
+        p: How often an element is drawn.
         seed: Seed of the generator.
     """
 
@@ -129,13 +140,29 @@ class NodeDropout(nn.Module):
         """Start the generator anew, on whichever device it is used next."""
         self._seed, self._generators = seed, {}
 
+    def _uniform(self, shape: Sequence[int], device: torch.device) -> torch.Tensor:
+        if device not in self._generators:
+            self._generators[device] = torch.Generator(device).manual_seed(self._seed)
+        return torch.rand(shape, device=device, generator=self._generators[device])
+
+
+class NodeDropout(_Drawn):
+    """Dropout: ``p`` is the share of zeroed elements."""
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training or self.p == 0:
             return x
-        if x.device not in self._generators:
-            self._generators[x.device] = torch.Generator(x.device).manual_seed(self._seed)
-        kept = torch.rand(x.shape, device=x.device, generator=self._generators[x.device]) >= self.p
-        return x * kept / (1 - self.p)
+        return x * (self._uniform(x.shape, x.device) >= self.p) / (1 - self.p)
+
+
+class RowDropout(_Drawn):
+    """Draws the nodes of a batch that have the mean row instead of their own."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | None:
+        """Return booleans ``[N]``, true for these nodes, for ``x [N, ...]``; None where there are none."""
+        if not self.training or self.p == 0:
+            return None
+        return self._uniform(x.shape[:1], x.device) < self.p
 
 
 class Predictor(nn.Module):
@@ -144,7 +171,7 @@ class Predictor(nn.Module):
     Args:
         config: Settings.
         num_nodes: N.
-        seed: Seed of the initial values and of the dropout.
+        seed: Seed of the initial values and of what is drawn in training.
     """
 
     def __init__(self, config: STLoRAConfig, num_nodes: int, seed: int = 0) -> None:
@@ -175,6 +202,7 @@ class Predictor(nn.Module):
                 torch.empty(config.width, 2 * len(self.cycles)).uniform_(-bound, bound, generator=generator)
             )
         self.dropout = NodeDropout(config.dropout, seed)
+        self.row_dropout = RowDropout(0.0 if config.sharing == "none" else config.row_dropout, seed ^ 1)
         self.output_weight = nn.Parameter(torch.zeros(config.output_len, config.width))
         self.output_bias = nn.Parameter(torch.zeros(config.output_len))
 
@@ -182,13 +210,14 @@ class Predictor(nn.Module):
         """Return the tensors whose rows belong to one node each ``[N, ...]``; none with ``sharing="none"``."""
         return [tensor for part in self.modules() if isinstance(part, LowRankInput) for tensor in part.per_node()]
 
-    def forward(self, x: torch.Tensor, stamps: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, stamps: torch.Tensor | None = None, nodes: slice | None = None) -> torch.Tensor:
         """Correct.
 
         Args:
             x: ``[B, channels, N]``; of another floating-point type than the predictor's, it is converted.
             stamps: Time of day and day of week of the last input step, shares of their cycles ``[B, 2]``; only where
                 the settings ask for them.
+            nodes: Those that ``x`` holds, in evaluation; None: all.
 
         Returns:
             torch.Tensor: Correction ``[B, output_len, N]``.
@@ -199,6 +228,7 @@ class Predictor(nn.Module):
             assert stamps is not None
             angle = 2 * math.pi * stamps[:, self.cycles[0] : self.cycles[-1] + 1]
             h = h + nn.functional.linear(torch.cat([angle.sin(), angle.cos()], dim=1).to(dtype), self.time_weight)
+        replaced = self.row_dropout(h)
         for nall in self.nalls:
-            h = h + nall(self.dropout(torch.relu(h)))
+            h = h + nall(self.dropout(torch.relu(h)), replaced, nodes)
         return nn.functional.linear(h, self.output_weight, self.output_bias).permute(1, 2, 0)

@@ -30,6 +30,9 @@ class STLoRAForecastingConfig(ForecastingConfig):
     # BasicTS wants a default of every field; a run sets both.
     adapter: STLoRAConfig = field(default=None, metadata={"help": "Settings of the adapter."})  # type: ignore
     num_nodes: int = field(default=None, metadata={"help": "Number of sensors."})  # type: ignore
+    names: list[str] | None = field(
+        default=None, metadata={"help": "Name of each sensor; its adapter file keeps them."}
+    )
     protocol: Literal["joint", "adapt", "stream"] = field(
         default="joint",
         metadata={"help": "Backbone and adapter together from scratch, the adapter alone, or as data go on."},
@@ -52,9 +55,10 @@ class STLoRAForecastingConfig(ForecastingConfig):
         adapter = {
             name: value
             for name, value in serialized["adapter"].items()
-            if value or name not in ("time_of_day", "day_of_week")
+            if value or name not in ("time_of_day", "day_of_week", "row_dropout")
         }
-        return super()._get_md5({**serialized, "adapter": adapter})
+        named = {name: value for name, value in serialized.items() if name != "names"}  # they change no result
+        return super()._get_md5({**named, "adapter": adapter})
 
 
 if TYPE_CHECKING:
@@ -79,7 +83,9 @@ class STLoRARunnerMixin(_Host):
 
     def __init__(self, cfg: STLoRAForecastingConfig) -> None:
         super().__init__(cfg)
-        self.model = attach(self.model, cfg.adapter, cfg.num_nodes, seed=derive_seed(cfg.seed, "adapter"))
+        self.model = attach(
+            self.model, cfg.adapter, cfg.num_nodes, seed=derive_seed(cfg.seed, "adapter"), names=cfg.names
+        )
         self.model = self.to_running_device(self.model)
         if cfg.adapter.cycles and "inputs_timestamps" not in self.forward_params:
             self.forward_params.append("inputs_timestamps")
@@ -155,9 +161,10 @@ class STLoRARunnerMixin(_Host):
         return self.cfg.optimizer(groups, **settings)
 
     def on_epoch_start(self, epoch: int) -> None:
-        """Give the adapter's dropout the epoch's seed, so that a resumed run draws what an uninterrupted one draws."""
+        """Give the adapter's dropout the epoch's seeds, so that a resumed run draws what an uninterrupted one draws."""
         super().on_epoch_start(epoch)
         self.model.adapter.dropout.reseed(derive_seed(self.cfg.seed, "adapter dropout", epoch))
+        self.model.adapter.row_dropout.reseed(derive_seed(self.cfg.seed, "adapter row dropout", epoch))
 
 
 class STLoRARunner(STLoRARunnerMixin, HostRunner):

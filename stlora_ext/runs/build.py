@@ -106,7 +106,8 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
                 refuse_unfit(backbone, exp, meta)
             model: nn.Module = backbone
             if exp.adapter is not None:
-                model = attach(backbone, adapter_config(exp, meta), meta.num_nodes)
+                model = adapted = attach(backbone, adapter_config(exp, meta), meta.num_nodes)
+                adapted.names = tuple(meta.sensor_ids) or None
     except UserError:
         raise
     except ValueError as error:
@@ -184,6 +185,7 @@ def host_config(
         settings.update(
             adapter=None if exp.adapter is None else adapter_config(exp, meta),
             num_nodes=meta.num_nodes,
+            names=meta.sensor_ids or None,
             protocol=exp.protocol,
             adapter_lr=training.adapter_lr,
             **backbone,
@@ -236,10 +238,11 @@ def _refuse_untested(exp: Experiment, options: RunOptions) -> None:
             raise UserError(f"{option}: not with --protocol stream, whose updates are a few steps each; leave it out")
     if options.cuda_graphs and options.compiled:
         raise UserError("--cuda-graphs: not with --compile; leave one of them out")
-    if options.cuda_graphs and exp.adapter is not None and exp.adapter.dropout:
-        raise UserError(
-            "--cuda-graphs: not with adapter.dropout, whose generator isn't recorded; leave one of them out"
-        )
+    for name in ("dropout", "row_dropout"):
+        if options.cuda_graphs and getattr(exp.adapter, name, False):
+            raise UserError(
+                f"--cuda-graphs: not with adapter.{name}, whose generator isn't recorded; leave one of them out"
+            )
     asked = {"compile": options.compiled, "bf16": exp.training.bf16, "cuda-graphs": options.cuda_graphs}
     for option in asked:
         if asked[option] and option not in exp.backbone.tested_with:

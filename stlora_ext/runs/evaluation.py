@@ -54,7 +54,7 @@ def _with_start(run: FinishedRun, meta: Meta, data: Path) -> Experiment:
     key = run.record.adapted_key
     if key is None:
         raise UserError(f"record {run.path} doesn't say which backbone it went on from: repeat the run")
-    roots = [place.parents[3] for place in run.places]
+    roots = [place.absolute().parents[3] for place in run.places if len(place.absolute().parents) > 3]
     found = [(root, root / key.path / CHECKPOINT) for root in roots if (root / key.path / CHECKPOINT).is_file()]
     if not found:
         raise UserError(

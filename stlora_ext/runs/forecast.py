@@ -7,7 +7,7 @@ from torch import nn
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.host.scaler import GlobalZScoreScaler, observed
-from stlora_ext.lora.model import forward_names
+from stlora_ext.lora.sample import forward
 
 
 def forecast(
@@ -103,21 +103,3 @@ def forecast_batch(
     with torch.autocast(batch["inputs"].device.type, torch.bfloat16, enabled=bf16):
         scaled = forward(model, batch)
     return scaler.inverse_transform(scaled.float())
-
-
-def forward(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Call a model as the runner does outside training: with what its forward names, and zeros as targets.
-
-    Args:
-        model: With or without adapter.
-        batch: ``inputs [B, input_len, N]`` normalised, ``inputs_mask``, ``inputs_timestamps``, ``targets_timestamps``
-            and ``targets [B, output_len, N]``, of which the shape counts.
-
-    Returns:
-        torch.Tensor: The normalised forecast ``[B, output_len, N]``.
-    """
-    known = {name: batch[name] for name in ("inputs_mask", "inputs_timestamps", "targets_timestamps")}
-    offered = {**known, "step": 0, "epoch": None, "train": False, "targets": torch.zeros_like(batch["targets"])}
-    taken = forward_names(model)
-    result = model(batch["inputs"], **{name: offered[name] for name in offered if name in taken})
-    return result["prediction"] if isinstance(result, dict) else result

@@ -234,7 +234,12 @@ def load_adapted(
     backbone = build_model(origin.exp.with_arm("base"), meta, data_dir)
     load_weights(backbone, _of_backbone(load_checkpoint(source)["model_state_dict"]), source)
     model = load_adapter(
-        backbone, origin.path, num_nodes=meta.num_nodes, input_len=meta.input_len, output_len=meta.output_len
+        backbone,
+        origin.path,
+        names=meta.sensor_ids,
+        num_nodes=meta.num_nodes,
+        input_len=meta.input_len,
+        output_len=meta.output_len,
     )
     return model, {name: torch.tensor(value) for name, value in origin.described["scaler"].items()}
 

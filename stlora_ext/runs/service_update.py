@@ -13,6 +13,7 @@ from basicts.utils import RunnerStatus
 
 from stlora_ext.data.local_time import row_axis
 from stlora_ext.data.prepared import Meta, missing
+from stlora_ext.data.series import Series
 from stlora_ext.errors import UserError
 from stlora_ext.horizons import in_words
 from stlora_ext.host.launcher import use_device
@@ -27,7 +28,7 @@ from stlora_ext.runs.build import host_config
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.recent_forecasts import RecentForecasts
 from stlora_ext.runs.service import Service, Start, damaged
-from stlora_ext.runs.stream_runner import Series, StreamAdapterRunner
+from stlora_ext.runs.stream_runner import StreamAdapterRunner
 from stlora_ext.weights import bare_state_dict, load_weights
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from torch import nn
 from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
-from stlora_ext.runs.forecast import forward
+from stlora_ext.lora.sample import forward, sample_batch, sample_window
 
 
 @torch.no_grad()
@@ -38,29 +38,3 @@ def refuse_unfit(backbone: nn.Module, exp: Experiment, meta: Meta) -> None:
             f"{exp.dataset}/{exp.model} forecasts {shape} with {lengths}, expected (1, {meta.output_len}, "
             f"{meta.num_nodes}): [batch, output_len, nodes], or a dictionary with it as 'prediction'"
         )
-
-
-def sample_window(input_len: int, num_nodes: int, batch: int = 1) -> torch.Tensor:
-    """Return windows ``[batch, input_len, num_nodes]`` in which every node differs; a node's don't depend on others."""
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(num_nodes, batch, input_len, generator=generator).permute(1, 2, 0).contiguous()
-
-
-def sample_batch(inputs: torch.Tensor, steps_per_day: int, steps: int) -> dict[str, torch.Tensor]:
-    """Return the batch of windows ``inputs [batch, input_len, nodes]`` that ``runs.forecast.forward`` takes.
-
-    Args:
-        inputs: The windows.
-        steps_per_day: Steps of a day.
-        steps: Steps of a window and its forecast.
-    """
-    step, input_len = torch.arange(steps), inputs.shape[1]
-    stamps = torch.stack([step % steps_per_day / steps_per_day, step // steps_per_day % 7 / 7], dim=1)
-    stamps = stamps.expand(len(inputs), -1, 2)
-    return {
-        "inputs": inputs,
-        "inputs_mask": torch.ones_like(inputs, dtype=torch.bool),
-        "inputs_timestamps": stamps[:, :input_len],
-        "targets_timestamps": stamps[:, input_len:],
-        "targets": inputs.new_zeros(len(inputs), steps - input_len, inputs.shape[2]),
-    }

@@ -11,7 +11,7 @@ from torch import nn
 
 from experiments import models
 from stlora_ext.config.registry import backbones
-from stlora_ext.runs.node_agnostic import node_holder
+from stlora_ext.lora.node_agnostic import node_holder
 from tests.support.commands import refusal, run, succeeded
 from tests.support.small import BASICTS, OURS
 

@@ -116,6 +116,10 @@ def test_memory_that_runs_out_is_one_line():
         ([], "--cuda-graphs: the CPU has no such thing; name a GPU"),
         (["--gpus", "0", "--compile", "--dry-run"], "--cuda-graphs: not with --compile"),
         (["--gpus", "0", "--set", "adapter.dropout=0.1", "--dry-run"], "--cuda-graphs: not with adapter.dropout"),
+        (
+            ["--gpus", "0", "--set", "adapter.row_dropout=0.1", "--dry-run"],
+            "--cuda-graphs: not with adapter.row_dropout",
+        ),
     ],
 )
 def test_what_recorded_steps_do_not_go_with_is_refused(option, expected, tiny_data, tmp_path, capsys, monkeypatch):

@@ -22,7 +22,13 @@ from stlora_ext.weights import weights_fingerprint
 from tests.support.commands import refusal
 from tests.support.otherwise import interrupt_after, prepared_otherwise
 
-FAST = {"num_epochs": 3, "model.hidden_size": 8, "model.end_size": 16, "adapter.dropout": 0.2}
+FAST = {
+    "num_epochs": 3,
+    "model.hidden_size": 8,
+    "model.end_size": 16,
+    "adapter.dropout": 0.2,
+    "adapter.row_dropout": 0.2,
+}
 
 
 @pytest.fixture(scope="module")

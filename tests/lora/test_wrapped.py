@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from stlora_ext import attach, load_adapter, merge, save_adapter
+from stlora_ext import attach, expand_adapter, load_adapter, merge, save_adapter
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.lora.files import backbone_hash, read_adapter
@@ -100,6 +100,19 @@ def test_a_wrapped_backbone_takes_an_adapter_once_and_trains_with_it(wrap):
     model(windows()).sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
     assert model.detach() is base
+
+
+@every_wrapper
+@every_place
+def test_a_wrapped_model_is_expanded_as_the_plain_one(wrap, place):
+    inputs, plainly = windows(num_nodes=NODES + 1), expand_adapter(trained("LSTM", "node").eval(), ["a"])
+    for frozen in (False, True):
+        model = place(trained("LSTM", "node"), wrap).eval()
+        if frozen:
+            unwrapped(model).freeze_backbone()
+        expanded = expand_adapter(model, ["a"])
+        torch.testing.assert_close(expanded(inputs), plainly(inputs))
+        assert expanded.sensors == plainly.sensors and bare_state_dict(expanded).keys() == plainly.state_dict().keys()
 
 
 @every_wrapper

@@ -13,7 +13,7 @@ from tests.support.commands import ROOT
 
 PACKAGES = ("stlora_ext", "baselines")
 NEEDED = {"torch", "numpy", "safetensors", "tqdm"}
-PLUG_IN = ("STLoRAConfig", "attach", "save_adapter", "load_adapter", "merge")
+PLUG_IN = ("STLoRAConfig", "attach", "save_adapter", "load_adapter", "expand_adapter", "merge")
 # Run by an interpreter that sees its standard library and the two folders alone.
 ALONE = f"""
 import importlib.util, runpy, sys

@@ -16,13 +16,14 @@ import torch
 from stlora_ext.config.experiment import experiment
 from stlora_ext.data.fingerprint import read_fingerprint
 from stlora_ext.data.prepared import load_meta
+from stlora_ext.data.series import Series
 from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.runs import stream_runner
 from stlora_ext.runs.backbone import run_key
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.run import train_run
-from stlora_ext.runs.stream_runner import Series, StreamRunnerMixin
+from stlora_ext.runs.stream_runner import StreamRunnerMixin
 from tests.support.commands import ROOT
 from tests.support.otherwise import interrupt_after
 from tests.support.small import OURS, SMALL
