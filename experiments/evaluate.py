@@ -4,6 +4,7 @@
     python experiments/evaluate.py results/PEMS08/LSTM/joint-base-6724dfa7-seed0/model.pt --gpus 0
     python experiments/evaluate.py results/PEMS08/LSTM/joint-base-6724dfa7-seed0.json --input november.csv
 
+A run of protocol stream is walked again from its backbone, update by update; --input takes its last weights.
 Nothing is written, but for the test set's forecasts with --save-results. --input is read as predict.py reads it, and
 every window in it is forecast and scored as those of the test set are.
 """
@@ -11,6 +12,7 @@ every window in it is forecast and scored as those of the test set are.
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from entry import command
 
@@ -18,6 +20,9 @@ from stlora_ext.errors import UserError
 from stlora_ext.options import ModelParser, add_device, add_folders, add_save_results, check_save_results
 from stlora_ext.preparation.options import ReadingOptions, add_reading_options, reading_options
 from stlora_ext.threads import apply_tuning, set_threads
+
+if TYPE_CHECKING:
+    from stlora_ext.runs.reopen import FinishedRun
 
 
 def parser() -> argparse.ArgumentParser:
@@ -77,7 +82,7 @@ def on_the_test_split(args: argparse.Namespace) -> None:
                 save_table(run.checkpoint.parent, meta)
     scores = Scores.of((runner or evaluate(run, meta, args.data, args.gpus)).test_result)
     seed = "" if run.key.seed is None else f" seed {run.key.seed}"
-    print(f"{run.key.dataset}/{run.key.model}{seed}: evaluated on {meta.windows['test']:,} test windows")
+    print(f"{run.key.dataset}/{run.key.model}{seed}: evaluated on {meta.windows['test']:,} test windows{_walked(run)}")
     print(*score_lines(scores, meta.interval), sep="\n")
     difference, part = largest_difference(scores, run.record.scores)
     origin = run.record.provenance
@@ -89,6 +94,11 @@ def on_the_test_split(args: argparse.Namespace) -> None:
     )
     if args.save_results:
         print(f"  forecasts: {run.checkpoint.parent / FORECASTS}")
+
+
+def _walked(run: "FinishedRun") -> str:
+    stream = run.record.stream
+    return "" if stream is None else f", walked again in {stream.periods:,} periods with {stream.updates:,} updates"
 
 
 def on_new_readings(args: argparse.Namespace) -> None:

@@ -12,7 +12,6 @@ a column per sensor; an id that a spreadsheet would calculate, such as =A1, is w
 """
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING
 from entry import command
 
 from stlora_ext.errors import UserError
-from stlora_ext.files import atomic_path
+from stlora_ext.files import atomic_path, refuse_replacing
 from stlora_ext.horizons import in_words
 from stlora_ext.options import ModelParser, add_device, add_folders
 from stlora_ext.preparation.options import add_reading_options
@@ -37,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         "path",
         type=Path,
         metavar="RECORD_OR_ADAPTER",
-        help="record (.json) or model.pt of a finished run, or an adapter file (.safetensors)",
+        help="record (.json) or model.pt of a finished run, or an adapter or service file (.safetensors)",
     )
     p.add_argument("--input", type=Path, required=True, metavar="CSV", help="the last readings")
     p.add_argument("--output", type=Path, required=True, metavar="CSV", help="where the forecast goes")
@@ -55,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         "--backbone",
         type=Path,
         metavar="PATH",
-        help="for an adapter file: checkpoint with its backbone's weights (default: model.pt beside it)",
+        help="for an adapter or service file: checkpoint with its backbone's weights (default: model.pt beside it)",
     )
     add_device(p)
     add_folders(p, "where runs lie, for a record without its run's folder beside it")
@@ -115,9 +114,7 @@ def _steps(run: "LoadedRun") -> str:
 def _refuse_its_own_files(args: argparse.Namespace) -> None:
     """Refuse an output that would replace what the forecast is made from."""
     read = {"the input": args.input, "the record or adapter": args.path, "the backbone": args.backbone}
-    for what, path in read.items():
-        if path is not None and os.path.realpath(path) == os.path.realpath(args.output):
-            raise UserError(f"--output {args.output} is {what}: name another file, this one is kept")
+    refuse_replacing(args.output, read)
     if args.output.suffix.lower() not in ("", ".csv", ".txt"):
         raise UserError(f"--output {args.output} ends in '{args.output.suffix}': forecasts are CSV: name a .csv")
 

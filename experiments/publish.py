@@ -8,6 +8,7 @@ that is published already with other scores is replaced with --force alone.
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from entry import command
 from stlora_ext.errors import UserError
 from stlora_ext.folders import ROOT
 from stlora_ext.options import ModelParser, add_device, add_folders
-from stlora_ext.runs.record import Record
+from stlora_ext.runs.record import Record, Scores
 from stlora_ext.runs.store import PUBLISHED, find_record, read_records, write_record
 from stlora_ext.threads import apply_tuning, set_threads
 
@@ -68,12 +69,17 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _refuse_other_scores(records: Sequence[Record], to: Path) -> None:
     for record in records:
         published = find_record(record.key, to)
-        if published is not None and published.scores != record.scores:
+        if published is not None and published.scores != _as_detailed(record.scores, published.scores):
             before, now = published.scores.average["MAE"], record.scores.average["MAE"]
             raise UserError(
                 f"{record.key.record_path(to)} is published with other scores (average MAE {before}, now {now}): "
                 "nothing was published; --force replaces it"
             )
+
+
+def _as_detailed(scores: Scores, published: Scores) -> Scores:
+    """Return ``scores`` without the sums of periods, where those that are published, of before, have none."""
+    return replace(scores, periods=None) if published.periods is None else scores
 
 
 if __name__ == "__main__":

@@ -152,8 +152,8 @@ def asked_for(args: argparse.Namespace) -> "Experiment":
     exp = config.override(given)
     if args.protocol or args.backbone_from is not None:
         exp = exp.with_protocol(args.protocol or exp.protocol, args.backbone_from)
-    if args.arm:
-        exp = exp.with_arm(args.arm)
+    if args.arm or exp.protocol == "stream":
+        exp = exp.with_arm(args.arm or exp.arm)
     if not args.as_recorded:
         refuse_without_effect(exp, config, given)
     return exp

@@ -20,12 +20,13 @@ from entry import command
 
 from stlora_ext.errors import UserError
 from stlora_ext.options import ModelParser, add_device, add_folders
+from stlora_ext.runs.key import ARMS
 from stlora_ext.threads import apply_tuning, set_threads
 
 if TYPE_CHECKING:
     from stlora_ext.runs.verify import Verdict
 
-_RECORD = re.compile(r"(fitted|joint|adapt)-(base|plus|control|wide)-[0-9a-f]{8}-(seed\d+|all-seeds)\.json")
+_RECORD = re.compile(rf"(fitted|joint|adapt|stream)-({'|'.join(ARMS)})-[0-9a-f]{{8}}-(seed\d+|all-seeds)\.json")
 
 
 def parser() -> argparse.ArgumentParser:

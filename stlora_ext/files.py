@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,21 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         _sync_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_replacing(output: Path, read: Mapping[str, Path | None]) -> None:
+    """Refuse an output that would replace what it is made from.
+
+    Args:
+        output: The file to write.
+        read: What is read, by what it is; None where nothing is named.
+
+    Raises:
+        UserError: If it would.
+    """
+    for what, path in read.items():
+        if path is not None and os.path.realpath(path) == os.path.realpath(output):
+            raise UserError(f"--output {output} is {what}: name another file, this one is kept")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -169,7 +169,7 @@ class Experiment:
         return replace(self, arm=arm)
 
     def with_protocol(self, protocol: ProtocolName, backbone_from: str | None = None) -> "Experiment":
-        """Return the experiment under another protocol.
+        """Return the experiment under another protocol; under ``stream`` ``with_arm`` keeps what its arm reads.
 
         Raises:
             UserError: If the model can't be trained by it, or a trained backbone is named where none is needed.
@@ -186,8 +186,7 @@ class Experiment:
             )
         if protocol == "stream":
             training = replace(self.training, adapter_lr=None)
-            stream = self.stream.of_base() if self.adapter is None else self.stream
-            return replace(self, protocol=protocol, backbone_from=backbone_from, training=training, stream=stream)
+            return replace(self, protocol=protocol, backbone_from=backbone_from, training=training)
         if backbone_from is not None and self.backbone.fitted:
             raise UserError(
                 f"--from {backbone_from}: {self.backbone.name} is fitted to the data of the run itself; "

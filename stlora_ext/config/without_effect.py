@@ -49,11 +49,11 @@ def without_effect(exp: "Experiment", config: "Experiment", given: Mapping[str, 
     if exp.adapter is None:
         why = f"{exp.model} has no adapter, which {exp.model}+ has"
         idle |= {key: Idle(why) for key in given if key == "adapter_lr" or key.startswith("adapter.")}
-    return {
-        key: idle[key]
-        for key in given
-        if key in idle and config.override({key: given[key]}).settings != config.settings
-    }
+
+    def said(experiment: "Experiment") -> tuple[Any, ...]:
+        return experiment.settings, experiment.stream  # which the settings hold under protocol stream alone
+
+    return {key: idle[key] for key in given if key in idle and said(config.override({key: given[key]})) != said(config)}
 
 
 def _of_run(exp: "Experiment", config: "Experiment") -> Iterator[tuple[str, Idle]]:

@@ -48,11 +48,25 @@ def to_local(times: np.ndarray, timezone: str | None) -> np.ndarray:
     return utc.tz_convert(timezone).tz_localize(None).to_numpy().astype("datetime64[us]")
 
 
-def row_axis(meta: "Meta", rows: Sequence[int] | np.ndarray) -> "pd.DatetimeIndex":
+def row_axis(meta: "Meta", rows: Sequence[float] | np.ndarray) -> "pd.DatetimeIndex":
     """Return the times of rows of a data set (rows after the last one too), with their offsets where it has a zone."""
+    return row_times(meta.start, meta.timezone, meta.interval_seconds, rows)
+
+
+def row_times(
+    start: str, timezone: str | None, interval: float, rows: Sequence[float] | np.ndarray
+) -> "pd.DatetimeIndex":
+    """Return the times of rows, fractions too, with their offsets where they have a zone.
+
+    Args:
+        start: Time of row 0.
+        timezone: Whose clock the offsets are of; None where ``start`` has no offset.
+        interval: Seconds of a row.
+        rows: Numbers of rows.
+    """
     import pandas as pd
 
-    start = pd.Timestamp(meta.start)
-    if start.tzinfo is not None:
-        start = start.tz_convert(meta.timezone)
-    return start.as_unit("us") + pd.to_timedelta(np.asarray(rows) * meta.interval_seconds, unit="s").as_unit("us")
+    first = pd.Timestamp(start)
+    if first.tzinfo is not None:
+        first = first.tz_convert(timezone)
+    return first.as_unit("us") + pd.to_timedelta(np.asarray(rows) * interval, unit="s").as_unit("us")

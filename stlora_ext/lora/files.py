@@ -240,13 +240,12 @@ def load_moments(optimizer: torch.optim.Optimizer, model: STLoRA, path: Path) ->
     if not any(name.startswith(_ADAM) for name in tensors):
         return  # before its first update
     for name, parameter in model.adapter.named_parameters():
-        state = {moment: tensors.get(f"{_ADAM}{moment}.{name}") for moment in MOMENTS}
-        for moment, tensor in state.items():
-            if tensor is None or (moment != "step" and tensor.shape != parameter.shape):
+        optimizer.state[parameter] = {}
+        for moment in MOMENTS:
+            tensor = tensors.get(f"{_ADAM}{moment}.{name}")
+            if tensor is None or tensor.shape != (() if moment == "step" else parameter.shape):
                 raise UserError(
                     f"service file {path} is damaged (no good '{_ADAM}{moment}.{name}'): put back a whole copy, or go "
                     "on from an older one"
                 )
-        optimizer.state[parameter] = {
-            moment: tensor.clone() if moment == "step" else tensor.to(parameter) for moment, tensor in state.items()
-        }
+            optimizer.state[parameter][moment] = tensor.clone() if moment == "step" else tensor.to(parameter)

@@ -87,6 +87,22 @@ class STLoRA(nn.Module):
         self.frozen = False
         self.backbone.train(self.training)
 
+    @contextmanager
+    def unfrozen_kernels(self) -> Iterator[None]:
+        """Compute in the ``with`` block as before ``freeze_backbone``, to the bit; call it without gradients.
+
+        torch chooses some kernels by whether a parameter requires gradients.
+        """
+        asked = [(p, self._trainable.get(name, p.requires_grad)) for name, p in self._backbone_parameters()]
+        before = [(parameter, parameter.requires_grad) for parameter, _ in asked]
+        try:
+            for parameter, requires_grad in asked:
+                parameter.requires_grad_(requires_grad)
+            yield
+        finally:
+            for parameter, requires_grad in before:
+                parameter.requires_grad_(requires_grad)
+
     def _backbone_parameters(self) -> list[tuple[str, nn.Parameter]]:
         """The backbone's parameters by the names they have unwrapped: it may be wrapped while it is frozen."""
         named = dict(self.backbone.named_parameters())

@@ -20,7 +20,7 @@ from torch import nn
 
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.fields import checked
-from stlora_ext.lora.layer import NALL, SHARINGS
+from stlora_ext.lora.layer import NALL, SHARINGS, LowRankInput
 
 INPUTS = ("window", "forecast", "both")
 ACTIVATIONS = ("identity", "relu")
@@ -208,7 +208,7 @@ class Predictor(nn.Module):
 
     def per_node(self) -> list[nn.Parameter]:
         """Return the tensors whose rows belong to one node each ``[N, ...]``; none with ``sharing="none"``."""
-        return [parameter for nall in self.nalls for parameter in nall.lora_a.per_node()]
+        return [tensor for part in self.modules() if isinstance(part, LowRankInput) for tensor in part.per_node()]
 
     def forward(self, x: torch.Tensor, stamps: torch.Tensor | None = None, nodes: slice | None = None) -> torch.Tensor:
         """Correct.

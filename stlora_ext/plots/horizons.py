@@ -17,6 +17,7 @@ STYLES = {
     "plus": "-",
     "control": ":",
     "wide": (0, (1, 3)),
+    "finetune": (0, (9, 2)),
     "plus, adapt": "-.",
     "control, adapt": (0, (4, 1, 1, 1, 1, 1)),
     "wide, adapt": (0, (4, 1, 1, 3, 1, 3)),

@@ -53,7 +53,7 @@ def window(series: Series, meta: Meta, origin: str, at: str | None = None) -> "t
     _check_rows(end, meta, origin, "" if at is None else f" up to {at}")
     rows = slice(end - meta.input_len, end)
     _check_steps(times[rows], meta, origin, series.absolute_zone, rows.start)
-    _check_finite(series.values[rows], meta, origin, rows.start)
+    check_finite(series.values[rows], meta, origin, rows.start)
     return series.values[rows], axis(series, meta, times[rows][0], meta.input_len + meta.output_len)
 
 
@@ -80,7 +80,7 @@ def read_whole(
     _check_rows(len(series.known_times), meta, path.name, ahead=ahead)
     series.interval = meta.interval_seconds
     series = close_gaps(series, meta.interval_seconds, fill_gaps)
-    _check_finite(series.values, meta, path.name, 0)
+    check_finite(series.values, meta, path.name, 0)
     times = series.known_times
     return series.values, axis(series, meta, times[0], len(times) + meta.output_len)
 
@@ -202,7 +202,18 @@ def _moment(at: str, meta: Meta, absolute: bool) -> np.datetime64:
     return utc if absolute else to_local(np.array([utc]), meta.timezone)[0]
 
 
-def _check_finite(values: np.ndarray, meta: Meta, origin: str, before: int) -> None:
+def check_finite(values: np.ndarray, meta: Meta, origin: str, before: int) -> None:
+    """Refuse an infinite reading.
+
+    Args:
+        values: Readings ``[rows, N]``.
+        meta: Their data set.
+        origin: The file, for the message.
+        before: Rows of the file before these.
+
+    Raises:
+        UserError: If one is, with its row and sensor.
+    """
     infinite = np.argwhere(np.isinf(values))
     if len(infinite):
         row, column = infinite[0]

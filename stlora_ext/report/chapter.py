@@ -48,8 +48,7 @@ class ChapterData:
 def chapter(number: int, material: ChapterData) -> Chapter:
     """Return the chapter of one data set; ``number`` sets its anchors apart from the others'."""
     dataset, name = material.table.dataset, f"data-{number}"
-    version = material.table.heading.partition(" (")[0]
-    title = ", ".join(filter(None, (material.quantity.heading(dataset), version[:1].lower() + version[1:])))
+    title = chapter_title(dataset, material.table.heading, material.quantity)
     training = training_figure(f"{name}-training-figure", dataset, material.rows, material.quantity)
     parts = (
         ("table", "Tables", fragment(material.table)),
@@ -85,6 +84,12 @@ def chapter(number: int, material: ChapterData) -> Chapter:
         ("provenance", "Provenance", provenance(material.rows)),
     )
     return Chapter(name, title, tuple(Section(f"{name}-{anchor}", heading, body) for anchor, heading, body in parts))
+
+
+def chapter_title(dataset: str, heading: str, quantity: Quantity) -> str:
+    """Return the data set's name, what it measures, and of ``heading`` which version it is, where there are several."""
+    version = heading.partition(" (")[0]
+    return ", ".join(filter(None, (quantity.heading(dataset), version[:1].lower() + version[1:])))
 
 
 def absent(text: str) -> Markup:

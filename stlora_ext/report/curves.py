@@ -19,6 +19,7 @@ DASHES = {
     "plus": "solid",
     "control": "dot",
     "wide": "2px,7px",
+    "finetune": "longdash",
     "plus, adapt": "dashdot",
     "control, adapt": "9px,3px,2px,3px,2px,3px",
     "wide, adapt": "9px,3px,2px,7px,2px,7px",

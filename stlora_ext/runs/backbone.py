@@ -1,4 +1,4 @@
-"""What a run with protocol ``adapt`` or ``stream`` goes on from: where the trained backbone lies, what identifies it, the key it makes."""
+"""The trained backbone that a run adapts or goes on from: where it lies, what identifies it, the key it makes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -54,7 +54,7 @@ def _with_start(run: FinishedRun, meta: Meta, data: Path) -> Experiment:
     key = run.record.adapted_key
     if key is None:
         raise UserError(f"record {run.path} doesn't say which backbone it went on from: repeat the run")
-    roots = [place.parents[3] for place in run.places]
+    roots = [place.absolute().parents[3] for place in run.places if len(place.absolute().parents) > 3]
     found = [(root, root / key.path / CHECKPOINT) for root in roots if (root / key.path / CHECKPOINT).is_file()]
     if not found:
         raise UserError(
@@ -68,7 +68,8 @@ def _with_start(run: FinishedRun, meta: Meta, data: Path) -> Experiment:
     if weights != run.record.adapted_weights:
         raise UserError(
             f"{path} has other weights than {run.path} went on from ({weights[:19]}, the record says "
-            f"{str(run.record.adapted_weights)[:19]}): put back the backbone's own files, or repeat the run with --force"
+            f"{str(run.record.adapted_weights)[:19]}): put back the backbone's own files, or repeat this run with "
+            "--force"
         )
     return with_backbone(exp, meta, run.key.seed, RunOptions(data, root), train=_refuse)
 

@@ -93,8 +93,8 @@ def load_run(
     """Open a trained model to forecast with it.
 
     Args:
-        path: The record (.json) or the model.pt of a finished run, or an adapter file (.safetensors).
-        backbone: Of an adapter file, the checkpoint with its backbone's weights; None: the model.pt beside it.
+        path: The record (.json) or the model.pt of a finished run, or an adapter or service file (.safetensors).
+        backbone: Of such a file, the checkpoint with its backbone's weights; None: the model.pt beside it.
         data: Folder of the prepared data sets, of which the model's own must be there.
         results: Folder of the runs, for a record without its run's folder beside it.
         device: Where it computes, such as "cuda".
@@ -108,16 +108,25 @@ def load_run(
         origin = read_origin(path)
         exp, meta = origin.exp, open_dataset(origin.exp.dataset, data)
         model, stats = load_adapted(origin, meta, data, None if backbone is None else Path(backbone))
-    elif backbone is not None:
-        raise UserError(
-            f"--backbone {backbone}: only an adapter file (.safetensors) needs one, {path.name} "
-            "holds the whole model; leave it out"
-        )
     else:
+        refuse_backbone(path, backbone)
         run, meta = open_run(path, Path(results), data)
         exp = run.exp
         model, stats = load_model(run, meta, data)
     return LoadedRun(model.to(device), GlobalZScoreScaler(False, True, meta.null_val, stats), meta, exp)
+
+
+def refuse_backbone(path: Path, backbone: str | Path | None) -> None:
+    """Refuse a backbone that is named beside a record or a checkpoint.
+
+    Raises:
+        UserError: If one is.
+    """
+    if backbone is not None:
+        raise UserError(
+            f"--backbone {backbone}: only an adapter file (.safetensors) needs one, {path.name} "
+            "holds the whole model; leave it out"
+        )
 
 
 def checked_device(device: str | torch.device) -> torch.device:

@@ -1,6 +1,7 @@
 """A frozen backbone's forecasts of the recent windows, each made once."""
 
 from collections.abc import Callable
+from typing import overload
 
 import torch
 
@@ -25,7 +26,8 @@ class RecentForecasts:
     ) -> None:
         self._make, self._origin, self._size, self._end = make, origin, size, end
         self._capacity = (kept // size + 3) * size
-        self._next = max(first - (first - origin) % size, origin % size - size)  # begins a block
+        first = max(first, 0)
+        self._next = first - (first - origin) % size  # begins a block
         self._stored: torch.Tensor | None = None
 
     def extend(self, end: int) -> None:
@@ -44,5 +46,9 @@ class RecentForecasts:
         assert self._stored is not None
         return self._stored[self._place(windows).to(self._stored.device)]
 
-    def _place(self, window):
+    @overload
+    def _place(self, window: int) -> int: ...
+    @overload
+    def _place(self, window: torch.Tensor) -> torch.Tensor: ...
+    def _place(self, window: int | torch.Tensor) -> int | torch.Tensor:
         return (window - self._origin) % self._capacity

@@ -34,7 +34,8 @@ def first_problem(content: Any) -> str | None:
             return f"'{part}' is {_short(value)}, expected {expected}"
     if "adapter_percent" not in content["parameters"]:
         return "no 'parameters.adapter_percent'"
-    if content["key"]["protocol"] == "stream" and not _stream(content.get("stream")):
+    streamed = content["key"]["protocol"] == "stream" or content.get("stream") is not None
+    if streamed and not _stream(content.get("stream")):
         return f"'stream' is {_short(content.get('stream'))}, expected how the model was updated"
     adapter = content["configuration"].get("adapter")
     if content["key"]["arm"] not in WITHOUT_ADAPTER and not (_object(adapter) and _text(adapter.get("sharing"))):
@@ -96,7 +97,8 @@ def _periods(value: Any) -> bool:
         and value.keys() == {"every", *lists}
         and _count(value["every"])
         and value["every"] > 0
-        and all(isinstance(value[name], list) and len(value[name]) == len(value["count"]) for name in lists)
+        and all(isinstance(value[name], list) for name in lists)
+        and len({len(value[name]) for name in lists}) == 1
         and all(type(sum_) in (int, float) and 0 <= sum_ <= LARGEST for name in lists[:2] for sum_ in value[name])
         and all(map(_count, value["count"]))
     )
@@ -145,7 +147,9 @@ def _is_key(value: Any) -> bool:
 
 
 def _processes(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and all(map(_object, value)))
+    return value is None or (
+        isinstance(value, list) and all(_object(one) and _object_or_none(one.get("versions")) for one in value)
+    )
 
 
 def _object_or_none(value: Any) -> bool:
@@ -170,6 +174,7 @@ _FORM: dict[str, tuple[Callable[[Any], bool], str]] = {
     "configuration.training": (_object, "an object"),
     "configuration.training.num_epochs": (_count, "a count"),
     "configuration.model": (_object, "an object"),
+    "configuration.stream": (_object_or_none, "an object"),
     "training": (_object, "an object"),
     "training.epochs": (_count, "a count"),
     "training.history": (_history, "a list of epochs"),

@@ -116,6 +116,7 @@ def differences(exp: Experiment, config: Experiment, lengths: bool = False) -> d
     of_run = [getattr(exp.training, name) for name in LENGTHS]
     if None not in of_run:  # what follows from them is no difference
         config = replace(config.with_lengths(*of_run), training=config.training)
+    config = replace(config, protocol=exp.protocol)  # with the settings that this protocol has
     settings, usual = (json.loads(json.dumps(configuration(one))) for one in (exp, config))
     return {
         name if group == "training" else f"{group}.{name}": value

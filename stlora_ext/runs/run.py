@@ -123,7 +123,12 @@ def _write_results(
     if isinstance(runner, StreamRunnerMixin):
         stream = {"stream": runner.summary()}
         if exp.adapter is not None:
-            service = {"update": len(runner.losses), "seed": key.seed, "stream": asdict(exp.stream), "updates": []}
+            service: dict[str, Any] = {
+                "update": len(runner.losses),
+                "seed": key.seed,
+                "stream": asdict(exp.stream),
+                "updates": [],
+            }
             stream["stream"]["service_bytes"] = save_adapter(
                 runner.model, work / SERVICE, **described, optimizer=runner.optimizer, service=service
             )

@@ -18,8 +18,7 @@ from basicts.utils import BasicTSMode, RunnerStatus
 
 from stlora_ext.config.stream import StreamSettings
 from stlora_ext.config.training import FROZEN_LR
-from stlora_ext.data.series import joined
-from stlora_ext.data.windows import SplitTensors, WindowBatches
+from stlora_ext.data.series import Series, joined
 from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint, save_checkpoint
 from stlora_ext.host.forecasts import forecast_writer
@@ -94,6 +93,7 @@ class StreamRunnerMixin(_Host):
         try:
             check_progress(self.run_dir, self.cfg)
             self.start()
+            self.open()
             self._walk()
         except BaseException:
             self.logger.exception("the run ended early")
@@ -103,20 +103,23 @@ class StreamRunnerMixin(_Host):
 
     def start(self) -> None:
         """Take the trained backbone, and the adapter that is started from, and build the optimizer."""
-        path = Path(self.cfg.backbone_from)
+        path = Path(str(self.cfg.backbone_from))
         trained = load_checkpoint(path, self.device, ("model_state_dict", "scaler_stats"))
-        adapted = isinstance(self.model, STLoRA)
-        load_weights(self.model.backbone if adapted else self.model, trained["model_state_dict"], path)
+        model: torch.nn.Module = self.model
+        load_weights(model.backbone if isinstance(model, STLoRA) else model, trained["model_state_dict"], path)
         self.scaler.stats, self.best_metrics = trained["scaler_stats"], {}
-        if adapted and self.cfg.adapter_from is not None:
+        if self.cfg.adapter_from is not None:
             start = Path(self.cfg.adapter_from)
-            load_weights(self.model, load_checkpoint(start, self.device)["model_state_dict"], start)
-        if self.cfg.arm == "base":
-            self.model.requires_grad_(False)
+            load_weights(model, load_checkpoint(start, self.device)["model_state_dict"], start)
         if self.updates:
-            self.optimizer = self._build_optimizer()
-            if adapted and self.cfg.stream.node_decay:
-                self.per_node = self.model.adapter.per_node()
+            self.begin_updates()
+
+    def begin_updates(self) -> None:
+        """Build the optimizer, which the updates keep."""
+        model: torch.nn.Module = self.model
+        self.optimizer = self._build_optimizer()
+        if self.cfg.stream.node_decay and isinstance(model, STLoRA):
+            self.per_node = model.adapter.per_node()
 
     def _build_optimizer(self) -> torch.optim.Optimizer:
         lr, settings = self.cfg.stream.lr, dict(self.cfg.optimizer_params)
@@ -125,12 +128,15 @@ class StreamRunnerMixin(_Host):
             return self.cfg.optimizer([groups], **{**settings, "lr": lr or FROZEN_LR})
         return self.cfg.optimizer(self.model.parameters(), **{**settings, "lr": lr or settings["lr"] / 10})
 
-    def _walk(self) -> None:
+    def open(self) -> None:
+        """Read the series: the test split, and the memory of the first update before it."""
         datasets = [Builder._build_dataset(self.cfg, mode) for mode in _MODES]
         input_len, output_len = datasets[0].input_len, datasets[0].output_len
         counts = [len(dataset.data) - input_len - output_len + 1 for dataset in datasets]
-        test, size = counts[0] + counts[1], self.cfg.test_batch_size  # its first window
-        first = max(0, test - -(-self.memory // size) * size)  # windows before it are never drawn
+        self.size = self.cfg.test_batch_size
+        self.test = counts[0] + counts[1]
+        self.end = self.test + counts[2]
+        first = max(0, self.test - -(-self.memory // self.size) * self.size)  # windows before it are never drawn
         split = place_split(
             joined([dataset.data for dataset in datasets], counts, first),
             joined([dataset.timestamps for dataset in datasets], counts, first) if datasets[0].use_timestamps else None,
@@ -140,12 +146,14 @@ class StreamRunnerMixin(_Host):
             self.run_dir,
         )
         self.series = Series(split, input_len, output_len, first, self.device)
-        self.test, self.end, self.size = test, test + counts[2], size
-        self.sums = MetricSums(output_len, split.scaled.shape[1], self.device, self.every)
+
+    def _walk(self) -> None:
+        windows = self.end - self.test
+        self.sums = MetricSums(self.series.output_len, self.series.num_nodes, self.device, self.every)
         self.pending: dict[int, torch.Tensor] = {}  # forecasts of batches that the next period goes on with
         done = self._resume()
-        self.recent = self._recent(done)
-        periods = -(-counts[2] // self.every)
+        self.recent = self.forecasts_from(done)
+        periods = -(-windows // self.every)
         saved = time.monotonic()
         if self.save_results:
             if done:
@@ -153,7 +161,7 @@ class StreamRunnerMixin(_Host):
                     f"--save-results: {self.run_dir} holds the beginning of this run, whose forecasts weren't kept: "
                     "leave it out, or start the run anew with --force"
                 )
-            with forecast_writer(self.run_dir / FORECASTS, counts[2]) as self.write:
+            with forecast_writer(self.run_dir / FORECASTS, windows) as self.write:
                 self._periods(range(periods), periods, saved)
         else:
             self._periods(range(done, periods), periods, saved)
@@ -168,7 +176,7 @@ class StreamRunnerMixin(_Host):
             begin = self.test + period * self.every
             self.epoch = period + 1
             if self.updates:
-                self.update(period, begin + self.series.input_len)
+                self.update_model(period, begin + self.series.input_len)
             self._forecast_period(begin, min(begin + self.every, self.end))
             if time.monotonic() - saved >= SAVE_EVERY and period + 1 < periods:
                 self._save_model(period + 1)
@@ -176,7 +184,7 @@ class StreamRunnerMixin(_Host):
 
     # ---- an update -----------------------------------------------------------------------------------
 
-    def update(self, index: int, now: int) -> None:
+    def update_model(self, index: int, now: int) -> None:
         """Update the model with what is known at the start of a period.
 
         Args:
@@ -256,12 +264,12 @@ class StreamRunnerMixin(_Host):
                         targets_mask=batch["targets_mask"],
                     )
 
-    def _recent(self, period: int) -> RecentForecasts | None:
-        """Return the frozen backbone's forecasts of the memory; None where every weight is updated."""
+    def forecasts_from(self, period: int) -> RecentForecasts | None:
+        """Return the frozen backbone's forecasts, as a period needs them; None where every weight is updated."""
         if self.cfg.arm == "finetune":
             return None
         begin = self.test + period * self.every
-        memory = self.memory if self.updates else 0
+        memory = max(0, self.memory - self.series.input_len) if self.updates else 0  # windows before the period
         return RecentForecasts(self._of_backbone, self.test, self.size, begin - memory, memory + self.every, self.end)
 
     @torch.no_grad()
@@ -333,7 +341,7 @@ class StreamAdapterRunner(StreamRunnerMixin, STLoRARunnerMixin, HostRunner):
     """Updates the adapter of a frozen backbone."""
 
     def _forward_backbone(self, batch: dict[str, Any]) -> torch.Tensor:
-        with self.model.disable_adapter():
+        with self.model.disable_adapter(), self.model.unfrozen_kernels():  # as in the static test, to the bit
             return super()._forward_backbone(batch)
 
 
@@ -346,33 +354,3 @@ def _seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 (models may draw from it)
-
-
-class Series:
-    """The rows of a series, cut into windows that are numbered by their first row.
-
-    Args:
-        split: The rows from ``first`` on.
-        input_len: Input steps.
-        output_len: Forecast steps.
-        first: Number of the first of these rows.
-        device: Where batches go.
-    """
-
-    def __init__(self, split: SplitTensors, input_len: int, output_len: int, first: int, device: torch.device) -> None:
-        self.input_len, self.output_len, self.first = input_len, output_len, first
-        self._batches = WindowBatches(split, input_len, output_len, 1, device=device)
-        there = torch.cat([torch.zeros(1, dtype=torch.long), split.mask.any(dim=1).cpu().long().cumsum(0)])
-        targets = there[input_len + output_len :] - there[input_len:-output_len]
-        self._has_target = targets > 0
-
-    def with_target(self, begin: int, end: int) -> torch.Tensor:
-        """Return the windows from ``begin`` to ``end`` that have a target, as numbers."""
-        begin, end = max(begin, self.first) - self.first, max(end - self.first, 0)
-        return self._has_target[begin:end].nonzero()[:, 0] + begin + self.first
-
-    def batch(self, windows: slice | torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return windows as a model gets them, see ``WindowBatches``."""
-        if isinstance(windows, slice):
-            return self._batches.windows(slice(windows.start - self.first, windows.stop - self.first))
-        return self._batches.windows(windows - self.first)

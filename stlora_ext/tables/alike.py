@@ -45,21 +45,26 @@ def notes_on(comparisons: Sequence[Comparison]) -> list[str]:
     unequal: dict[str, list[str]] = {}
     for comparison in comparisons:
         if unlike(comparison):
-            unequal.setdefault("; ".join(unlike(comparison)), []).append(_title(comparison))
-    unknown = [_title(comparison) for comparison in comparisons if backbone_unknown(comparison)]
+            unequal.setdefault("; ".join(unlike(comparison)), []).append(title_of(comparison))
+    unknown = [title_of(comparison) for comparison in comparisons if backbone_unknown(comparison)]
     texts = []
     if unequal:
-        listed = ". ".join(f"{', '.join(titles)}: {text}" for text, titles in unequal.items())
+        listed = ". ".join(f"{_listed(titles)}: {text}" for text, titles in unequal.items())
         texts.append(f"{UNLIKE} The runs of a pair were not computed alike, so part of Δ may come from that. {listed}.")
     if unknown:
         texts.append(
             f"{UNKNOWN} The records don't tell whether both runs of a pair used the same weights of the "
-            f"backbone: {', '.join(unknown)}."
+            f"backbone: {_listed(unknown)}."
         )
     return texts
 
 
-def _title(comparison: Comparison) -> str:
+def _listed(titles: Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(titles))
+
+
+def title_of(comparison: Comparison) -> str:
+    """Return what a note calls a comparison."""
     minus = "" if comparison.base.arm == "base" else f" minus {comparison.base.arm}"
     return f"{name(comparison.plus)} {comparison.plus.protocol}{minus}"
 
@@ -80,8 +85,8 @@ def _conditions(record: Record) -> dict[str, tuple[str, ...]]:
 
 def _same_backbone(comparison: Comparison, one: Record, other: Record) -> bool | None:
     """Whether an adapted run and the run it is paired with used one backbone; None where the records don't tell."""
-    if comparison.plus.protocol != "adapt":
+    if comparison.plus.protocol not in ("adapt", "stream"):
         return True
-    first = one.weights if comparison.base.arm == "base" else one.adapted_weights
+    first = one.weights if comparison.base.protocol in ("joint", "fitted") else one.adapted_weights
     second = other.adapted_weights
     return None if first is None or second is None else first == second

@@ -1,13 +1,16 @@
 """The command that fills a missing cell of a table."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from stlora_ext.config.config_file import config_or_default
+from stlora_ext.config.experiment import ArmName, Experiment, configuration
 from stlora_ext.config.training import LENGTHS
 from stlora_ext.errors import UserError
 from stlora_ext.folders import RESULTS, ROOT
-from stlora_ext.runs.key import CHECKPOINT, RunKey
+from stlora_ext.runs.key import CHECKPOINT, WITHOUT_ADAPTER, RunKey
 from stlora_ext.runs.rerun import rebuild, repeat_command
 from stlora_ext.runs.store import PUBLISHED
 from stlora_ext.tables.missing import Missing
@@ -29,7 +32,9 @@ def fill_command(cell: Missing, results: Path, one_of_several: bool = False) -> 
         source = rebuild(key, record.configuration.as_dict(), f"record {key.path.name}")
         path, config = config_or_default(key.dataset, cell.model)
         exp, backbone = source, None
-        if cell.arm == "base" and key.arm != "base":
+        if cell.protocol == "stream":
+            exp, backbone = _streamed(cell, source, config), _stream_backbone(cell, source, results)
+        elif cell.arm == "base" and key.arm != "base":
             if key.protocol == "adapt" and not source.backbone.fitted:
                 return _without_base(cell)
             exp = source.with_arm("base")
@@ -49,6 +54,33 @@ def fill_command(cell: Missing, results: Path, one_of_several: bool = False) -> 
     extra = ["--seeds", *map(str, cell.seeds)] if cell.seeds else []
     extra += _results(results)
     return repeat_command(exp, config, path, None, backbone_from=backbone, lengths=one_of_several, extra=extra)
+
+
+def _streamed(cell: Missing, source: Experiment, config: Experiment) -> Experiment:
+    """Return the experiment of a missing stream, with the settings of the one that it has to be like."""
+    arm = cast(ArmName, cell.arm)
+    if arm in WITHOUT_ADAPTER or source.adapter is not None:
+        return source if source.arm == arm else source.with_arm(arm)
+    training = replace(source.training, adapter_lr=None)
+    settings = source.stream if source.arm == "base" else replace(source.stream, lr=None)  # each arm's own
+    exp = replace(config, training=training, model_settings=source.model_settings, stream=settings)
+    return exp.with_protocol("stream").with_arm(arm)
+
+
+def _stream_backbone(cell: Missing, source: Experiment, results: Path) -> str | None:
+    """Return what ``--from`` has to name; None where the settings of the stream find, or train, the backbone."""
+    key = cell.like.records[0].adapted_key
+    if key is None:
+        return "BACKBONE.pt"
+    own = key.seed is None or key.seed == cell.like.records[0].key.seed
+    if own and cell.base is not None:
+        before, wanted = cell.base.records[0].configuration, json.loads(json.dumps(configuration(source.trained())))
+        trained_alike = all(wanted["training"].get(name) == value for name, value in before.training.items())
+        if trained_alike and wanted["model"] == before.model:
+            return None
+    folder = Path("results") if _usual(results) else results
+    path = _of_every_seed(key) if own and key.seed is not None else key.path
+    return str(folder / path / CHECKPOINT)
 
 
 def _without_base(cell: Missing) -> str:

@@ -4,12 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stlora_ext.config.experiment import PROTOCOLS
-from stlora_ext.digits import number, with_interval, with_spread
 from stlora_ext.errors import UserError
 from stlora_ext.tables.alike import backbone_unknown, mark, notes_on, unlike
+from stlora_ext.tables.notes import on_over_time
 from stlora_ext.tables.paired import holm
 from stlora_ext.tables.pairs import Comparison, beyond_control, blocks, corrected, name
 from stlora_ext.tables.rows import Row
+from stlora_ext.tables.score_grids import alone_text, gain_text, is_clear
+from stlora_ext.tables.stream_gains import stream_gains
+from stlora_ext.tables.stream_grids import streams
 from stlora_ext.tables.table import Cell, Column, Grid, Table
 
 FIELDS = (
@@ -22,12 +25,14 @@ FIELDS = (
     "delta",
     "ci_low",
     "ci_high",
+    "over_time_low",
+    "over_time_high",
+    "no_interval_over_time",
     "p",
     "p_holm",
     "unlike",
 )
 _ABSENT = "–"
-_SIGNIFICANT = 0.05
 
 
 def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading: str = "") -> Table:
@@ -45,24 +50,62 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
     Raises:
         UserError: If nothing can be compared, or one backbone's adapter ran with several settings.
     """
-    arranged, beyond = blocks(rows), beyond_control(rows)
+    arranged, beyond, streamed = blocks(rows), beyond_control(rows), streams(rows)
     gains = [comparison for block in arranged for comparison in block.comparisons]
-    # Holm's correction is over all comparisons of the data set, whichever are shown.
-    if not gains:
+    if not gains and not streamed.tests:
         raise UserError(
             f"--gains: no records of {dataset} hold a model with '+' and the same model without it, of the "
             "same settings and seeds; leave --gains out to see what there is"
         )
+    # Holm's correction is over all comparisons of the data set, whichever are shown.
     families = [p for block in corrected(arranged) for p in block], holm([comparison.test.p for comparison in beyond])
     p_holm = {id(comparison): p for comparison, p in zip(gains + beyond, sum(families, []), strict=True)}
-    clear = {comparison for comparison, p in p_holm.items() if p is not None and p < _SIGNIFICANT}
+    grids: list[Grid] = []
+    compared: list[Comparison] = []
+    if gains:
+        grid, compared = _by_backbone(gains, beyond, p_holm, short, "not updated" if streamed.tests else "")
+        grids.append(grid)
+    updated, tests = stream_gains(streamed, short)
+    grids += updated
+    compared += tests
+    count = max(comparison.test.count for comparison in compared)
+    over = (
+        ", over the differences from the backbone alone and over those from the arms without per-node weights"
+        * bool(gains and not short)
+        + ", over those of protocol stream" * bool(streamed.tests)
+    )
+    caption = (
+        f"average MAE, paired differences over up to {count} seeds (95 % interval); below 0 the adapter helps; "
+        f"bold: p < 0.05 after Holm's correction{over}"
+    )
+    weeks = any(not comparison.over_time.reason for comparison in compared)
+    return Table(
+        dataset,
+        heading,
+        caption,
+        tuple(grids),
+        (*(on_over_time(compared) if weeks or not short else ()), *notes_on(compared)),
+        numbers=tuple(_numbers(dataset, compared, {**p_holm, **streamed.p_holm})),
+        fields=FIELDS,
+    )
 
+
+def _by_backbone(
+    gains: Sequence[Comparison],
+    beyond: Sequence[Comparison],
+    p_holm: Mapping[int, float | None],
+    short: bool,
+    title: str,
+) -> tuple[Grid, list[Comparison]]:
+    """Return the grid of what isn't updated, and the comparisons that it shows."""
     shown: set[int] = set()
 
     def cell(comparison: Comparison | None) -> Cell:
         shown.add(id(comparison))
         return Cell(
-            _difference(comparison), bold=id(comparison) in clear, sign="" if comparison is None else mark(comparison)
+            _ABSENT if comparison is None else gain_text(comparison),
+            bold=is_clear(p_holm.get(id(comparison))),
+            sign="" if comparison is None else mark(comparison),
         )
 
     axes = [
@@ -114,29 +157,14 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
             (
                 Cell(label, "name"),
                 Cell(_epochs(own)),
-                Cell(_alone(row)),
+                Cell(alone_text(row)),
                 *(cell(own_by_axis.get(axis)) for axis in axes),
                 *(cell(beyond_by_axis.get(axis)) for axis in per_node),
                 Cell(_added(own)),
             )
         )
-    count = max(comparison.test.count for comparison in gains)
-    over = ", over the differences from the backbone alone and over those from the arms without per-node weights"
-    caption = (
-        f"average MAE, paired differences over up to {count} seeds (95 % interval); below 0 the adapter helps; "
-        f"bold: p < 0.05 after Holm's correction{'' if short else over}"
-    )
-    compared = [comparison for comparison in gains + beyond if id(comparison) in shown]
     columns = tuple(Column(head, kind="number" if place else "name") for place, head in enumerate(heads))
-    return Table(
-        dataset,
-        heading,
-        caption,
-        (Grid("", columns, tuple(lines)),),
-        tuple(notes_on(compared)),
-        numbers=tuple(_numbers(dataset, compared, p_holm)),
-        fields=FIELDS,
-    )
+    return Grid(title, columns, tuple(lines)), [one for one in (*gains, *beyond) if id(one) in shown]
 
 
 def _numbers(
@@ -154,6 +182,9 @@ def _numbers(
             "delta": test.mean,
             "ci_low": test.low,
             "ci_high": test.high,
+            "over_time_low": comparison.over_time.low,
+            "over_time_high": comparison.over_time.high,
+            "no_interval_over_time": comparison.over_time.reason,
             "p": test.p,
             "p_holm": p_holm[id(comparison)],
             "unlike": "; ".join(unlike(comparison) + ["backbone unknown"] * backbone_unknown(comparison)),
@@ -178,25 +209,6 @@ def _epochs(comparisons: Sequence[Comparison]) -> str:
             if row.protocol != "fitted"
         )
     )
-
-
-def _alone(row: Row) -> str:
-    value = row.cell(None, "MAE")
-    if value.mean is None:
-        return _ABSENT
-    if value.std is None:
-        return f"{number(value.mean)} (one seed)"
-    return number(value.mean) if row.deterministic else with_spread(value.mean, value.std)
-
-
-def _difference(comparison: Comparison | None) -> str:
-    """Return the mean difference, with its interval where there are pairs enough."""
-    test = None if comparison is None else comparison.test
-    if test is None or test.mean is None:
-        return _ABSENT
-    if test.low is None or test.high is None:
-        return f"{number(test.mean, sign='+')} (one seed)"
-    return with_interval(test.mean, test.low, test.high)
 
 
 def _added(comparisons: Sequence[Comparison]) -> str:

@@ -11,10 +11,11 @@ from stlora_ext.folders import ROOT
 from stlora_ext.runs.record import Record
 from stlora_ext.runs.store import PUBLISHED, read_records
 from stlora_ext.tables.fill import fill_command
+from stlora_ext.tables.layout import layout
 from stlora_ext.tables.published import read_printed
 from stlora_ext.tables.rows import Row, by_data, table_rows
 from stlora_ext.tables.settings import Settings, by_setting
-from stlora_ext.tables.table import Table, layout
+from stlora_ext.tables.table import Table
 
 PRINTED = ROOT / "experiments" / "published"
 
@@ -138,6 +139,11 @@ def settings_of(model: str, dataset: str, results: Path) -> list[Settings]:
             "--results DIR"
         )
     settings = by_setting(first, model)
+    if not settings and any(record.key.model == model for record in first):
+        raise UserError(
+            f"--settings {model}: its records under {results} are of protocol stream, which has no validation error to "
+            f"sort by; python experiments/table.py --dataset {dataset} names what their settings differ in"
+        )
     if not settings:
         raise UserError(
             f"no records of {model} on {dataset} under {results}: name a model with '+' that ran, or give "

@@ -3,17 +3,19 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from stlora_ext.tables.alike import notes_on
+from stlora_ext.tables.alike import notes_on, title_of
+from stlora_ext.tables.over_time import BLOCK_DAYS
 from stlora_ext.tables.pairs import Block, Comparison, name
 from stlora_ext.tables.rows import Row, differences
 
 
 def notes(rows: Sequence[Row], arranged: Sequence[Block], per_node: Sequence[Comparison]) -> list[str]:
-    """Return the notes of one table."""
+    """Return the notes of one table; those on protocol ``stream`` are ``stream_grids.stream_notes``."""
     texts = []
+    static = [row for row in rows if row.protocol != "stream"]
     if any(row.deterministic for row in rows):
         texts.append("† deterministic: no seed changes it.")
-    if any(len(block.rows) > 1 for block in arranged):
+    if any(len(block.rows) > 1 for block in arranged) or len(rows) - len(static) > 1:
         texts.append("Bold: the best mean of its column and block.")
     texts += _on_differences(arranged)
     if per_node:
@@ -22,12 +24,14 @@ def notes(rows: Sequence[Row], arranged: Sequence[Block], per_node: Sequence[Com
             "(control: the same adapter; wide: one with as many parameters); Holm's correction over this "
             "comparison's own tests."
         )
-    texts += notes_on([*(comparison for block in arranged for comparison in block.comparisons), *per_node])
+    compared = [*(comparison for block in arranged for comparison in block.comparisons), *per_node]
+    texts += on_over_time(compared)
+    texts += notes_on(compared)
     texts += _on_pairing(arranged)
-    texts += _on_epochs(rows)
+    texts += _on_epochs(static)
     adapters = {
         (name(row), row.records[0].parameters.adapter, row.records[0].parameters.adapter_percent)
-        for row in rows
+        for row in static
         if row.arm != "base"
     }
     if adapters:
@@ -39,12 +43,7 @@ def notes(rows: Sequence[Row], arranged: Sequence[Block], per_node: Sequence[Com
             )
             + "."
         )
-    same_name = defaultdict(list)
-    for row in rows:
-        same_name[name(row), row.protocol].append(row)
-    for (label, _), group in same_name.items():
-        texts += _on_configurations(label, group)
-    return texts
+    return texts + on_configurations(rows)
 
 
 def short_notes(rows: Sequence[Row], arranged: Sequence[Block]) -> list[str]:
@@ -125,6 +124,32 @@ def _on_epochs(rows: Sequence[Row]) -> list[str]:
             + "."
         )
     return texts
+
+
+def on_over_time(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return what the intervals over time of ``comparisons`` mean, and why there are none."""
+    reasons: dict[str, list[str]] = {}
+    for comparison in comparisons:
+        if comparison.over_time.reason:
+            reasons.setdefault(comparison.over_time.reason, []).append(title_of(comparison))
+    named = "; ".join(f"{', '.join(dict.fromkeys(titles))}: {reason}" for reason, titles in reasons.items())
+    if not comparisons:
+        return []
+    if all(comparison.over_time.reason for comparison in comparisons):
+        return [f"No interval over time: {next(iter(reasons)) if len(reasons) == 1 else named}."]
+    meaning = (
+        f"Over time: moving-block bootstrap over the periods of the test, {BLOCK_DAYS} days a block: what other weeks "
+        "of these runs could change, not what other seeds could."
+    )
+    return [meaning + (f" n/a: {named}." if named else "")]
+
+
+def on_configurations(rows: Sequence[Row]) -> list[str]:
+    """Return the settings in which rows of one name and protocol differ."""
+    same_name = defaultdict(list)
+    for row in rows:
+        same_name[name(row), row.protocol].append(row)
+    return [text for (label, _), group in same_name.items() for text in _on_configurations(label, group)]
 
 
 def _on_configurations(label: str, group: Sequence[Row]) -> list[str]:

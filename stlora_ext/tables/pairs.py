@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from stlora_ext.runs.key import ARMS, RunKey
 from stlora_ext.runs.record import Record
+from stlora_ext.tables.over_time import OverTime, difference_over_time
 from stlora_ext.tables.paired import PairedTest, holm, paired_test
 from stlora_ext.tables.rows import Row, score
 from stlora_ext.tables.statistics import MeanStd, spread
@@ -43,6 +45,11 @@ class Comparison:
         values = self.differences(None, "MAE")
         known = [value for value in values if value is not None]
         return paired_test(known) if len(known) == len(values) else PairedTest(len(values))
+
+    @cached_property
+    def over_time(self) -> OverTime:
+        """The interval of the average MAE's difference over the weeks of the test."""
+        return difference_over_time(self.pairs)
 
     def differences(self, horizon: int | None, metric: str, percent: bool = False) -> list[float | None]:
         """Return the paired differences, plus minus base, or those in percent of base; None where a score lacks."""
@@ -115,12 +122,16 @@ class Block:
 
 
 def blocks(rows: Sequence[Row]) -> list[Block]:
-    """Arrange the rows of one data set into blocks; without a "+" there is one, of the bases."""
-    bases = [row for row in rows if row.arm == "base"]
-    adapted = [row for row in rows if row.arm != "base"]
+    """Arrange the rows of one data set into blocks; without a "+" there is one, of the bases.
+
+    Those of protocol ``stream`` are left out: ``stream_pairs.families`` arranges them.
+    """
+    bases = [row for row in rows if row.arm == "base" and row.protocol != "stream"]
+    adapted = [row for row in rows if row.arm != "base" and row.protocol != "stream"]
+    if not bases and not adapted:
+        return []
     axes: list[tuple[str, str | None]] = sorted(
-        {(block_protocol(row), row.arm) for row in adapted},
-        key=lambda axis: (axis[0] != "joint", ("plus", "control", "wide").index(axis[1])),
+        {(block_protocol(row), row.arm) for row in adapted}, key=lambda axis: (axis[0] != "joint", ARMS.index(axis[1]))
     )
     return [
         _block(*axis, bases, [row for row in adapted if (block_protocol(row), row.arm) == axis])
@@ -136,6 +147,7 @@ def corrected(arranged: Sequence[Block]) -> list[list[float | None]]:
 
 def beyond_control(rows: Sequence[Row]) -> list[Comparison]:
     """Compare each "+" with its control and wide arms, which ran alike without per-node weights."""
+    rows = [row for row in rows if row.protocol != "stream"]
     adapted = [row for row in rows if row.arm == "plus"]
 
     def label(plus: Row) -> str:
@@ -163,8 +175,11 @@ def block_protocol(row: Row) -> str:
 def pairs(base: Row, plus: Row) -> list[tuple[Record, Record]]:
     """Return the records of base and plus with the same seed.
 
-    A deterministic base goes with every seed, an adapted backbone with what was made of it.
+    A deterministic base goes with every seed, an adapted backbone with what was made of it. Of protocol ``stream`` both
+    went on from one trained backbone; a base, which is never updated, is the same under every seed.
     """
+    if plus.protocol == "stream":
+        return _stream_pairs(base, plus)
     by_seed = {record.key.seed: record for record in base.records}
 
     def seed_of(record: Record) -> int | None:
@@ -174,6 +189,19 @@ def pairs(base: Row, plus: Row) -> list[tuple[Record, Record]]:
         return (backbone or record.key).seed
 
     return [(by_seed[seed_of(record)], record) for record in plus.records if seed_of(record) in by_seed]
+
+
+def _stream_pairs(other: Row, plus: Row) -> list[tuple[Record, Record]]:
+    def partner(record: Record) -> Record | None:
+        alike = [one for one in other.records if _backbone(one) == _backbone(record)]
+        same = [one for one in alike if one.key.seed == record.key.seed]
+        return next(iter(same or (alike if other.arm == "base" else [])), None)
+
+    return [(one, record) for record in plus.records if (one := partner(record)) is not None]
+
+
+def _backbone(record: Record) -> RunKey | str | None:
+    return record.adapted_key or record.adapted_weights
 
 
 def base_of(plus: Row, bases: Sequence[Row]) -> Row | None:
@@ -227,6 +255,11 @@ def name(row: Row) -> str:
         if mark
     ]
     return row.model + (f" ({', '.join(marks)})" if marks else "")
+
+
+def row_label(row: Row, rows: Sequence[Row]) -> str:
+    """Return what a row is called among others: its name, with its hash where they share the name."""
+    return _label(row, [name(other) for other in rows])
 
 
 def _label(row: Row, names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from statistics import median
 from typing import Any
 
 from stlora_ext.digits import number, with_interval, with_spread
+from stlora_ext.errors import UserError
 from stlora_ext.runs.key import RunKey
 from stlora_ext.tables.alike import mark, notes_on
 from stlora_ext.tables.pairs import Comparison, beyond_control, blocks, name
@@ -42,7 +43,17 @@ def ranking_table(
         rows: The rows of one version of its data.
         failures: Runs that failed, and why.
         heading: Which version of the data, where there are several.
+
+    Raises:
+        UserError: If all runs are of protocol ``stream``.
     """
+    ranked = [row for row in rows if row.protocol != "stream"]
+    if not ranked and not failures:
+        raise UserError(
+            f"--ranked: all records of {dataset} are of protocol stream, which isn't ranked; leave --ranked out"
+        )
+    left_out = ["Runs of protocol stream aren't ranked."] * (len(ranked) < len(rows))
+    rows = ranked
     gains = [each for block in blocks(rows) for each in block.comparisons if each.plus.arm == "plus"]
     beyond = [each for each in beyond_control(rows) if each.base.arm == "control"]
     entries = []
@@ -59,7 +70,7 @@ def ranking_table(
             (Cell(_run(key), "name"), Cell("all" if key.seed is None else "1", "count"), Cell("failed"), *empty)
         )
     compared = [each for _, *pair in entries for each in pair if each is not None]
-    notes = [*notes_on(compared), *(f"{_run(key)} failed: {reason}" for key, reason in failures)]
+    notes = [*left_out, *notes_on(compared), *(f"{_run(key)} failed: {reason}" for key, reason in failures)]
     return Table(
         dataset,
         heading,

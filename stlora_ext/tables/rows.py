@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from stlora_ext.errors import UserError
@@ -16,8 +17,8 @@ class Row:
 
     Attributes:
         model: Name.
-        protocol: ``fitted``, ``joint`` or ``adapt``.
-        arm: ``base``, ``plus``, ``control`` or ``wide``.
+        protocol: ``fitted``, ``joint``, ``adapt`` or ``stream``.
+        arm: ``base``, ``plus``, ``control``, ``wide`` or ``finetune``.
         config_hash: Hash of the configuration.
         records: Its records, by seed.
     """
@@ -37,6 +38,13 @@ class Row:
     def seeds(self) -> tuple[int | None, ...]:
         """The seeds that ran."""
         return tuple(record.key.seed for record in self.records)
+
+    @property
+    def seconds_per_update(self) -> float | None:
+        """Median over the runs; None but for protocol ``stream``, and where nothing was updated."""
+        streams = [record.stream for record in self.records if record.stream is not None]
+        known = [stream.seconds_per_update for stream in streams if stream.seconds_per_update is not None]
+        return median(known) if known else None
 
     def cell(self, horizon: int | None, metric: str) -> MeanStd:
         """Return a score at ``horizon`` steps, or on average (None)."""
@@ -106,6 +114,15 @@ def table_rows(records: Iterable[Record], order: Sequence[str]) -> list[Row]:
     return sorted(
         rows, key=lambda row: (rank.get(row.model, len(rank)), row.model, row.protocol, row.arm, row.config_hash)
     )
+
+
+def static_and_stream(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
+    """Return the rows whose test set was forecast by one model, and those of protocol ``stream``; never one with the
+    other."""
+    apart: tuple[list[Row], list[Row]] = ([], [])
+    for row in rows:
+        apart[row.protocol == "stream"].append(row)
+    return apart
 
 
 def differences(rows: Sequence[Row]) -> dict[str, list[Any]]:

@@ -76,11 +76,13 @@ class Settings:
 def by_setting(records: Iterable[Record], model: str | None = None) -> list[Settings]:
     """Return the settings of the runs with adapter among ``records`` of one data set.
 
+    Runs of protocol ``stream``, which have no validation error, are left out.
+
     Args:
         records: Records, those of the backbones alone among them.
         model: Only this model, named with "+"; None: all.
     """
-    rows = table_rows(records, ())
+    rows = table_rows([record for record in records if record.key.protocol != "stream"], ())
     bases = [row for row in rows if row.arm == "base"]
     groups: dict[tuple[str, str, str], tuple[Row | None, list[Setting]]] = {}
     for row in rows:

@@ -5,7 +5,7 @@ from typing import Any
 
 from stlora_ext.runs.record_check import METRICS
 from stlora_ext.tables.alike import backbone_unknown, unlike
-from stlora_ext.tables.pairs import Block, Comparison
+from stlora_ext.tables.pairs import Comparison
 from stlora_ext.tables.published import PublishedScore
 from stlora_ext.tables.rows import Row
 
@@ -25,6 +25,7 @@ FIELDS = (
     "n",
     "seeds",
     "deterministic",
+    "minus",
     "base_config_hash",
     "pairs",
     "delta",
@@ -36,7 +37,16 @@ FIELDS = (
     "p",
     "p_holm",
     "p_wilcoxon",
+    "over_time_low",
+    "over_time_high",
+    "over_time_percent_low",
+    "over_time_percent_high",
+    "no_interval_over_time",
     "unlike",
+    "seconds_per_update",
+    "parameters_updated",
+    "adapter_bytes",
+    "service_bytes",
     "source",
 )
 
@@ -44,37 +54,37 @@ FIELDS = (
 def scores(
     dataset: str,
     rows: Sequence[Row],
-    arranged: Sequence[Block],
-    p_values: Sequence[Sequence[float | None]],
+    compared: Sequence[tuple[Comparison, float | None]],
     columns: Sequence[tuple[int | None, str]],
     printed: Sequence[PublishedScore],
 ) -> Iterator[dict[str, Any]]:
     """Yield a dictionary of ``FIELDS`` per score, rows in order; what doesn't apply is left out.
 
+    Beside a row's scores stand its differences from the base; those from other arms follow, of the average MAE.
     Published scores have ``published`` as protocol, and a source.
+
+    Args:
+        dataset: The data set's name.
+        rows: The rows.
+        compared: Comparisons and their corrected p-values.
+        columns: Horizons and their titles.
+        printed: Published scores.
     """
-    comparisons = [
-        (comparison, p)
-        for block, ps in zip(arranged, p_values, strict=True)
-        for comparison, p in zip(block.comparisons, ps, strict=True)
-    ]
     for row in rows:
-        comparison, p_holm = next(((c, p) for c, p in comparisons if c.plus is row), (None, None))
+        own = [(comparison, p) for comparison, p in compared if comparison.plus is row]
+        first = next((one for one in own if one[0].base.arm == "base"), None)
         for horizon, _ in columns:
             for metric in METRICS:
-                values = _own(dataset, row, horizon, metric)
-                if comparison is not None:
-                    values |= _difference(comparison, horizon, metric)
+                values = _identity(dataset, row, horizon, metric) | _score(row, horizon, metric)
+                if first is not None:
+                    values |= _difference(first[0], horizon, metric)
                     if (horizon, metric) == (None, "MAE"):
-                        test = comparison.test
-                        values |= {
-                            "ci_low": test.low,
-                            "ci_high": test.high,
-                            "p": test.p,
-                            "p_holm": p_holm,
-                            "p_wilcoxon": test.wilcoxon,
-                        }
+                        values |= _intervals(*first)
                 yield values
+        for comparison, p in own:
+            if comparison.base.arm != "base":
+                more = _difference(comparison, None, "MAE") | _intervals(comparison, p)
+                yield _identity(dataset, row, None, "MAE") | more
     for entry in printed:
         for (horizon, metric), (mean, std) in entry.scores.items():
             yield {
@@ -89,8 +99,8 @@ def scores(
             }
 
 
-def _own(dataset: str, row: Row, horizon: int | None, metric: str) -> dict[str, Any]:
-    value, first = row.cell(horizon, metric), row.records[0]
+def _identity(dataset: str, row: Row, horizon: int | None, metric: str) -> dict[str, Any]:
+    first = row.records[0]
     return {
         "dataset": dataset,
         "fingerprint": first.data.fingerprint,
@@ -102,17 +112,48 @@ def _own(dataset: str, row: Row, horizon: int | None, metric: str) -> dict[str, 
         "num_epochs": None if row.protocol == "fitted" else first.configuration.training.get("num_epochs"),
         "horizon": horizon or "average",
         "metric": metric,
+    }
+
+
+def _score(row: Row, horizon: int | None, metric: str) -> dict[str, Any]:
+    value, first = row.cell(horizon, metric), row.records[0]
+    values = {
         "mean": value.mean,
         "std": value.std,
         "n": value.count,
         "seeds": "all" if row.deterministic else " ".join(map(str, row.seeds)),
         "deterministic": int(row.deterministic),
     }
+    if first.stream is None or (horizon, metric) != (None, "MAE"):
+        return values
+    return values | {
+        "seconds_per_update": row.seconds_per_update,
+        "parameters_updated": first.stream.parameters_updated,
+        "adapter_bytes": first.adapter_bytes,
+        "service_bytes": first.stream.service_bytes,
+    }
+
+
+def _intervals(comparison: Comparison, p_holm: float | None) -> dict[str, Any]:
+    test, weeks = comparison.test, comparison.over_time
+    return {
+        "ci_low": test.low,
+        "ci_high": test.high,
+        "p": test.p,
+        "p_holm": p_holm,
+        "p_wilcoxon": test.wilcoxon,
+        "over_time_low": weeks.low,
+        "over_time_high": weeks.high,
+        "over_time_percent_low": weeks.percent_low,
+        "over_time_percent_high": weeks.percent_high,
+        "no_interval_over_time": weeks.reason,
+    }
 
 
 def _difference(comparison: Comparison, horizon: int | None, metric: str) -> dict[str, Any]:
     delta, percent = (comparison.delta(horizon, metric, share) for share in (False, True))
     return {
+        "minus": comparison.base.arm,
         "base_config_hash": comparison.base.config_hash,
         "pairs": delta.count,
         "delta": delta.mean,

@@ -52,6 +52,13 @@ IDLE = [
     ("LSTM_LoRA.py --set lr=0.1 --protocol adapt --from x.pt", "lr=0.1"),
     ("LSTM.py --set model.num_layers=1 model.dropout=0.3", "model.dropout=0.3"),
     ("GWNet.py --set model.adaptive=False model.adaptive_rank=3", "model.adaptive_rank=3"),
+    ("LSTM.py --set stream.steps=3", "stream.steps=3"),
+    ("LSTM_LoRA.py --set stream.memory=7.0 --protocol adapt", "stream.memory=7.0"),
+    ("LSTM.py --set stream.steps=3 --protocol stream", "stream.steps=3"),
+    ("LSTM_LoRA.py --set stream.memory=7.0 --protocol stream --arm base", "stream.memory=7.0"),
+    ("LSTM.py --set stream.node_decay=0.1 --protocol stream --arm finetune", "stream.node_decay=0.1"),
+    ("LSTM_LoRA.py --set stream.lr=0.001 --protocol stream", "stream.lr=0.001"),
+    ("LSTM_LoRA.py --set adapter_lr=0.1 --protocol stream", "adapter_lr=0.1"),
 ]
 IN_USE = [
     "STGCN.py --epochs 3",
@@ -76,6 +83,10 @@ IN_USE = [
     "GWNet.py --set model.use_graph=False model.adaptive_rank=3",
     "HA.py --epochs 3 --batch-size 7",
     "LSTM.py --set patience=8 val_interval=10",
+    "LSTM.py --set stream.every=12 --protocol stream",
+    "LSTM.py --set stream.steps=3 --protocol stream --arm finetune",
+    "LSTM_LoRA.py --set stream.steps=3 --protocol stream --arm finetune",
+    "LSTM_LoRA.py --set stream.node_decay=0.1 --protocol stream",
 ]
 
 
@@ -106,6 +117,13 @@ def test_a_setting_without_effect_is_refused_by_name_with_a_remedy_that_works(te
         assert remedy.endswith(" says the same")
         without = [remedy.removesuffix(" says the same") if word == given else word for word in arguments(text)]
     asked_for(without)
+
+
+def test_the_settings_of_an_update_reach_the_arms_that_read_them():
+    for text, steps in (("--arm finetune", 3), ("--arm base --as-recorded", 20), ("--as-recorded", 20)):
+        words = arguments(f"LSTM.py --set stream.steps=3 stream.every=12 --protocol stream {text}")
+        stream = asked_for(words).stream
+        assert (stream.steps, stream.every) == (steps, 12)
 
 
 @pytest.mark.parametrize("text", IN_USE)

@@ -37,6 +37,11 @@ def programs(text: str) -> list[str]:
     return re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
 
 
+def quoted(text: str) -> list[str]:
+    """Return the messages that a page quotes from its programs, each in one line."""
+    return [" ".join(lines.replace("> ", " ").split()) for lines in re.findall(r"(?:^> .*\n)+", text, re.MULTILINE)]
+
+
 def on_pages(find) -> list:
     """Return what ``find`` finds on every page, as parameters of a test."""
     return [
@@ -120,6 +125,8 @@ def clone(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("clone")
     for name in CODE:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*_data.npy", "MINE"))
+    for prepared in (folder / "datasets").glob("*/meta.json"):  # this machine's own
+        shutil.rmtree(prepared.parent)
     python = folder / "bin" / "python"
     python.parent.mkdir()
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
@@ -144,3 +151,6 @@ def test_a_documented_program_runs_from_its_first_line_to_its_last(program, clon
         env={**os.environ, "PATH": f"{clone / 'bin'}:{os.environ['PATH']}"},
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    said = " ".join(done.stderr.split())
+    [text] = [path.read_text(encoding="utf-8") for path in PAGES if path.name == page]
+    assert [message for message in quoted(text) if message not in said] == []

@@ -4,7 +4,7 @@ import json
 import pickle
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,14 +15,16 @@ import torch
 import prepare
 from experiments import table
 from stlora_ext.config.experiment import configuration, experiment
+from stlora_ext.config.stream import StreamSettings
 from stlora_ext.data.prepared import SPLITS, load_meta, load_split
 from stlora_ext.folders import ROOT
 from stlora_ext.host.checkpoint import save_checkpoint
-from stlora_ext.lora.files import save_adapter
+from stlora_ext.lora.files import load_moments, save_adapter
 from stlora_ext.preparation.recent import read_recent
 from stlora_ext.runs.build import build_model
 from stlora_ext.runs.key import RunKey
 from stlora_ext.runs.reopen import FinishedRun, find_run, load_adapted, load_model, read_origin
+from stlora_ext.runs.service import open_start
 from stlora_ext.runs.store import read_record
 from stlora_ext.tables.benchmark import benchmark_table
 
@@ -192,13 +194,25 @@ def _prepared(root: Path) -> dict[str, Format]:
         },
         checkpoint,
     )
-    save_adapter(
-        model,
-        adapter,
-        scaler=stats,
-        data_fingerprint=meta.fingerprint,
-        origin={"key": key.as_dict(), "configuration": json.loads(json.dumps(configuration(exp)))},
-    )
+    described = {
+        "scaler": stats,
+        "data_fingerprint": meta.fingerprint,
+        "origin": {"key": key.as_dict(), "configuration": json.loads(json.dumps(configuration(exp)))},
+    }
+    save_adapter(model, adapter, **described)
+    optimizer = torch.optim.Adam(model.adapter.parameters())
+    sum(parameter.sum() for parameter in model.adapter.parameters()).backward()
+    optimizer.step()
+    done = {"index": 0, "until": "2024-03-04T06:00:00", "readings": 3, "loss": 1.5, "seconds": 0.1}
+    said = {"update": 1, "seed": 0, "stream": asdict(StreamSettings()), "updates": [done]}
+    service = root / "service.safetensors"
+    save_adapter(model, service, **described, optimizer=optimizer, service=said)
+
+    def open_service() -> None:
+        start = open_start(service, root, root, backbone=root / "backbone.pt")
+        start.service.seen_until(meta, service)
+        load_moments(torch.optim.Adam(start.model.adapter.parameters()), start.model, service)
+
     shutil.copy(checkpoint, root / "backbone.pt")
     run = FinishedRun(root / "run.json", {}, key, exp, checkpoint, ())
     return {
@@ -207,6 +221,7 @@ def _prepared(root: Path) -> dict[str, Format]:
         "adapter.safetensors": Format(
             adapter, lambda: load_adapted(read_origin(adapter), meta, root, root / "backbone.pt")
         ),
+        "service.safetensors": Format(service, open_service),
     }
 
 

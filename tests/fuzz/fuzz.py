@@ -55,6 +55,7 @@ FORMATS = (
     "recent.csv",
     "model.pt",
     "adapter.safetensors",
+    "service.safetensors",
     "record.json",
     "benchmark.json",
 )

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from stlora_ext.plots.legend import save_with_legend
+from stlora_ext.plots.legend import save_with_legend, save_with_legend_per_panel
 
 
 @pytest.mark.parametrize("count", [1, 6, 30, 80])
@@ -25,6 +25,24 @@ def test_a_legend_covers_nothing_and_the_axes_keep_their_size(count, name, panel
     for axes in figure.axes:
         assert axes.get_tightbbox(renderer).x1 <= extent.x0
         assert axes.bbox.width > 0.7 * 7 * figure.dpi and axes.bbox.height > 0.7 * 4.2 * figure.dpi
+
+
+@pytest.mark.parametrize("panels", [1, 4])
+@pytest.mark.parametrize(("count", "name"), [(1, "LSTM"), (12, "plus, $x_1, adapter.sharing=embedding\n0.25 s")])
+def test_a_panels_legend_stands_beside_it_and_the_axes_keep_their_size(count, name, panels, tmp_path):
+    figure = Figure(figsize=(8, 2.9 * panels), layout="constrained")
+    for axes in figure.subplots(panels, 1, squeeze=False)[:, 0]:
+        axes.set(ylabel="MAE, vehicles in 5 min", title="a title")
+        for number in range(count):
+            axes.plot([1, 2], [number, 1], label=f"{name} {number}")
+    save_with_legend_per_panel(figure, tmp_path / "a.png")
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    extents = [axes.get_legend().get_window_extent(renderer) for axes in figure.axes]
+    for axes, extent in zip(figure.axes, extents, strict=True):
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == [f"{name} {i}" for i in range(count)]
+        assert extent.x0 >= axes.bbox.x1 and extent.x1 <= figure.bbox.x1 and extent.y0 >= 0
+        assert axes.bbox.width > 0.7 * 8 * figure.dpi and axes.bbox.height > 0.6 * 2.9 * figure.dpi
+    assert all(below.y1 <= above.y0 for above, below in zip(extents, extents[1:], strict=False))
 
 
 def test_a_picture_without_labels_has_no_legend(tmp_path):

@@ -11,10 +11,11 @@ from stlora_ext.plots.gains import compared
 from stlora_ext.plots.horizons import STYLES, horizon_picture
 from stlora_ext.plots.series import style
 from stlora_ext.report.curves import DASHES
-from stlora_ext.runs.key import ARMS
+from stlora_ext.runs.key import ARMS, WITHOUT_ADAPTER
 from stlora_ext.runs.store import read_records
 from stlora_ext.tables.rows import table_rows
 from tests.support.commands import refusal
+from tests.support.stream_records import stream_record
 from tests.support.table_records import record, rows, seeds, write
 
 
@@ -55,10 +56,14 @@ def test_it_is_a_png_and_the_same_for_the_same_records(results, tmp_path):
 @pytest.mark.parametrize("styles", [STYLES, DASHES])
 def test_every_arm_and_protocol_has_a_line_style_of_its_own(styles):
     adapted = [
-        record("LSTM+", arm=arm, protocol=protocol) for protocol in ("joint", "adapt") for arm in ARMS if arm != "base"
+        record("LSTM+", arm=arm, protocol=protocol)
+        for protocol in ("joint", "adapt")
+        for arm in ARMS
+        if arm not in WITHOUT_ADAPTER
     ]
-    found = [style(row, styles) for row in rows([record("LSTM"), *adapted], ())]
-    assert len(found) == len(set(found)) == 7
+    for records in ([record("LSTM"), *adapted], [stream_record(arm) for arm in ARMS]):
+        found = [style(row, styles) for row in rows(records, ())]
+        assert len(found) == len(set(found)) == len(records)
 
 
 def test_a_base_that_somebody_calls_adapted_is_drawn(tmp_path):

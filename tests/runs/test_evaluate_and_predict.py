@@ -19,6 +19,7 @@ from stlora_ext.runs.rerun import how_to_repeat
 from tests.support.commands import run, succeeded
 from tests.support.reopened import data, finished, quick_meta, recent, results, runner_forecast
 from tests.support.small import OURS
+from tests.support.streamed import EVERY, streamed
 from tests.support.table_records import record as tables_record
 
 
@@ -65,6 +66,33 @@ def test_every_protocol_arm_and_input_is_opened_again(protocol, arm, times, tmp_
     assert "to the bit" in evaluated(record, capsys)
     for path in (record, record.with_suffix("") / "model.pt", record.with_suffix("") / "adapter.safetensors"):
         np.testing.assert_allclose(predicted(path, tmp_path, recent()).to_numpy(), runner_forecast(record), rtol=1e-4)
+
+
+@pytest.mark.parametrize("arm", ["base", "plus", "finetune"])
+def test_a_stream_is_walked_again_and_forecasts_with_its_last_weights(arm, tmp_path, capsys):
+    record, windows = streamed(arm), quick_meta().windows["test"]
+    periods = -(-windows // EVERY)
+    updates = 0 if arm == "base" else periods
+    said = evaluated(record, capsys)
+    assert f"evaluated on {windows} test windows, walked again in {periods} periods with {updates} updates" in said
+    assert "the record says the same, to the bit" in said
+    forecast = predicted(record, tmp_path, recent(window=windows - 1))
+    last = np.load(record.with_suffix("") / "test_results" / "prediction.npy")[-1]
+    np.testing.assert_allclose(forecast.to_numpy(), last, rtol=1e-4)
+
+
+def test_a_streams_forecasts_are_kept_when_it_is_walked_again(tmp_path, monkeypatch, capsys):
+    record = streamed()
+    place = tmp_path / "results" / "QUICK"
+    for path in (record, finished("LSTM")):
+        shutil.copytree(path.with_suffix(""), place / path.parent.name / path.stem)
+        shutil.copy(path, place / path.parent.name)
+    folder = place / record.parent.name / record.stem
+    before = np.load(folder / "test_results" / "prediction.npy")
+    shutil.rmtree(folder / "test_results")
+    monkeypatch.chdir(folder)  # paths of one part
+    evaluated("model.pt", capsys, "--save-results")
+    np.testing.assert_array_equal(np.load(folder / "test_results" / "prediction.npy"), before)
 
 
 def test_an_adapter_of_a_frozen_backbone_goes_with_that_backbones_own_checkpoint(tmp_path):

@@ -5,19 +5,26 @@ import shutil
 
 import pytest
 
-from experiments import publish
+from experiments import publish, verify
+from stlora_ext.errors import UserError
 from tests.support.commands import refusal
 from tests.support.reopened import data, finished, rewrite
+from tests.support.streamed import streamed
 
 
 @pytest.fixture
 def runs(tmp_path):
     """A results folder with two finished runs, and where to publish."""
-    for record in (finished("LSTM"), finished("LSTM+")):
-        place = tmp_path / "results" / "QUICK" / record.parent.name
+    return copied([finished("LSTM"), finished("LSTM+")], tmp_path)
+
+
+def copied(records, folder):
+    """Copy finished runs, and return the folder that holds them and one to publish in."""
+    for record in records:
+        place = folder / "results" / "QUICK" / record.parent.name
         shutil.copytree(record.with_suffix(""), place / record.stem, ignore=shutil.ignore_patterns("tensorboard"))
         shutil.copy(record, place / record.name)
-    return tmp_path / "results", tmp_path / "published"
+    return folder / "results", folder / "published"
 
 
 def arguments(runs, *more):
@@ -63,3 +70,50 @@ def test_other_scores_are_replaced_only_by_force(runs, capsys):
     assert "is published with other scores (average MAE 1.0, now " in line and there.read_bytes() == before
     publish.main(list(map(str, arguments(runs, "--force"))))
     assert json.loads(there.read_text()) == json.loads((runs[0] / published(runs)[0]).read_text())
+
+
+def test_scores_that_are_published_without_the_sums_of_days_are_the_same(runs):
+    publish.main(list(map(str, arguments(runs))))
+    for path in published(runs):
+        rewrite(runs[1] / path, lambda r: r["test"].pop("periods"))
+    publish.main(list(map(str, arguments(runs))))
+    assert all(json.loads((runs[1] / path).read_text())["test"]["periods"] for path in published(runs))
+    for path in published(runs):
+        rewrite(runs[1] / path, lambda r: r["test"]["periods"]["absolute"].__setitem__(0, 1.0))
+    with pytest.raises(UserError, match="is published with other scores"):
+        publish.main(list(map(str, arguments(runs))))
+
+
+@pytest.fixture
+def streams(tmp_path):
+    """The same with the runs of a stream, and the backbone that they went on from."""
+    return copied([finished("LSTM"), *(streamed(arm) for arm in ("base", "plus", "finetune"))], tmp_path)
+
+
+def test_a_stream_is_published_as_it_is_and_its_copy_is_confirmed(streams, capsys):
+    publish.main(list(map(str, arguments(streams))))
+    assert len(published(streams)) == 4 and capsys.readouterr().out.count(": confirmed (") == 4
+    verify.main(list(map(str, [streams[1], "--results", streams[0], "--data", data()])))
+    assert "4 records: 4 confirmed, 0 differ, 0 can't be confirmed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda r: r["test"]["average"].update(MAE=1.0),
+        lambda r: r["test"]["periods"]["absolute"].__setitem__(1, 1.0),
+        lambda r: r["stream"]["loss"].__setitem__(1, 1.0),
+        lambda r: r["stream"].update(seconds_per_update=0.001),
+    ],
+)
+def test_a_stream_is_walked_again_before_it_is_published(change, streams, capsys):
+    (record,) = (streams[0] / "QUICK" / "LSTM+").glob("*.json")
+    rewrite(record, change)
+    line = refusal(publish.main, arguments(streams), capsys)
+    assert f"{record} differs: " in line and "nothing is published" in line and not published(streams)
+
+
+def test_a_stream_without_its_backbone_is_not_published(streams, capsys):
+    shutil.rmtree(next((streams[0] / "QUICK" / "LSTM").glob("joint-base-*-seed0")))
+    line = refusal(publish.main, arguments(streams, "--models", "LSTM+"), capsys)
+    assert "the backbone that" in line and "went on from is not there" in line and not published(streams)

@@ -70,15 +70,15 @@ def runner_forecast(record: Path) -> np.ndarray:
     return np.load(record.with_suffix("") / "test_results" / "prediction.npy")[WINDOW]
 
 
-def recent(earlier: int = 0) -> pd.DataFrame:
-    """The readings of that window as a user has them: by time, with ``earlier`` rows before it."""
+def recent(earlier: int = 0, window: int = WINDOW) -> pd.DataFrame:
+    """The readings of a window as a user has them: by time, with ``earlier`` rows before it."""
     meta = quick_meta()
     values, _ = load_split(data(), meta, "test")
-    first = meta.windows["train"] + meta.windows["val"] + WINDOW
+    first = meta.windows["train"] + meta.windows["val"] + window
     times = pd.Timestamp(meta.start) + pd.to_timedelta(
         np.arange(first - earlier, first + meta.input_len) * meta.interval, unit="min"
     )
-    rows = values[WINDOW - earlier : WINDOW + meta.input_len]
+    rows = values[window - earlier : window + meta.input_len]
     return pd.DataFrame(rows, pd.Index(times, name="when"), meta.sensor_ids)
 
 
