@@ -105,11 +105,11 @@ def test_what_a_run_of_the_protocol_has_seen_is_refused_too(refuse, tmp_path):
 
 
 def test_an_output_that_is_there_is_kept(first, refuse, tmp_path):
-    there = shutil.copy(first, tmp_path / "there.safetensors")
+    old = shutil.copy(first, tmp_path / "old.safetensors")
     table = memory_before(start_of(1))
-    assert "exists: name a new file, or replace it with --force" in refuse(first, table, *backbone(), output=there)
-    updated(first, table, tmp_path / "there.safetensors", *backbone(), "--force")
-    assert described(there)["service"]["update"] == 2
+    assert "exists: name a new file, or replace it with --force" in refuse(first, table, *backbone(), output=old)
+    updated(first, table, tmp_path / "old.safetensors", *backbone(), "--force")
+    assert described(old)["service"]["update"] == 2
 
 
 def test_nothing_that_is_read_is_replaced(first, refuse, tmp_path):
@@ -125,10 +125,10 @@ def test_nothing_that_is_read_is_replaced(first, refuse, tmp_path):
 
 
 def test_an_update_that_diverges_leaves_what_was_there(first, refuse, tmp_path):
-    there = shutil.copy(first, tmp_path / "there.safetensors")
+    old = shutil.copy(first, tmp_path / "old.safetensors")
     table = memory_before(start_of(1))
     more = (*backbone(), "--set", "stream.lr=1e30")
-    answer = refuse(first, table, *more, "--force", output=there)
+    answer = refuse(first, table, *more, "--force", output=old)
     assert "lower" in answer and "--set stream.lr=" in answer
     lower = updated(first, table, tmp_path / "lower.safetensors", *backbone(), "--set", "stream.lr=1e-4")
     assert described(lower)["service"]["stream"]["lr"] == 1e-4
@@ -276,12 +276,12 @@ def test_the_command_refuses_in_one_line(first, tmp_path):
 
 def test_a_file_that_cannot_be_written_whole_leaves_the_old_one(first, tmp_path):
     memory_before(start_of(1)).to_csv(tmp_path / "recent.csv")
-    there = shutil.copy(first, tmp_path / "there.safetensors")
-    words = arguments(first, tmp_path / "recent.csv", there, *backbone(), "--force")
+    old = shutil.copy(first, tmp_path / "old.safetensors")
+    words = arguments(first, tmp_path / "recent.csv", old, *backbone(), "--force")
     limit = first.stat().st_size // 2
     failed = run(
         "experiments/update.py", *words, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     )
-    assert failed.returncode == 1 and "there.safetensors" in failed.stderr and "Traceback" not in failed.stderr
-    assert there.read_bytes() == first.read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["recent.csv", "there.safetensors"]
+    assert failed.returncode == 1 and "old.safetensors" in failed.stderr and "Traceback" not in failed.stderr
+    assert old.read_bytes() == first.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["recent.csv", "old.safetensors"]
