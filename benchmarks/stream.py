@@ -118,7 +118,7 @@ def prepared(name: str, arm: str, settings: dict[str, Any], data: Path) -> tuple
     work = Path(tempfile.mkdtemp(dir=data))
     runner = runner_class(exp)(run_config(exp, meta, 0, RunOptions(data), work))
     runner.start()
-    runner.open()
+    runner.open_series()
     runner.recent = runner.forecasts_from(0)
     first, done = runner.test + runner.series.input_len, [0]
     if runner.recent is not None:

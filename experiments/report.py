@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from stlora_ext.report.material import material
     from stlora_ext.report.page import page
     from stlora_ext.report.stream import stream_chapter
-    from stlora_ext.tables.groups import data_groups, recorded_datasets
+    from stlora_ext.tables.groups import data_groups, group_table, recorded_datasets
     from stlora_ext.tables.rows import static_and_stream
 
     if args.out.is_dir():
@@ -85,7 +85,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"[{number + 1}/{len(groups)}] {group.dataset}: {len(group.rows)} rows, {_records(group)} records",
             flush=True,
         )
-        streamed = [stream_chapter(number, replace(group, rows=stream), args.data)] if stream else []
+        streamed = []
+        if stream:
+            runs = replace(group, rows=stream)
+            table = group_table(runs, args.results, horizons=args.horizons)
+            streamed.append(stream_chapter(number, runs, table, args.data))
         if static:
             chapters.append(chapter(number, material(replace(group, rows=static), args)))
         chapters += streamed

@@ -170,6 +170,7 @@ class STLoRA(nn.Module):
         if len(parts) == 1:
             result = self.backbone(inputs, *args, **kwargs)
         else:
+            self._check("input", inputs, self.config.input_len)
             result = forecast_in_parts(self.backbone, parts, inputs, *args, **kwargs)
         if not self.adapter_enabled:
             return result

@@ -19,13 +19,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ARMS = ("base", "control", "wide", "plus", "finetune")  # in the order of legends
-METRICS = ("MAE", "RMSE")  # what the sums of a period give
 _WEEK = 7 * 86400.0
 _FAR = 1.6  # times the largest error of an updated model: a base above it is cut
 _ROOM = 1.3  # times that error, where a scale then ends
-_COLOURS = dict(
-    zip(("plus", "control", "wide", "finetune", "base"), [palette(9)[i] for i in (0, 1, 2, 4, 8)], strict=True)
-)
+_PALETTE = palette(9)  # plus, control and wide have their colours of the picture of gains
+_COLOURS = {arm: _PALETTE[place] for arm, place in zip(ARMS, (8, 1, 2, 0, 4), strict=True)}
 
 
 @dataclass(frozen=True)

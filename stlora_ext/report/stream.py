@@ -18,10 +18,10 @@ from stlora_ext.report.provenance import provenance
 from stlora_ext.runs.record import Record
 from stlora_ext.runs.record_check import METRICS
 from stlora_ext.tables.groups import DataGroup
-from stlora_ext.tables.html import grid_fragment
+from stlora_ext.tables.html import fragment, grid_fragment
 from stlora_ext.tables.rows import Row
 from stlora_ext.tables.statistics import MeanStd
-from stlora_ext.tables.table import Cell, Column, Grid
+from stlora_ext.tables.table import Cell, Column, Grid, Table
 
 _SYMBOLS = {"base": "x", "control": "square", "wide": "diamond", "plus": "circle", "finetune": "triangle-up"}
 _ENDS = ("yaxis.autorangeoptions.minallowed", "yaxis.autorangeoptions.maxallowed")
@@ -29,12 +29,13 @@ _MARKED = 80  # points of a line; more have no room for markers
 _CLOCK, _SHOWN = "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"
 
 
-def stream_chapter(number: int, group: DataGroup, folder: Path) -> Chapter:
+def stream_chapter(number: int, group: DataGroup, table: Table, folder: Path) -> Chapter:
     """Return the chapter of a data set's runs of protocol ``stream``.
 
     Args:
         number: Sets its anchors apart from the other data sets'.
         group: The runs.
+        table: Their table.
         folder: Folder of the prepared data sets.
 
     Raises:
@@ -50,6 +51,7 @@ def stream_chapter(number: int, group: DataGroup, folder: Path) -> Chapter:
             over_time_figure(f"{name}-over-time-figure", dataset, groups, measured).html(),
         ),
         ("arms", "Arms", grid_fragment(arms_grid(groups))),
+        ("table", "Tables", fragment(table)),
     ]
     losses = losses_figure(f"{name}-losses-figure", dataset, groups, measured)
     if losses is not None:

@@ -93,7 +93,7 @@ class StreamRunnerMixin(_Host):
         try:
             check_progress(self.run_dir, self.cfg)
             self.start()
-            self.open()
+            self.open_series()
             self._walk()
         except BaseException:
             self.logger.exception("the run ended early")
@@ -128,7 +128,7 @@ class StreamRunnerMixin(_Host):
             return self.cfg.optimizer([groups], **{**settings, "lr": lr or FROZEN_LR})
         return self.cfg.optimizer(self.model.parameters(), **{**settings, "lr": lr or settings["lr"] / 10})
 
-    def open(self) -> None:
+    def open_series(self) -> None:
         """Read the series: the test split, and the memory of the first update before it."""
         datasets = [Builder._build_dataset(self.cfg, mode) for mode in _MODES]
         input_len, output_len = datasets[0].input_len, datasets[0].output_len

@@ -12,29 +12,29 @@ from stlora_ext.tables.table import Cell, Column, Grid
 _ABSENT = "–"
 
 
-def stream_gains(found: Streams, short: bool = False) -> tuple[list[Grid], list[Comparison]]:
+def stream_gains(streamed: Streams, short: bool = False) -> tuple[list[Grid], list[Comparison]]:
     """Return the grid, none where no "+" ran that another arm compares with, and the comparisons that it shows.
 
     Args:
-        found: The runs of protocol ``stream``.
+        streamed: The runs of protocol ``stream``.
         short: Show "+" minus base and minus control alone.
     """
     arms = ("base", "control") if short else ("base", "control", "wide", "finetune")
-    shown = [arm for arm in arms if short or any(test.base.arm == arm for test in found.tests)]
-    reached = bool(found.shares) and not short
+    shown = [arm for arm in arms if short or any(test.base.arm == arm for test in streamed.tests)]
+    reached = bool(streamed.shares) and not short
     lines = [
         (
             Cell(label, "name"),
             Cell(_alone(tests)),
-            *(_cell(next((test for test in tests if test.base.arm == arm), None), found) for arm in shown),
+            *(_cell(next((test for test in tests if test.base.arm == arm), None), streamed) for arm in shown),
             *[Cell(_reached(family, tests))] * reached,
         )
-        for family in found.families
+        for family in streamed.families
         for label, tests in _lines(family)
     ]
     heads = ["Model", "MAE alone", *(f'"+" minus {arm}' for arm in shown), *["of finetune's gain, %"] * reached]
     columns = tuple(Column(head, kind="number" if place else "name") for place, head in enumerate(heads))
-    compared = [test for test in found.tests if test.base.arm in shown]
+    compared = [test for test in streamed.tests if test.base.arm in shown]
     return [Grid("stream", columns, tuple(lines))] if lines else [], compared
 
 
@@ -57,10 +57,10 @@ def _alone(tests: Sequence[Comparison]) -> str:
     return _ABSENT if base is None else alone_text(base)
 
 
-def _cell(test: Comparison | None, found: Streams) -> Cell:
+def _cell(test: Comparison | None, streamed: Streams) -> Cell:
     if test is None:
         return Cell(_ABSENT)
-    return Cell(gain_text(test), bold=is_clear(found.corrected(test)), sign=mark(test))
+    return Cell(gain_text(test), bold=is_clear(streamed.corrected(test)), sign=mark(test))
 
 
 def _reached(family: Family, tests: Sequence[Comparison]) -> str:

@@ -68,34 +68,36 @@ def streams(rows: Sequence[Row]) -> Streams:
     return Streams(arranged, {id(test): p for test, p in zip(tests, corrected, strict=True)})
 
 
-def stream_grids(found: Streams, columns: Columns, short: bool = False) -> list[Grid]:
+def stream_grids(streamed: Streams, columns: Columns, short: bool = False) -> list[Grid]:
     """Return the grids of protocol ``stream``; none where nothing of it ran.
 
     Args:
-        found: The runs.
+        streamed: The runs.
         columns: Horizons and their titles.
         short: Show the average MAE and the costs alone.
     """
-    if not found.families:
+    if not streamed.families:
         return []
-    labels = [label for family in found.families for label in family.labels]
-    lines = [Line(label, "result", row) for label, row in zip(labels, found.rows, strict=True)]
+    labels = [label for family in streamed.families for label in family.labels]
+    lines = [Line(label, "result", row) for label, row in zip(labels, streamed.rows, strict=True)]
     scores = result_grid("stream", lines, columns, METRICS[:1] if short else METRICS)
     grids = [
         replace(
             scores,
             columns=(*scores.columns, *_UPDATE),
-            rows=tuple((*cells, *_cost(row)) for cells, row in zip(scores.rows, found.rows, strict=True)),
+            rows=tuple((*cells, *_cost(row)) for cells, row in zip(scores.rows, streamed.rows, strict=True)),
         )
     ]
-    if found.tests and not short:
-        over_time = any(test.over_time.low is not None for test in found.tests)
-        p_holm = [found.corrected(test) for test in found.tests]
+    if streamed.tests and not short:
+        over_time = any(test.over_time.low is not None for test in streamed.tests)
+        p_holm = [streamed.corrected(test) for test in streamed.tests]
         grids.append(
-            difference_grid("stream: average MAE, differences", found.tests, p_holm, over_time=over_time, percent=True)
+            difference_grid(
+                "stream: average MAE, differences", streamed.tests, p_holm, over_time=over_time, percent=True
+            )
         )
-    if found.shares and not short:
-        grids.append(_share_grid(found.shares))
+    if streamed.shares and not short:
+        grids.append(_share_grid(streamed.shares))
     return grids
 
 
@@ -144,9 +146,9 @@ def _percent(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.1f}"
 
 
-def stream_notes(found: Streams, short: bool = False) -> list[str]:
+def stream_notes(streamed: Streams, short: bool = False) -> list[str]:
     """Return what the reader of those grids has to know besides."""
-    if not found.families:
+    if not streamed.families:
         return []
     texts = [
         'Stream: a trained model goes on through the test. base is never updated; control, wide and "+" update an '
@@ -155,35 +157,35 @@ def stream_notes(found: Streams, short: bool = False) -> list[str]:
     ]
     if short:
         return texts
-    tested = sum(test.test.p is not None for test in found.tests)
-    if found.tests:
+    tested = sum(test.test.p is not None for test in streamed.tests)
+    if streamed.tests:
         texts.append(
             'Stream, Δ: "+" minus the arm named, from the same trained backbone under the same seed; below 0 "+" is '
             "better."
             + (
                 f" Over seeds: two-sided paired t-test and its 95 % interval; Holm's correction over the {tested} "
                 f"test{'s' * (tested > 1)} of protocol stream in this table."
-                if tested
-                else " p n/a: one pair can't be tested."
             )
+            * bool(tested)
+            + " p n/a: one pair, or differences without any spread, can't be tested." * (tested < len(streamed.tests))
         )
-        texts += [f"Stream. {text}" for text in on_over_time(found.tests)]
-    if found.shares:
+        texts += [f"Stream. {text}" for text in on_over_time(streamed.tests)]
+    if streamed.shares:
         texts.append(
             'Reached: 100 (base - "+") / (base - finetune) of scores averaged over seeds; n/a where finetune gains '
             "nothing, over time in any draw."
         )
     apart = {
         f"{test.label}: {', '.join(settings)}"
-        for test in found.tests
+        for test in streamed.tests
         if test.base.arm == "finetune" and (settings := settings_apart(test))
     }
     texts += [f"{text}." for text in sorted(apart)]
-    compared = {id(row) for family in found.families for gain in family.gains for row in (gain.base, gain.plus)}
+    compared = {id(row) for family in streamed.families for gain in family.gains for row in (gain.base, gain.plus)}
     texts += [
         f"{label}, stream: no base from the same trained backbone is here, so there is no Δ."
-        for family in found.families
+        for family in streamed.families
         for row, label in zip(family.rows, family.labels, strict=True)
         if row.arm != "base" and id(row) not in compared
     ]
-    return texts + notes_on(found.tests)
+    return texts + notes_on(streamed.tests)

@@ -117,7 +117,7 @@ def _family(rows: Sequence[Row], streamed: Sequence[Row]) -> Family:
         others = list(_others(plus, rows))
         own = next((gain for gain in gains if gain.plus is plus), None)
         for other in others:
-            several = sum(each.arm == other.arm for each in others) > 1
+            several = sum(one.arm == other.arm for one in others) > 1
             mark = f" [{other.config_hash}]" if several else ""
             beyond.append(Comparison(f"{labels[id(plus)]} minus {other.arm}{mark}", other, plus))
             if other.arm == "finetune" and own is not None:

@@ -251,6 +251,22 @@ def test_an_expanded_model_can_be_merged_and_a_merged_one_not_expanded(sharing):
         expand_adapter(merged, ["b"])
 
 
+@pytest.mark.parametrize("shape", [(3, 12, NODES), (3, 12, NODES + 3), (3, 11, NODES + 2), (12, NODES + 2)])
+def test_inputs_of_another_network_are_refused_with_and_without_adapter(shape):
+    model = expand_adapter(trained("LSTM", "node").eval(), ["a", "b"])
+    with pytest.raises(UserError, match="the adapter expects .*12 steps, 13 nodes"):
+        model(torch.zeros(shape))
+    with model.disable_adapter(), pytest.raises(UserError, match="the adapter expects .*12 steps, 13 nodes"):
+        model(torch.zeros(shape))
+
+
+def test_an_expanded_model_learns_and_replaces_rows_of_all_its_sensors():
+    model = expand_adapter(trained("LSTM", "vector", row_dropout=0.3), ["a", "b"]).train()
+    model(windows(num_nodes=NODES + 2))[:, :, NODES + 1].sum().backward()
+    assert all(rows.grad[NODES + 1].any() for rows in model.adapter.per_node())
+    assert model.adapter.row_dropout(torch.zeros(NODES + 2, 3)).shape == (NODES + 2,)
+
+
 def test_what_carries_no_adapter_is_not_expanded():
     with pytest.raises(UserError, match="a LSTM carries no adapter"):
         expand_adapter(backbone("LSTM"), ["a"])

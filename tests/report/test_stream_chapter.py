@@ -61,7 +61,7 @@ def test_records_of_streams_alone_are_one_chapter(tmp_path):
     text = made(every_arm(), tmp_path)
     assert list(chapters(text)) == ["stream-0"] and "<h1>ST-LoRA: D</h1>" in text
     headings = re.findall(r"<h3 id=\"stream-0-[a-z-]+\">(.*?)</h3>", text)
-    assert headings == ["Error over time", "Arms", "Losses of the updates", "Provenance"]
+    assert headings == ["Error over time", "Arms", "Tables", "Losses of the updates", "Provenance"]
 
 
 def test_the_figure_shows_every_arm_of_every_backbone_week_by_week_and_period_by_period(tmp_path):

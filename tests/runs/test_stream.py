@@ -206,7 +206,11 @@ def content_of(record):
 def test_an_interrupted_walk_ends_as_an_uninterrupted_one(arm, method, tiny_data, results, tmp_path, monkeypatch):
     if arm == "base" and method == "update_model":
         pytest.skip("nothing is updated")
-    exp = streamed("STAE" if arm == "finetune" else "LSTM", arm, **({"adapter.dropout": 0.1} if arm == "plus" else {}))
+    exp = streamed(
+        "STAE" if arm == "finetune" else "LSTM",
+        arm,
+        **({"adapter.dropout": 0.1, "adapter.row_dropout": 0.2} if arm == "plus" else {}),
+    )
     whole = walk(exp, tiny_data, results)
     shutil.copytree(results / static(exp, tiny_data, results).key.path, tmp_path / whole.adapted_key.path)
     record = whole.adapted_key.record_path(results)

@@ -252,7 +252,7 @@ def test_one_seed_has_no_interval_over_seeds_but_one_over_time():
     text = markdown(weekly(arms({arm: values[:1] for arm, values in ALL.items()})))
     line = named(grids(text)["stream: average MAE, differences"])["LSTM+ minus finetune"]
     assert (line["95 % CI over seeds"], line["p"]) == ("n/a", "n/a") and " to " in line["95 % CI over time"]
-    assert "one pair can't be tested" in text
+    assert "p n/a: one pair, or differences without any spread, can't be tested." in text
 
 
 def test_seeds_that_an_arm_lacks_are_missing():
