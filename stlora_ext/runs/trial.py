@@ -8,7 +8,6 @@ from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.lora.sample import forward, sample_batch, sample_window
 
-
 _WINDOWS = 8  # that are forecast together and alone
 
 
