@@ -1,5 +1,6 @@
 """Protocol stream: what is known at an update, that nothing else is, and that a walk repeats to the bit."""
 
+import inspect
 import json
 import os
 import shutil
@@ -186,8 +187,10 @@ def test_the_frozen_backbone_forecasts_each_window_once(arm, tiny_data, tmp_path
         counted.append(len(inputs))
         return forward(self, inputs, *args, **kwargs)
 
-    counting.__signature__ = __import__("inspect").signature(forward)
+    counting.__signature__ = inspect.signature(forward)
     monkeypatch.setattr(exp.backbone.arch, "forward", counting)
+    begin = StreamRunnerMixin.open_series
+    monkeypatch.setattr(StreamRunnerMixin, "open_series", lambda self: (counted.clear(), begin(self)))
     walk(exp, tiny_data, tmp_path)
     meta = load_meta(tiny_data, "TINY")
     memory = 288 // 4 - meta.input_len  # windows before the test split that the first update may draw
