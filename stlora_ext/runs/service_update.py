@@ -84,8 +84,11 @@ class ServiceRunner(StreamAdapterRunner):
 
     def take(self, start: Start) -> None:
         """Take the model, its scaler and the state of the optimizer."""
-        whole = isinstance(start.model, STLoRA)
-        load_weights(self.model if whole else self.model.backbone, bare_state_dict(start.model), start.source)
+        model = start.model
+        if isinstance(model, STLoRA):
+            self.model.added = model.added
+        whole = isinstance(model, STLoRA)
+        load_weights(self.model if whole else self.model.backbone, bare_state_dict(model), start.source)
         self.scaler.stats = start.stats
         self.begin_updates()
         if start.moments is not None:
@@ -123,6 +126,13 @@ class ServiceRunner(StreamAdapterRunner):
             batch[FORECAST] = self.recent.of(torch.arange(at, stop))
             sums.update(self._forecast(batch, 0)["prediction"], batch["targets"], batch["targets_mask"])
         return sums.average()["MAE"]
+
+
+def for_new_sensors(start: Start) -> str:
+    """Return what to do about a sensor that the model doesn't know, as the end of a message."""
+    if isinstance(start.model, STLoRA):
+        return "; leave an unknown column out, or add its sensor first, with --add-sensors"
+    return "; leave an unknown column out of this first update, then add its sensor to the new file with --add-sensors"
 
 
 def update_service(

@@ -284,4 +284,4 @@ def test_a_file_that_cannot_be_written_whole_leaves_the_old_one(first, tmp_path)
     )
     assert failed.returncode == 1 and "old.safetensors" in failed.stderr and "Traceback" not in failed.stderr
     assert old.read_bytes() == first.read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["recent.csv", "old.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old.safetensors", "recent.csv"]
