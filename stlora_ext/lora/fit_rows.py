@@ -23,18 +23,18 @@ class Readings:
         forecasts: The backbone's, normalised ``[W, output_len, N]``.
         targets: Normalised readings ``[W, output_len, N]``.
         mask: Where a target is, likewise.
-        stamps: Time of day and day of week of the last input step ``[W, 2]``; None where the settings ask for none.
+        stamps: Time of day and day of week of the last input step ``[W, 2]``.
     """
 
     inputs: torch.Tensor
     forecasts: torch.Tensor
     targets: torch.Tensor
     mask: torch.Tensor
-    stamps: torch.Tensor | None
+    stamps: torch.Tensor
 
     def rows(self, windows: slice) -> "Readings":
         """Return some of the windows."""
-        return Readings(**{name: None if part is None else part[windows] for name, part in vars(self).items()})
+        return Readings(**{name: part[windows] for name, part in vars(self).items()})
 
     def seen(self, x: str) -> torch.Tensor:
         """Return what a predictor sees of them: X, ``[W, channels, N]``."""
@@ -43,18 +43,15 @@ class Readings:
 
     def double(self) -> "Readings":
         """Return them in float64."""
-        parts = {
-            name: part if part is None or part.dtype is torch.bool else part.double()
-            for name, part in vars(self).items()
-        }
-        return Readings(**parts)
+        parts = vars(self).items()
+        return Readings(**{name: part if part.dtype is torch.bool else part.double() for name, part in parts})
 
 
 def mean_rows(known: Predictor, without: Sequence[int] | None = None) -> list[torch.Tensor]:
     """Return the mean of the known sensors' rows in each layer ``[...]``; ``without`` one: a mean each ``[K, ...]``."""
     means = []
-    for rows in known.per_node():
-        rows = rows.detach().double()
+    for own in known.per_node():
+        rows = own.detach().double()
         if without is None:
             means.append(rows.mean(dim=0))
         else:

@@ -37,7 +37,7 @@ from stlora_ext.runs.new_sensors_runner import (
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.set_aside import new_sensors, of_sensors
 from stlora_ext.runs.stream_runner import StreamAdapterRunner, StreamBackboneRunner, StreamForecastingConfig
-from stlora_ext.runs.trial import refuse_unfit
+from stlora_ext.runs.trial import refuse_mixed_windows, refuse_unfit
 
 
 def settled(exp: Experiment, meta: Meta, data_dir: Path) -> Experiment:
@@ -115,6 +115,8 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
             backbone = exp.backbone.arch(model_config(exp, meta, data_dir))
             if exp.backbone.name not in BACKBONES and not exp.backbone.fitted:  # ours check what they are given
                 refuse_unfit(backbone, exp, meta)
+            if exp.protocol == "stream" and not exp.backbone.fitted:
+                refuse_mixed_windows(backbone, exp, meta)
             model: nn.Module = backbone
             if exp.adapter is not None:
                 model = adapted = attach(backbone, adapter_config(exp, meta), meta.num_nodes)

@@ -84,11 +84,11 @@ class ServiceRunner(StreamAdapterRunner):
 
     def take(self, start: Start) -> None:
         """Take the model, its scaler and the state of the optimizer."""
-        model = start.model
-        if isinstance(model, STLoRA):
-            self.model.added = model.added
-        whole = isinstance(model, STLoRA)
-        load_weights(self.model if whole else self.model.backbone, bare_state_dict(model), start.source)
+        if isinstance(start.model, STLoRA):
+            load_weights(self.model, bare_state_dict(start.model), start.source)
+            self.model.added = start.model.added
+        else:
+            load_weights(self.model.backbone, bare_state_dict(start.model), start.source)
         self.scaler.stats = start.stats
         self.begin_updates()
         if start.moments is not None:

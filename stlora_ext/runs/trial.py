@@ -8,6 +8,8 @@ from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.lora.sample import forward, sample_batch, sample_window
 
+_WINDOWS = 8  # that are forecast together and alone
+
 
 @torch.no_grad()
 def refuse_unfit(backbone: nn.Module, exp: Experiment, meta: Meta) -> None:
@@ -37,4 +39,28 @@ def refuse_unfit(backbone: nn.Module, exp: Experiment, meta: Meta) -> None:
         raise UserError(
             f"{exp.dataset}/{exp.model} forecasts {shape} with {lengths}, expected (1, {meta.output_len}, "
             f"{meta.num_nodes}): [batch, output_len, nodes], or a dictionary with it as 'prediction'"
+        )
+
+
+@torch.no_grad()
+def refuse_mixed_windows(backbone: nn.Module, exp: Experiment, meta: Meta) -> None:
+    """Refuse a backbone whose forecast of a window depends on the other windows of its batch: it would look ahead.
+
+    Raises:
+        UserError: If it is one.
+    """
+    steps = meta.input_len + meta.output_len
+    windows = sample_window(meta.input_len, meta.num_nodes, batch=_WINDOWS)
+    training = backbone.training
+    backbone.eval()
+    with torch.random.fork_rng(devices=[]):
+        together, *alone = (
+            forward(backbone, sample_batch(inputs, meta.steps_per_day, steps))
+            for inputs in (windows, *windows.split(1))
+        )
+    backbone.train(training)
+    if not torch.allclose(together, torch.cat(alone), rtol=1e-4, atol=1e-5):
+        raise UserError(
+            f"--protocol stream: {exp.backbone.name} forecasts a window from the other windows of its batch, which lie "
+            "in the future of a stream; name another model"
         )

@@ -227,6 +227,13 @@ def test_a_file_whose_account_of_itself_is_damaged_is_refused(change, first, ref
     assert "service file" in answer and "is damaged (" in answer and "go on from an older one" in answer
 
 
+def test_what_a_file_says_of_its_sensors_is_kept(first, tmp_path):
+    expanded = changed(first, tmp_path, lambda about: about.update(added=[1]))
+    second = updated(expanded, memory_before(start_of(1)), tmp_path / "2.safetensors", *backbone())
+    assert described(second)["added"] == [1] and described(second)["names"] == described(first)["names"]
+    assert described(first)["names"] == list(memory_before(NOW).columns)
+
+
 def test_lost_or_damaged_moments_are_refused(first, refuse, tmp_path):
     table = memory_before(start_of(1))
     name = next(name for name in tensors(first) if name.startswith("adam.exp_avg."))

@@ -21,12 +21,13 @@ from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.runs import stream_runner
 from stlora_ext.runs.backbone import run_key
+from stlora_ext.runs.build import build_model
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.run import train_run
 from stlora_ext.runs.stream_runner import StreamRunnerMixin
 from tests.support.commands import ROOT
 from tests.support.otherwise import interrupt_after
-from tests.support.small import OURS, SMALL
+from tests.support.small import BASICTS, OURS, SMALL
 
 EVERY = 24  # windows of a period, which batches of 64 straddle
 STREAM = {"stream.every": EVERY, "stream.memory": 0.25, "stream.steps": 2, "stream.batch_size": 8}
@@ -36,7 +37,7 @@ SLOW = ("SVR",)  # fitted node by node
 
 def streamed(name="LSTM", arm="plus", **settings):
     model = {f"model.{key}": value for key, value in SMALL.get(name, {}).items()}
-    exp = experiment("TINY", f"{name}+").override({**model, **({} if name in ("HA", "VAR") else {"num_epochs": 1})})
+    exp = experiment("TINY", f"{name}+").override({**model, "num_epochs": 1})
     return exp.override({**STREAM, **settings}).with_protocol("stream").with_arm(arm)
 
 
@@ -322,6 +323,17 @@ def test_bad_settings_are_refused(change, message):
     with pytest.raises(UserError) as caught:
         experiment("TINY", "LSTM+").override({f"stream.{name}": value for name, value in change.items()})
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["StemGNN", "TimesNet"])
+def test_a_model_that_mixes_the_windows_of_a_batch_is_refused(name, tiny_data):
+    with pytest.raises(UserError, match=f"{name} forecasts a window from the other windows of its batch"):
+        build_model(streamed(name), load_meta(tiny_data, "TINY"), tiny_data)
+
+
+@pytest.mark.parametrize("name", [*OURS, *(name for name in BASICTS if name not in ("StemGNN", "TimesNet"))])
+def test_no_other_model_is_taken_for_one(name, tiny_data):
+    build_model(streamed(name), load_meta(tiny_data, "TINY"), tiny_data)
 
 
 def test_what_diverges_is_named(tiny_data, results):

@@ -18,7 +18,7 @@ from stlora_ext.runs.run import train_run
 from tests.support.reopened import data, finished, quick, quick_meta, results
 
 EVERY = 37  # three periods in QUICK's test set
-STREAM = {"memory": 0.5, "steps": 20, "lr": 3e-3, "batch_size": 16}  # a memory that reaches into the training rows
+STREAM = {"memory": 0.5, "steps": 20, "lr": 4e-3, "batch_size": 16}  # a memory that reaches into the training rows
 MEMORY = 144  # its rows
 SETTINGS = ["--set", *(f"stream.{name}={value}" for name, value in STREAM.items())]
 
