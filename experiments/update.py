@@ -7,11 +7,17 @@ The first update begins with the run of a backbone, whose adapter starts at zero
 with a run of protocol stream; the next ones with the file that the last one wrote. recent.csv is what predict.py
 reads; it has to hold the memory (14 days, stream.memory) and an input window. The backbone stays as it is. The file
 that is named isn't changed: to take an update back, go on from the older file.
+
+    python experiments/update.py service/2.safetensors --input all.csv --output service/3.safetensors --add-sensors
+
+adds the sensors whose columns the adapter doesn't know, without an update: their rows are fitted on all readings that
+all.csv holds of them, and nothing else changes. From then on the model is used with all columns.
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from entry import command
 
@@ -20,6 +26,11 @@ from stlora_ext.files import refuse_replacing
 from stlora_ext.options import ModelParser, add_device, add_folders, add_set
 from stlora_ext.preparation.options import add_reading_options
 from stlora_ext.threads import apply_tuning, set_threads
+
+if TYPE_CHECKING:
+    from stlora_ext.runs.service import Start
+
+NAMED = 5  # sensors of a fit that are printed
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--input", type=Path, required=True, metavar="CSV", help="the last readings")
     p.add_argument("--output", type=Path, required=True, metavar="FILE", help="the new file, .safetensors")
+    p.add_argument(
+        "--add-sensors", action="store_true", help="add the sensors of the input's unknown columns, without an update"
+    )
     p.add_argument("--again", action="store_true", help="take an input without new readings, too")
     p.add_argument("--force", action="store_true", help="replace --output where it is there")
     add_set(p, "any setting stream.X, for example stream.lr=0.003; where the adapter starts at zero adapter.X too")
@@ -59,10 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser().parse_args(argv)
     set_threads(args.threads)
     from stlora_ext.fields import parse_assignments
-    from stlora_ext.preparation.last_rows import read_last_rows
-    from stlora_ext.preparation.options import reading_options
     from stlora_ext.runs.service import open_start
-    from stlora_ext.runs.service_update import update_service
 
     if args.output.suffix != ".safetensors":
         raise UserError(f"--output {args.output}: expected a name that ends in .safetensors")
@@ -70,7 +81,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     refuse_replacing(args.output, read)
     if not args.force and args.output.exists():
         raise UserError(f"--output {args.output} exists: name a new file, or replace it with --force")
-    options = reading_options(args)
+    for option, given in (("--again", args.again), ("--set", args.assignments)):
+        if args.add_sensors and given:
+            raise UserError(f"{option}: not with --add-sensors, which makes no update; leave it out")
     start = open_start(
         args.path,
         args.data,
@@ -80,9 +93,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         seed=args.seed,
     )
     refuse_replacing(args.output, {"the file that is updated": start.source})
+    (_add if args.add_sensors else _update)(args, start)
+
+
+def _update(args: argparse.Namespace, start: "Start") -> None:
+    """Update once and say what that did."""
+    from stlora_ext.preparation.last_rows import read_last_rows
+    from stlora_ext.preparation.options import reading_options
+    from stlora_ext.runs.service_update import for_new_sensors, update_service
+
+    options, remedy = reading_options(args), for_new_sensors(start)
     done = update_service(
         start,
-        lambda rows, why: read_last_rows(args.input, start.meta, rows, why, options, args.fill_gaps),
+        lambda rows, why: read_last_rows(args.input, start.meta, rows, why, options, args.fill_gaps, remedy),
         args.output,
         args.data,
         args.gpus,
@@ -94,6 +117,32 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         print(f"  MAE over the newest day: {done.before:.4g} before, {done.after:.4g} after")
     print(f"  {args.output}: {done.size / 1000:.1f} kB")
+
+
+def _add(args: argparse.Namespace, start: "Start") -> None:
+    """Add sensors and say how their rows came about."""
+    from stlora_ext.preparation.new_columns import read_with_new
+    from stlora_ext.preparation.options import reading_options
+    from stlora_ext.runs.service_sensors import add_sensors
+
+    options = reading_options(args)
+    done = add_sensors(
+        start, lambda: read_with_new(args.input, start.meta, options, args.fill_gaps), args.output, args.gpus
+    )
+    print(f"{start.title}: {len(done.names)} sensors added to {start.said}, readings up to {done.until}")
+    for fit in done.fits:
+        how = "readings shorter than a window, so the row is the mean of the known sensors'"
+        if fit["windows"]:
+            how = f"fitted on up to {fit['windows']:,} windows, ridge {fit['ridge']:g}"
+        print(f"  {_some(fit['sensors'])}: {how}")
+    if not done.fits:
+        print("  the adapter has no weights per sensor: nothing was fitted")
+    print(f"  {args.output}: {done.size / 1000:.1f} kB")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ NAME/meta.json                        BasicTS's keys, and ours under "stlora"
 import json
 import math
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -71,6 +71,12 @@ class Meta:
     def interval_seconds(self) -> int:
         """Seconds per step."""
         return round(60 * self.interval)
+
+
+def with_sensors(meta: Meta, names: Sequence[str]) -> Meta:
+    """Return the description with sensors added behind its own, and without its graph, which lacks them."""
+    ids = [*meta.sensor_ids, *names]
+    return replace(meta, num_nodes=len(ids), sensor_ids=ids, has_graph=False)
 
 
 def split_windows(

@@ -55,6 +55,24 @@ def expand_adapter(model: nn.Module, names: Iterable[str]) -> STLoRA:
     return expanded
 
 
+def expand_moments(optimizer: torch.optim.Adam, model: STLoRA, expanded: STLoRA) -> torch.optim.Adam:
+    """Return an Adam over the adapter of ``expanded`` that goes on from that over the adapter of ``model``.
+
+    Args:
+        optimizer: The Adam, which is unchanged.
+        model: What was expanded.
+        expanded: What ``expand_adapter`` returned for it. The moments of the new rows are 0.
+    """
+    moved = torch.optim.Adam(expanded.adapter.parameters())
+    for old, new in zip(model.adapter.parameters(), expanded.adapter.parameters(), strict=True):
+        more = len(new) - len(old)
+        moved.state[new] = {
+            name: torch.cat([moment, moment.new_zeros(more, *moment.shape[1:])]) if moment.dim() else moment.clone()
+            for name, moment in optimizer.state[old].items()
+        }
+    return moved
+
+
 def _refuse_node_holder(model: STLoRA) -> None:
     holder = holder_of(model.backbone, model.num_nodes, model.config.input_len, model.config.output_len)
     if holder is None:

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 def read_last_rows(
-    path: Path, meta: Meta, rows: int, why: str, options: ReadingOptions | None = None, fill_gaps: bool = False
+    path: Path,
+    meta: Meta,
+    rows: int,
+    why: str,
+    options: ReadingOptions | None = None,
+    fill_gaps: bool = False,
+    remedy: str = "",
 ) -> "tuple[np.ndarray, pd.DatetimeIndex]":
     """Read the last rows of a file, back to the data set's first one at most.
 
@@ -31,6 +37,7 @@ def read_last_rows(
         why: What they are read for, for messages.
         options: As of ``read_recent``.
         fill_gaps: Whether rows that are missing in time are inserted as missing readings.
+        remedy: What to do about a sensor that isn't the data set's, for the message.
 
     Returns:
         tuple: Readings ``[rows, N]`` as of ``read_recent``, and their times.
@@ -39,7 +46,7 @@ def read_last_rows(
         UserError: As ``read_recent``; if the file begins too late; or if a row is missing in time and isn't to be
             inserted, with the first time that is missing.
     """
-    series = read_series(path, meta, options)
+    series = read_series(path, meta, options, remedy=remedy)
     times, zone = series.known_times, series.absolute_zone
     if not len(times):
         raise UserError(f"{path.name} holds no rows: expected the last {rows} rows, {why}")

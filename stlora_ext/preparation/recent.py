@@ -85,8 +85,17 @@ def read_whole(
     return series.values, axis(series, meta, times[0], len(times) + meta.output_len)
 
 
-def read_series(path: Path, meta: Meta, options: ReadingOptions | None = None) -> Series:
+def read_series(
+    path: Path, meta: Meta, options: ReadingOptions | None = None, new: bool = False, remedy: str = ""
+) -> Series:
     """Read a whole file of readings, its columns in the order of a data set's sensors, its times on that set's axis.
+
+    Args:
+        path: As of ``read_recent``.
+        meta: As there.
+        options: As there.
+        new: Whether other columns are taken, as new sensors behind the data set's.
+        remedy: What to do about a sensor that isn't the data set's, for the message.
 
     Raises:
         UserError: As ``read_recent``, but for the number of rows and their steps.
@@ -96,7 +105,7 @@ def read_series(path: Path, meta: Meta, options: ReadingOptions | None = None) -
             f"--input {path} does not exist: expected a CSV with a time column and a column per sensor of {meta.name}"
         )
     options = replace(options or ReadingOptions(), timezone=meta.timezone, dataset=meta.name)
-    return _in_order(read_readings(path, options, "--input"), meta, options, path.name)
+    return _in_order(read_readings(path, options, "--input"), meta, options, path.name, new, remedy)
 
 
 def frame_series(frame: "pd.DataFrame", meta: Meta) -> Series:
@@ -129,14 +138,18 @@ def frame_series(frame: "pd.DataFrame", meta: Meta) -> Series:
     return _in_order(series, meta, options, origin)
 
 
-def _in_order(series: Series, meta: Meta, options: ReadingOptions, origin: str) -> Series:
+def _in_order(
+    series: Series, meta: Meta, options: ReadingOptions, origin: str, new: bool = False, remedy: str = ""
+) -> Series:
     """Bring columns into the order of the data set's sensors, and times onto its axis."""
     _set_axis(series, meta, options, origin)
     names = series.sensor_ids or [str(column) for column in range(series.values.shape[1])]
     columns = {name: column for column, name in enumerate(names)}
-    _check_sensors(columns.keys(), meta, origin)
-    series.values = series.values[:, [columns[name] for name in meta.sensor_ids]]
-    series.sensor_ids = meta.sensor_ids
+    known = set(meta.sensor_ids)
+    more = [name for name in names if name not in known]
+    _check_sensors(columns.keys(), [] if new else sorted(more), meta, origin, remedy)
+    series.sensor_ids = [*meta.sensor_ids, *more]
+    series.values = series.values[:, [columns[name] for name in series.sensor_ids]]
     _check_order(series.known_times, origin, series.absolute_zone)
     return series
 
@@ -232,15 +245,14 @@ def _check_rows(rows: int, meta: Meta, origin: str, until: str = "", ahead: int 
         )
 
 
-def _check_sensors(given: Collection[str], meta: Meta, origin: str) -> None:
+def _check_sensors(given: Collection[str], unknown: list[str], meta: Meta, origin: str, remedy: str) -> None:
     lacking = [name for name in meta.sensor_ids if name not in given]
-    unknown = sorted(set(given) - set(meta.sensor_ids))
     if lacking or unknown:
         raise UserError(
             f"{origin}: {_some('lacks sensor', lacking)}{' and ' * bool(lacking and unknown)}"
             f"{_some('has the unknown sensor', unknown)}: expected the {meta.num_nodes} sensors of "
             f"{meta.name}, each once, in any order ({', '.join(meta.sensor_ids[:_NAMED])}, ...); a sensor "
-            "without readings is a column of empty cells"
+            f"without readings is a column of empty cells{bool(unknown) * remedy}"
         )
 
 

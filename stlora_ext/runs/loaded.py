@@ -15,7 +15,7 @@ from stlora_ext.folders import DATA, RESULTS
 from stlora_ext.host.scaler import GlobalZScoreScaler
 from stlora_ext.preparation.recent import frame_series, stamps, window
 from stlora_ext.runs.forecast import forecast
-from stlora_ext.runs.reopen import load_adapted, load_model, open_run, read_origin
+from stlora_ext.runs.reopen import load_adapted, load_model, open_run, read_origin, sensors_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ class LoadedRun:
     Attributes:
         model: The model, in eval mode.
         scaler: Its normalisation.
-        meta: The data set: sensors, interval, window lengths, null value.
+        meta: The data set: sensors (of an adapter file, the file's), interval, window lengths, null value.
         exp: How it was trained.
     """
 
@@ -108,6 +108,7 @@ def load_run(
         origin = read_origin(path)
         exp, meta = origin.exp, open_dataset(origin.exp.dataset, data)
         model, stats = load_adapted(origin, meta, data, None if backbone is None else Path(backbone))
+        meta = sensors_of(origin, meta)
     else:
         refuse_backbone(path, backbone)
         run, meta = open_run(path, Path(results), data)

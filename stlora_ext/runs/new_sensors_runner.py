@@ -21,15 +21,12 @@ from stlora_ext.host.forecasts import forecast_writer
 from stlora_ext.host.randomness import derive_seed
 from stlora_ext.host.runner import FORECASTS, HostRunner
 from stlora_ext.host.splits import place_split
-from stlora_ext.lora.fit_rows import Readings, fit_rows, mean_rows, with_rows
+from stlora_ext.lora.fit_rows import Readings, fit_rows, with_rows
 from stlora_ext.lora.model import STLoRA, attach
-from stlora_ext.lora.sample import forward
+from stlora_ext.lora.ridge import TRIED, choose_ridge
 from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig, STLoRARunnerMixin
+from stlora_ext.runs.window_readings import window_readings
 from stlora_ext.weights import load_weights
-
-RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-ROWS = 512  # windows that are corrected at once
-TRIED = 32  # known sensors at most on which the ridge is chosen
 
 
 @dataclass(init=False)
@@ -157,44 +154,11 @@ class NewSensorsAdapterRunner(NewSensorsRunnerMixin, STLoRARunnerMixin, HostRunn
         train = self._readings(trained.backbone, self._batches_of(chosen, BasicTSMode.TRAIN))
         val = self._readings(trained.backbone, self._batches_of(chosen, BasicTSMode.VAL))
         train = train.rows(_last(self._windows(days, len(train.inputs))))
-        start = mean_rows(known, tried)
-        errors = {}
-        for ridge in RIDGES:
-            rows = fit_rows(known, config, train, ridge, self.cfg.new_sensors.iterations, start)
-            predictor = with_rows(known, config, rows, len(chosen))
-            errors[ridge] = _error(predictor, config.x, val)
-        return min(RIDGES, key=lambda ridge: errors[ridge])
+        return choose_ridge(known, config, train, val, tried, self.cfg.new_sensors.iterations)
 
-    @torch.no_grad()
     def _readings(self, backbone: nn.Module, batches: WindowBatches) -> Readings:
         """Return all windows with the backbone's forecasts."""
-        parts: dict[str, list[torch.Tensor]] = {"inputs": [], "forecasts": [], "targets": [], "mask": [], "stamps": []}
-        for batch in batches:
-            with self.autocast():
-                parts["forecasts"].append(forward(backbone, batch).float())
-            parts["inputs"].append(batch["inputs"])
-            parts["targets"].append(self.scaler.transform(batch["targets"], batch["targets_mask"]))
-            parts["mask"].append(batch["targets_mask"])
-            parts["stamps"].append(batch["inputs_timestamps"][:, -1])
-        return Readings(**{name: torch.cat(tensors) for name, tensors in parts.items()})
-
-
-@torch.no_grad()
-def _error(predictor: nn.Module, x: str, readings: Readings) -> float:
-    """Return the MAE of corrected forecasts, normalised."""
-    total = 0.0
-    parts = {
-        "window": (readings.inputs,),
-        "forecast": (readings.forecasts,),
-        "both": (readings.inputs, readings.forecasts),
-    }
-    for first in range(0, len(readings.inputs), 512):
-        rows = slice(first, first + 512)
-        seen = torch.cat([part[rows] for part in parts[x]], dim=1)
-        stamps = None if readings.stamps is None else readings.stamps[rows]
-        error = readings.forecasts[rows] + predictor(seen, stamps) - readings.targets[rows]
-        total += float((error.abs() * readings.mask[rows]).sum(dtype=torch.float64))
-    return total / max(1, int(readings.mask.sum()))
+        return window_readings(backbone, self.scaler, batches, self.cfg.bf16)
 
 
 def _last(count: int) -> slice:

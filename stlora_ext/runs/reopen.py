@@ -10,12 +10,12 @@ from torch import nn
 from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.available import open_dataset
 from stlora_ext.data.fingerprint import refuse_changed_data
-from stlora_ext.data.prepared import Meta
+from stlora_ext.data.prepared import Meta, with_sensors
 from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.lora.files import load_adapter, read_adapter
 from stlora_ext.lora.model import STLoRA
-from stlora_ext.runs.build import build_model
+from stlora_ext.runs.build import build_model, trained_on
 from stlora_ext.runs.key import CHECKPOINT, RunKey, checked_key
 from stlora_ext.runs.record import Record
 from stlora_ext.runs.rerun import how_to_repeat, rebuild
@@ -195,6 +195,18 @@ def read_origin(path: Path) -> AdapterOrigin:
     return AdapterOrigin(path, described, rebuild(key, configuration, f"adapter file {path}"))
 
 
+def sensors_of(origin: AdapterOrigin, meta: Meta) -> Meta:
+    """Return a data set's description with the sensors of an adapter file: without those that were set aside, with
+    those that were added.
+
+    Sensors of another data set aren't taken over: ``load_adapted`` refuses them.
+    """
+    meta = trained_on(origin.exp, meta)
+    names, added = origin.described.get("names") or [], sum(origin.described.get("added", []))
+    known = names[: len(names) - added]
+    return with_sensors(meta, names[len(known) :]) if added and known == meta.sensor_ids else meta
+
+
 def load_adapted(
     origin: AdapterOrigin, meta: Meta, data_dir: Path, backbone_from: Path | None = None
 ) -> tuple[STLoRA, dict[str, torch.Tensor]]:
@@ -202,7 +214,7 @@ def load_adapted(
 
     Args:
         origin: The file.
-        meta: Its data set.
+        meta: Its data set, with that set's own sensors.
         data_dir: Folder of the prepared data sets.
         backbone_from: Checkpoint that holds the backbone's weights, with or without an adapter's; None: the
             ``model.pt`` beside the file.
@@ -233,11 +245,12 @@ def load_adapted(
         )
     backbone = build_model(origin.exp.with_arm("base"), meta, data_dir)
     load_weights(backbone, _of_backbone(load_checkpoint(source)["model_state_dict"]), source)
+    sensors = sensors_of(origin, meta)
     model = load_adapter(
         backbone,
         origin.path,
-        names=meta.sensor_ids,
-        num_nodes=meta.num_nodes,
+        names=sensors.sensor_ids,
+        num_nodes=sensors.num_nodes,
         input_len=meta.input_len,
         output_len=meta.output_len,
     )

@@ -23,7 +23,7 @@ from stlora_ext.runs.backbone import run_key
 from stlora_ext.runs.build import settled
 from stlora_ext.runs.key import ADAPTER, SERVICE
 from stlora_ext.runs.loaded import refuse_backbone
-from stlora_ext.runs.reopen import FinishedRun, load_adapted, load_model, open_run, read_origin
+from stlora_ext.runs.reopen import FinishedRun, load_adapted, load_model, open_run, read_origin, sensors_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,12 +41,15 @@ class Service:
         stream: How it is updated.
         updates: Those done in service: ``index``; ``until``, the time of the last row; ``readings`` that were new;
             ``loss``, the mean of the training steps; ``seconds``. Those of a stream run are in its record.
+        sensors: What was added: ``names``; ``until``, the time of the last row; ``fits``, each with ``sensors``,
+            ``windows`` and ``ridge``; ``seconds``.
     """
 
     update: int
     seed: int
     stream: StreamSettings
     updates: Sequence[Mapping[str, Any]] = ()
+    sensors: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
     def of(cls, content: Any, path: Path) -> "Service":
@@ -57,12 +60,16 @@ class Service:
         """
         try:
             stream = StreamSettings(**checked(StreamSettings, content["stream"], "stream."))
-            service = cls(content["update"], content["seed"], stream, tuple(content["updates"]))
+            service = cls(
+                content["update"], content["seed"], stream, tuple(content["updates"]), tuple(content.get("sensors", ()))
+            )
             good = type(service.update) is int and service.update >= len(service.updates)
             if not good or type(service.seed) is not int or not 0 <= service.seed <= LARGEST_SEED:
                 raise ValueError(f"update {service.update!r}, seed {service.seed!r}, {len(service.updates)} done")
             for done in service.updates:
                 datetime.fromisoformat(done["until"])
+            for added in service.sensors:
+                datetime.fromisoformat(added["until"])
         except UserError as error:
             raise damaged(path, str(error)) from None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -76,6 +83,7 @@ class Service:
             "seed": self.seed,
             "stream": asdict(self.stream),
             "updates": [dict(done) for done in self.updates],
+            **({"sensors": [dict(added) for added in self.sensors]} if self.sensors else {}),
         }
 
     def seen_until(self, meta: Meta, source: Path) -> "pd.Timestamp | None":
@@ -112,7 +120,7 @@ class Start:
         said: What that is, in words.
         model: With the adapter that is updated, or the backbone alone where the adapter starts at zero; on the CPU.
         stats: ``mean`` and ``std`` of its scaler.
-        meta: Its data set.
+        meta: Its data set, with the sensors that the model knows.
         exp: Protocol ``stream``, with the settings of the adapter and of the updates.
         origin: ``{"key", "configuration"}`` of the run that the new file names.
         service: What was done to it so far.
@@ -219,6 +227,7 @@ def _of_file(path: Path, data: Path, backbone: Path | None, given: Settings, see
         )
     meta = open_dataset(origin.exp.dataset, data)
     model, stats = load_adapted(origin, meta, data, backbone)
+    meta = sensors_of(origin, meta)
     if service is None:
         stream, start = StreamSettings(start="adapted"), "adapted"
     else:

@@ -128,6 +128,13 @@ class ServiceRunner(StreamAdapterRunner):
         return sums.average()["MAE"]
 
 
+def for_new_sensors(start: Start) -> str:
+    """Return what to do about a sensor that the model doesn't know, as the end of a message."""
+    if isinstance(start.model, STLoRA):
+        return "; leave an unknown column out, or add its sensor first, with --add-sensors"
+    return "; leave an unknown column out of this first update, then add its sensor to the new file with --add-sensors"
+
+
 def update_service(
     start: Start, read: Readings, output: Path, data: Path, gpus: str | None = None, again: bool = False
 ) -> Updated:
