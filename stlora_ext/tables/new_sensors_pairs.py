@@ -1,7 +1,8 @@
 """The runs of protocol ``new-sensors`` that may be compared, split by split: what each arm scores on new sensors."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
@@ -151,8 +152,9 @@ def _arranged(model: str, records: Sequence[Record], apart: Sequence[str]) -> Ne
         groups: dict[str, list[Record]] = {}
         for record in (record for record in records if record.key.arm == arm):
             groups.setdefault(_text(_settings(record)), []).append(record)
-        settings = _apart([_settings(group[0]) for group in groups.values()])
-        for group, texts in zip(groups.values(), settings, strict=True):
+        ordered = [groups[text] for text in sorted(groups)]
+        settings = _apart([_settings(group[0]) for group in ordered])
+        for group, texts in zip(ordered, settings, strict=True):
             rows += _of_days(arm, group, tuple(texts))
     tests, reached = [], {}
     for row in (row for row in rows if row.arm == "plus"):
@@ -168,25 +170,21 @@ def _arranged(model: str, records: Sequence[Record], apart: Sequence[str]) -> Ne
 
 
 def _of_days(arm: str, records: Sequence[Record], settings: tuple[str, ...]) -> Iterator[SplitRow]:
-    """Yield a row per number of days; a run that is there under two hashes counts once."""
-    runs = {_run(record): record for record in reversed(records)}
-    first = next(iter(runs.values()))
-    ordered = sorted(runs.values(), key=lambda record: (split_text(record), sensors_of(record), record.key.seed or 0))
-    for days in _days(first):
-        scored = [_scored(record, days) for record in ordered]
-        yield SplitRow(
-            first.key.model, NEW_SENSORS, arm, first.key.config_hash, tuple(scored), days=days, settings=settings
-        )
+    """Yield a row per number of days; a run that is there under two hashes, for other days or settings that its arm
+    doesn't read, counts once."""
+    by_days: dict[float | None, dict[tuple[Sensors, int | None], Record]] = {}
+    for record in records:
+        for fit in _fits(record):
+            by_days.setdefault(fit.days, {}).setdefault(_run(record), replace(record, scores=fit.scores))
+    for days in sorted(by_days, key=lambda days: math.inf if days is None else days):
+        runs = by_days[days]
+        scored = tuple(runs[run] for run in sorted(runs, key=lambda run: (run[0], -1 if run[1] is None else run[1])))
+        first = scored[0].key
+        yield SplitRow(first.model, NEW_SENSORS, arm, first.config_hash, scored, days=days, settings=settings)
 
 
-def _days(record: Record) -> list[float | None]:
-    fits: Iterable[FittedDays] = () if record.new_sensors is None else record.new_sensors.fits
-    return [fit.days for fit in fits]
-
-
-def _scored(record: Record, days: float | None) -> Record:
-    fits: Iterable[FittedDays] = () if record.new_sensors is None else record.new_sensors.fits
-    return replace(record, scores=next(fit.scores for fit in fits if fit.days == days))
+def _fits(record: Record) -> tuple[FittedDays, ...]:
+    return () if record.new_sensors is None else record.new_sensors.fits
 
 
 def share_reached(control: SplitRow, row: SplitRow, full: SplitRow) -> float | None:
@@ -234,8 +232,8 @@ def _settings(record: Record) -> dict[str, Any]:
         return {}
     left = (*_DERIVED, *(_PER_NODE if arm == "control" else ()))
     adapter = {name: value for name, value in configuration.adapter.items() if name not in left}
-    fit = {name: value for name, value in _new(record).items() if name in _OF_FIT} if arm == "plus" else {}
-    return {**adapter, **fit, "adapter_lr": configuration.training.get("adapter_lr")}
+    iterations = {"iterations": _new(record).get("iterations")} if arm == "plus" else {}
+    return {**adapter, **iterations, "adapter_lr": configuration.training.get("adapter_lr")}
 
 
 def _new(record: Record) -> Mapping[str, Any]:

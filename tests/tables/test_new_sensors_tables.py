@@ -127,9 +127,12 @@ def test_tidy_numbers_tell_days_splits_and_what_is_reached():
     plus = [line for line in fresh if (line["arm"], line["horizon"], line["metric"]) == ("plus", "average", "MAE")]
     by_days = {(line["days"], line["minus"]): line for line in plus}
     assert list(by_days) == [(days, minus) for days in ("0", "1", "3", "all") for minus in ("base", "control")]
-    assert [
-        by_days[days, "control"]["percent_of_full"] for days in ("0", "1", "3", "all")
-    ] == ["0.0", "25.0", "75.0", "100.0"]
+    assert [by_days[days, "control"]["percent_of_full"] for days in ("0", "1", "3", "all")] == [
+        "0.0",
+        "25.0",
+        "75.0",
+        "100.0",
+    ]
     assert {(line["splits"], line["seeds"]) for line in fresh if line["mean"]} == {("2", "0 1")}
     assert by_days["1", "base"]["delta"] == "-6.0" and by_days["1", "control"]["delta"] == "-2.0"
 
@@ -150,3 +153,21 @@ def test_an_arm_that_no_split_has_is_missed_where_others_ran(lacking):
     records = [record for record in every_arm() if record["key"]["arm"] != lacking]
     gaps = table(records, fill=lambda gap: gap.arm).missing
     assert [(title.split(", ")[2], arm) for title, arm in gaps] == [(lacking, lacking)] * 2
+
+
+def test_runs_that_fitted_other_days_stand_in_one_line_per_number_of_days():
+    records = [
+        new_sensors("plus", 0, 0, [20.0, 18.0, 16.0], days=(0.0, 1.0)),
+        new_sensors("plus", 0, 0, [17.0, 16.0], days=(3.0,)),
+        new_sensors("plus", 1, 0, [40.0, 36.0, 36.0], days=(1.0, 7.0)),
+    ]
+    records[1]["key"]["config_hash"] = "other"
+    (family,) = arranged(rows(records))
+    counted = {row.name: (row.cell(None, "MAE").mean, len(row.records)) for row in family.rows}
+    assert counted == {
+        '"+", 0 d': (20, 1),
+        '"+", 1 d': (29, 2),
+        '"+", 3 d': (17, 1),
+        '"+", 7 d': (36, 1),
+        '"+", all': (26, 2),
+    }
