@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from stlora_ext.report.page import page
     from stlora_ext.report.stream import stream_chapter
     from stlora_ext.tables.groups import data_groups, group_table, recorded_datasets
-    from stlora_ext.tables.rows import static_and_stream
+    from stlora_ext.tables.rows import of_protocol, static_rows
 
     if args.out.is_dir():
         raise UserError(f"--out {args.out} is a folder: name the page, such as {args.out / 'report.html'}")
@@ -76,11 +76,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     groups = only_models(data_groups(datasets, args.results), args.models)
     for group in groups:  # before any forecast is made
         reported_steps(num_steps(group.rows[0]), args.horizons, group.dataset)
-    apart = [static_and_stream(group.rows) for group in groups]
-    if args.nodes is not None and not any(static for static, _ in apart):
+    if args.nodes is not None and not any(static_rows(group.rows) for group in groups):
         raise UserError(f"--nodes {' '.join(args.nodes)}: the page shows no forecasts of protocol stream; leave it out")
     chapters = []
-    for number, (group, (static, stream)) in enumerate(zip(groups, apart, strict=True)):
+    for number, group in enumerate(groups):
+        static, stream = static_rows(group.rows), of_protocol(group.rows, "stream")
         print(
             f"[{number + 1}/{len(groups)}] {group.dataset}: {len(group.rows)} rows, {_records(group)} records",
             flush=True,

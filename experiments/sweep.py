@@ -51,6 +51,14 @@ def parser() -> argparse.ArgumentParser:
         default=["plus"],
         help="of models with adapter (default: plus); base is the model without it",
     )
+    p.add_argument(
+        "--splits",
+        type=int_range,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="with --protocols new-sensors, draws of the sensors that are set aside: 0 1 2 or 0-4 (default: 0)",
+    )
     p.add_argument("--seeds", type=int_range, nargs="+", metavar="S", help="0 1 2 or 0-4 (default: the configs')")
     add_engines(p)
     p.add_argument("--epochs", type=positive, metavar="E", help="epochs at most")
@@ -128,6 +136,7 @@ def request(args: argparse.Namespace) -> "Request":
         args.compile,
         args.cuda_graphs,
         extra,
+        list(dict.fromkeys(split for splits in args.splits for split in splits)),
     )
 
 

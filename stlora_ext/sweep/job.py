@@ -20,6 +20,7 @@ class Job:
         epochs: Epochs at most.
         needs: Key of the base run whose weights it adapts; None where it needs none.
         added: Whether it was not asked for, but is needed by another job.
+        split: Draw of the sensors that it sets aside; None: it sets none aside, or named ones.
     """
 
     key: RunKey
@@ -28,11 +29,12 @@ class Job:
     epochs: int
     needs: RunKey | None = None
     added: bool = False
+    split: int | None = None
 
     @property
     def title(self) -> str:
         """What identifies it to a person: "TINY/LSTM+ joint plus seed 3"."""
-        return title(self.key)
+        return title(self.key) + ("" if self.split is None else f" split {self.split}")
 
     def record(self, results: Path) -> Record | None:
         """Return its record; None while it isn't finished, or where ``run.py`` would refuse the one that is there."""

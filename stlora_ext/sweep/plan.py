@@ -13,6 +13,15 @@ from stlora_ext.runs.key import WITHOUT_ADAPTER, RunKey
 from stlora_ext.runs.rerun import repeat_command
 from stlora_ext.sweep.job import Job
 
+_STATIC = ("base", "plus", "control", "wide")
+ARMS_OF = {
+    "fitted": _STATIC,
+    "joint": _STATIC,
+    "adapt": _STATIC,
+    "stream": (*_STATIC, "finetune"),
+    "new-sensors": ("base", "plus", "control", "full"),
+}
+
 
 def settings_for(config: Experiment, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of ``settings`` that the model of ``config`` has; ``model.X`` and ``adapter.X`` may be others'.
@@ -37,21 +46,25 @@ def variants(exp: Experiment, protocols: Sequence[ProtocolName] | None, arms: Se
 
     Args:
         exp: The config's experiment.
-        protocols: ``joint``, ``adapt``, ``stream``; None: the config's. A fitted backbone's adapter has one protocol
-            only, and stream.
-        arms: Arms of a model with adapter; of one without, those without adapter.
+        protocols: ``joint``, ``adapt``, ``stream``, ``new-sensors``; None: the config's. A fitted backbone's adapter
+            has one protocol only, and stream.
+        arms: Arms of a model with adapter; of one without, those without adapter. A protocol leaves out those that it
+            hasn't.
+
+    Raises:
+        UserError: If the model can't run under ``new-sensors``.
     """
     given = [exp.protocol] if protocols is None else protocols
     variants: dict[tuple[str, str], Experiment] = {}
     for arm in arms:
         for protocol in given:
-            if protocol == "stream":
-                able = exp.adapter is not None or arm in WITHOUT_ADAPTER
+            if protocol in ("stream", "new-sensors"):
+                able = arm in ARMS_OF[protocol] and (exp.adapter is not None or arm in WITHOUT_ADAPTER)
                 if able and not (arm == "finetune" and exp.backbone.fitted):
-                    variants["stream", arm] = exp.with_protocol("stream").with_arm(arm)
+                    variants[protocol, arm] = exp.with_protocol(protocol).with_arm(arm)
             elif exp.adapter is None or arm == "base":
                 variants["", "base"] = exp.trained()
-            elif arm != "finetune":
+            elif arm in ARMS_OF[protocol]:
                 chosen = exp.protocol if exp.backbone.fitted else protocol
                 variants[chosen, arm] = (exp if chosen == exp.protocol else exp.with_protocol(chosen)).with_arm(arm)
     return list(variants.values())
@@ -80,6 +93,7 @@ def jobs_of(
     """
     jobs = []
     adapts = exp.adapts and exp.backbone_from is None
+    drawn = exp.protocol == "new-sensors" and not exp.new_sensors.names
     for seed in exp.run_seeds:
         command = repeat_command(
             exp, config, config_path, seed, backbone_from=exp.backbone_from, compiled=compiled, extra=extra
@@ -92,6 +106,7 @@ def jobs_of(
                 exp.training.num_epochs,
                 trained_key(exp, meta, seed) if adapts else None,
                 added,
+                exp.new_sensors.split if drawn else None,
             )
         )
     return jobs

@@ -1,7 +1,7 @@
 """What sweep.py makes its plan from: the data sets, the models, their configs, and what can't run together."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from stlora_ext.folders import ROOT
 from stlora_ext.runs.build import build_model, host_config
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.sweep.job import Job
-from stlora_ext.sweep.plan import in_order, jobs_of, settings_for, variants
+from stlora_ext.sweep.plan import ARMS_OF, in_order, jobs_of, settings_for, variants
 
 ALL = "all"
+_NEW: ProtocolName = "new-sensors"
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,14 @@ class Request:
         datasets: Names, globs, or ``all``.
         models: Names, globs, or ``all``.
         without: Names or globs of backbones to leave out.
-        protocols: ``joint``, ``adapt``; None: what the configs say.
+        protocols: ``joint``, ``adapt``, ``stream``, ``new-sensors``; None: what the configs say.
         arms: Arms of models with adapter.
         settings: Settings as ``Experiment.override`` takes them.
         data: Folder of the prepared data sets.
         compiled: Whether the models run through ``torch.compile``.
         cuda_graphs: Whether a GPU replays recorded training steps.
         extra: Further arguments of every ``run.py``.
+        splits: Under ``new-sensors``, draws of the sensors that are set aside; none: the settings' one.
     """
 
     datasets: Sequence[str]
@@ -52,6 +54,17 @@ class Request:
     compiled: bool = False
     cuda_graphs: bool = False
     extra: Sequence[str] = ()
+    splits: Sequence[int] = ()
+
+    def by_ability(self) -> Iterator["Request"]:
+        """Yield the request protocol by protocol where a model may be unable to run under it, draw by draw."""
+        others = [protocol for protocol in self.protocols or () if protocol != _NEW]
+        if others or self.protocols is None:
+            yield replace(self, protocols=self.protocols and others)
+        if _NEW in (self.protocols or ()):
+            draws: list[Mapping[str, Any]] = [{"new_sensors.split": split} for split in self.splits] or [{}]
+            for draw in draws:
+                yield replace(self, protocols=[_NEW], settings={**self.settings, **draw})
 
 
 @dataclass
@@ -76,6 +89,7 @@ def make_plan(request: Request) -> Plan:
         UserError: If a name is unknown, a data set that is named isn't there, a model that is named can't run on one
             that is named, no model has a setting, or nothing remains.
     """
+    _refuse_idle(request)
     plan, jobs = Plan(), []
     folders = {path.parent.name for path in (ROOT / "experiments").glob("*/*.py")}
     datasets = _chosen("datasets", request.datasets, sorted(folders.union(prepared_sets(request.data))))
@@ -109,12 +123,16 @@ def make_plan(request: Request) -> Plan:
                         f"--models {model}: it isn't registered, and {dataset} has no config of it: write "
                         f"{config_path(dataset, model)}, or name the file that registers it, --plugins FILE"
                     )
-                jobs += _jobs(dataset, model, meta, request, asked, idle)
-                seen.append(model)
             except UserError as error:
-                if dataset_named and model_named:
-                    raise
-                plan.left_out.append((f"{dataset}/{model}", str(error)))
+                _leave_out(plan, f"{dataset}/{model}", error, dataset_named and model_named)
+                continue
+            for part in request.by_ability():
+                try:
+                    jobs += _jobs(dataset, model, meta, part, asked, idle)
+                    seen.append(model)
+                except UserError as error:
+                    _leave_out(plan, f"{dataset}/{model}", error, dataset_named and model_named)
+                    break
     if not jobs:
         raise UserError("nothing of this can run: " + "; ".join(f"{what}: {why}" for what, why in plan.left_out))
     for key, having in asked.items():
@@ -126,6 +144,36 @@ def make_plan(request: Request) -> Plan:
             plan.settings[key] = list(dict.fromkeys(having))
     plan.jobs = in_order(jobs)
     return plan
+
+
+def _leave_out(plan: Plan, what: str, error: UserError, named: bool) -> None:
+    """Note what can't run, and why.
+
+    Raises:
+        UserError: If the user named it.
+    """
+    if named:
+        raise error
+    plan.left_out.append((what, str(error)))
+
+
+def _refuse_idle(request: Request) -> None:
+    """Refuse arms that none of the protocols has, and draws that nothing reads."""
+    protocols = request.protocols or ("joint",)
+    for arm in request.arms:
+        having = [protocol for protocol, arms in ARMS_OF.items() if arm in arms and protocol != "fitted"]
+        if not set(having) & set(protocols):
+            raise UserError(
+                f"--arms {arm}: not an arm of protocol {' or '.join(protocols)}, but of {', '.join(having)}; leave "
+                f"it out, or give --protocols {having[-1]}"
+            )
+    if request.splits and _NEW not in protocols:
+        raise UserError(f"--splits: only --protocols {_NEW} sets sensors aside; leave it out")
+    for name in ("split", "names"):
+        if request.splits and f"new_sensors.{name}" in request.settings:
+            raise UserError(
+                f"--splits: --set new_sensors.{name} says which sensors are set aside; leave one of them out"
+            )
 
 
 def _chosen(option: str, words: Iterable[str], names: Sequence[str]) -> dict[str, bool]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from stlora_ext.runs.record import Record
 from stlora_ext.tables.pairs import Comparison, name
+from stlora_ext.tables.rows import APART
 
 UNLIKE, UNKNOWN = "‡", "§"
 _BACKBONE = "the backbone's weights"
@@ -85,8 +86,12 @@ def _conditions(record: Record) -> dict[str, tuple[str, ...]]:
 
 def _same_backbone(comparison: Comparison, one: Record, other: Record) -> bool | None:
     """Whether an adapted run and the run it is paired with used one backbone; None where the records don't tell."""
-    if comparison.plus.protocol not in ("adapt", "stream"):
+    if comparison.plus.protocol not in ("adapt", *APART):
         return True
-    first = one.weights if comparison.base.protocol in ("joint", "fitted") else one.adapted_weights
+    trained = comparison.base.protocol in ("joint", "fitted") or (comparison.base.protocol, comparison.base.arm) == (
+        "new-sensors",
+        "base",
+    )
+    first = one.weights if trained else one.adapted_weights
     second = other.adapted_weights
     return None if first is None or second is None else first == second

@@ -32,7 +32,9 @@ def fill_command(cell: Missing, results: Path, one_of_several: bool = False) -> 
         source = rebuild(key, record.configuration.as_dict(), f"record {key.path.name}")
         path, config = config_or_default(key.dataset, cell.model)
         exp, backbone = source, None
-        if cell.protocol == "stream":
+        if cell.protocol == "new-sensors":
+            exp = _of_split(cell, source, config)
+        elif cell.protocol == "stream":
             exp, backbone = _streamed(cell, source, config), _stream_backbone(cell, source, results)
         elif cell.arm == "base" and key.arm != "base":
             if key.protocol == "adapt" and not source.backbone.fitted:
@@ -54,6 +56,19 @@ def fill_command(cell: Missing, results: Path, one_of_several: bool = False) -> 
     extra = ["--seeds", *map(str, cell.seeds)] if cell.seeds else []
     extra += _results(results)
     return repeat_command(exp, config, path, None, backbone_from=backbone, lengths=one_of_several, extra=extra)
+
+
+def _of_split(cell: Missing, source: Experiment, config: Experiment) -> Experiment:
+    """Return the experiment of missing runs with new sensors: the settings of the row, the sensors of the split."""
+    arm = cast(ArmName, cell.arm)
+    settings = {} if cell.split is None else cell.split.configuration.new_sensors
+    drawn = {"split": settings.get("split", 0), "names": tuple(settings.get("names", ()))}
+    exp = replace(source, new_sensors=replace(source.new_sensors, **drawn))
+    if arm != "base" and source.adapter is None:
+        training = replace(source.training, adapter_lr=config.training.adapter_lr)
+        exp = replace(config, training=training, model_settings=source.model_settings, new_sensors=exp.new_sensors)
+        exp = exp.with_protocol("new-sensors")
+    return exp if exp.arm == arm else exp.with_arm(arm)
 
 
 def _streamed(cell: Missing, source: Experiment, config: Experiment) -> Experiment:

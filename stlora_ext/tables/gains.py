@@ -9,7 +9,7 @@ from stlora_ext.tables.alike import backbone_unknown, mark, notes_on, unlike
 from stlora_ext.tables.notes import on_over_time
 from stlora_ext.tables.paired import holm
 from stlora_ext.tables.pairs import Comparison, beyond_control, blocks, corrected, name
-from stlora_ext.tables.rows import Row
+from stlora_ext.tables.rows import Row, of_protocol
 from stlora_ext.tables.score_grids import alone_text, gain_text, is_clear
 from stlora_ext.tables.stream_gains import stream_gains
 from stlora_ext.tables.stream_grids import streams
@@ -51,11 +51,16 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
         UserError: If nothing can be compared, or one backbone's adapter ran with several settings.
     """
     arranged, beyond, streamed = blocks(rows), beyond_control(rows), streams(rows)
+    left_out = ["Runs of protocol new-sensors aren't shown here; leave --gains out."] * bool(
+        of_protocol(rows, "new-sensors")
+    )
     gains = [comparison for block in arranged for comparison in block.comparisons]
     if not gains and not streamed.tests:
         raise UserError(
             f"--gains: no records of {dataset} hold a model with '+' and the same model without it, of the "
-            "same settings and seeds; leave --gains out to see what there is"
+            "same settings and seeds"
+            + ", but for runs of protocol new-sensors, which aren't shown here" * bool(left_out)
+            + "; leave --gains out to see what there is"
         )
     # Holm's correction is over all comparisons of the data set, whichever are shown.
     families = [p for block in corrected(arranged) for p in block], holm([comparison.test.p for comparison in beyond])
@@ -84,7 +89,7 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
         heading,
         caption,
         tuple(grids),
-        (*(on_over_time(compared) if weeks or not short else ()), *notes_on(compared)),
+        (*(on_over_time(compared) if weeks or not short else ()), *notes_on(compared), *left_out),
         numbers=tuple(_numbers(dataset, compared, {**p_holm, **streamed.p_holm})),
         fields=FIELDS,
     )

@@ -139,10 +139,12 @@ def settings_of(model: str, dataset: str, results: Path) -> list[Settings]:
             "--results DIR"
         )
     settings = by_setting(first, model)
-    if not settings and any(record.key.model == model for record in first):
+    protocols = " and ".join(sorted({record.key.protocol for record in first if record.key.model == model}))
+    if not settings and protocols:
         raise UserError(
-            f"--settings {model}: its records under {results} are of protocol stream, which has no validation error to "
-            f"sort by; python experiments/table.py --dataset {dataset} names what their settings differ in"
+            f"--settings {model}: its records under {results} are of protocol {protocols}, which has no validation "
+            f"error of all sensors to sort by; python experiments/table.py --dataset {dataset} names what their "
+            "settings differ in"
         )
     if not settings:
         raise UserError(

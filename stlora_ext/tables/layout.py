@@ -5,11 +5,18 @@ from collections.abc import Callable, Sequence
 from stlora_ext.horizons import reported_steps, step_title
 from stlora_ext.runs.record_check import METRICS
 from stlora_ext.tables.missing import Missing, missing
+from stlora_ext.tables.new_sensors_grids import (
+    new_sensors_grids,
+    new_sensors_notes,
+    new_sensors_scores,
+    shown_new_sensors,
+)
+from stlora_ext.tables.new_sensors_pairs import NEW_SENSORS
 from stlora_ext.tables.notes import notes, short_notes
 from stlora_ext.tables.paired import holm
 from stlora_ext.tables.pairs import Block, Comparison, beyond_control, blocks, corrected
 from stlora_ext.tables.published import PublishedScore, comparison_lines, why_not
-from stlora_ext.tables.rows import Row
+from stlora_ext.tables.rows import Row, of_protocol
 from stlora_ext.tables.score_grids import Columns, difference_grid, result_grid, score_grid
 from stlora_ext.tables.stream_grids import stream_grids, stream_notes, streams
 from stlora_ext.tables.table import Grid, Table
@@ -45,13 +52,15 @@ def layout(
     steps = [] if short else reported_steps(len(first.scores.horizons), horizons, dataset)
     ahead = [(step, step_title(step, first.data.interval)) for step in steps]
     columns = [*average, *ahead]
-    arranged, streamed = blocks(rows), streams(rows)
+    arranged, streamed, fresh = blocks(rows), streams(rows), shown_new_sensors(rows)
     p_values = corrected(arranged)
     per_node = [] if short else beyond_control(rows)
-    grids = _static_grids(arranged, p_values, per_node, columns, short, titled=bool(streamed.families))
-    grids += stream_grids(streamed, columns, short)
+    grids = _static_grids(
+        arranged, p_values, per_node, columns, short, titled=bool(streamed.families or fresh.families)
+    )
+    grids += stream_grids(streamed, columns, short) + new_sensors_grids(fresh, columns, short)
     remarks = short_notes(rows, arranged) if short else notes(rows, arranged, per_node)
-    remarks += stream_notes(streamed, short)
+    remarks += stream_notes(streamed, short) + new_sensors_notes(fresh, short)
     if printed is not None:
         refusal = why_not(dataset, rows[0], printed)
         if refusal is not None:
@@ -61,10 +70,14 @@ def layout(
             beside, more = comparison_lines(arranged, printed, columns)
             grids.append(score_grid("against published scores", columns, beside))
             remarks += more
-    lacking = [] if fill is None or short else [(gap.title, fill(gap)) for gap in missing(arranged, streamed.families)]
+    lacking = (
+        []
+        if fill is None or short
+        else [(gap.title, fill(gap)) for gap in missing(arranged, streamed.families, fresh.families)]
+    )
     caption = (
         f"test set, {first.data.windows['test']:,} windows, {first.data.num_nodes} nodes; mean ± standard deviation "
-        "over seeds"
+        f"over {'seeds' if len(of_protocol(rows, NEW_SENSORS)) < len(rows) else 'splits'}"
     )
     tested = [
         (comparison, p)
@@ -72,15 +85,10 @@ def layout(
         for comparison, p in zip(block.comparisons, ps, strict=True)
     ]
     tested += [(comparison, streamed.corrected(comparison)) for comparison in streamed.comparisons]
-    return Table(
-        dataset,
-        heading,
-        caption,
-        tuple(grids),
-        tuple(remarks),
-        tuple(lacking),
-        tuple(scores(dataset, rows, tested, [*ahead, *average], printed or ())),
-    )
+    others = [row for row in rows if row.protocol != NEW_SENSORS]
+    numbers = [*scores(dataset, others, tested, [*ahead, *average], printed or ())]
+    numbers += new_sensors_scores(dataset, fresh, [*ahead, *average])
+    return Table(dataset, heading, caption, tuple(grids), tuple(remarks), tuple(lacking), tuple(numbers))
 
 
 def _static_grids(

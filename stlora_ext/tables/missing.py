@@ -1,8 +1,10 @@
 """The cells of a table that are missing: a seed that ran with an adapter but not without, or the other way round."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from stlora_ext.runs.record import Record
+from stlora_ext.tables.new_sensors_pairs import NewSensors, Sensors, SplitRow, sensors_of, split_text
 from stlora_ext.tables.pairs import Block, base_of
 from stlora_ext.tables.rows import Row
 from stlora_ext.tables.stream_pairs import Family
@@ -19,6 +21,7 @@ class Missing:
         seeds: Their seeds; empty: whichever its config says.
         like: The row whose settings they share: their own, or that of the base or "+" that they are to be paired with.
         base: Of a "+", its base, where it has one; of protocol ``stream`` the run that trained the backbone.
+        split: Of protocol ``new-sensors``, a run that set the same sensors aside.
     """
 
     model: str
@@ -27,29 +30,34 @@ class Missing:
     seeds: tuple[int, ...]
     like: Row
     base: Row | None = None
+    split: Record | None = None
 
     @property
     def title(self) -> str:
         """What is missing, in words."""
         seeds = f"seed{'s' * (len(self.seeds) > 1)} {' '.join(map(str, self.seeds))}" if self.seeds else "all seeds"
-        return f"{self.model}, {self.protocol}, {self.arm}: {seeds}"
+        split = "" if self.split is None else f", {split_text(self.split)}"
+        return f"{self.model}, {self.protocol}, {self.arm}{split}: {seeds}"
 
 
-def missing(arranged: Sequence[Block], families: Sequence[Family] = ()) -> list[Missing]:
+def missing(
+    arranged: Sequence[Block], families: Sequence[Family] = (), fresh: Sequence[NewSensors] = ()
+) -> list[Missing]:
     """Return what blocks and families lack, in their order.
 
     In every block base and "+" have to have run under the same seeds. A base without any "+" is missed in the block of
-    protocol ``joint`` and arm ``plus`` alone, and not where a stream went on from it: the other blocks hold what was
-    asked for.
+    protocol ``joint`` and arm ``plus`` alone, and not where a stream, or the arm ``full`` of new sensors, went on from
+    it: the other blocks hold what was asked for.
     """
     gaps = []
+    others = [*(family.rows for family in families), *(family.of_arm("full") for family in fresh)]
     for block in arranged:
         bases = [row for row in block.rows if row.arm == "base"]
         adapted = [row for row in block.rows if row.arm != "base"]
         owners = [base_of(row, bases) for row in adapted]
         for base in bases:
             own = [row for row, owner in zip(adapted, owners, strict=True) if owner is base]
-            alone = not own and not any(_trained(family, base) for family in families)
+            alone = not own and not any(_trained(rows, base) for rows in others)
             if alone and block.protocol == "joint" and block.arm in (None, "plus"):
                 protocol = "adapt" if base.protocol == "fitted" else "joint"
                 gaps.append(Missing(f"{base.model}+", protocol, "plus", _seeds([base]), base, base))
@@ -68,7 +76,9 @@ def missing(arranged: Sequence[Block], families: Sequence[Family] = ()) -> list[
         ]
     static = [row for block in arranged for row in block.rows if row.arm == "base"]
     for family in families:
-        gaps += _of_family(family, next((row for row in static if _trained(family, row)), None))
+        gaps += _of_family(family, next((row for row in static if _trained(family.rows, row)), None))
+    for group in fresh:
+        gaps += _of_new_sensors(group)
     return [gap for place, gap in enumerate(gaps) if gap not in gaps[:place]]
 
 
@@ -91,10 +101,32 @@ def _of_family(family: Family, trained: Row | None) -> list[Missing]:
     return gaps
 
 
-def _trained(family: Family, base: Row) -> bool:
-    """Whether the runs of a family went on from those of a base of another protocol."""
-    key, own = family.rows[0].records[0].adapted_key, base.records[0].key
-    return key is not None and (key.dataset, key.model, key.config_hash) == (own.dataset, own.model, own.config_hash)
+def _of_new_sensors(family: NewSensors) -> Iterator[Missing]:
+    """Yield what a family of protocol ``new-sensors`` lacks: base and "+", and in every row the runs of the others."""
+    runs: dict[Sensors, dict[int | None, Record]] = {}
+    for record in (record for row in family.rows for record in row.records):
+        runs.setdefault(sensors_of(record), {}).setdefault(record.key.seed, record)
+    rows = {(row.arm, row.settings): row for row in family.rows}
+    absent = [arm for arm in ("base", "plus") if not family.of_arm(arm)]
+    wanted: list[tuple[str, SplitRow, bool]] = [(arm, family.rows[0], True) for arm in absent]
+    wanted += [(row.arm, row, False) for row in rows.values()]
+    for arm, row, new in wanted:
+        for sensors, by_seed in runs.items():
+            ran = set() if new else {record.key.seed for record in row.splits.get(sensors, ())}
+            lacking = tuple(seed for seed in sorted(_numbered(by_seed)) if seed not in ran)
+            if lacking:
+                model = family.model + "+" * (arm != "base")
+                yield Missing(model, "new-sensors", arm, lacking, row, split=next(iter(by_seed.values())))
+
+
+def _trained(rows: Sequence[Row], base: Row) -> bool:
+    """Whether runs went on from those of a base of another protocol."""
+    own = base.records[0].key
+    keys = [row.records[0].adapted_key for row in rows]
+    return any(
+        key is not None and (key.dataset, key.model, key.config_hash) == (own.dataset, own.model, own.config_hash)
+        for key in keys
+    )
 
 
 def _seeds(rows: Iterable[Row]) -> tuple[int, ...]:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from stlora_ext.tables.alike import notes_on, title_of
 from stlora_ext.tables.over_time import BLOCK_DAYS
 from stlora_ext.tables.pairs import Block, Comparison, name
-from stlora_ext.tables.rows import Row, differences
+from stlora_ext.tables.rows import Row, differences, static_rows
 
 
 def notes(rows: Sequence[Row], arranged: Sequence[Block], per_node: Sequence[Comparison]) -> list[str]:
-    """Return the notes of one table; those on protocol ``stream`` are ``stream_grids.stream_notes``."""
+    """Return the notes of one table; those on protocols of ``APART`` stand with their grids."""
     texts = []
-    static = [row for row in rows if row.protocol != "stream"]
+    static = static_rows(rows)
     if any(row.deterministic for row in rows):
         texts.append("† deterministic: no seed changes it.")
     if any(len(block.rows) > 1 for block in arranged) or len(rows) - len(static) > 1:
@@ -43,7 +43,7 @@ def notes(rows: Sequence[Row], arranged: Sequence[Block], per_node: Sequence[Com
             )
             + "."
         )
-    return texts + on_configurations(rows)
+    return texts + on_configurations([row for row in rows if row.protocol != "new-sensors"])
 
 
 def short_notes(rows: Sequence[Row], arranged: Sequence[Block]) -> list[str]:

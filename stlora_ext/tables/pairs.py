@@ -12,7 +12,7 @@ from stlora_ext.runs.key import ARMS, RunKey
 from stlora_ext.runs.record import Record
 from stlora_ext.tables.over_time import OverTime, difference_over_time
 from stlora_ext.tables.paired import PairedTest, holm, paired_test
-from stlora_ext.tables.rows import Row, score
+from stlora_ext.tables.rows import Row, score, static_rows
 from stlora_ext.tables.statistics import MeanStd, spread
 
 
@@ -124,10 +124,12 @@ class Block:
 def blocks(rows: Sequence[Row]) -> list[Block]:
     """Arrange the rows of one data set into blocks; without a "+" there is one, of the bases.
 
-    Those of protocol ``stream`` are left out: ``stream_pairs.families`` arranges them.
+    Those of protocols ``stream`` and ``new-sensors`` are left out: ``stream_pairs`` and ``new_sensors_pairs`` arrange
+    them.
     """
-    bases = [row for row in rows if row.arm == "base" and row.protocol != "stream"]
-    adapted = [row for row in rows if row.arm != "base" and row.protocol != "stream"]
+    rows = static_rows(rows)
+    bases = [row for row in rows if row.arm == "base"]
+    adapted = [row for row in rows if row.arm != "base"]
     if not bases and not adapted:
         return []
     axes: list[tuple[str, str | None]] = sorted(
@@ -147,7 +149,7 @@ def corrected(arranged: Sequence[Block]) -> list[list[float | None]]:
 
 def beyond_control(rows: Sequence[Row]) -> list[Comparison]:
     """Compare each "+" with its control and wide arms, which ran alike without per-node weights."""
-    rows = [row for row in rows if row.protocol != "stream"]
+    rows = static_rows(rows)
     adapted = [row for row in rows if row.arm == "plus"]
 
     def label(plus: Row) -> str:

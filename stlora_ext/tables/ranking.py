@@ -9,7 +9,7 @@ from stlora_ext.errors import UserError
 from stlora_ext.runs.key import RunKey
 from stlora_ext.tables.alike import mark, notes_on
 from stlora_ext.tables.pairs import Comparison, beyond_control, blocks, name
-from stlora_ext.tables.rows import Row
+from stlora_ext.tables.rows import APART, Row, static_rows
 from stlora_ext.tables.table import Cell, Column, Grid, Table
 
 FIELDS = (
@@ -45,14 +45,15 @@ def ranking_table(
         heading: Which version of the data, where there are several.
 
     Raises:
-        UserError: If all runs are of protocol ``stream``.
+        UserError: If all runs are of protocol ``stream`` or ``new-sensors``.
     """
-    ranked = [row for row in rows if row.protocol != "stream"]
+    ranked = static_rows(rows)
+    others = " and ".join(sorted({row.protocol for row in rows} & set(APART), reverse=True))
     if not ranked and not failures:
         raise UserError(
-            f"--ranked: all records of {dataset} are of protocol stream, which isn't ranked; leave --ranked out"
+            f"--ranked: all records of {dataset} are of protocol {others}, which isn't ranked; leave --ranked out"
         )
-    left_out = ["Runs of protocol stream aren't ranked."] * (len(ranked) < len(rows))
+    left_out = [f"Runs of protocol {others} aren't ranked."] * bool(others)
     rows = ranked
     gains = [each for block in blocks(rows) for each in block.comparisons if each.plus.arm == "plus"]
     beyond = [each for each in beyond_control(rows) if each.base.arm == "control"]

@@ -10,6 +10,8 @@ from stlora_ext.errors import UserError
 from stlora_ext.runs.record import Record
 from stlora_ext.tables.statistics import MeanStd, spread
 
+APART = ("stream", "new-sensors")  # protocols whose scores compare with nothing but each other's
+
 
 @dataclass(frozen=True)
 class Row:
@@ -17,8 +19,8 @@ class Row:
 
     Attributes:
         model: Name.
-        protocol: ``fitted``, ``joint``, ``adapt`` or ``stream``.
-        arm: ``base``, ``plus``, ``control``, ``wide`` or ``finetune``.
+        protocol: ``fitted``, ``joint``, ``adapt``, ``stream`` or ``new-sensors``.
+        arm: ``base``, ``plus``, ``control``, ``wide``, ``finetune`` or ``full``.
         config_hash: Hash of the configuration.
         records: Its records, by seed.
     """
@@ -116,13 +118,14 @@ def table_rows(records: Iterable[Record], order: Sequence[str]) -> list[Row]:
     )
 
 
-def static_and_stream(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
-    """Return the rows whose test set was forecast by one model, and those of protocol ``stream``; never one with the
-    other."""
-    apart: tuple[list[Row], list[Row]] = ([], [])
-    for row in rows:
-        apart[row.protocol == "stream"].append(row)
-    return apart
+def static_rows(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows whose whole test set was forecast by one model: those of no protocol of ``APART``."""
+    return [row for row in rows if row.protocol not in APART]
+
+
+def of_protocol(rows: Iterable[Row], protocol: str) -> list[Row]:
+    """Return the rows of one protocol."""
+    return [row for row in rows if row.protocol == protocol]
 
 
 def differences(rows: Sequence[Row]) -> dict[str, list[Any]]:

@@ -12,7 +12,7 @@ from stlora_ext.fields import field_names
 from stlora_ext.lora.predictor import STLoRAConfig
 from stlora_ext.runs.record import Record
 from stlora_ext.tables.pairs import base_of, pairs
-from stlora_ext.tables.rows import Row, table_rows
+from stlora_ext.tables.rows import APART, Row, table_rows
 from stlora_ext.tables.statistics import MeanStd, spread
 from stlora_ext.tables.table import Cell, Column, Grid, Table
 
@@ -76,13 +76,14 @@ class Settings:
 def by_setting(records: Iterable[Record], model: str | None = None) -> list[Settings]:
     """Return the settings of the runs with adapter among ``records`` of one data set.
 
-    Runs of protocol ``stream``, which have no validation error, are left out.
+    Runs of protocols ``stream``, which has no validation error, and ``new-sensors``, whose validation error is that of
+    the known sensors, are left out.
 
     Args:
         records: Records, those of the backbones alone among them.
         model: Only this model, named with "+"; None: all.
     """
-    rows = table_rows([record for record in records if record.key.protocol != "stream"], ())
+    rows = table_rows([record for record in records if record.key.protocol not in APART], ())
     bases = [row for row in rows if row.arm == "base"]
     groups: dict[tuple[str, str, str], tuple[Row | None, list[Setting]]] = {}
     for row in rows:

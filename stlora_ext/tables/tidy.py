@@ -47,6 +47,9 @@ FIELDS = (
     "parameters_updated",
     "adapter_bytes",
     "service_bytes",
+    "days",
+    "splits",
+    "percent_of_full",
     "source",
 )
 

@@ -321,3 +321,62 @@ def test_the_time_left_is_shared_among_the_workers_and_learns_from_finished_jobs
     estimates.measured(jobs[0], 40.0)
     assert estimates.left(jobs, 2) == 80
     assert estimates.left([], 2) == 0 and estimates.left([job(0, "N")], 2) is None
+
+
+NEW = ["--protocols", "new-sensors", "--arms", "base", "plus", "control", "full"]
+
+
+def test_the_arms_of_new_sensors_need_the_backbone_of_their_split_and_full_that_of_all_sensors(plan):
+    planned = plan("--models", "LSTM+", *NEW, "--splits", "0-1")
+    of_split = {split: [job for job in planned.jobs if job.split == split] for split in (0, 1, None)}
+    assert names(planned)[:3] == ["LSTM new-sensors base", "LSTM joint base added", "LSTM new-sensors base"]
+    (trained,) = of_split[None]
+    for split in (0, 1):
+        base, *others = of_split[split]
+        assert [job.key.arm for job in others] == ["plus", "control", "full"]
+        assert [job.needs for job in others] == [base.key, base.key, trained.key]
+    assert len({job.key for job in planned.jobs}) == len({job.title for job in planned.jobs}) == 9
+    alone = plan("--models", "LSTM+", *NEW, "--set", "new_sensors.split=1").jobs
+    assert {job.title for job in alone} == {job.title for job in planned.jobs if job.split != 0}
+
+
+def test_the_command_of_every_job_with_new_sensors_gives_the_key_of_its_plan(plan, tiny_data):
+    given = ["new_sensors.days=[0,1]", "new_sensors.share=0.3", "adapter.sharing=vector", "adapter.row_dropout=0.1"]
+    planned = plan("--models", "LSTM+", "NLinear+", *NEW, "--splits", "0", "2", "--epochs", "2", "--set", *given)
+    assert len(planned.jobs) == 2 * (2 * 4 + 1)
+    for job in planned.jobs:
+        args = run_command.parser().parse_args(job.arguments[1:])
+        exp = run_command.asked_for(args)
+        assert [run_key(exp, open_dataset("TINY", tiny_data), seed) for seed in exp.run_seeds] == [job.key]
+
+
+def test_a_model_that_cannot_take_new_sensors_is_left_out_of_that_protocol_alone_or_refused_by_name(plan):
+    planned = plan("--models", "LSTM", "A*N", "H*", "--protocols", "joint", "new-sensors", "--arms", "base")
+    assert names(planned) == [
+        "HA fitted base",
+        "HA-week fitted base",
+        "HI fitted base",
+        "LSTM joint base",
+        "LSTM new-sensors base",
+        "AGCRN joint base",
+    ]
+    reasons = dict(planned.left_out)
+    assert "fitted to the sensors" in reasons["TINY/HA"] and "'node_embeddings'" in reasons["TINY/AGCRN"]
+    for model, reason in (("HA+", "is fitted"), ("AGCRN", "holds the sensors in")):
+        with pytest.raises(UserError, match=reason):
+            plan("--models", model, *NEW)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--arms", "full"], "--arms full: not an arm of protocol joint, but of new-sensors; leave it out"),
+        (["--arms", "wide", "--protocols", "new-sensors"], "--arms wide: not an arm of protocol new-sensors"),
+        (["--arms", "plus", "--splits", "0-1"], "--splits: only --protocols new-sensors sets sensors aside"),
+        ([*NEW, "--splits", "0-1", "--set", "new_sensors.split=1"], "--splits: --set new_sensors.split says which"),
+        ([*NEW, "--splits", "0", "--set", "new_sensors.names=['a']"], "--splits: --set new_sensors.names says which"),
+    ],
+)
+def test_arms_that_no_protocol_has_and_idle_splits_are_refused(arguments, expected, plan):
+    with pytest.raises(UserError, match=expected.replace("[", r"\[")):
+        plan("--models", "LSTM+", *arguments)

@@ -1,0 +1,172 @@
+"""Protocol new-sensors in tables: what stands beside what, what is compared, and what it counts as one."""
+
+import csv
+import io
+
+import pytest
+from scipy import stats
+
+from experiments import table as table_command
+from stlora_ext.tables.formats import FORMATS
+from stlora_ext.tables.new_sensors_pairs import new_sensors as arranged
+from stlora_ext.tables.pairs import beyond_control, blocks
+from stlora_ext.tables.settings import by_setting
+from tests.support.commands import refusal
+from tests.support.new_sensors_records import every_arm, new_sensors
+from tests.support.table_records import arms, markdown, rows, seeds, table, typed, write
+from tests.tables.test_stream_tables import grids, named
+
+STATIC = [*seeds([20.0, 21.0]), *seeds([19.0, 20.5], model="LSTM+", arm="plus")]
+FITTED = ['"+", 0 d', '"+", 1 d', '"+", 3 d', '"+", all']
+
+
+def test_new_sensors_have_a_block_per_backbone_with_a_line_per_number_of_days():
+    text = markdown([*every_arm(), *every_arm(backbone="NLinear"), *STATIC])
+    found = grids(text)
+    assert list(found)[2:] == [
+        f"new sensors, {name}{part}" for name in ("LSTM", "NLinear") for part in ("", ": average MAE, differences")
+    ]
+    lines = named(found["new sensors, LSTM"])
+    assert list(lines) == ["base (zero-shot)", "control", *FITTED, "full"]
+    assert {line["Splits x seeds"] for line in lines.values()} == {"2 x 2"}
+    # Means over seeds are 30.5 and 40.5; what a seed adds is no spread over splits.
+    assert lines["base (zero-shot)"]["average MAE"] == "35.50 ± 7.07"
+    assert [lines[name]["15 min MAE"][:5] for name in FITTED] == ["34.50", "32.50", "28.50", "26.50"]
+
+
+def test_no_row_of_new_sensors_stands_with_rows_of_other_protocols():
+    records = [*STATIC, *arms({"base": [24.0], "plus": [20.0]})]
+    alone, beside = grids(markdown(records)), grids(markdown([*records, *every_arm()]))
+    assert {name: beside[name] for name in alone} == alone
+    assert blocks(rows(every_arm())) == [] and beyond_control(rows(every_arm())) == []
+    assert by_setting(typed(every_arm())) == []
+
+
+def test_differences_are_averaged_within_a_split_and_tested_over_splits():
+    """However many seeds a split has."""
+    gains = {0: [1.0, 3.0], 1: [4.0, 4.0, 4.0], 2: [9.0, 7.0]}
+    records = []
+    for split, values in gains.items():
+        for seed, gain in enumerate(values):
+            records.append(new_sensors("control", split, seed, 40.0 + 5 * seed))
+            records.append(new_sensors("plus", split, seed, [40.0 + 5 * seed - gain] * 2, days=(1.0,)))
+    (family,) = arranged(rows(records))
+    test = family.tests[0].test
+    expected = stats.ttest_1samp([-2.0, -4.0, -8.0], 0)
+    interval = expected.confidence_interval()
+    assert (test.count, test.mean) == (3, pytest.approx(-14 / 3))
+    assert (test.low, test.high, test.p) == pytest.approx((interval.low, interval.high, expected.pvalue))
+    percent = sorted(family.tests[0].differences(None, "MAE", percent=True))
+    assert percent == pytest.approx([-800 / 42.5, -400 / 45, -200 / 42.5])
+
+
+def test_a_run_pairs_with_the_same_sensors_and_seed_alone():
+    records = [
+        new_sensors("control", 0, 0, 20.0),
+        new_sensors("control", 1, 0, 90.0),
+        new_sensors("plus", 0, 0, [18.0] * 4),
+        new_sensors("plus", 0, 1, [70.0] * 4),
+        new_sensors("plus", 2, 0, [60.0] * 4),
+    ]
+    (family,) = arranged(rows(records))
+    assert [test.differences(None, "MAE") for test in family.tests] == [[-2.0]] * 4
+    text = markdown(records)
+    assert "**" not in text.split("new sensors, LSTM*")[1].split("Bold")[0]
+    assert "their mean scores are of other sensors and none is bold" in text
+
+
+def test_what_is_reached_is_in_percent_of_what_full_gains_over_the_control():
+    found = named(grids(markdown(every_arm()))["new sensors, LSTM: average MAE, differences"])
+    reached = [found[f"{name}, minus control"]["of full's gain, %"] for name in FITTED]
+    assert reached == ["0.0", "25.0", "75.0", "100.0"]
+    assert {found[f"{name}, minus base"]["of full's gain, %"] for name in FITTED} == {"–"}
+    worse = [record for record in every_arm() if record["key"]["arm"] != "full"]
+    for records in (worse, [*worse, *(new_sensors("full", split, seed, 99.0) for split in (0, 1) for seed in (0, 1))]):
+        found = named(grids(markdown(records))["new sensors, LSTM: average MAE, differences"])
+        assert found['"+", 1 d, minus control']["of full's gain, %"] == "n/a"
+
+
+def test_settings_stand_in_the_labels_where_several_ran_and_a_control_serves_every_sharing():
+    """A control has no per-node weights, whatever sharing its config names."""
+    of_sharing = [
+        new_sensors(arm, split, 0, mae, adapter={"sharing": sharing})
+        for sharing, errors in (("embedding", [20.0, 19, 18, 17]), ("vector", [21.0, 20, 19, 18]))
+        for split in (0, 1)
+        for arm, mae in (("plus", [error + split for error in errors]), ("full", 16.0))
+    ]
+    (family,) = arranged(rows([*of_sharing, *(new_sensors("control", split, 0, 24.0) for split in (0, 1))]))
+    names = [
+        f'"+", sharing={sharing}, {days}'
+        for sharing in ("embedding", "vector")
+        for days in ("0 d", "1 d", "3 d", "all")
+    ]
+    full = ["full, sharing=embedding", "full, sharing=vector"]
+    assert [row.name for row in family.rows] == ["control", *names, *full]
+    assert [test.label for test in family.tests] == [f"{name}, minus control" for name in names]
+    assert all(reached is not None for reached in family.reached.values())
+
+
+def test_runs_of_other_shares_or_training_are_blocks_of_their_own():
+    records = [*every_arm(), *every_arm(share=0.5), *every_arm(lr=0.01)]
+    assert {family.title for family in arranged(rows(records))} == {
+        "LSTM, lr=0.001, new_sensors.share=0.2",
+        "LSTM, lr=0.001, new_sensors.share=0.5",
+        "LSTM, lr=0.01, new_sensors.share=0.2",
+    }
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_renders_new_sensors(format):
+    assert "new-sensors" in FORMATS[format]([table([*every_arm(), *STATIC])])
+
+
+def test_tidy_numbers_tell_days_splits_and_what_is_reached():
+    lines = list(csv.DictReader(io.StringIO(FORMATS["csv"]([table([*every_arm(), *STATIC])]))))
+    fresh = [line for line in lines if line["protocol"] == "new-sensors"]
+    plus = [line for line in fresh if (line["arm"], line["horizon"], line["metric"]) == ("plus", "average", "MAE")]
+    by_days = {(line["days"], line["minus"]): line for line in plus}
+    assert list(by_days) == [(days, minus) for days in ("0", "1", "3", "all") for minus in ("base", "control")]
+    assert [by_days[days, "control"]["percent_of_full"] for days in ("0", "1", "3", "all")] == [
+        "0.0",
+        "25.0",
+        "75.0",
+        "100.0",
+    ]
+    assert {(line["splits"], line["seeds"]) for line in fresh if line["mean"]} == {("2", "0 1")}
+    assert by_days["1", "base"]["delta"] == "-6.0" and by_days["1", "control"]["delta"] == "-2.0"
+
+
+@pytest.mark.parametrize("option", [["--ranked"], ["--gains"]])
+def test_ranking_and_gains_leave_new_sensors_out_and_say_so(option, tmp_path, capsys):
+    write([*STATIC, *every_arm()], tmp_path)
+    table_command.main(["--dataset", "D", "--results", str(tmp_path), *option])
+    text = capsys.readouterr().out
+    assert "of protocol new-sensors aren't" in text and "20.50" in text
+    write(every_arm(), tmp_path / "alone")
+    arguments = ["--dataset", "D", "--results", str(tmp_path / "alone"), *option]
+    assert "new-sensors" in refusal(table_command.main, arguments, capsys)
+
+
+@pytest.mark.parametrize("lacking", ["base", "plus"])
+def test_an_arm_that_no_split_has_is_missed_where_others_ran(lacking):
+    records = [record for record in every_arm() if record["key"]["arm"] != lacking]
+    gaps = table(records, fill=lambda gap: gap.arm).missing
+    assert [(title.split(", ")[2], arm) for title, arm in gaps] == [(lacking, lacking)] * 2
+
+
+def test_runs_that_fitted_other_days_stand_in_one_line_per_number_of_days():
+    records = [
+        new_sensors("plus", 0, 0, [20.0, 18.0, 16.0], days=(0.0, 1.0)),
+        new_sensors("plus", 0, 0, [17.0, 16.0], days=(3.0,)),
+        new_sensors("plus", 1, 0, [40.0, 36.0, 36.0], days=(1.0, 7.0)),
+    ]
+    records[1]["key"]["config_hash"] = "other"
+    (family,) = arranged(rows(records))
+    counted = {row.name: (row.cell(None, "MAE").mean, len(row.records)) for row in family.rows}
+    assert counted == {
+        '"+", 0 d': (20, 1),
+        '"+", 1 d': (29, 2),
+        '"+", 3 d': (17, 1),
+        '"+", 7 d': (36, 1),
+        '"+", all': (26, 2),
+    }
