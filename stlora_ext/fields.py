@@ -57,7 +57,8 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
             if hint is float and not math.isfinite(value):
                 raise UserError(f"{name}={value}: expected a finite number")
             return value
-        raise UserError(f"{name}={value!r}: expected {hint.__name__}")
+        expected = f"text, as in '{value}' with its quotes" if hint is str else hint.__name__
+        raise UserError(f"{name}={value!r}: expected {expected}")
     if get_origin(hint) is tuple:
         if isinstance(value, (list, tuple)):
             return tuple(_coerce(name, item, get_args(hint)[0]) for item in value)

@@ -92,7 +92,7 @@ def _found(
             raise UserError(
                 f"--protocol {exp.protocol}: there is no trained {needed.model} of these settings and this seed at "
                 f"{path}; --train-backbone trains it first"
-                + (", --from PATH names another one" if needed.adapter is None else "")
+                + (", --from PATH names another one" if needed.protocol in ("joint", "fitted") else "")
             )
         train(needed, meta, key.seed, replace(options, save_results=False), force=not path.exists())
     return path

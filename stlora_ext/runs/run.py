@@ -71,9 +71,10 @@ def train_run(
                 run = find_run(key.record_path(options.results), options.results)
                 save_forecasts(run, meta, options.data, options.gpus)
             return record, True
+        build_model(exp, meta, options.data)  # what can't be built, or run so, is refused now, not after hours
+        run_config(exp, meta, seed, options)
         exp = with_backbone(exp, meta, seed, options, train_run)
         work = run_dir / REPEAT if os.path.lexists(key.record_path(options.results)) else run_dir
-        build_model(exp, meta, options.data)  # what can't be built is refused now, not after hours of training
         cfg = run_config(exp, meta, seed, options, work)
         cfg.run_key = str(key.path)
         processes = _begin(work, cfg, options, force)
