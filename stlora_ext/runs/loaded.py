@@ -132,8 +132,8 @@ def _refuse_without_sensors(exp: Experiment, path: Path, meta: Meta, results: Pa
     folders = folder_arguments(results, data)
     command = repeat_command(whole, config, config_path, exp.seeds[0], extra=folders)
     raise UserError(
-        f"{path} is of protocol new-sensors, and its model knows {known} of the {meta.num_nodes} sensors of {meta.name}: "
-        f"train one that knows all with {command}, and name the record of that run"
+        f"{path} is of protocol new-sensors, and its model knows {known} of the {meta.num_nodes} sensors of "
+        f"{meta.name}: train one that knows all with {command}, and name the record of that run"
     )
 
 

@@ -10,7 +10,7 @@ from experiments import plot as plot_command
 from stlora_ext.plots.error_over_time import arm_colours, arm_labels, by_backbone, course
 from stlora_ext.plots.series import palette
 from stlora_ext.plots.stream import MARKERS, stream_picture
-from stlora_ext.runs.key import ARMS
+from stlora_ext.tables.stream_pairs import STREAM_ARMS
 from tests.support.commands import refusal
 from tests.support.stream_records import DAY, every_arm, stream_record
 from tests.support.table_records import rows, seeds, write
@@ -123,8 +123,10 @@ def test_other_arms_are_never_cut(tmp_path):
 
 def test_arms_differ_in_colour_and_marker_and_have_the_colours_of_the_picture_of_gains():
     found = by_backbone(rows(every_arm()))["LSTM"]
-    assert [row.arm for row in found] == ["base", "control", "wide", "plus", "finetune"] and set(MARKERS) == set(ARMS)
-    assert len(set(arm_colours(found))) == len(set(MARKERS.values())) == len(ARMS)
+    assert [row.arm for row in found] == ["base", "control", "wide", "plus", "finetune"] and set(MARKERS) == set(
+        STREAM_ARMS
+    )
+    assert len(set(arm_colours(found))) == len(set(MARKERS.values())) == len(STREAM_ARMS)
     colours = dict(zip((row.arm for row in found), arm_colours(found), strict=True))
     assert [colours[arm] for arm in ("plus", "control", "wide")] == palette(3)
 
