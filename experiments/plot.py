@@ -1,11 +1,13 @@
-"""Draw error against horizon of a data set's records, base and "+", or settings, gains, a stream, as a PNG.
+"""Draw error against horizon of a data set's records, base and "+", or settings, gains, a stream, new sensors.
 
 python experiments/plot.py --dataset CITY --out city.png
 python experiments/plot.py --dataset PEMS08-TAIL --settings LSTM+ --results results/screening --out settings.png
 python experiments/plot.py --dataset CITY-H0 CITY CITY-H1 --gains LSTM+ --out gains.png
 python experiments/plot.py --stream --dataset NYC-TAXI --models LSTM --out stream.png
+python experiments/plot.py --new-sensors --dataset PEMS08-TAIL --out new-sensors.png
 
---stream draws the error over time of protocol stream, weekly means; no other picture holds its runs.
+--stream draws the error over time of protocol stream, weekly means; --new-sensors the error against days of protocol
+new-sensors. No other picture holds their runs.
 """
 
 import argparse
@@ -32,16 +34,24 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         nargs="+",
         metavar="NAME",
-        help="the data set; several with --gains and --stream",
+        help="the data set; several with --gains, --stream and --new-sensors",
     )
     p.add_argument("--out", type=Path, required=True, metavar="PNG", help="the picture to write")
     p.add_argument("--metric", choices=("MAE", "RMSE", "MAPE"), help="what to draw (default: MAE)")
     add_horizons(p)
-    p.add_argument("--models", nargs="+", metavar="NAME", help="models to draw, backbones with --stream (default: all)")
+    p.add_argument(
+        "--models",
+        nargs="+",
+        metavar="NAME",
+        help="models to draw, backbones with --stream and --new-sensors (default: all)",
+    )
     other = p.add_mutually_exclusive_group()
     other.add_argument("--settings", metavar="MODEL", help="draw validation error against the adapter's size instead")
     other.add_argument("--gains", metavar="MODEL", help="draw what this model's arms change, paired by seed, instead")
     other.add_argument("--stream", action="store_true", help="draw the error over time of protocol stream instead")
+    other.add_argument(
+        "--new-sensors", action="store_true", help="draw the error against days of protocol new-sensors instead"
+    )
     add_folders(p, "folder of the records")
     return p
 
@@ -57,9 +67,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         plot_gains(args.gains, rows, args.out, args.data)
     elif args.stream:
         _draw_stream(args)
+    elif args.new_sensors:
+        from stlora_ext.plots.new_sensors import plot_new_sensors
+
+        plot_new_sensors(_rows_apart(args, "new-sensors"), args.metric or "MAE", args.out, args.data)
     elif len(args.dataset) > 1:
         raise UserError(
-            f"--dataset {' '.join(args.dataset)}: expected one data set; several go with --gains MODEL and --stream"
+            f"--dataset {' '.join(args.dataset)}: expected one data set; several go with --gains MODEL, --stream "
+            "and --new-sensors"
         )
     elif args.settings is not None:
         from stlora_ext.plots.settings import plot_settings
@@ -77,11 +92,12 @@ def _refuse_without_effect(args: argparse.Namespace) -> None:
     """Refuse options that the chosen picture doesn't read."""
     picture = next(
         (f"--{name} {model}" for name in ("gains", "settings") if (model := getattr(args, name)) is not None),
-        "--stream" if args.stream else "",
+        "--stream" if args.stream else "--new-sensors" if args.new_sensors else "",
     )
+    apart = args.stream or args.new_sensors
     unread = {
-        "--models": args.models is not None and not args.stream,
-        "--metric": args.metric is not None and not args.stream,
+        "--models": args.models is not None and not apart,
+        "--metric": args.metric is not None and not apart,
         "--horizons": args.horizons is not None,
     }
     for option in (option for option, given in unread.items() if given and picture):
@@ -91,21 +107,30 @@ def _refuse_without_effect(args: argparse.Namespace) -> None:
 
 
 def _draw_stream(args: argparse.Namespace) -> None:
-    from stlora_ext.plots.error_over_time import by_backbone
     from stlora_ext.plots.stream import plot_stream
 
+    plot_stream(_rows_apart(args, "stream"), args.metric or "MAE", args.out, args.data)
+
+
+def _rows_apart(args: argparse.Namespace, protocol: str) -> dict[str, list["Row"]]:
+    """Return the rows of a protocol that has a picture of its own, of the chosen backbones of each data set.
+
+    Raises:
+        UserError: If there are none, or they are of several versions of the data.
+    """
     chosen = None if args.models is None else [model.removesuffix("+") for model in args.models]
-    rows = {}
+    rows: dict[str, list[Row]] = {}
     for dataset in args.dataset:
-        recorded = by_backbone(_rows(dataset, args.results, stream=True))
+        recorded = _rows(dataset, args.results, protocol)
+        backbones = list(dict.fromkeys(row.model.removesuffix("+") for row in recorded))
         for name in chosen or ():
-            if name not in recorded:
+            if name not in backbones:
                 raise UserError(
-                    f"no records of protocol stream of {name} on {dataset} under {args.results}: "
-                    f"{nearest(name, recorded)}"
+                    f"no records of protocol {protocol} of {name} on {dataset} under {args.results}: "
+                    f"{nearest(name, backbones)}"
                 )
-        rows[dataset] = [row for name, group in recorded.items() if chosen is None or name in chosen for row in group]
-    plot_stream(rows, args.metric or "MAE", args.out, args.data)
+        rows[dataset] = [row for row in recorded if chosen is None or row.model.removesuffix("+") in chosen]
+    return rows
 
 
 def _draw_horizons(args: argparse.Namespace, dataset: str) -> None:
@@ -120,27 +145,34 @@ def _draw_horizons(args: argparse.Namespace, dataset: str) -> None:
     plot_horizons(dataset, rows, args.metric or "MAE", args.out, quantity(dataset, args.data), args.horizons)
 
 
-def _rows(dataset: str, results: Path, stream: bool = False) -> list["Row"]:
-    """Return the rows of a data set, those of protocol ``stream`` alone or all others.
+def _rows(dataset: str, results: Path, protocol: str | None = None) -> list["Row"]:
+    """Return the rows of a data set, those of a protocol that has a picture of its own, or of all others (None).
 
     Raises:
         UserError: If there are none, or they are of several versions of the data.
     """
     from stlora_ext.config.registry import models
     from stlora_ext.tables.groups import dataset_records
-    from stlora_ext.tables.rows import by_data, table_rows
+    from stlora_ext.tables.rows import APART, by_data, table_rows
 
     records = dataset_records(dataset, results)
-    chosen = [record for record in records if (record.key.protocol == "stream") is stream]
+    chosen = [
+        record
+        for record in records
+        if (record.key.protocol == protocol if protocol else record.key.protocol not in APART)
+    ]
     if not chosen:
-        remedy = (
-            f"make some with: python experiments/sweep.py --datasets {dataset} --models LSTM LSTM+ "
-            "--protocols stream --arms base plus control finetune"
-            if stream
-            else "draw what is there with --stream"
-        )
+        present = sorted({record.key.protocol for record in records} & set(APART), reverse=True)
+        remedy = f"draw what is there with {' or '.join(f'--{name}' for name in present)}"
+        if protocol:
+            last = "finetune" if protocol == "stream" else "full"
+            remedy = (
+                f"make some with: python experiments/sweep.py --datasets {dataset} --models LSTM LSTM+ "
+                f"--protocols {protocol} --arms base plus control {last}"
+            )
+        named = protocol or " and ".join(present)
         raise UserError(
-            f"the records of {dataset} under {results} are {'not' if stream else 'all'} of protocol stream: {remedy}"
+            f"the records of {dataset} under {results} are {'not' if protocol else 'all'} of protocol {named}: {remedy}"
         )
     first, *others = by_data(chosen).values()
     if others:

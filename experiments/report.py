@@ -61,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from stlora_ext.plots.series import num_steps
     from stlora_ext.report.chapter import chapter
     from stlora_ext.report.material import material
+    from stlora_ext.report.new_sensors import new_sensors_chapter
     from stlora_ext.report.page import page
     from stlora_ext.report.stream import stream_chapter
     from stlora_ext.tables.groups import data_groups, group_table, recorded_datasets
@@ -77,22 +78,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     for group in groups:  # before any forecast is made
         reported_steps(num_steps(group.rows[0]), args.horizons, group.dataset)
     if args.nodes is not None and not any(static_rows(group.rows) for group in groups):
-        raise UserError(f"--nodes {' '.join(args.nodes)}: the page shows no forecasts of protocol stream; leave it out")
+        named = " and ".join(sorted({row.protocol for group in groups for row in group.rows}, reverse=True))
+        raise UserError(
+            f"--nodes {' '.join(args.nodes)}: the page shows no forecasts of protocol {named}; leave it out"
+        )
     chapters = []
     for number, group in enumerate(groups):
-        static, stream = static_rows(group.rows), of_protocol(group.rows, "stream")
+        static = static_rows(group.rows)
         print(
             f"[{number + 1}/{len(groups)}] {group.dataset}: {len(group.rows)} rows, {_records(group)} records",
             flush=True,
         )
-        streamed = []
-        if stream:
-            runs = replace(group, rows=stream)
-            table = group_table(runs, args.results, horizons=args.horizons)
-            streamed.append(stream_chapter(number, runs, table, args.data))
+        apart = []
+        for protocol, chapter_of in (("stream", stream_chapter), ("new-sensors", new_sensors_chapter)):
+            runs = replace(group, rows=of_protocol(group.rows, protocol))
+            if runs.rows:
+                table = group_table(runs, args.results, horizons=args.horizons)
+                apart.append(chapter_of(number, runs, table, args.data))
         if static:
             chapters.append(chapter(number, material(replace(group, rows=static), args)))
-        chapters += streamed
+        chapters += apart
     total = sum(map(_records, groups))
     text = page(
         chapters,

@@ -80,12 +80,7 @@ def how_to_repeat(record: Record, meta: Meta, results: Path = RESULTS, data: Pat
     """
     exp = rebuild(record.key, record.configuration.as_dict(), f"record {record.key.path.name}")
     path, config = config_or_default(exp.dataset, exp.model)
-    extra = [
-        text
-        for option, folder, usual in (("--results", results, RESULTS), ("--data", data, DATA))
-        if folder.resolve() != usual
-        for text in (option, str(folder))
-    ]
+    extra = folder_arguments(results, data)
     extra += ["--force"] * record.key.record_path(results).exists()
     return repeat_command(
         exp,
@@ -96,6 +91,16 @@ def how_to_repeat(record: Record, meta: Meta, results: Path = RESULTS, data: Pat
         compiled=record.provenance.compiled,
         extra=extra,
     )
+
+
+def folder_arguments(results: Path, data: Path) -> list[str]:
+    """Return the arguments that name folders other than the usual ones."""
+    return [
+        text
+        for option, folder, usual in (("--results", results, RESULTS), ("--data", data, DATA))
+        if folder.resolve() != usual
+        for text in (option, str(folder))
+    ]
 
 
 def _backbone_from(record: Record, exp: Experiment, meta: Meta, results: Path) -> str | None:

@@ -37,9 +37,14 @@ class SplitRow(Row):
 
     @property
     def name(self) -> str:
-        """What it is called: its arm, its days, and what sets it apart."""
+        """What it is called: its arm, what sets it apart, and its days."""
+        return ", ".join([self.name_without_days, *[days_text(self.days)] * (self.arm == "plus")])
+
+    @property
+    def name_without_days(self) -> str:
+        """What the rows of all days are called."""
         arm = {"plus": '"+"', "base": "base (zero-shot)"}.get(self.arm, self.arm)
-        return ", ".join([arm, *self.settings, *[days_text(self.days)] * (self.arm == "plus")])
+        return ", ".join([arm, *self.settings])
 
     @property
     def seeds(self) -> tuple[int | None, ...]:
@@ -66,8 +71,8 @@ class SplitComparison(Comparison):
     @cached_property
     def pairs(self) -> list[tuple[Record, Record]]:
         """The records of one split and one seed."""
-        own = {_run(record): record for record in self.base.records}
-        return [(own[_run(record)], record) for record in self.plus.records if _run(record) in own]
+        own = {run_of(record): record for record in self.base.records}
+        return [(own[run_of(record)], record) for record in self.plus.records if run_of(record) in own]
 
     @cached_property
     def over_time(self) -> OverTime:
@@ -110,7 +115,7 @@ class NewSensors:
     @property
     def whole(self) -> bool:
         """Whether all rows are of the same splits and seeds."""
-        return len({frozenset(map(_run, row.records)) for row in self.rows}) == 1
+        return len({frozenset(map(run_of, row.records)) for row in self.rows}) == 1
 
     def of_arm(self, *arms: str) -> list[SplitRow]:
         """Return the rows of some arms."""
@@ -175,7 +180,7 @@ def _of_days(arm: str, records: Sequence[Record], settings: tuple[str, ...]) -> 
     by_days: dict[float | None, dict[tuple[Sensors, int | None], Record]] = {}
     for record in records:
         for fit in _fits(record):
-            by_days.setdefault(fit.days, {}).setdefault(_run(record), replace(record, scores=fit.scores))
+            by_days.setdefault(fit.days, {}).setdefault(run_of(record), replace(record, scores=fit.scores))
     for days in sorted(by_days, key=lambda days: math.inf if days is None else days):
         runs = by_days[days]
         scored = tuple(runs[run] for run in sorted(runs, key=lambda run: (run[0], -1 if run[1] is None else run[1])))
@@ -190,7 +195,7 @@ def _fits(record: Record) -> tuple[FittedDays, ...]:
 def share_reached(control: SplitRow, row: SplitRow, full: SplitRow) -> float | None:
     """Return 100 (control - row) / (control - full) of average MAEs over the runs that all three hold, splits weighing
     alike; None where ``full`` gains nothing."""
-    arms = [{_run(record): record for record in one.records} for one in (control, row, full)]
+    arms = [{run_of(record): record for record in one.records} for one in (control, row, full)]
     runs = [run for run in arms[0] if all(run in arm for arm in arms)]
     splits = list(dict.fromkeys(sensors for sensors, _ in runs))
     means = []
@@ -251,7 +256,8 @@ def _model(record: Record) -> str:
     return record.key.model.removesuffix("+")
 
 
-def _run(record: Record) -> tuple[Sensors, int | None]:
+def run_of(record: Record) -> tuple[Sensors, int | None]:
+    """Return what pairs runs of different arms: the sensors that were set aside, and the seed."""
     return sensors_of(record), record.key.seed
 
 

@@ -11,9 +11,10 @@ from stlora_ext.plots.gains import compared
 from stlora_ext.plots.horizons import STYLES, horizon_picture
 from stlora_ext.plots.series import style
 from stlora_ext.report.curves import DASHES
-from stlora_ext.runs.key import ARMS, WITHOUT_ADAPTER
+from stlora_ext.runs.key import WITHOUT_ADAPTER
 from stlora_ext.runs.store import read_records
 from stlora_ext.tables.rows import table_rows
+from stlora_ext.tables.stream_pairs import STREAM_ARMS
 from tests.support.commands import refusal
 from tests.support.stream_records import stream_record
 from tests.support.table_records import record, rows, seeds, write
@@ -58,10 +59,10 @@ def test_every_arm_and_protocol_has_a_line_style_of_its_own(styles):
     adapted = [
         record("LSTM+", arm=arm, protocol=protocol)
         for protocol in ("joint", "adapt")
-        for arm in ARMS
+        for arm in STREAM_ARMS
         if arm not in WITHOUT_ADAPTER
     ]
-    for records in ([record("LSTM"), *adapted], [stream_record(arm) for arm in ARMS]):
+    for records in ([record("LSTM"), *adapted], [stream_record(arm) for arm in STREAM_ARMS]):
         found = [style(row, styles) for row in rows(records, ())]
         assert len(found) == len(set(found)) == len(records)
 
