@@ -25,7 +25,7 @@ from stlora_ext.lora.ridge import RIDGES, TRIED, choose_ridge
 from stlora_ext.runs.window_readings import window_readings
 
 _BATCH = 256  # windows that the backbone forecasts at once
-_CELLS = 2**18  # sensors times windows at most that are fitted at once, some 100 MiB
+_CELLS = 2**15  # sensors times windows at most that are fitted at once, some 250 MiB
 _ITERATIONS = NewSensorsSettings().iterations
 
 
@@ -67,14 +67,16 @@ class Rows:
         """Rows of a window."""
         return self.model.config.input_len + self.model.config.output_len
 
-    def readings(self, columns: Sequence[int], rows: slice) -> Readings:
-        """Return the windows of some sensors within some rows, at least one."""
+    def readings(self, columns: Sequence[int], rows: slice, step: int = 1) -> Readings:
+        """Return every ``step``-th window of some sensors within some rows, which hold one."""
         config, scaler = self.model.config, self.scaler
         device = next(self.model.adapter.parameters()).device
         values = np.ascontiguousarray(self.values[rows, columns])
         with tempfile.TemporaryDirectory() as folder:
             split = place_split(values, self.stamps[rows], scaler, scaler.null_val, device, Path(folder))
-        batches = WindowBatches(split, config.input_len, config.output_len, _BATCH, device=device)
+        batches = WindowBatches(
+            split, config.input_len, config.output_len, _BATCH, lambda count: torch.arange(0, count, step), device
+        )
         return window_readings(self.model.backbone, scaler, batches, self.bf16)
 
 
@@ -99,8 +101,8 @@ def fit_new_rows(rows: Rows, seed: int) -> tuple[list[torch.Tensor], list[Fit]]:
         ridge = None
         if windows[group[0]]:
             begin = int(first[group].min())
+            ridge = _ridge(rows, begin, seed)
             at_once = max(1, _CELLS // (len(rows.values) - begin))
-            ridge = _ridge(rows, begin, min(TRIED, at_once), seed)
             for part in (group[at:][:at_once] for at in range(0, len(group), at_once)):
                 readings = rows.readings([num_known + sensor for sensor in part], slice(begin, None))
                 for place, sensor in enumerate(part):
@@ -130,20 +132,22 @@ def _groups(windows: np.ndarray) -> list[list[int]]:
     return [groups[length] for length in sorted(groups)]
 
 
-def _ridge(rows: Rows, begin: int, most: int, seed: int) -> float:
+def _ridge(rows: Rows, begin: int, seed: int) -> float:
     """Choose the ridge for sensors with readings from a row on; the strongest where nothing can be compared."""
     model, end = rows.model, len(rows.values)
-    count, output_len = end - begin - rows.length + 1, model.config.output_len
-    earlier = min(count, begin - rows.length + 1)
-    order = np.random.default_rng(derive_seed(seed, "ridge")).permutation(model.num_nodes)
-    tried = sorted(int(node) for node in order[:most])
-    fitted = rows.readings(tried, slice(begin, end))
+    input_len, output_len = model.config.input_len, model.config.output_len
+    count = end - begin - rows.length + 1
+    earlier, kept = min(count, begin - rows.length + 1), 4 * count // 5
     if 4 * earlier >= count:
-        compared = rows.readings(tried, slice(begin - rows.length + 1 - earlier, begin))
-    else:
-        cut = 4 * count // 5
-        compared = fitted.rows(slice(cut, None))
-        fitted = fitted.rows(slice(0, max(0, cut - output_len + 1)))  # whose targets end before the others begin
-    if model.num_nodes < 2 or not fitted.mask.any() or not compared.mask.any():
+        fit, compare = slice(begin, end), slice(begin - rows.length + 1 - earlier, begin)
+    else:  # targets of the one end before those of the other begin
+        fit, compare = slice(begin, begin + kept + input_len), slice(begin + kept, end)
+    if model.num_nodes < 2 or fit.stop - fit.start < rows.length:
+        return RIDGES[-1]
+    order = np.random.default_rng(derive_seed(seed, "ridge")).permutation(model.num_nodes)
+    tried = sorted(int(node) for node in order[: min(TRIED, max(1, 4 * _CELLS // count))])
+    step = max(1, output_len // 4)  # the windows between hold the same targets
+    fitted, compared = rows.readings(tried, fit, step), rows.readings(tried, compare, step)
+    if not fitted.mask.any() or not compared.mask.any():
         return RIDGES[-1]
     return choose_ridge(model.adapter, model.config, fitted, compared, tried, _ITERATIONS)
