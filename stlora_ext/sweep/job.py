@@ -34,7 +34,18 @@ class Job:
     @property
     def title(self) -> str:
         """What identifies it to a person: "TINY/LSTM+ joint plus seed 3"."""
-        return title(self.key) + ("" if self.split is None else f" split {self.split}")
+        return title(self.key) + self._of_split
+
+    @property
+    def needed(self) -> str:
+        """What identifies the run that it needs to a person; empty where it needs none."""
+        if self.needs is None:
+            return ""
+        return title(self.needs) + self._of_split * (self.needs.protocol == self.key.protocol)
+
+    @property
+    def _of_split(self) -> str:
+        return "" if self.split is None else f" split {self.split}"
 
     def record(self, results: Path) -> Record | None:
         """Return its record; None while it isn't finished, or where ``run.py`` would refuse the one that is there."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from stlora_ext.runs.lock import is_running
 from stlora_ext.runs.record import Record
 from stlora_ext.sweep.engine import Engine, Run, stop
-from stlora_ext.sweep.job import Job, title
+from stlora_ext.sweep.job import Job
 
 _TICK = 0.1  # seconds between looks at the processes
 LOOK_AGAIN = 2.0  # seconds between looks at a job that another process runs
@@ -141,7 +141,7 @@ class Schedule:
                 self._fail(
                     Failure(
                         job,
-                        f"not started: {title(job.needs)} failed, whose weights it adapts",
+                        f"not started: {job.needed} failed, whose weights it adapts",
                         self._engine.command(job),
                         None,
                     )

@@ -13,7 +13,7 @@ from stlora_ext.host.progress import EVERY, duration
 from stlora_ext.runs.record import Record
 from stlora_ext.sweep.engine import Run
 from stlora_ext.sweep.estimate import Estimates
-from stlora_ext.sweep.job import Job, title
+from stlora_ext.sweep.job import Job
 from stlora_ext.sweep.schedule import Failure
 
 
@@ -45,7 +45,7 @@ def plan_lines(
             seconds = estimates.of(job)
             text = "to run, " + ("duration unknown" if seconds is None else f"about {duration(seconds)}")
             if job.needs is not None:
-                text += f", after {title(job.needs)}"
+                text += f", after {job.needed}"
             if job.added:
                 text += "; added, because its weights are adapted"
         lines.append(f"  {job.title:{width}}  {text}")

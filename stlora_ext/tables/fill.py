@@ -68,6 +68,8 @@ def _of_split(cell: Missing, source: Experiment, config: Experiment) -> Experime
         training = replace(source.training, adapter_lr=config.training.adapter_lr)
         exp = replace(config, training=training, model_settings=source.model_settings, new_sensors=exp.new_sensors)
         exp = exp.with_protocol("new-sensors")
+    if exp.arm == "full" and arm == "base":
+        exp = replace(exp, arm="plus")  # the base of full is that of all sensors
     return exp if exp.arm == arm else exp.with_arm(arm)
 
 

@@ -65,7 +65,7 @@ def test_a_setting_that_would_have_no_effect_is_refused(setting, world, tmp_path
 def test_without_shuffling_the_windows_come_as_they_lie(world, tmp_path):
     run = run_ours(world, tmp_path, num_epochs=1, train_data_shuffle=False)
     batches = run.train_data_loader
-    assert torch.equal(next(iter(batches))["inputs"], batches._batch(torch.arange(batches.batch_size))["inputs"])
+    assert torch.equal(next(iter(batches))["inputs"], batches.windows(torch.arange(batches.batch_size))["inputs"])
 
 
 def test_a_run_stopped_between_validations_is_validated_and_tested(world, tmp_path):

@@ -335,6 +335,7 @@ def test_the_arms_of_new_sensors_need_the_backbone_of_their_split_and_full_that_
         base, *others = of_split[split]
         assert [job.key.arm for job in others] == ["plus", "control", "full"]
         assert [job.needs for job in others] == [base.key, base.key, trained.key]
+        assert [job.needed for job in others] == [base.title, base.title, trained.title]
     assert len({job.key for job in planned.jobs}) == len({job.title for job in planned.jobs}) == 9
     alone = plan("--models", "LSTM+", *NEW, "--set", "new_sensors.split=1").jobs
     assert {job.title for job in alone} == {job.title for job in planned.jobs if job.split != 0}

@@ -2,12 +2,17 @@
 
 import csv
 import io
+import shlex
 
 import pytest
 from scipy import stats
 
+from experiments import run as run_command
 from experiments import table as table_command
+from stlora_ext.data.available import open_dataset
+from stlora_ext.runs.backbone import run_key
 from stlora_ext.tables.formats import FORMATS
+from stlora_ext.tables.groups import tables
 from stlora_ext.tables.new_sensors_pairs import new_sensors as arranged
 from stlora_ext.tables.pairs import beyond_control, blocks
 from stlora_ext.tables.settings import by_setting
@@ -169,4 +174,58 @@ def test_runs_that_fitted_other_days_stand_in_one_line_per_number_of_days():
         '"+", 3 d': (17, 1),
         '"+", 7 d': (36, 1),
         '"+", all': (26, 2),
+    }
+
+
+def asked(arm, split, seed, *settings):
+    """Return the experiment of a run with these settings."""
+    words = ["-c", "experiments/TINY/LSTM_LoRA.py", "--protocol", "new-sensors", "--arm", arm, "--seeds", str(seed)]
+    given = [f"new_sensors.split={split}", "new_sensors.share=0.3", "lr=0.01", *settings]
+    return run_command.asked_for(run_command.parser().parse_args([*words, "--epochs", "2", "--set", *given]))
+
+
+def missed(made, meta, folder):
+    """Return the keys of the runs that the commands of a table of real keys make, by what is missing."""
+    for record, exp in made:
+        record["key"] = run_key(exp, meta, *exp.seeds).as_dict()
+        record["configuration"] = {**record["configuration"], **exp.settings}
+    write([record for record, _ in made], folder)
+    (shown,) = tables(["TINY"], folder)
+    keys = {}
+    for title, command in shown.missing:
+        exp = run_command.asked_for(run_command.parser().parse_args(shlex.split(command)[2:]))
+        keys[title] = [run_key(exp, meta, seed) for seed in exp.seeds]
+    return keys
+
+
+@pytest.mark.parametrize(("ran", "lacking"), [("base", "plus"), ("plus", "base"), ("full", "base"), ("full", "plus")])
+def test_the_command_of_an_arm_that_no_split_has_makes_the_run_that_belongs_to_the_others(
+    ran, lacking, tmp_path, tiny_data
+):
+    """With their training, share and split; days and rate are the usual ones."""
+    meta = open_dataset("TINY", tiny_data)
+    made = new_sensors(ran, 2, 3, [20.0] * 2 if ran == "plus" else 20.0, days=(1.0,))
+    keys = missed([(made, asked(ran, 2, 3))], meta, tmp_path)
+    name = f"LSTM{'+' * (lacking == 'plus')}, new-sensors, {lacking}, split 2: seed 3"
+    assert keys[name] == [run_key(asked(lacking, 2, 3), meta, 3)]
+
+
+def test_the_command_of_a_split_or_seed_that_an_arm_lacks_makes_that_run(tmp_path, tiny_data):
+    meta = open_dataset("TINY", tiny_data)
+    absent = [("base", 1, 1), ("plus", 0, 1), ("control", 1, 0), ("control", 1, 1)]
+    runs = [(arm, split, seed) for arm in ("base", "plus", "control") for split in (0, 1) for seed in (0, 1)]
+
+    def experiment(run):
+        return asked(*run, *["new_sensors.days=[0,1]"] * (run[0] == "plus"))
+
+    made = [
+        (new_sensors(*run, [20.0] * 3 if run[0] == "plus" else 20.0, days=(0.0, 1.0)), experiment(run))
+        for run in runs
+        if run not in absent
+    ]
+    expected = {run: run_key(experiment(run), meta, run[2]) for run in absent}
+    assert missed(made, meta, tmp_path) == {
+        "LSTM, new-sensors, base, split 1: seed 1": [expected["base", 1, 1]],
+        "LSTM+, new-sensors, plus, split 0: seed 1": [expected["plus", 0, 1]],
+        "LSTM+, new-sensors, control, split 1: seeds 0 1": [expected["control", 1, seed] for seed in (0, 1)],
     }
