@@ -3,8 +3,8 @@
     python benchmarks/new_sensors.py                 50 new sensors, 4 days of readings; 170, 883 and 8,600 known
     python benchmarks/new_sensors.py --nodes 883 --new 10 --days 14
 
-As update.py --add-sensors does it: rows at the mean (expand_adapter), then the choice of the ridge on known sensors, and
-the fit. Readings are simulated, every 5 minutes, of twice as many days of the known sensors; adapter and LSTM have
+As update.py --add-sensors does it: rows at the mean (expand_adapter), then the choice of the ridge on known sensors,
+and the fit. Readings are simulated, every 5 minutes, of twice as many days of the known sensors; adapter and LSTM have
 random weights. Each size runs in a process of its own, so that the peak memory is its own: what is taken beyond the
 model and all readings.
 """
