@@ -271,6 +271,8 @@ def test_sensors_that_a_run_set_aside_are_added_by_their_names(tmp_path):
     known = stlora_ext.load_run(adapter, data=data())
     assert known.sensors == ["0", "2", "4"]
     before = known.forecast(readings()[known.sensors])
+    by_record = stlora_ext.load_run(run.key.record_path(results()), data=data(), results=results())
+    assert by_record.forecast(readings()[known.sensors]).equals(before)
     file = added(adapter, readings(), tmp_path / "1.safetensors", "--backbone", adapter.with_name("model.pt"))
     whole = stlora_ext.load_run(file, backbone=adapter.with_name("model.pt"), data=data())
     assert whole.sensors == ["0", "2", "4", "1", "3"]
