@@ -204,6 +204,23 @@ def test_readings_of_known_sensors_reach_a_new_row_through_the_ridge_alone(first
         assert (difference(file, other) == 0) == same
 
 
+def test_the_ridge_is_the_strongest_where_the_known_sensors_have_nothing_to_compare(first, tmp_path):
+    table = with_new(readings().iloc[: start_of(0)], 200)
+    known = table.columns[:5]
+
+    def ridge(name, table):
+        file = added(first, table, tmp_path / f"{name}.safetensors")
+        return described(file)["service"]["sensors"][0]["fits"][0]["ridge"]
+
+    silent = table.copy()
+    silent.loc[silent.index[-200:], known] = np.nan
+    assert ridge("silent", silent) == max(RIDGES)
+    assert ridge("short", table.tail(30)) == max(RIDGES)
+    late = table.copy()
+    late.loc[late.index[:-200], known] = np.nan
+    assert ridge("late", late) == ridge("alone", table.tail(200)) < max(RIDGES)
+
+
 def test_an_adapter_without_weights_per_sensor_takes_new_ones(tmp_path, capsys):
     record = streamed("LSTM+", "control")
     table, where = with_new(readings()), ("--backbone", record.with_suffix("") / "model.pt")
