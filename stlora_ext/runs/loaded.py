@@ -15,6 +15,7 @@ from stlora_ext.errors import UserError
 from stlora_ext.folders import DATA, RESULTS
 from stlora_ext.host.scaler import GlobalZScoreScaler
 from stlora_ext.preparation.recent import frame_series, stamps, window
+from stlora_ext.runs.build import trained_on
 from stlora_ext.runs.forecast import forecast
 from stlora_ext.runs.reopen import load_adapted, load_model, open_run, read_origin, sensors_of
 from stlora_ext.runs.rerun import folder_arguments, repeat_command
@@ -32,7 +33,7 @@ class LoadedRun:
     Attributes:
         model: The model, in eval mode.
         scaler: Its normalisation.
-        meta: The data set: sensors (of an adapter file, the file's), interval, window lengths, null value.
+        meta: The data set: sensors (those that the model knows), interval, window lengths, null value.
         exp: How it was trained.
     """
 
@@ -120,6 +121,7 @@ def load_run(
         exp = run.exp
         _refuse_without_sensors(exp, path, meta, results, data)
         model, stats = load_model(run, meta, data)
+        meta = trained_on(exp, meta)
     return LoadedRun(model.to(device), GlobalZScoreScaler(False, True, meta.null_val, stats), meta, exp)
 
 

@@ -138,16 +138,16 @@ def _ridge(rows: Rows, begin: int, seed: int) -> float:
     input_len, output_len = model.config.input_len, model.config.output_len
     count = end - begin - rows.length + 1
     earlier, kept = min(count, begin - rows.length + 1), 4 * count // 5
+    splits = []  # rows to fit on, rows to compare on
     if 4 * earlier >= count:
-        fit, compare = slice(begin, end), slice(begin - rows.length + 1 - earlier, begin)
-    else:  # targets of the one end before those of the other begin
-        fit, compare = slice(begin, begin + kept + input_len), slice(begin + kept, end)
-    if model.num_nodes < 2 or fit.stop - fit.start < rows.length:
-        return RIDGES[-1]
+        splits.append((slice(begin, end), slice(begin - rows.length + 1 - earlier, begin)))
+    if kept >= output_len:  # targets of the one end before those of the other begin
+        splits.append((slice(begin, begin + kept + input_len), slice(begin + kept, end)))
     order = np.random.default_rng(derive_seed(seed, "ridge")).permutation(model.num_nodes)
     tried = sorted(int(node) for node in order[: min(TRIED, max(1, 4 * _CELLS // count))])
     step = max(1, output_len // 4)  # the windows between hold the same targets
-    fitted, compared = rows.readings(tried, fit, step), rows.readings(tried, compare, step)
-    if not fitted.mask.any() or not compared.mask.any():
-        return RIDGES[-1]
-    return choose_ridge(model.adapter, model.config, fitted, compared, tried, _ITERATIONS)
+    for split in splits if model.num_nodes > 1 else []:
+        fitted, compared = (rows.readings(tried, part, step) for part in split)
+        if fitted.mask.any() and compared.mask.any():
+            return choose_ridge(model.adapter, model.config, fitted, compared, tried, _ITERATIONS)
+    return RIDGES[-1]

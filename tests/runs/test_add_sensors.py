@@ -7,9 +7,13 @@ import torch
 
 import stlora_ext
 from experiments import predict, update
+from stlora_ext.host.launcher import use_device
+from stlora_ext.lora.fit_rows import Readings, fit_rows
 from stlora_ext.lora.ridge import RIDGES
+from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.run import train_run
 from tests.support.commands import refusal
-from tests.support.reopened import data, finished, results
+from tests.support.reopened import data, finished, quick, quick_meta, results
 from tests.support.served import (
     SETTINGS,
     arguments,
@@ -200,6 +204,23 @@ def test_readings_of_known_sensors_reach_a_new_row_through_the_ridge_alone(first
         assert (difference(file, other) == 0) == same
 
 
+def test_the_ridge_is_the_strongest_where_the_known_sensors_have_nothing_to_compare(first, tmp_path):
+    table = with_new(readings().iloc[: start_of(0)], 200)
+    known = table.columns[:5]
+
+    def ridge(name, table):
+        file = added(first, table, tmp_path / f"{name}.safetensors")
+        return described(file)["service"]["sensors"][0]["fits"][0]["ridge"]
+
+    silent = table.copy()
+    silent.loc[silent.index[-200:], known] = np.nan
+    assert ridge("silent", silent) == max(RIDGES)
+    assert ridge("short", table.tail(30)) == max(RIDGES)
+    late = table.copy()
+    late.loc[late.index[:-200], known] = np.nan
+    assert ridge("late", late) == ridge("alone", table.tail(200)) < max(RIDGES)
+
+
 def test_an_adapter_without_weights_per_sensor_takes_new_ones(tmp_path, capsys):
     record = streamed("LSTM+", "control")
     table, where = with_new(readings()), ("--backbone", record.with_suffix("") / "model.pt")
@@ -221,3 +242,56 @@ def test_sensors_are_added_to_an_adapter_that_was_never_updated_and_updates_begi
     assert [done["index"] for done in described(second)["service"]["updates"]] == [0]
     forecast = stlora_ext.load_run(second, backbone=model[1], data=data()).forecast(with_new(readings()))
     assert forecast[NEW].notna().all(axis=None)
+
+
+def test_rows_are_those_of_the_fit_on_the_new_sensors_own_windows(tmp_path):
+    """An adapter that sees times; one sensor comes late, the other has a gap, and both have missing readings."""
+    record = finished("LSTM+", "adapt", times=True)
+    table = with_new(readings(), 400)
+    table.iloc[-300:-280, 6] = np.nan
+    table.iloc[::7, 5] = np.nan
+    table.iloc[:-390, 5] = np.nan
+    file = added(record, table, tmp_path / "1.safetensors", "--data", data())
+    [fit] = described(file)["service"]["sensors"][0]["fits"]
+    run = stlora_ext.load_run(record, data=data(), results=results())
+    values = torch.tensor(table.to_numpy(np.float32)[-400:])
+    mask = ~values.isnan() & (values != 0)  # QUICK's null value
+    scaled = run.scaler.transform(values, mask)[:, 5:].unfold(0, 24, 1).transpose(1, 2)
+    target = mask[:, 5:].unfold(0, 24, 1).transpose(1, 2)[:, 12:].clone()
+    first = [int(mask[:, column].int().argmax()) for column in (5, 6)]
+    for sensor, row in enumerate(first):
+        target[:row, :, sensor] = False
+    times = table.index[-400:]
+    stamps = torch.tensor(
+        np.stack([(times.hour * 60 + times.minute) / 1440, times.day_of_week / 7], 1), dtype=torch.float32
+    )
+    with torch.no_grad():
+        forecasts = run.model.backbone(scaled[:, :12])
+    expected = fit_rows(
+        run.model.adapter,
+        run.model.config,
+        Readings(scaled[:, :12], forecasts, scaled[:, 12:], target, stamps[11 : 11 + len(scaled)]),
+        fit["ridge"],
+        30,
+    )
+    assert first[0] > 0 and fit["windows"] == int(target.any(dim=1).sum(dim=0).max())
+    for layer, rows in enumerate(expected):
+        own = tensors(file)[f"nalls.{layer}.lora_a.embedding"][5:]
+        torch.testing.assert_close(own, rows.float(), rtol=1e-3, atol=1e-5)
+
+
+def test_sensors_that_a_run_set_aside_are_added_by_their_names(tmp_path):
+    exp = quick("LSTM+").with_protocol("new-sensors").override({"new_sensors.names": ["1", "3"]})
+    use_device("")
+    run, _ = train_run(exp, quick_meta(), 0, RunOptions(data(), results(), train_backbone=True))
+    adapter = run.key.record_path(results()).with_suffix("") / "adapter.safetensors"
+    known = stlora_ext.load_run(adapter, data=data())
+    assert known.sensors == ["0", "2", "4"]
+    before = known.forecast(readings()[known.sensors])
+    by_record = stlora_ext.load_run(run.key.record_path(results()), data=data(), results=results())
+    assert by_record.forecast(readings()[known.sensors]).equals(before)
+    file = added(adapter, readings(), tmp_path / "1.safetensors", "--backbone", adapter.with_name("model.pt"))
+    whole = stlora_ext.load_run(file, backbone=adapter.with_name("model.pt"), data=data())
+    assert whole.sensors == ["0", "2", "4", "1", "3"]
+    forecast = whole.forecast(readings())
+    assert (forecast[known.sensors] == before).all(axis=None) and forecast.notna().all(axis=None)
