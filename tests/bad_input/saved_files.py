@@ -234,7 +234,9 @@ ROWS = (
         described(lambda d: d["scaler"].update(mean="x")),
         "is damaged (its origin or scaler",
     ),
-    adapter("another network", described(lambda d: d.update(num_nodes=6)), "is for num_nodes=6, not 5"),
+    adapter(
+        "another network", described(lambda d: (d.update(num_nodes=6), d.pop("names"))), "is for num_nodes=6, not 5"
+    ),
     adapter("a number of nodes that is text", described(lambda d: d.update(num_nodes="5")), "(no good 'num_nodes')"),
     adapter("a number as hash", described(lambda d: d.update(backbone_hash=5)), "(no good 'backbone_hash')", WHOLE),
     adapter("a number as fingerprint", described(lambda d: d.update(data_fingerprint=5)), "'data_fingerprint')", WHOLE),
