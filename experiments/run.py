@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--train-backbone",
         action="store_true",
-        help="for --protocol adapt and stream: train the backbone first where no finished run of it is there",
+        help="for --protocol adapt, stream, new-sensors: train the backbone first where no finished run of it is there",
     )
     add_folders(p, "where runs and records go")
     p.add_argument("--compile", action="store_true", help="run the model through torch.compile")
@@ -108,8 +108,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     exp = asked_for(args)
     if args.train_backbone and (not exp.adapts or exp.backbone_from is not None):
         raise UserError(
-            "--train-backbone: only --protocol adapt of a trained model, and stream, both without --from, look for a "
-            "trained backbone; leave it out"
+            "--train-backbone: this run goes on from no backbone that could be trained first, as those of --protocol "
+            "adapt, stream and new-sensors do without --from; leave it out"
         )
     if args.cuda_graphs and not args.gpus:
         raise UserError("--cuda-graphs: the CPU has no such thing; name a GPU, --gpus 0, or leave it out")

@@ -231,9 +231,7 @@ def test_train_backbone_without_effect_is_refused(arguments, tiny_data, tmp_path
         ],
         capsys,
     )
-    assert line.startswith(
-        "--train-backbone: only --protocol adapt of a trained model, and stream, both without --from"
-    )
+    assert line.startswith("--train-backbone: this run goes on from no backbone that could be trained first")
 
 
 def test_a_run_of_another_model_is_no_backbone(trained, capsys):
