@@ -1,13 +1,12 @@
 """A trained model in use, in Python: ``load_run`` opens it, ``forecast`` goes from one table to the next."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from stlora_ext.config.config_file import config_or_default
 from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.available import open_dataset
 from stlora_ext.data.prepared import Meta
@@ -18,8 +17,6 @@ from stlora_ext.preparation.recent import frame_series, stamps, window
 from stlora_ext.runs.build import trained_on
 from stlora_ext.runs.forecast import forecast
 from stlora_ext.runs.reopen import load_adapted, load_model, open_run, read_origin, sensors_of
-from stlora_ext.runs.rerun import folder_arguments, repeat_command
-from stlora_ext.runs.set_aside import new_sensors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,32 +109,15 @@ def load_run(
     if path.suffix == ".safetensors":
         origin = read_origin(path)
         exp, meta = origin.exp, open_dataset(origin.exp.dataset, data)
-        _refuse_without_sensors(exp, path, meta, results, data)
         model, stats = load_adapted(origin, meta, data, None if backbone is None else Path(backbone))
         meta = sensors_of(origin, meta)
     else:
         refuse_backbone(path, backbone)
         run, meta = open_run(path, results, data)
         exp = run.exp
-        _refuse_without_sensors(exp, path, meta, results, data)
         model, stats = load_model(run, meta, data)
         meta = trained_on(exp, meta)
     return LoadedRun(model.to(device), GlobalZScoreScaler(False, True, meta.null_val, stats), meta, exp)
-
-
-def _refuse_without_sensors(exp: Experiment, path: Path, meta: Meta, results: Path, data: Path) -> None:
-    """Refuse a run of protocol ``new-sensors`` whose model was trained without the sensors that it set aside."""
-    if exp.protocol != "new-sensors" or exp.arm == "full":
-        return
-    known = meta.num_nodes - len(new_sensors(exp.new_sensors, meta))
-    whole = replace(exp, protocol="joint") if exp.adapter is None else exp.with_protocol("adapt")
-    config_path, config = config_or_default(exp.dataset, exp.model)
-    folders = folder_arguments(results, data)
-    command = repeat_command(whole, config, config_path, exp.seeds[0], extra=folders)
-    raise UserError(
-        f"{path} is of protocol new-sensors, and its model knows {known} of the {meta.num_nodes} sensors of "
-        f"{meta.name}: train one that knows all with {command}, and name the record of that run"
-    )
 
 
 def refuse_backbone(path: Path, backbone: str | Path | None) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from stlora_ext.config import registry
 from stlora_ext.config.registry import backbones, get_backbone, models, register
 from stlora_ext.errors import UserError
 from stlora_ext.runs.build import build_model
@@ -103,8 +104,9 @@ def test_models_are_listed_with_wildcards():
     assert set(models()) == set(backbones()) | {f"{name}+" for name in backbones()}
 
 
-def test_replacing_a_registered_backbone_warns_with_both_names():
+def test_replacing_a_registered_backbone_warns_with_both_names(monkeypatch):
     known = get_backbone("HA")
+    monkeypatch.setattr(registry, "_BACKBONES", dict(registry._BACKBONES))  # as it was, for the tests after this one
     with pytest.warns(UserWarning, match=r"HA is replaced by .*Linear"):
         register("HA", torch.nn.Linear, known.config)
     with pytest.warns(UserWarning, match="is replaced by"):
