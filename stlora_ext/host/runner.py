@@ -372,14 +372,7 @@ class HostRunner(ForecastingRunner):
     @torch.no_grad()
     def eval(self, ckpt_path: Path | str | None = None) -> None:
         """Evaluate a checkpoint (default: ``best.pt``) on the test split; needs no training data."""
-        path = Path(ckpt_path or self.best_path)
-        checkpoint = load_checkpoint(path, self.device, ("model_state_dict", "scaler_stats", "epoch", "history"))
-        self._refuse_other_data(checkpoint, path)
-        load_weights(self.model, checkpoint["model_state_dict"], path)
-        self.scaler.stats = checkpoint["scaler_stats"]
-        self.history = self.history or checkpoint["history"]
-        self.best_epoch = checkpoint["epoch"]
-        self.status = RunnerStatus.EVALUATING
+        self._take_checkpoint(Path(ckpt_path or self.best_path))
         self._init_test()
         self.callback_handler.trigger("on_test_start", self)
         if self.save_results:
@@ -389,6 +382,16 @@ class HostRunner(ForecastingRunner):
             self.test_result = self._evaluate(self.test_data_loader, None, self.cfg.steps_per_day).result()
         self.callback_handler.trigger("on_test_end", self)
         self._save_metrics()
+
+    def _take_checkpoint(self, path: Path) -> None:
+        """Take weights, scaler and history of a checkpoint that is to be evaluated."""
+        checkpoint = load_checkpoint(path, self.device, ("model_state_dict", "scaler_stats", "epoch", "history"))
+        self._refuse_other_data(checkpoint, path)
+        load_weights(self.model, checkpoint["model_state_dict"], path)
+        self.scaler.stats = checkpoint["scaler_stats"]
+        self.history = self.history or checkpoint["history"]
+        self.best_epoch = checkpoint["epoch"]
+        self.status = RunnerStatus.EVALUATING
 
     def _save_metrics(self) -> None:
         """Write ``test_metrics.json`` in BasicTS's form."""

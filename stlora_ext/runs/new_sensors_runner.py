@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 from basicts.runners.builder import Builder
-from basicts.utils import BasicTSMode, RunnerStatus
+from basicts.utils import BasicTSMode
 from torch import nn
 
 from stlora_ext.config.new_sensors import NewSensorsSettings
 from stlora_ext.data.windows import WindowBatches
-from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.host.forecasts import forecast_writer
 from stlora_ext.host.randomness import derive_seed
 from stlora_ext.host.runner import FORECASTS, HostRunner
@@ -26,7 +25,6 @@ from stlora_ext.lora.model import STLoRA, attach
 from stlora_ext.lora.ridge import TRIED, choose_ridge
 from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig, STLoRARunnerMixin
 from stlora_ext.runs.window_readings import window_readings
-from stlora_ext.weights import load_weights
 
 
 @dataclass(init=False)
@@ -68,14 +66,7 @@ class NewSensorsRunnerMixin(_Host):
 
     def eval(self, ckpt_path: Path | str | None = None) -> None:
         """Fit the new sensors' rows from a checkpoint (default: ``best.pt``), and evaluate the test split on them."""
-        path = Path(ckpt_path or self.best_path)
-        checkpoint = load_checkpoint(path, self.device, ("model_state_dict", "scaler_stats", "epoch", "history"))
-        self._refuse_other_data(checkpoint, path)
-        load_weights(self.model, checkpoint["model_state_dict"], path)
-        self.scaler.stats = checkpoint["scaler_stats"]
-        self.history = self.history or checkpoint["history"]
-        self.best_epoch = checkpoint["epoch"]
-        self.status = RunnerStatus.EVALUATING
+        self._take_checkpoint(Path(ckpt_path or self.best_path))
         trained: nn.Module = self.model
         days = [*self.cfg.new_sensors.days, None] if self.cfg.arm == "plus" else [None]
         test = self._batches_of(self.new, BasicTSMode.TEST)
@@ -83,7 +74,6 @@ class NewSensorsRunnerMixin(_Host):
         try:
             for number in days:
                 self.model, ridge = self.model_of_new(trained, number)
-                self.test_data_loader = test
                 scores = self._evaluate(test, None, self.cfg.steps_per_day).result()
                 self.fits.append({"days": number, "ridge": ridge, "test": scores})
             if self.save_results:
@@ -118,6 +108,11 @@ class NewSensorsBackboneRunner(NewSensorsRunnerMixin, HostRunner):
 class NewSensorsAdapterRunner(NewSensorsRunnerMixin, STLoRARunnerMixin, HostRunner):
     """The arms with an adapter."""
 
+    def eval(self, ckpt_path: Path | str | None = None) -> None:
+        """As the mixin's; the backbone forecasts the windows once for the fits on all numbers of days."""
+        self._kept: dict[tuple[BasicTSMode, tuple[int, ...]], Readings] = {}
+        super().eval(ckpt_path)
+
     def model_of_new(self, trained: nn.Module, days: float | None) -> tuple[nn.Module, float | None]:
         """As the mixin's; the arm ``full`` has the rows that it was trained to."""
         assert isinstance(trained, STLoRA)
@@ -129,7 +124,7 @@ class NewSensorsAdapterRunner(NewSensorsRunnerMixin, STLoRARunnerMixin, HostRunn
             rows = [own[self.new] for own in known.per_node()]
         elif known.per_node():
             ridge = self._ridge(trained, days) if days != 0 else None
-            readings = self._readings(trained.backbone, self._batches_of(self.new, BasicTSMode.TRAIN))
+            readings = self._readings(trained.backbone, self.new, BasicTSMode.TRAIN)
             windows = self._windows(days, len(readings.inputs))
             rows = fit_rows(known, config, readings.rows(_last(windows)), ridge or 0.0, self.cfg.new_sensors.iterations)
         model.adapter = with_rows(known, config, rows, len(self.new))
@@ -151,14 +146,17 @@ class NewSensorsAdapterRunner(NewSensorsRunnerMixin, STLoRARunnerMixin, HostRunn
         tried = sorted(int(node) for node in generator.permutation(count)[:TRIED])
         columns = [column for column in range(count + len(self.new)) if column not in set(self.new)]
         chosen = [columns[node] for node in tried]
-        train = self._readings(trained.backbone, self._batches_of(chosen, BasicTSMode.TRAIN))
-        val = self._readings(trained.backbone, self._batches_of(chosen, BasicTSMode.VAL))
+        train = self._readings(trained.backbone, chosen, BasicTSMode.TRAIN)
+        val = self._readings(trained.backbone, chosen, BasicTSMode.VAL)
         train = train.rows(_last(self._windows(days, len(train.inputs))))
         return choose_ridge(known, config, train, val, tried, self.cfg.new_sensors.iterations)
 
-    def _readings(self, backbone: nn.Module, batches: WindowBatches) -> Readings:
-        """Return all windows with the backbone's forecasts."""
-        return window_readings(backbone, self.scaler, batches, self.cfg.bf16)
+    def _readings(self, backbone: nn.Module, columns: list[int], mode: BasicTSMode) -> Readings:
+        """Return the windows of some sensors in a split, with the backbone's forecasts."""
+        key = (mode, tuple(columns))
+        if key not in self._kept:
+            self._kept[key] = window_readings(backbone, self.scaler, self._batches_of(columns, mode), self.cfg.bf16)
+        return self._kept[key]
 
 
 def _last(count: int) -> slice:

@@ -10,7 +10,7 @@ from typing import Any
 
 from stlora_ext.runs.record import FittedDays, Record
 from stlora_ext.tables.over_time import OverTime
-from stlora_ext.tables.pairs import Comparison
+from stlora_ext.tables.pairs import Comparison, difference
 from stlora_ext.tables.rows import Row, score
 from stlora_ext.tables.statistics import MeanStd, spread
 
@@ -84,13 +84,10 @@ class SplitComparison(Comparison):
         splits: dict[Sensors, list[tuple[Record, Record]]] = {}
         for pair in self.pairs:
             splits.setdefault(sensors_of(pair[1]), []).append(pair)
-        values: list[float | None] = []
+        values = []
         for pairs in splits.values():
             before, after = (_mean([score(pair[side], horizon, metric) for pair in pairs]) for side in (0, 1))
-            if before is None or after is None or (percent and not before):
-                values.append(None)
-            else:
-                values.append((after - before) * (100 / before if percent else 1))
+            values.append(difference(before, after, percent))
         return values
 
 

@@ -16,6 +16,13 @@ from stlora_ext.tables.rows import Row, score, static_rows
 from stlora_ext.tables.statistics import MeanStd, spread
 
 
+def difference(before: float | None, after: float | None, percent: bool = False) -> float | None:
+    """Return ``after - before``, or that in percent of ``before``; None where a score lacks, or 0 has no percent."""
+    if before is None or after is None or (percent and not before):
+        return None
+    return (after - before) * (100 / before if percent else 1)
+
+
 @dataclass(frozen=True)
 class Comparison:
     """A "+" and its base.
@@ -53,14 +60,10 @@ class Comparison:
 
     def differences(self, horizon: int | None, metric: str, percent: bool = False) -> list[float | None]:
         """Return the paired differences, plus minus base, or those in percent of base; None where a score lacks."""
-        values: list[float | None] = []
-        for record, other in self.pairs:
-            before, after = score(record, horizon, metric), score(other, horizon, metric)
-            if before is None or after is None or (percent and not before):
-                values.append(None)
-            else:
-                values.append((after - before) * (100 / before if percent else 1))
-        return values
+        return [
+            difference(score(record, horizon, metric), score(other, horizon, metric), percent)
+            for record, other in self.pairs
+        ]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from stlora_ext.config.experiment import experiment
-from stlora_ext.data.fingerprint import read_fingerprint
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint
@@ -21,7 +20,7 @@ from stlora_ext.runs.reopen import find_run
 from stlora_ext.runs.run import train_run
 from stlora_ext.runs.set_aside import new_sensors
 from stlora_ext.runs.verify import verify
-from tests.support.otherwise import interrupt_after
+from tests.support.otherwise import described_anew, interrupt_after
 from tests.support.small import SMALL
 
 ARMS = ("base", "control", "plus", "full")
@@ -58,11 +57,7 @@ def louder(data, folder, columns, days):
         if split == "train":
             rows[len(rows) - kept :, columns] = own[len(rows) - kept :]
         np.save(path, rows)
-    described = folder / "TINY" / "meta.json"
-    content = json.loads(described.read_text())
-    content["stlora"]["fingerprint"] = read_fingerprint(folder, meta)
-    described.write_text(json.dumps(content))
-    return folder
+    return described_anew(folder, "TINY")
 
 
 @pytest.mark.parametrize("sharing", ["embedding", "vector", "node"])

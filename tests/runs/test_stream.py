@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from stlora_ext.config.experiment import experiment
-from stlora_ext.data.fingerprint import read_fingerprint
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.data.series import Series
 from stlora_ext.errors import UserError
@@ -27,7 +26,7 @@ from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.run import train_run
 from stlora_ext.runs.stream_runner import StreamRunnerMixin
 from tests.support.commands import ROOT
-from tests.support.otherwise import interrupt_after
+from tests.support.otherwise import described_anew, interrupt_after
 from tests.support.small import BASICTS, OURS, SMALL
 
 EVERY = 24  # windows of a period, which batches of 64 straddle
@@ -101,11 +100,7 @@ def changed_from(data, folder, window):
     rows = np.load(path)
     rows[window + meta.input_len :] *= 100
     np.save(path, rows)
-    described = folder / "TINY" / "meta.json"
-    content = json.loads(described.read_text())
-    content["stlora"]["fingerprint"] = read_fingerprint(folder, meta)
-    described.write_text(json.dumps(content))
-    return folder
+    return described_anew(folder, "TINY")
 
 
 @pytest.mark.parametrize("arm", ["base", "plus", "finetune"])
