@@ -18,7 +18,7 @@ from entry import command
 
 from stlora_ext.errors import UserError
 from stlora_ext.options import ModelParser, add_device, add_folders, add_save_results, check_save_results
-from stlora_ext.preparation.options import ReadingOptions, add_reading_options, reading_options
+from stlora_ext.preparation.options import ReadingOptions, add_input_options, reading_options
 from stlora_ext.threads import apply_tuning, set_threads
 
 if TYPE_CHECKING:
@@ -35,10 +35,7 @@ def parser() -> argparse.ArgumentParser:
     add_save_results(p)
     add_folders(p, "where runs lie, for a record without its run's folder beside it")
     add_device(p)
-    reading = p.add_argument_group("how --input is read (sensors, interval and time zone are the data set's)")
-    reading.add_argument("--start", metavar="TIME", help="time of the first row, where the file has none")
-    add_reading_options(reading)
-    reading.add_argument("--fill-gaps", action="store_true", help="insert missing rows as missing readings")
+    add_input_options(p, "insert missing rows as missing readings")
     return p
 
 

@@ -22,7 +22,7 @@ from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path, refuse_replacing
 from stlora_ext.horizons import in_words
 from stlora_ext.options import ModelParser, add_device, add_folders
-from stlora_ext.preparation.options import add_reading_options
+from stlora_ext.preparation.options import add_input_options
 from stlora_ext.threads import apply_tuning, set_threads
 
 if TYPE_CHECKING:
@@ -46,10 +46,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="forecast from every row on: a table with time made, time forecast, sensor, forecast, reading",
     )
-    reading = p.add_argument_group("how --input is read (sensors, interval and time zone are the data set's)")
-    reading.add_argument("--start", metavar="TIME", help="time of the first row, where the file has none")
-    add_reading_options(reading)
-    reading.add_argument("--fill-gaps", action="store_true", help="with --all: insert missing rows as missing readings")
+    add_input_options(p, "with --all: insert missing rows as missing readings")
     p.add_argument(
         "--backbone",
         type=Path,

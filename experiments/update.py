@@ -24,7 +24,7 @@ from entry import command
 from stlora_ext.errors import UserError
 from stlora_ext.files import refuse_replacing
 from stlora_ext.options import ModelParser, add_device, add_folders, add_set
-from stlora_ext.preparation.options import add_reading_options
+from stlora_ext.preparation.options import add_input_options
 from stlora_ext.threads import apply_tuning, set_threads
 
 if TYPE_CHECKING:
@@ -53,10 +53,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--seed", type=int, metavar="S", help="of what the updates draw, before the first (default: the run's, else 0)"
     )
-    reading = p.add_argument_group("how --input is read (sensors, interval and time zone are the data set's)")
-    reading.add_argument("--start", metavar="TIME", help="time of the first row, where the file has none")
-    add_reading_options(reading)
-    reading.add_argument("--fill-gaps", action="store_true", help="insert missing rows as missing readings")
+    add_input_options(p, "insert missing rows as missing readings")
     p.add_argument(
         "--backbone",
         type=Path,

@@ -70,6 +70,19 @@ def add_reading_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def add_input_options(parser: argparse.ArgumentParser, fill_gaps: str) -> None:
+    """Add how a command in use reads its ``--input``, whose sensors, interval and time zone are the data set's.
+
+    Args:
+        parser: The command's.
+        fill_gaps: What ``--fill-gaps`` does, for the help.
+    """
+    group = parser.add_argument_group("how --input is read (sensors, interval and time zone are the data set's)")
+    group.add_argument("--start", metavar="TIME", help="time of the first row, where the file has none")
+    add_reading_options(group)
+    group.add_argument("--fill-gaps", action="store_true", help=fill_gaps)
+
+
 def reading_options(args: argparse.Namespace) -> ReadingOptions:
     """Return what a command line says of a file of readings.
 
