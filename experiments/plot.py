@@ -11,6 +11,7 @@ new-sensors. No other picture holds their runs.
 """
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.gains is not None:
         from stlora_ext.plots.gains import plot_gains
 
-        rows = {dataset: _rows(dataset, args.results) for dataset in args.dataset}
+        rows = {dataset: _rows(dataset, args.results, args.data) for dataset in args.dataset}
         plot_gains(args.gains, rows, args.out, args.data)
     elif args.stream:
         _draw_stream(args)
@@ -121,7 +122,7 @@ def _rows_apart(args: argparse.Namespace, protocol: str) -> dict[str, list["Row"
     chosen = None if args.models is None else [model.removesuffix("+") for model in args.models]
     rows: dict[str, list[Row]] = {}
     for dataset in args.dataset:
-        recorded = _rows(dataset, args.results, protocol)
+        recorded = _rows(dataset, args.results, args.data, protocol)
         backbones = list(dict.fromkeys(row.model.removesuffix("+") for row in recorded))
         for name in chosen or ():
             if name not in backbones:
@@ -136,7 +137,7 @@ def _rows_apart(args: argparse.Namespace, protocol: str) -> dict[str, list["Row"
 def _draw_horizons(args: argparse.Namespace, dataset: str) -> None:
     from stlora_ext.plots.horizons import plot_horizons
 
-    rows = [row for row in _rows(dataset, args.results) if not args.models or row.model in args.models]
+    rows = [row for row in _rows(dataset, args.results, args.data) if not args.models or row.model in args.models]
     if not rows:
         raise UserError(
             f"no records of {' or '.join(args.models)} on {dataset} under {args.results}: name "
@@ -145,13 +146,14 @@ def _draw_horizons(args: argparse.Namespace, dataset: str) -> None:
     plot_horizons(dataset, rows, args.metric or "MAE", args.out, quantity(dataset, args.data), args.horizons)
 
 
-def _rows(dataset: str, results: Path, protocol: str | None = None) -> list["Row"]:
+def _rows(dataset: str, results: Path, data: Path, protocol: str | None = None) -> list["Row"]:
     """Return the rows of a data set, those of a protocol that has a picture of its own, or of all others (None).
 
     Raises:
         UserError: If there are none, or they are of several versions of the data.
     """
     from stlora_ext.config.registry import models
+    from stlora_ext.runs.rerun import folder_arguments
     from stlora_ext.tables.groups import dataset_records
     from stlora_ext.tables.rows import APART, by_data, table_rows
 
@@ -166,10 +168,9 @@ def _rows(dataset: str, results: Path, protocol: str | None = None) -> list["Row
         remedy = f"draw what is there with {' or '.join(f'--{name}' for name in present)}"
         if protocol:
             last = "finetune" if protocol == "stream" else "full"
-            remedy = (
-                f"make some with: python experiments/sweep.py --datasets {dataset} --models LSTM LSTM+ "
-                f"--protocols {protocol} --arms base plus control {last}"
-            )
+            sweep = f"--datasets {dataset} --models LSTM LSTM+ --protocols {protocol} --arms base plus control {last}"
+            folders = folder_arguments(results, data)
+            remedy = f"make some with: {shlex.join(['python', 'experiments/sweep.py', *sweep.split(), *folders])}"
         named = protocol or " and ".join(present)
         raise UserError(
             f"the records of {dataset} under {results} are {'not' if protocol else 'all'} of protocol {named}: {remedy}"

@@ -1,12 +1,14 @@
 """The picture of a stream: the error over time, arm by arm."""
 
 import math
+import shlex
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from experiments import plot as plot_command
+from experiments import sweep as sweep_command
 from stlora_ext.plots.error_over_time import arm_colours, arm_labels, by_backbone, course
 from stlora_ext.plots.series import palette
 from stlora_ext.plots.stream import MARKERS, stream_picture
@@ -181,6 +183,15 @@ def changed(change, **settings):
     run = stream_record(**settings)
     change(run)
     return run
+
+
+def test_the_command_that_makes_streams_puts_them_where_the_picture_looks(tmp_path, capsys):
+    write(static(), tmp_path)
+    message = refusal(
+        plot_command.main, ["--stream", "--dataset", "D", "--results", tmp_path, "--out", tmp_path / "p.png"], capsys
+    )
+    wanted = sweep_command.parser().parse_args(shlex.split(message.partition("make some with: ")[2])[2:])
+    assert (wanted.results, wanted.datasets, wanted.protocols) == (tmp_path, ["D"], ["stream"])
 
 
 @pytest.mark.parametrize(
