@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser().parse_args(argv)
     set_threads(args.threads)
     from stlora_ext.fields import checked, parse_assignments
-    from stlora_ext.lora.predictor import STLoRAConfig
+    from stlora_ext.lora.settings import STLoRAConfig
 
     config = STLoRAConfig(**checked(STLoRAConfig, parse_assignments(args.assignments), "adapter."))
     if args.worker is not None:

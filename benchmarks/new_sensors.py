@@ -75,7 +75,7 @@ def measure(nodes: int, new: int, days: int) -> dict[str, Any]:
     from stlora_ext.host.scaler import GlobalZScoreScaler
     from stlora_ext.lora.expand import expand_adapter
     from stlora_ext.lora.model import attach
-    from stlora_ext.lora.predictor import STLoRAConfig
+    from stlora_ext.lora.settings import STLoRAConfig
     from stlora_ext.runs.new_rows import Rows, fit_new_rows
 
     torch.manual_seed(0)

@@ -10,7 +10,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "STLoRAConfig": "stlora_ext.lora.predictor",
+    "STLoRAConfig": "stlora_ext.lora.settings",
     "STLoRA": "stlora_ext.lora.model",
     "attach": "stlora_ext.lora.model",
     "merge": "stlora_ext.lora.merge",

@@ -13,7 +13,7 @@ from stlora_ext.config.without_effect import refuse_without_effect
 from stlora_ext.data.names import check_dataset_name
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.fields import checked, field_names
-from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.lora.settings import STLoRAConfig
 
 DEFAULT_SEEDS = (0, 1, 2, 3, 4)
 LARGEST_SEED = 2**32 - 1  # that numpy takes

@@ -22,8 +22,8 @@ from torch import nn
 from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
 from stlora_ext.lora.model import STLoRA, attach, widest_type
-from stlora_ext.lora.predictor import STLoRAConfig
 from stlora_ext.lora.sensors import checked_names, refuse_other_names
+from stlora_ext.lora.settings import STLoRAConfig
 from stlora_ext.weights import bare_state_dict, weights_fingerprint
 from stlora_ext.wrapped import unwrapped
 

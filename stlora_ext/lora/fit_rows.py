@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from stlora_ext.lora.predictor import Predictor, STLoRAConfig
+from stlora_ext.lora.predictor import Predictor
+from stlora_ext.lora.settings import STLoRAConfig
 
 
 @dataclass(frozen=True)

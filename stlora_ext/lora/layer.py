@@ -20,8 +20,6 @@ import math
 import torch
 from torch import nn
 
-SHARINGS = ("node", "embedding", "vector", "none")
-
 
 class LowRankInput(nn.Module):
     """The map ``u_i = A_i x_i``, from ``[N, B, d_in]`` to ``[N, B, r]``.

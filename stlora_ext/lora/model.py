@@ -19,8 +19,9 @@ from torch import nn
 
 from stlora_ext.errors import UserError
 from stlora_ext.lora.parts import forecast_in_parts, parts_of
-from stlora_ext.lora.predictor import Predictor, STLoRAConfig
+from stlora_ext.lora.predictor import Predictor
 from stlora_ext.lora.sensors import checked_names
+from stlora_ext.lora.settings import STLoRAConfig
 from stlora_ext.wrapped import bare_names, unwrapped
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 
 from stlora_ext.lora.fit_rows import Readings, fit_rows, mean_rows, with_rows
-from stlora_ext.lora.predictor import Predictor, STLoRAConfig
+from stlora_ext.lora.predictor import Predictor
+from stlora_ext.lora.settings import STLoRAConfig
 
 RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 TRIED = 32  # known sensors at most on which the ridge is chosen

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stlora_ext.data.quantity import Quantity
-from stlora_ext.lora.layer import SHARINGS
+from stlora_ext.lora.settings import SHARINGS
 from stlora_ext.plots.legend import save_with_legend
 from stlora_ext.tables.settings import Settings
 

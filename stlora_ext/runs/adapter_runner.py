@@ -16,7 +16,7 @@ from stlora_ext.host.progress_files import identity_text
 from stlora_ext.host.randomness import derive_seed
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.model import STLoRA, attach
-from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.lora.settings import STLoRAConfig
 from stlora_ext.weights import load_weights
 
 CACHE_LIMIT = 4 * 2**30  # bytes of a split's cached forecasts

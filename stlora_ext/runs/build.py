@@ -27,7 +27,8 @@ from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.model import STLoRA, attach, widened
 from stlora_ext.lora.node_agnostic import holder_of
-from stlora_ext.lora.predictor import Predictor, STLoRAConfig
+from stlora_ext.lora.predictor import Predictor
+from stlora_ext.lora.settings import STLoRAConfig
 from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig, STLoRARunner
 from stlora_ext.runs.new_sensors_runner import (
     NewSensorsAdapterRunner,

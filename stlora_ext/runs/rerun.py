@@ -20,7 +20,7 @@ from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.fields import checked
 from stlora_ext.folders import DATA, RESULTS
-from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.lora.settings import STLoRAConfig
 from stlora_ext.runs.backbone import trained_key
 from stlora_ext.runs.key import ARMS, CHECKPOINT, WITHOUT_ADAPTER, RunKey
 from stlora_ext.runs.record import Record

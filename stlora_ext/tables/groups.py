@@ -10,8 +10,8 @@ from stlora_ext.errors import UserError, nearest
 from stlora_ext.folders import ROOT
 from stlora_ext.runs.record import Record
 from stlora_ext.runs.store import PUBLISHED, read_records
-from stlora_ext.tables.fill import fill_command
 from stlora_ext.tables.layout import layout
+from stlora_ext.tables.missing import Missing
 from stlora_ext.tables.published import read_printed
 from stlora_ext.tables.rows import Row, by_data, table_rows
 from stlora_ext.tables.settings import Settings, by_setting
@@ -97,11 +97,17 @@ def group_table(
     Raises:
         UserError: If the forecasts have no such step.
     """
+
+    def fill(cell: Missing) -> str:
+        from stlora_ext.tables.fill import fill_command  # it needs torch, for the settings that a backbone has
+
+        return fill_command(cell, shown, one_of_several=bool(group.heading))
+
     return layout(
         group.dataset,
         group.rows,
         heading=group.heading,
-        fill=lambda cell: fill_command(cell, shown, one_of_several=bool(group.heading)),
+        fill=fill,
         printed=read_printed(PRINTED, group.dataset) if compare else None,
         horizons=horizons,
         short=short,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from stlora_ext.digits import number, with_spread
 from stlora_ext.errors import UserError
 from stlora_ext.fields import field_names
-from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.lora.settings import STLoRAConfig
 from stlora_ext.runs.record import Record
 from stlora_ext.tables.pairs import base_of, pairs
 from stlora_ext.tables.rows import APART, Row, table_rows

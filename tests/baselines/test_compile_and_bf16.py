@@ -11,7 +11,7 @@ from stlora_ext.config.registry import backbones, get_backbone
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.lora.model import attach
-from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.lora.settings import STLoRAConfig
 from stlora_ext.runs.build import build_model
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.run import train_run

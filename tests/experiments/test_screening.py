@@ -9,7 +9,7 @@ from experiments import screen as screen_command
 from experiments import table as table_command
 from experiments.screening import SETTINGS
 from stlora_ext.fields import checked
-from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.lora.settings import STLoRAConfig
 from stlora_ext.runs.store import read_records
 from stlora_ext.tables.settings import best_validation, by_setting
 from tests.support.commands import refusal

@@ -9,7 +9,7 @@ from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.lora.model import attach
-from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.lora.settings import STLoRAConfig
 from stlora_ext.runs import adapter_runner as lora_runner
 from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig, STLoRARunner
 from stlora_ext.runs.forecast import forecast_windows

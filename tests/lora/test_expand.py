@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from stlora_ext import STLoRAConfig, attach, expand_adapter, load_adapter, merge, save_adapter
 from stlora_ext.errors import UserError
 from stlora_ext.lora.files import read_adapter
-from stlora_ext.lora.layer import SHARINGS
 from stlora_ext.lora.node_agnostic import node_holder
+from stlora_ext.lora.settings import SHARINGS
 from tests.lora.toy import NODES, backbone, forecast, node_tensors, plain, trained, windows
 from tests.support.small import BASICTS, OURS
 

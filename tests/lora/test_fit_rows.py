@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from stlora_ext.lora.fit_rows import Readings, fit_rows, mean_rows, with_rows
-from stlora_ext.lora.predictor import Predictor, STLoRAConfig
+from stlora_ext.lora.predictor import Predictor
+from stlora_ext.lora.settings import STLoRAConfig
 
 KNOWN, NEW, WINDOWS = 9, 3, 400
 CONFIG = STLoRAConfig(width=8, num_embeddings=3, time_of_day=True, layers=1)

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from stlora_ext.errors import UserError
-from stlora_ext.lora.layer import NALL, SHARINGS
+from stlora_ext.lora.layer import NALL
 from stlora_ext.lora.merge import merge
 from stlora_ext.lora.model import attach, parameter_counts, widened
-from stlora_ext.lora.predictor import INPUTS, Predictor, STLoRAConfig
+from stlora_ext.lora.predictor import Predictor
+from stlora_ext.lora.settings import INPUTS, SHARINGS, STLoRAConfig
 from tests.lora.toy import (
     CASES,
     IN_ORDER,

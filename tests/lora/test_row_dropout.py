@@ -7,7 +7,7 @@ import torch
 
 from stlora_ext import merge
 from stlora_ext.config.experiment import experiment
-from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.lora.settings import STLoRAConfig
 from tests.lora.toy import NODES, node_tensors, plain, trained, windows
 
 HELD = ("node", "embedding", "vector")

@@ -6,8 +6,8 @@ from torch import nn
 
 from stlora_ext import STLoRAConfig, attach, load_adapter, merge, save_adapter
 from stlora_ext.config.registry import backbones
-from stlora_ext.lora.layer import SHARINGS
 from stlora_ext.lora.model import STLoRA
+from stlora_ext.lora.settings import SHARINGS
 from stlora_ext.weights import weights_fingerprint
 from tests.lora.toy import NODES, backbone, forecast, plain, windows
 

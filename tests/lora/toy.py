@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from stlora_ext.lora.layer import SHARINGS
 from stlora_ext.lora.model import STLoRA, attach
-from stlora_ext.lora.predictor import STLoRAConfig
+from stlora_ext.lora.settings import SHARINGS, STLoRAConfig
 from tests.support.small import BASICTS, IN_ORDER, NODES, OURS, forecast, permute_nodes, windows
 from tests.support.small import small_backbone as backbone
 
