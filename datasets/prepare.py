@@ -20,13 +20,7 @@ from pathlib import Path
 from entry import Parser, command
 
 from stlora_ext.data.catalog import USUAL_LEN
-from stlora_ext.preparation.assemble import check_shape, set_ids, set_missing, set_times
-from stlora_ext.preparation.graph_source import add_graph
 from stlora_ext.preparation.options import add_reading_options, reading_options
-from stlora_ext.preparation.readings import read_readings
-from stlora_ext.preparation.recipe import recipe_for
-from stlora_ext.preparation.summary import report
-from stlora_ext.preparation.writer import build, write
 
 DATASETS = Path(__file__).resolve().parent
 
@@ -100,6 +94,13 @@ def positive(text: str) -> int:
 def main(argv: Sequence[str] | None = None) -> None:
     """Prepare one data set and print its summary."""
     args = parser().parse_args(argv)
+    from stlora_ext.preparation.assemble import check_shape, set_ids, set_missing, set_times
+    from stlora_ext.preparation.graph_source import add_graph
+    from stlora_ext.preparation.readings import read_readings
+    from stlora_ext.preparation.recipe import recipe_for
+    from stlora_ext.preparation.summary import report
+    from stlora_ext.preparation.writer import build, write
+
     recipe = recipe_for(args)
     options = reading_options(args)
     turned = False if recipe.known and options.transpose is None else options.transpose  # its shape is checked below

@@ -20,7 +20,7 @@ from entry import command
 
 from stlora_ext.data.quantity import quantity
 from stlora_ext.errors import UserError, nearest
-from stlora_ext.options import ModelParser, add_folders, add_horizons
+from stlora_ext.options import ModelParser, add_folders, add_horizons, folder_arguments
 
 if TYPE_CHECKING:
     from stlora_ext.tables.rows import Row
@@ -153,7 +153,6 @@ def _rows(dataset: str, results: Path, data: Path, protocol: str | None = None) 
         UserError: If there are none, or they are of several versions of the data.
     """
     from stlora_ext.config.registry import models
-    from stlora_ext.runs.rerun import folder_arguments
     from stlora_ext.tables.groups import dataset_records
     from stlora_ext.tables.rows import APART, by_data, table_rows
 

@@ -3,7 +3,8 @@
     python experiments/publish.py --dataset PEMS08-TAIL
 
 Each record is verified first, as experiments/verify.py does; unless all are confirmed, nothing is published. A record
-that is published already with other scores is replaced with --force alone.
+that is published already stays as it is, without being verified again; one with other scores is replaced with --force
+alone.
 """
 
 import argparse
@@ -37,7 +38,6 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
-    set_threads(args.threads)
     records = [
         record
         for record in read_records(args.results, args.dataset)
@@ -48,8 +48,23 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"no records of {' or '.join(args.models)} on '{args.dataset}' under {args.results}: "
             "run them first, or give the folder that they are in as --results"
         )
+    replaced = [find_record(record.key, args.to) for record in records]
     if not args.force:
-        _refuse_other_scores(records, args.to)
+        _refuse_other_scores(records, replaced, args.to)
+    fresh = [
+        record
+        for record, there in zip(records, replaced, strict=True)
+        if there is None or there.content != record.content
+    ]
+    if len(fresh) < len(records):
+        print(f"published already, and left as they are: {len(records) - len(fresh)} of {len(records)}")
+    if fresh:
+        _publish(fresh, args)
+
+
+def _publish(records: Sequence[Record], args: argparse.Namespace) -> None:
+    """Verify and copy records."""
+    set_threads(args.threads)
     from experiments.verify import confirm
     from stlora_ext.host.launcher import use_device
 
@@ -66,9 +81,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"published {write_record(record, args.to).relative_to(args.to)}")
 
 
-def _refuse_other_scores(records: Sequence[Record], to: Path) -> None:
-    for record in records:
-        published = find_record(record.key, to)
+def _refuse_other_scores(records: Sequence[Record], replaced: Sequence[Record | None], to: Path) -> None:
+    for record, published in zip(records, replaced, strict=True):
         if published is not None and published.scores != _as_detailed(record.scores, published.scores):
             before, now = published.scores.average["MAE"], record.scores.average["MAE"]
             raise UserError(

@@ -24,14 +24,7 @@ from stlora_ext.errors import UserError
 from stlora_ext.files import atomic_path
 from stlora_ext.folders import ROOT
 from stlora_ext.options import ModelParser, add_horizons
-from stlora_ext.runs.failure import read_failures
-from stlora_ext.tables.benchmark import benchmark_table
-from stlora_ext.tables.documents import update_tables
 from stlora_ext.tables.formats import FORMATS
-from stlora_ext.tables.gains import gains_table
-from stlora_ext.tables.groups import data_groups, recorded_datasets, settings_of, tables
-from stlora_ext.tables.ranking import ranking_table
-from stlora_ext.tables.settings import settings_tables
 
 
 def parser() -> argparse.ArgumentParser:
@@ -78,6 +71,13 @@ def printed(args: argparse.Namespace, root: Path) -> str:
     Raises:
         UserError: If an option doesn't go with another, or there are no records.
     """
+    from stlora_ext.runs.failure import read_failures
+    from stlora_ext.tables.benchmark import benchmark_table
+    from stlora_ext.tables.gains import gains_table
+    from stlora_ext.tables.groups import data_groups, recorded_datasets, settings_of, tables
+    from stlora_ext.tables.ranking import ranking_table
+    from stlora_ext.tables.settings import settings_tables
+
     if args.benchmark is not None:
         _refuse_unused(args, settings=True)
         return FORMATS[args.format]([benchmark_table(root / args.benchmark)])
@@ -130,6 +130,7 @@ def _refuse_unused(args: argparse.Namespace, settings: bool = False, short: bool
 
 def updated(document: str) -> str:
     """Return ``document`` with its marked tables as the records are now; their paths are the repository's."""
+    from stlora_ext.tables.documents import update_tables
 
     def print_table(arguments: Sequence[str]) -> str:
         return printed(parser().parse_args(arguments), ROOT)

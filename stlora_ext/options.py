@@ -44,6 +44,16 @@ def add_folders(parser: argparse.ArgumentParser, results_help: str, results: Pat
     parser.add_argument("--results", type=Path, default=results, metavar="DIR", help=results_help)
 
 
+def folder_arguments(results: Path, data: Path) -> list[str]:
+    """Return the arguments that name folders other than the usual ones."""
+    return [
+        text
+        for option, folder, usual in (("--results", results, RESULTS), ("--data", data, DATA))
+        if folder.resolve() != usual
+        for text in (option, str(folder))
+    ]
+
+
 def add_horizons(parser: argparse.ArgumentParser) -> None:
     """Add ``--horizons``."""
     parser.add_argument(

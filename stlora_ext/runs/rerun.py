@@ -21,6 +21,7 @@ from stlora_ext.errors import UserError
 from stlora_ext.fields import checked
 from stlora_ext.folders import DATA, RESULTS
 from stlora_ext.lora.settings import STLoRAConfig
+from stlora_ext.options import folder_arguments
 from stlora_ext.runs.backbone import trained_key
 from stlora_ext.runs.key import ARMS, CHECKPOINT, WITHOUT_ADAPTER, RunKey
 from stlora_ext.runs.record import Record
@@ -91,16 +92,6 @@ def how_to_repeat(record: Record, meta: Meta, results: Path = RESULTS, data: Pat
         compiled=record.provenance.compiled,
         extra=extra,
     )
-
-
-def folder_arguments(results: Path, data: Path) -> list[str]:
-    """Return the arguments that name folders other than the usual ones."""
-    return [
-        text
-        for option, folder, usual in (("--results", results, RESULTS), ("--data", data, DATA))
-        if folder.resolve() != usual
-        for text in (option, str(folder))
-    ]
 
 
 def _backbone_from(record: Record, exp: Experiment, meta: Meta, results: Path) -> str | None:

@@ -41,7 +41,18 @@ def test_confirmed_records_are_published_as_they_are(runs, capsys):
     assert len(published(runs)) == 2 and capsys.readouterr().out.count(": confirmed (") == 2
     for path in published(runs):
         assert json.loads((runs[1] / path).read_text()) == json.loads((runs[0] / path).read_text())
-    publish.main(list(map(str, arguments(runs))))  # again: the same scores
+
+
+def test_what_is_published_already_is_not_verified_again(runs, capsys):
+    publish.main(list(map(str, arguments(runs, "--models", "LSTM"))))
+    shutil.rmtree(next((runs[0] / "QUICK" / "LSTM").glob("*/")))  # nothing that it could be verified with
+    capsys.readouterr()
+    publish.main(list(map(str, arguments(runs))))
+    said = capsys.readouterr().out
+    assert "published already, and left as they are: 1 of 2" in said and said.count(": confirmed (") == 1
+    assert len(published(runs)) == 2
+    publish.main(list(map(str, arguments(runs, "--force"))))
+    assert "left as they are: 2 of 2" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
