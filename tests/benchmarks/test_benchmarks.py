@@ -164,8 +164,6 @@ def test_the_adapters_benchmark_keeps_what_the_table_shows(tmp_path):
             "--nodes",
             "5",
             "9",
-            "--backbone",
-            "LSTM",
             "--steps",
             "2",
             "--set",
@@ -179,9 +177,17 @@ def test_the_adapters_benchmark_keeps_what_the_table_shows(tmp_path):
     assert [row["nodes"] for row in content["rows"]] == [5, 9]
     # Per node, one A of rank 1 and width 32 in each of two layers.
     assert content["rows"][1]["parameters"] - content["rows"][0]["parameters"] == 4 * 2 * 32
-    assert content["settings"]["sharing"] == "node" and content["on_top"]["backbone"] == "LSTM"
+    assert content["settings"]["sharing"] == "node"
     table = succeeded(run("experiments/table.py", "--benchmark", tmp_path / "a.json"))
     assert table in printed and "| 5 | " in table
+
+
+def test_what_an_adapter_adds_is_in_its_interval(tmp_path):
+    small = ["--models", "LSTM", "--nodes", "5", "--batch", "2", "--pairs", "9"]
+    printed = succeeded(run("benchmarks/on_top.py", *small, "--out", tmp_path / "o.json"))
+    row = json.loads((tmp_path / "o.json").read_text())["rows"][0]
+    assert row["low"] < row["percent"] < row["high"] and row["pairs"] == 9
+    assert f"| {row['percent']:+.2f} |" in printed
 
 
 def test_a_file_that_is_no_benchmark_is_refused(tmp_path, capsys):
