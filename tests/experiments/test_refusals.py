@@ -123,7 +123,7 @@ def test_memory_that_runs_out_is_one_line():
     ],
 )
 def test_what_recorded_steps_do_not_go_with_is_refused(option, expected, tiny_data, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("stlora_ext.host.launcher.use_device", lambda gpus: None)
+    monkeypatch.setattr("stlora_ext.host.devices.use_devices", lambda *asked: None)
     assert expected in refusal(
         run_command.main,
         ["-c", "experiments/TINY/LSTM_LoRA.py", "--cuda-graphs", "--data", tiny_data, "--results", tmp_path, *option],

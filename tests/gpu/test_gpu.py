@@ -11,7 +11,8 @@ import torch
 from stlora_ext.config.registry import get_backbone, models
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.host.curriculum import HorizonCurriculum
-from stlora_ext.host.launcher import launch_training, use_device
+from stlora_ext.host.devices import use_device
+from stlora_ext.host.launcher import launch_training
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.runs.adapter_runner import STLoRARunner
 from stlora_ext.runs.build import host_config

@@ -1,0 +1,191 @@
+"""One run in several processes: this one starts the others, trains with them, and ends with them."""
+
+import copy
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import torch
+import torch.distributed as dist
+
+from stlora_ext.bound import bound_to, end_of
+from stlora_ext.errors import UserError
+from stlora_ext.host.config import ForecastingConfig
+from stlora_ext.host.helper import COMMAND, HOST, Task
+from stlora_ext.host.processes import Processes, connected
+from stlora_ext.threads import TUNED_ENVIRONMENT
+
+if TYPE_CHECKING:
+    from stlora_ext.host.runner import HostRunner
+
+_ENDS_ITSELF, _ENDS = 1.0, 5.0  # seconds that the main process has after a helper is lost: to notice, and to end
+_WAKE = signal.SIGUSR1
+
+
+class _Lost(Exception):
+    """A helper was lost."""
+
+
+@contextmanager
+def helped(
+    cfg: ForecastingConfig, runner_class: "type[HostRunner]", devices: Sequence[str | None]
+) -> Iterator[Callable[[torch.device], Processes]]:
+    """Start the processes that help this one to train a model, and end them after the ``with`` block.
+
+    Yields what this process calls once it has built its runner, with its device; the run's processes are connected
+    then.
+
+    Args:
+        cfg: The run's configuration.
+        runner_class: The runner.
+        devices: A GPU's number or None for each process, this one's first.
+
+    Raises:
+        UserError: If a helper meets a mistake that the user can correct.
+        ChildProcessError: If one is killed.
+    """
+    if len(devices) == 1:
+        yield lambda device: Processes()
+        return
+    store = dist.TCPStore(HOST, 0, is_master=True, wait_for_workers=False)
+    helpers = _Helpers(_tasks(cfg, runner_class, devices, store.port))
+    with helpers.woken(), ExitStack() as stack:
+        stack.callback(helpers.end)
+
+        def connect(device: torch.device) -> Processes:
+            helpers.wait()
+            processes = stack.enter_context(connected(store, 0, len(devices), device))
+            stack.callback(helpers.end)  # before this process disconnects
+            return processes
+
+        try:
+            yield connect
+        except (_Lost, RuntimeError):
+            helpers.raise_loss()
+            raise
+
+
+def _tasks(
+    cfg: ForecastingConfig, runner_class: "type[HostRunner]", devices: Sequence[str | None], port: int
+) -> list[bytes]:
+    """Return the task of each helper."""
+    tasks = []
+    for rank, device in enumerate(devices[1:], start=1):
+        own = copy.deepcopy(cfg)
+        own.process, own.gpus = rank, device or None
+        try:
+            tasks.append(pickle.dumps(Task(own, runner_class, len(devices), port, torch.get_num_threads())))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise UserError(
+                f"several processes: the configuration can't be handed to another process ({error}); define its "
+                "classes at the top of a module that can be imported"
+            ) from None
+    return tasks
+
+
+class _Helpers:
+    """Running helpers, each watched by a thread.
+
+    Args:
+        tasks: Their tasks.
+    """
+
+    def __init__(self, tasks: Sequence[bytes]) -> None:
+        self._ready = threading.Semaphore(0)
+        self._over = threading.Event()
+        self._loss: Exception | None = None
+        self._processes: list[subprocess.Popen] = []
+        self._main = threading.get_ident()
+        path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
+        tuned = TUNED_ENVIRONMENT if "OMP_WAIT_POLICY" in os.environ else {}  # as this process is
+        for task in tasks:
+            process = subprocess.Popen(
+                [sys.executable, "-c", COMMAND],
+                env={**tuned, **os.environ, "PYTHONPATH": path},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                preexec_fn=bound_to(os.getpid()),
+            )
+            self._processes.append(process)
+            threading.Thread(target=self._watch, args=(process, task), daemon=True).start()
+
+    def wait(self) -> None:
+        """Wait until all are ready."""
+        for _ in self._processes:
+            self._ready.acquire()
+
+    @contextmanager
+    def woken(self) -> Iterator[None]:
+        """Let the loss of a helper end what this process does within the ``with`` block, if it is the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(_WAKE, self._interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(_WAKE, before)
+
+    def raise_loss(self) -> None:
+        """Raise why a helper was lost, if one was: it takes a moment until that is known."""
+        if self._loss is None:
+            self._over.wait(_ENDS_ITSELF / 2)
+        if self._loss is not None:
+            raise self._loss from None
+
+    def end(self) -> None:
+        """End them; those that are done have ended themselves."""
+        self._over.set()
+        for process in self._processes:
+            process.kill()
+            process.wait()
+
+    def _interrupt(self, signum: int, frame: object) -> None:
+        if not self._over.is_set():
+            raise _Lost
+
+    def _watch(self, process: subprocess.Popen, task: bytes) -> None:
+        """Hand a helper its task, and act where it is lost."""
+        assert process.stdin is not None and process.stdout is not None
+        failure: Exception | None = None
+        with suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(task)
+        with process.stdout:
+            for line in process.stdout:
+                message = json.loads(line)
+                if "ready" in message:
+                    self._ready.release()
+                else:
+                    failure = _failure(message)
+        code = process.wait()
+        if code == 0 or self._over.is_set():
+            return
+        number = self._processes.index(process) + 2
+        self._loss = failure or ChildProcessError(
+            f"process {number} of the {len(self._processes) + 1} that train this model: {end_of(code)}"
+        )
+        if self._over.wait(_ENDS_ITSELF):
+            return
+        signal.pthread_kill(self._main, _WAKE)
+        if not self._over.wait(_ENDS):
+            self._end_all()
+
+    def _end_all(self) -> NoReturn:
+        """End this process, which waits for the lost one where no signal reaches it."""
+        lines = str(self._loss).strip().splitlines() or [""]
+        print(f"error: {lines[-1]}; what is finished is kept, the same command goes on", file=sys.stderr, flush=True)
+        os._exit(1)
+
+
+def _failure(message: dict[str, str]) -> Exception:
+    kind, text = next(iter(message.items()))
+    return {"mistake": UserError, "memory": MemoryError}.get(kind, RuntimeError)(text)
