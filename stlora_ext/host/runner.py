@@ -31,7 +31,7 @@ from stlora_ext.host.processes import Processes
 from stlora_ext.host.progress import Progress
 from stlora_ext.host.progress_files import check_progress, identity_text
 from stlora_ext.host.randomness import derive_seed, seed_everything, shuffled
-from stlora_ext.host.split_steps import SplitSteps, covered_steps
+from stlora_ext.host.split_steps import SplitSteps, covered_steps, unsplittable
 from stlora_ext.host.splits import place_split
 from stlora_ext.weights import load_weights
 
@@ -124,10 +124,10 @@ class HostRunner(ForecastingRunner):
         for name in ("loss", "lr", "time"):
             self.register_meter(f"train/{name}", "train")
         self._load_model_resume()
+        self._split_steps()
         if self.cfg.cuda_graphs:
             refuse_unrecordable(self.callback_handler.callbacks, self.forward_params, self.device)
             self.recorded = RecordedSteps(self._passes, [p for p in self.model.parameters() if p.requires_grad])
-        self._split_steps()
         if self.processes.main:
             self.tensorboard_writer = SummaryWriter(
                 str(self.run_dir / "tensorboard"), purge_step=self.start_epoch + 1 if self.start_epoch else None
@@ -139,6 +139,11 @@ class HostRunner(ForecastingRunner):
     def _split_steps(self) -> None:
         """Have a step run in parts or in several processes, where that is asked for."""
         if self.cfg.parts > 1 or self.processes.count > 1:
+            reason = unsplittable(self.model, self.callback_handler.callbacks, self.cfg.parts)
+            if self.cfg.cuda_graphs:
+                reason = "is trained in recorded steps, which add no gradients"
+            if reason is not None:
+                raise UserError(f"{self.title}: the model {reason}; leave parts out, and train it in one process")
             self.split = SplitSteps(self.model, self._loss, self._covered_steps, self.processes, self.cfg.parts)
 
     def _init_validation(self) -> None:
@@ -296,8 +301,8 @@ class HostRunner(ForecastingRunner):
             )
         if count is not None:
             raise UserError(
-                f"{self.title}: the model computes a loss of its own, which is no sum over windows; leave --parts and "
-                "--processes out, and name one GPU"
+                f"{self.title}: the model computes a loss of its own, which is no sum over windows; leave parts out, "
+                "and train it in one process"
             )
         return forward_return["loss"]
 

@@ -5,8 +5,7 @@ from torch import nn
 from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
-from stlora_ext.host.batch_norm import batch_norms
-from stlora_ext.host.split_steps import changes_loss
+from stlora_ext.host.split_steps import unsplittable
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.trial import mixes_windows
 
@@ -60,19 +59,9 @@ def refuse_unsplittable(model: nn.Module, exp: Experiment, meta: Meta, options: 
     if asked is None:
         return
     name = exp.backbone.name
-    own = next((callback.__name__ for callback in exp.backbone.callbacks if changes_loss(callback)), None)
-    if own is not None:
-        raise UserError(
-            f"{asked}: {name} is trained on a loss of its own, {own}, no sum over windows; {_less(options)}"
-        )
-    before = model.training
-    model.train()
-    norms = bool(batch_norms(model))
-    model.train(before)
-    if norms and options.parts > 1:
-        raise UserError(
-            f"{asked}: {name} has batch norms, which take mean and variance of the whole batch; leave --parts out"
-        )
+    reason = unsplittable(model, exp.backbone.callbacks, options.parts)
+    if reason is not None:
+        raise UserError(f"{asked}: {name} {reason}; {_less(options)}")
     if mixes_windows(getattr(model, "backbone", model), meta):
         raise UserError(
             f"{asked}: {name} forecasts a window from the other windows of its batch, which can't be cut into parts; "
@@ -93,4 +82,6 @@ def _asked(options: RunOptions) -> str | None:
 
 
 def _less(options: RunOptions) -> str:
-    return "name one GPU" if options.gpus and len(options.devices) > 1 else "leave it out"
+    if options.gpus and len(options.devices) > 1:
+        return "name one GPU" + ", without --parts" * (options.parts > 1)
+    return "leave it out" if options.processes == 1 or options.parts == 1 else "leave them out"

@@ -89,7 +89,6 @@ ROWS = (
     split(
         "more parts than windows", ["--processes", "4", "--parts", "17"], "--processes 4 --parts 17: that is 68 parts"
     ),
-    split("recorded steps in parts", ["--parts", "2", "--cuda-graphs", "--gpus", "99"], "--gpus 99: this machine has"),
     split("compiled in processes", ["--processes", "2", "--compile"], "--processes 2: not tested with --compile"),
     split("batch norms in parts", ["--parts", "2"], "--parts 2: GWNet has batch norms", model="GWNet"),
     split("batch norms deeper down", ["--parts", "3"], "--parts 3: D2STGNN has batch", "out", model="D2STGNN+"),

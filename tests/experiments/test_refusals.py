@@ -115,6 +115,11 @@ def test_memory_that_runs_out_is_one_line():
     [
         ([], "--cuda-graphs: the CPU has no such thing; name a GPU"),
         (["--gpus", "0", "--compile", "--dry-run"], "--cuda-graphs: not with --compile"),
+        (
+            ["--gpus", "0", "--parts", "2", "--dry-run"],
+            "--parts 2: not with --cuda-graphs, whose recorded steps add no",
+        ),
+        (["--gpus", "0,1", "--dry-run"], "--gpus 0,1: not with --cuda-graphs, whose"),
         (["--gpus", "0", "--set", "adapter.dropout=0.1", "--dry-run"], "--cuda-graphs: not with adapter.dropout"),
         (
             ["--gpus", "0", "--set", "adapter.row_dropout=0.1", "--dry-run"],
