@@ -61,7 +61,7 @@ def help_train() -> None:
 
     try:
         load_plugins()
-        task: Task = pickle.load(sys.stdin.buffer)  # from the process that started this one
+        task = _read_task()
         torch.set_num_threads(task.threads)
         quiet_host_loggers()
         use_device(task.cfg.gpus)
@@ -79,3 +79,18 @@ def help_train() -> None:
     except Exception:
         say(failure=traceback.format_exc())
         sys.exit(1)
+
+
+def _read_task() -> Task:
+    try:
+        return pickle.load(sys.stdin.buffer)  # from the process that started this one
+    except (AttributeError, ImportError) as error:
+        raise not_handed_over(error) from None
+
+
+def not_handed_over(error: Exception) -> UserError:
+    """Return the error of a configuration that can't be handed to another process."""
+    return UserError(
+        f"several processes: the configuration can't be handed to another process ({error}); define its classes at the "
+        "top of a module that can be imported"
+    )

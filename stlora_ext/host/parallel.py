@@ -19,7 +19,7 @@ import torch.distributed as dist
 from stlora_ext.bound import bound_to, end_of
 from stlora_ext.errors import UserError
 from stlora_ext.host.config import ForecastingConfig
-from stlora_ext.host.helper import COMMAND, HOST, Task
+from stlora_ext.host.helper import COMMAND, HOST, Task, not_handed_over
 from stlora_ext.host.processes import Processes, connected
 from stlora_ext.threads import TUNED_ENVIRONMENT
 
@@ -84,10 +84,7 @@ def _tasks(
         try:
             tasks.append(pickle.dumps(Task(own, runner_class, len(devices), port, torch.get_num_threads())))
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise UserError(
-                f"several processes: the configuration can't be handed to another process ({error}); define its "
-                "classes at the top of a module that can be imported"
-            ) from None
+            raise not_handed_over(error) from None
     return tasks
 
 
