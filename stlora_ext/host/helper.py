@@ -76,8 +76,8 @@ def help_train() -> None:
     except MemoryError as error:
         say(memory=str(error))
         sys.exit(1)
-    except Exception:
-        say(failure=traceback.format_exc())
+    except Exception as error:
+        say(failure=f"{error or type(error).__name__}\n{traceback.format_exc()}")
         sys.exit(1)
 
 

@@ -98,7 +98,8 @@ class _Helpers:
     def __init__(self, tasks: Sequence[bytes]) -> None:
         self._ready = threading.Semaphore(0)
         self._over = threading.Event()
-        self._loss: Exception | None = None
+        self._known = threading.Event()
+        self._losses: list[Exception] = []
         self._processes: list[subprocess.Popen] = []
         self._main = threading.get_ident()
         path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
@@ -133,11 +134,15 @@ class _Helpers:
             signal.signal(_WAKE, before)
 
     def raise_loss(self) -> None:
-        """Raise why a helper was lost, if one was: it takes a moment until that is known."""
-        if self._loss is None:
-            self._over.wait(_ENDS_ITSELF / 2)
-        if self._loss is not None:
-            raise self._loss from None
+        """Raise why helpers were lost, if any was; what this process met may be known before that is."""
+        if self._known.wait(_ENDS):
+            self._over.wait(_ENDS_ITSELF / 2)  # others may tell more
+            raise self._reason() from None
+
+    def _reason(self) -> Exception:
+        """Return why helpers were lost: what was killed, or has a remedy, before the errors of those left alone."""
+        order = (ChildProcessError, UserError, MemoryError, RuntimeError)
+        return min(self._losses, key=lambda loss: order.index(type(loss)))
 
     def end(self) -> None:
         """End them; those that are done have ended themselves."""
@@ -153,7 +158,7 @@ class _Helpers:
     def _watch(self, process: subprocess.Popen, task: bytes) -> None:
         """Hand a helper its task, and act where it is lost."""
         assert process.stdin is not None and process.stdout is not None
-        failure: Exception | None = None
+        told = False
         with suppress(BrokenPipeError), process.stdin:
             process.stdin.write(task)
         with process.stdout:
@@ -162,24 +167,28 @@ class _Helpers:
                 if "ready" in message:
                     self._ready.release()
                 else:
-                    failure = _failure(message)
+                    told = True
+                    self._lose(_failure(message))
         code = process.wait()
         if code == 0 or self._over.is_set():
             return
-        number = self._processes.index(process) + 2
-        self._loss = failure or ChildProcessError(
-            f"process {number} of the {len(self._processes) + 1} that train this model: {end_of(code)}"
-        )
+        if not told:
+            number, count = self._processes.index(process) + 2, len(self._processes) + 1
+            self._lose(ChildProcessError(f"process {number} of the {count} that train this model: {end_of(code)}"))
         if self._over.wait(_ENDS_ITSELF):
             return
         signal.pthread_kill(self._main, _WAKE)
         if not self._over.wait(_ENDS):
             self._end_all()
 
+    def _lose(self, reason: Exception) -> None:
+        self._losses.append(reason)
+        self._known.set()
+
     def _end_all(self) -> NoReturn:
         """End this process, which waits for the lost one where no signal reaches it."""
-        lines = str(self._loss).strip().splitlines() or [""]
-        print(f"error: {lines[-1]}; what is finished is kept, the same command goes on", file=sys.stderr, flush=True)
+        reason = str(self._reason()).splitlines()[0]
+        print(f"error: {reason}; what is finished is kept, the same command goes on", file=sys.stderr, flush=True)
         os._exit(1)
 
 

@@ -9,6 +9,7 @@ from stlora_ext.config.backbones import BACKBONES
 from stlora_ext.host.metrics import MaskedMAE
 from stlora_ext.host.processes import Processes
 from stlora_ext.host.split_steps import SplitSteps
+from stlora_ext.lora.model import STLoRA
 from stlora_ext.lora.sample import forward, sample_batch
 from stlora_ext.runs.build import build_model
 from tests.support.small import NODES, OURS, data_folder, meta, small_experiment, windows
@@ -16,6 +17,7 @@ from tests.support.small import NODES, OURS, data_folder, meta, small_experiment
 TRAINED = [name + mark for name in OURS if not BACKBONES[name].fitted for mark in ("", "+")]
 BATCHES = (5, 4, 1)  # windows: unequal shares, equal ones, and one that is empty
 STEPS = 12
+ROWS_DROPPED: dict[str, Any] = {"adapter": {"row_dropout": 0.5}}
 
 
 def batches() -> list[dict[str, torch.Tensor]]:
@@ -33,7 +35,7 @@ def batches() -> list[dict[str, torch.Tensor]]:
 
 
 def gradients(
-    name: str, processes: Processes | None = None, parts: int = 1, covered: int | None = None
+    name: str, processes: Processes | None = None, parts: int = 1, covered: int | None = None, **settings: Any
 ) -> list[torch.Tensor]:
     """Train a small model without dropout for a step a batch, and return the loss and the gradient of every step.
 
@@ -42,12 +44,13 @@ def gradients(
         processes: Who share a batch; None: nobody, it is computed as a whole.
         parts: Parts that each of them cuts its share into.
         covered: Steps of a forecast that the loss covers; None: all.
+        **settings: Of the experiment.
 
     Returns:
         list: For each step a vector, the loss first; then the weights and buffers after the last.
     """
     torch.manual_seed(0)
-    model = build_model(small_experiment(name), meta(), data_folder(NODES)).train()
+    model = build_model(small_experiment(name, **settings), meta(), data_folder(NODES)).train()
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
@@ -66,6 +69,8 @@ def gradients(
     if processes is not None:
         step = SplitSteps(model, loss, lambda: covered, processes, parts)
         step.prepare(batches()[0])
+    if isinstance(model, STLoRA):
+        model.adapter.row_dropout.reseed(7)  # as an epoch begins
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
     told = []
     for batch in batches():
@@ -87,6 +92,7 @@ class AllModels:
         """Train them."""
         self.told = {name: gradients(name, self.processes) for name in TRAINED}
         self.in_parts = gradients("STAE+", self.processes, parts=2, covered=7)
+        self.rows_dropped = gradients("LSTM+", self.processes, **ROWS_DROPPED)
 
 
 def apart(one: list[torch.Tensor], other: list[torch.Tensor]) -> float:

@@ -13,16 +13,19 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from stlora_ext.errors import UserError
 from stlora_ext.host.curriculum import HorizonCurriculum
+from stlora_ext.host.devices import use_device
 from stlora_ext.host.launcher import launch_training
+from stlora_ext.host.logs import close_run_log
 from stlora_ext.host.losses import AuxiliaryLoss
 from stlora_ext.host.parallel import helped
 from stlora_ext.host.processes import Processes
+from stlora_ext.host.runner import HostRunner
 from stlora_ext.host.split_steps import pieces_of
 from tests.support.commands import ROOT
 
 from . import killed_together
 from .killed_together import TWO, together
-from .sums import TRAINED, AllModels, apart, gradients
+from .sums import ROWS_DROPPED, TRAINED, AllModels, apart, gradients
 from .toy import Fragile, Interrupt, Interrupted, our_config, run_ours, same, weights, write_world
 
 EXACT = 1e-6
@@ -57,6 +60,25 @@ def test_parts_compute_the_gradients_of_the_whole_batch(name, parts):
 def test_processes_parts_and_a_curriculum_go_together(two):
     assert apart(gradients("STAE+", covered=7), two.in_parts) < EXACT
     assert apart(gradients("STAE+"), two.in_parts) > EXACT
+
+
+def test_all_processes_drop_the_same_rows_of_the_adapter(two):
+    """A whole batch has the rows of one draw."""
+    assert apart(gradients("LSTM+", **ROWS_DROPPED), two.rows_dropped) < EXACT
+    assert apart(gradients("LSTM+"), two.rows_dropped) > EXACT
+
+
+def test_every_process_draws_its_own_dropout_and_the_same_again(world, tmp_path):
+    use_device("")
+
+    def drawn(rank: int, epoch: int) -> float:
+        runner = HostRunner(our_config(world, tmp_path, process=rank))
+        runner.processes = Processes(rank, 3)
+        runner.on_epoch_start(epoch)
+        close_run_log(runner.logger)
+        return float(torch.rand(()))
+
+    assert len({drawn(rank, epoch) for rank in range(3) for epoch in (1, 2)} | {drawn(2, 2)}) == 5  # 0 goes on
 
 
 @pytest.mark.parametrize("windows", [1, 2, 3, 5, 64])
