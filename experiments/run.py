@@ -97,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
-    set_threads(args.threads, args.processes or 1)
+    set_threads(args.threads, args.processes or len(args.gpus.split(",")))
     from stlora_ext.data.available import open_dataset
     from stlora_ext.errors import UserError
     from stlora_ext.host.devices import use_devices

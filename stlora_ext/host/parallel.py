@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -55,7 +56,7 @@ def helped(
     if len(devices) == 1:
         yield lambda device: Processes()
         return
-    store = dist.TCPStore(HOST, 0, is_master=True, wait_for_workers=False)
+    store = _store()
     helpers = _Helpers(_tasks(cfg, runner_class, devices, store.port))
     with helpers.woken(), ExitStack() as stack:
         stack.callback(helpers.end)
@@ -71,6 +72,13 @@ def helped(
         except (_Lost, RuntimeError):
             helpers.raise_loss()
             raise
+
+
+def _store() -> dist.TCPStore:
+    """Return where the processes meet, at a free port that this machine alone reaches."""
+    listening = socket.create_server((HOST, 0))
+    port = listening.getsockname()[1]
+    return dist.TCPStore(HOST, port, is_master=True, wait_for_workers=False, master_listen_fd=listening.detach())
 
 
 def _tasks(

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 
 Told = TypeVar("Told")
-_LOOPBACK = {"linux": "lo", "darwin": "lo0"}
+_INTERFACE, _LOOPBACK = "GLOO_SOCKET_IFNAME", {"linux": "lo", "darwin": "lo0"}
 _FOR_EVER = timedelta(days=365)  # the others wait while the main process validates, however long that takes
 
 
@@ -66,17 +66,29 @@ def connected(store: dist.Store, rank: int, count: int, device: torch.device) ->
         device: Where this one trains; the CPUs speak through gloo, GPUs through NCCL.
     """
     on_gpu = device.type == "cuda"
-    if sys.platform in _LOOPBACK:  # all on this machine, whatever its name resolves to
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", _LOOPBACK[sys.platform])
-    dist.init_process_group(
-        "nccl" if on_gpu else "gloo",
-        store=store,
-        rank=rank,
-        world_size=count,
-        timeout=_FOR_EVER,
-        device_id=device if on_gpu else None,
-    )
+    with _on_this_machine():
+        dist.init_process_group(
+            "nccl" if on_gpu else "gloo",
+            store=store,
+            rank=rank,
+            world_size=count,
+            timeout=_FOR_EVER,
+            device_id=device if on_gpu else None,
+        )
     try:
         yield Processes(rank, count)
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def _on_this_machine() -> Iterator[None]:
+    """Let gloo connect processes of this machine, whatever address its name has; what the user has set wins."""
+    if _INTERFACE in os.environ or sys.platform not in _LOOPBACK:
+        yield
+        return
+    os.environ[_INTERFACE] = _LOOPBACK[sys.platform]
+    try:
+        yield
+    finally:
+        del os.environ[_INTERFACE]
