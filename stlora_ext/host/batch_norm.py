@@ -33,6 +33,7 @@ def _normalised(norm: BatchNorm, processes: Processes, x: torch.Tensor) -> torch
     if not (norm.training or norm.running_mean is None):
         return type(norm).forward(norm, x)
     others, shape = [dim for dim in range(x.dim()) if dim != 1], [1, -1] + [1] * (x.dim() - 2)
+    dtype, x = x.dtype, x.to(norm.weight.dtype if norm.affine else torch.float32)  # autocast hands on fewer bits
     own = 0.0 if processes.idle else 1.0
     sums = torch.cat([x.sum(others) * own, x.new_full((1,), x.numel() // x.shape[1] * own)])
     *_, count = sums = _Sum.apply(sums)
@@ -47,7 +48,8 @@ def _normalised(norm: BatchNorm, processes: Processes, x: torch.Tensor) -> torch
             norm.running_mean.lerp_(mean, weight)
             norm.running_var.lerp_(var * count / (count - 1), weight)
     y = centred * torch.rsqrt(var + norm.eps).view(shape)
-    return torch.addcmul(norm.bias.view(shape), y, norm.weight.view(shape)) if norm.affine else y
+    y = torch.addcmul(norm.bias.view(shape), y, norm.weight.view(shape)) if norm.affine else y
+    return y.to(dtype)
 
 
 class _Sum(torch.autograd.Function):

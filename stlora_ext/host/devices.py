@@ -13,10 +13,10 @@ def refuse_absent_gpu(gpu: str) -> None:
     Raises:
         UserError: If it isn't, with the number of those that are.
     """
-    found = torch.cuda.device_count()
-    if int(gpu) >= found:
+    count = torch.cuda.device_count()
+    if int(gpu) >= count:
         raise UserError(
-            f"--gpus {gpu}: this machine has {found or 'no'} CUDA GPU{'s' * (found != 1)}; on the CPU: "
+            f"--gpus {gpu}: this machine has {count or 'no'} CUDA GPU{'s' * (count != 1)}; on the CPU: "
             "the same command with --gpus ''"
         )
 

@@ -53,7 +53,7 @@ def help_train() -> None:
     """Do the task that standard input holds."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the main process, which ends this one
     said = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # the null device
+    os.dup2(2, 1)  # what is printed isn't said
 
     def say(**message: str) -> None:
         said.write(json.dumps(message) + "\n")

@@ -8,11 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING, NoReturn
 
 import torch
 import torch.distributed as dist
@@ -108,21 +109,25 @@ class _Helpers:
         self._over = threading.Event()
         self._known = threading.Event()
         self._losses: list[Exception] = []
+        self._acting = False  # on a loss, once
         self._processes: list[subprocess.Popen] = []
+        self._watches: list[threading.Thread] = []
         self._main = threading.get_ident()
         path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
         tuned = TUNED_ENVIRONMENT if "OMP_WAIT_POLICY" in os.environ else {}  # as this process is
         for task in tasks:
+            errors = tempfile.TemporaryFile()  # noqa: SIM115 (its watch closes it)
             process = subprocess.Popen(
                 [sys.executable, "-c", COMMAND],
                 env={**tuned, **os.environ, "PYTHONPATH": path},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=errors,
                 preexec_fn=bound_to(os.getpid()),
             )
             self._processes.append(process)
-            threading.Thread(target=self._watch, args=(process, task), daemon=True).start()
+            self._watches.append(threading.Thread(target=self._watch, args=(process, task, errors), daemon=True))
+            self._watches[-1].start()
 
     def wait(self) -> None:
         """Wait until all are ready."""
@@ -143,6 +148,7 @@ class _Helpers:
 
     def raise_loss(self) -> None:
         """Raise why helpers were lost, if any was; what this process met may be known before that is."""
+        self._acting = True
         if self._known.wait(_ENDS):
             self._over.wait(_ENDS_ITSELF / 2)  # others may tell more
             raise self._reason() from None
@@ -157,32 +163,41 @@ class _Helpers:
         self._over.set()
         for process in self._processes:
             process.kill()
-            process.wait()
+        for watch in self._watches:
+            watch.join()
 
     def _interrupt(self, signum: int, frame: object) -> None:
-        if not self._over.is_set():
+        if not self._acting and not self._over.is_set():
+            self._acting = True
             raise _Lost
 
-    def _watch(self, process: subprocess.Popen, task: bytes) -> None:
-        """Hand a helper its task, and act where it is lost."""
+    def _watch(self, process: subprocess.Popen, task: bytes, errors: IO[bytes]) -> None:
+        """Hand a helper its task, and act where it is lost; ``errors`` is its standard error."""
         assert process.stdin is not None and process.stdout is not None
         told = False
         with suppress(BrokenPipeError), process.stdin:
             process.stdin.write(task)
         with process.stdout:
             for line in process.stdout:
-                message = json.loads(line)
+                try:
+                    message = json.loads(line)
+                except ValueError:  # what a library prints before the helper has begun
+                    continue
                 if "ready" in message:
                     self._ready.release()
                 else:
                     told = True
                     self._lose(_failure(message))
         code = process.wait()
+        with errors:
+            said = _last_line(errors) if code > 0 else ""
         if code == 0 or self._over.is_set():
             return
         if not told:
             number, count = self._processes.index(process) + 2, len(self._processes) + 1
-            self._lose(ChildProcessError(f"process {number} of the {count} that train this model: {end_of(code)}"))
+            self._lose(
+                ChildProcessError(f"process {number} of the {count} that train this model: {end_of(code)}{said}")
+            )
         if self._over.wait(_ENDS_ITSELF):
             return
         signal.pthread_kill(self._main, _WAKE)
@@ -203,3 +218,9 @@ class _Helpers:
 def _failure(message: dict[str, str]) -> Exception:
     kind, text = next(iter(message.items()))
     return {"mistake": UserError, "memory": MemoryError}.get(kind, RuntimeError)(text)
+
+
+def _last_line(errors: IO[bytes]) -> str:
+    errors.seek(0)
+    lines = errors.read().decode("utf-8", "replace").strip().splitlines()
+    return f" ({lines[-1].strip()[:300]})" if lines else ""
