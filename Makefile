@@ -1,7 +1,8 @@
 # make env    the environment in .venv (make env HERE=1: complete the active one)
 # make demo   environment, a simulated city, LSTM with and without ST-LoRA over two seeds; table, picture, report
 # make smoke  environment and the fast tests, the heart of every room
-# make test   environment and all tests, two files side by side (JOBS=1: one)
+# make test   environment and all tests
+# JOBS=1      one run of the demo, one file of tests at a time; else two
 # make lint   environment, ruff, and mypy over the library, the backbones and the commands
 
 PYTHON ?= python3
@@ -35,16 +36,14 @@ endif
 	@$(PIP) --no-deps -r requirements-host.txt
 	@touch $@
 
-DEMO := --seeds 0 1 --epochs 6 --set model.hidden_size=32 model.end_size=128 --results results/demo
+JOBS ?= 2
 demo: env
-	$(RUN) experiments/run.py -c experiments/CITY/HA.py --results results/demo
-	$(RUN) experiments/run.py -c experiments/CITY/LSTM.py $(DEMO)
-	$(RUN) experiments/run.py -c experiments/CITY/LSTM_LoRA.py $(DEMO)
+	$(RUN) experiments/sweep.py --datasets CITY --models HA LSTM LSTM+ --arms base plus --seeds 0 1 --epochs 3 \
+	  --batch-size 32 --set model.hidden_size=32 model.end_size=128 --jobs $(JOBS) --results results/demo
 	$(RUN) experiments/table.py --dataset CITY --short --results results/demo
 	$(RUN) experiments/plot.py --dataset CITY --results results/demo --models LSTM LSTM+ --out results/demo/CITY.png
 	$(RUN) experiments/report.py --dataset CITY --results results/demo --out results/demo/report.html
 
-JOBS ?= 2
 SMOKE := baselines/test_backbones.py config/test_configs.py data/test_dataset_names.py experiments/test_smoke.py \
   host/test_scaler_and_windows.py host/test_resume.py lora/test_adapter_files.py lora/test_attached.py \
   lora/test_freezing.py lora/test_invariants.py parity plots preparation/test_prepare_own.py project/test_rooms.py \
