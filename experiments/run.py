@@ -160,11 +160,12 @@ def asked_for(args: argparse.Namespace) -> "Experiment":
 
 
 def describe(exp: "Experiment", meta: "Meta", options: "RunOptions") -> None:
-    """Print the resolved configuration, the parameters, the windows and where results would go."""
+    """Print the resolved configuration, the parameters, the windows, the memory and where results would go."""
     from stlora_ext.config.experiment import configuration
     from stlora_ext.lora.parameters import module_lines, parameter_report
     from stlora_ext.runs.backbone import run_key
     from stlora_ext.runs.build import build_model, host_config
+    from stlora_ext.runs.memory_plan import memory_plan
 
     print(
         f"{exp.dataset} / {exp.model}, protocol {exp.protocol}, arm {exp.arm}, on "
@@ -173,7 +174,8 @@ def describe(exp: "Experiment", meta: "Meta", options: "RunOptions") -> None:
     for group, values in configuration(exp).items():
         print(f"  {group}: {json.dumps(values)}")
     host_config(exp, meta, exp.run_seeds[0], options)
-    counts = parameter_report(build_model(exp, meta, options.data))
+    model = build_model(exp, meta, options.data)
+    counts = parameter_report(model)
     print(
         f"  parameters: {counts['backbone']:,} backbone, {counts['adapter']:,} adapter, "
         f"{counts['trainable']:,} trainable"
@@ -183,6 +185,7 @@ def describe(exp: "Experiment", meta: "Meta", options: "RunOptions") -> None:
     print("  windows: " + ", ".join(f"{count:,} {split}" for split, count in meta.windows.items()))
     steps = f"{meta.num_steps:,} steps of {in_words(meta.interval_seconds)}"
     print(f"  data: {steps}, {meta.num_nodes} nodes, {meta.fingerprint[:19]}")
+    print(f"  {memory_plan(model, exp, meta, options).line}")
     for seed in exp.run_seeds:
         key = run_key(exp, meta, seed)
         finished = key.record_path(options.results).exists()

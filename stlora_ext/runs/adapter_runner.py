@@ -1,6 +1,5 @@
 """Training with an adapter: its own optimizer group, frozen backbones, its own randomness."""
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -176,5 +175,10 @@ def _shape(batches: WindowBatches) -> tuple[int, int, int]:
 
 
 def _fits(batches: WindowBatches) -> bool:
-    """Whether the forecasts of all windows fit into memory."""
-    return 4 * math.prod(_shape(batches)) <= CACHE_LIMIT
+    return cached_bytes(*_shape(batches)) > 0
+
+
+def cached_bytes(windows: int, output_len: int, num_nodes: int) -> int:
+    """Return the bytes of a split's cached forecasts; 0 where they are too many to be cached."""
+    size = 4 * windows * output_len * num_nodes
+    return size if size <= CACHE_LIMIT else 0

@@ -22,6 +22,7 @@ class RunOptions:
             other draws of dropout.
         deterministic: Whether a GPU must use algorithms that repeat to the bit.
         cuda_graphs: Whether a GPU replays recorded training steps.
+        parts: In how many parts a training step adds its gradients; None: as few as fit into memory.
         outlook: How long the command takes that this run is a part of; None: the user isn't told.
     """
 
@@ -33,6 +34,7 @@ class RunOptions:
     train_backbone: bool = False
     deterministic: bool = False
     cuda_graphs: bool = False
+    parts: int | None = None
     outlook: Outlook | None = None
 
     @property

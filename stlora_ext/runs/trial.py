@@ -42,25 +42,29 @@ def refuse_unfit(backbone: nn.Module, exp: Experiment, meta: Meta) -> None:
         )
 
 
-@torch.no_grad()
 def refuse_mixed_windows(backbone: nn.Module, exp: Experiment, meta: Meta) -> None:
     """Refuse a backbone whose forecast of a window depends on the other windows of its batch: it would look ahead.
 
     Raises:
         UserError: If it is one.
     """
-    steps = meta.input_len + meta.output_len
-    windows = sample_window(meta.input_len, meta.num_nodes, batch=_WINDOWS)
-    training = backbone.training
-    backbone.eval()
-    with torch.random.fork_rng(devices=[]):
-        together, *alone = (
-            forward(backbone, sample_batch(inputs, meta.steps_per_day, steps))
-            for inputs in (windows, *windows.split(1))
-        )
-    backbone.train(training)
-    if not torch.allclose(together, torch.cat(alone), rtol=1e-4, atol=1e-5):
+    if mixes_windows(backbone, meta):
         raise UserError(
             f"--protocol stream: {exp.backbone.name} forecasts a window from the other windows of its batch, which lie "
             "in the future of a stream; name another model"
         )
+
+
+@torch.no_grad()
+def mixes_windows(model: nn.Module, meta: Meta) -> bool:
+    """Whether a model's forecast of a window depends on the other windows of its batch."""
+    steps = meta.input_len + meta.output_len
+    windows = sample_window(meta.input_len, meta.num_nodes, batch=_WINDOWS)
+    training = model.training
+    model.eval()
+    with torch.random.fork_rng(devices=[]):
+        together, *alone = (
+            forward(model, sample_batch(inputs, meta.steps_per_day, steps)) for inputs in (windows, *windows.split(1))
+        )
+    model.train(training)
+    return not torch.allclose(together, torch.cat(alone), rtol=1e-4, atol=1e-5)

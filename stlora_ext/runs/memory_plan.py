@@ -1,0 +1,189 @@
+"""How a run gets by with the memory that is there: training steps in parts, evaluation in smaller batches, or not."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+from torch import nn
+
+from stlora_ext.config.experiment import Experiment
+from stlora_ext.data.prepared import Meta
+from stlora_ext.errors import UserError
+from stlora_ext.files import read_json
+from stlora_ext.host.free_memory import free_bytes
+from stlora_ext.host.progress_files import LAST
+from stlora_ext.runs.build import trained_on
+from stlora_ext.runs.memory_need import MemoryNeed, has_batch_norm, memory_need
+from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.trial import mixes_windows
+
+MARGIN = 1.2  # for what the estimate doesn't count
+_GIB, _MIB = 2**30, 2**20
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """How a run gets by.
+
+    Attributes:
+        parts: Parts of a training step.
+        eval_batch_size: Windows of an evaluation step.
+        line: What the user is told.
+    """
+
+    parts: int
+    eval_batch_size: int
+    line: str
+
+    def applied(self, exp: Experiment, options: RunOptions) -> tuple[Experiment, RunOptions]:
+        """Return the experiment and the options that run so; no key depends on either."""
+        training = replace(exp.training, eval_batch_size=self.eval_batch_size)
+        return replace(exp, training=training), replace(options, parts=self.parts)
+
+
+def memory_plan(
+    model: nn.Module, exp: Experiment, meta: Meta, options: RunOptions, work: Path | None = None
+) -> MemoryPlan:
+    """Estimate what a run needs and fit it into what is there.
+
+    Args:
+        model: The model with fresh weights, on the CPU; it isn't touched.
+        exp: The settled experiment.
+        meta: Its data set.
+        options: How it is executed; their ``parts`` win.
+        work: Where the run works: one that goes on keeps its parts and batches if they fit.
+
+    Raises:
+        UserError: If it doesn't fit, with what would.
+    """
+    return _Fitting(model, exp, trained_on(exp, meta), options).plan(work)
+
+
+class _Fitting:
+    def __init__(self, model: nn.Module, exp: Experiment, meta: Meta, options: RunOptions) -> None:
+        self.model, self.exp, self.meta, self.options = model, exp, meta, options
+        stream = exp.stream.batch_size if exp.protocol == "stream" else None
+        self.batch = stream or exp.training.batch_size
+        self.free = free_bytes(options.device)
+
+    def plan(self, work: Path | None) -> MemoryPlan:
+        exp, options = self.exp, self.options
+        if exp.protocol == "fitted":
+            line = f"memory: not estimated for {exp.model}, which is fitted; {_amount(self.free)} available"
+            return MemoryPlan(options.parts or 1, exp.training.eval_batch_size, line)
+        begun_parts, begun_eval = _begun(work)
+        try:
+            need = self._need(exp)
+        except UserError:
+            raise
+        except Exception as error:  # the model may be anybody's; what it can't do, its run says
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:120]
+            line = f"memory: can't be told beforehand ({reason}); {_amount(self.free)} available"
+            return MemoryPlan(options.parts or begun_parts or 1, begun_eval or exp.training.eval_batch_size, line)
+        parts = options.parts or self._parts(need, begun_parts)
+        size = self._evaluated(need, begun_eval)
+        peak = max(self._training(need, parts), need.evaluating(size))
+        line = f"memory: about {_amount(peak)} of {_amount(self.free)} available"
+        if parts > 1:
+            line += f", in {parts} parts of {-(-self.batch // parts)} windows"
+        if size < exp.training.eval_batch_size:
+            line += f", evaluated in batches of {size} windows"
+        if not self._fits(peak):
+            line += f": it may not fit (--parts {parts} was asked for)"
+        return MemoryPlan(parts, size, line)
+
+    def _need(self, exp: Experiment) -> MemoryNeed:
+        return memory_need(self.model, exp, self.meta, self.options.device, self.free)
+
+    def _fits(self, num_bytes: int) -> bool:
+        return num_bytes * MARGIN <= self.free
+
+    def _training(self, need: MemoryNeed, parts: int) -> int:
+        trained = self.exp.protocol != "fitted" and not (self.exp.protocol == "stream" and self.exp.arm == "base")
+        return need.training(self.batch, parts) if trained else 0
+
+    def _parts(self, need: MemoryNeed, begun: int | None) -> int:
+        """Return the smallest number of parts that fits, or what the run has begun with, if that fits.
+
+        Raises:
+            UserError: If none fits, or the model can't be trained in parts.
+        """
+        undivided = _undivided(self.model, self.exp, self.options)
+        most = 1 if undivided else self.batch
+        for parts in (*([begun] if begun else []), *range(1, most + 1)):
+            if self._fits(self._training(need, parts)):
+                return parts
+        self._refuse(need, undivided)
+
+    def _refuse(self, need: MemoryNeed, undivided: str | None) -> NoReturn:
+        exp, name = self.exp, "stream.batch_size" if self.exp.protocol == "stream" else "batch_size"
+        remedies = []
+        if undivided:
+            least = 2 if has_batch_norm(self.model) else 1
+            size = next((s for s in range(self.batch - 1, least - 1, -1) if self._fits(need.training(s))), None)
+            if size:
+                option = f"--set {name}={size}" if exp.protocol == "stream" else f"--batch-size {size}"
+                remedies.append(f"{option} (about {_amount(need.training(size))})")
+        if "bf16" in exp.backbone.tested_with and not exp.training.bf16:
+            narrow = self._need(replace(exp, training=replace(exp.training, bf16=True)))
+            if self._fits(narrow.training(self.batch)):
+                remedies.append(f"--bf16 (about {_amount(narrow.training(self.batch))})")
+        parts = 1 if undivided else self.batch
+        remedies += ["free memory", "use a machine with more", f"or try all the same with --parts {parts}"]
+        how = f"together, for it can't be trained in parts ({undivided})," if undivided else "one by one"
+        raise UserError(
+            f"{exp.dataset}/{exp.model}: training on {self.batch} windows a step {how} needs about "
+            f"{_amount(need.training(self.batch, parts))} of memory, with {_amount(self.free)} available: "
+            + ", ".join(remedies)
+        )
+
+    def _evaluated(self, need: MemoryNeed, begun: int | None) -> int:
+        """Return the largest batch of an evaluation that fits, at most the configured one.
+
+        Raises:
+            UserError: If none does, or the forecasts depend on the batch.
+        """
+        configured = self.exp.training.eval_batch_size
+        sizes = (*([begun] if begun and begun < configured else []), *range(configured, 0, -1))
+        size = next((size for size in sizes if self._fits(need.evaluating(size))), None)
+        if size is None:
+            raise UserError(
+                f"{self.exp.dataset}/{self.exp.model}: forecasting a single window beside the data needs about "
+                f"{_amount(need.evaluating(1))} of memory, with {_amount(self.free)} available: free memory, or use a "
+                "machine with more"
+            )
+        if size < configured and size != begun and mixes_windows(self.model, self.meta):
+            raise UserError(
+                f"{self.exp.dataset}/{self.exp.model}: forecasting {configured} windows together needs about "
+                f"{_amount(need.evaluating(configured))} of memory, with {_amount(self.free)} available, and fewer "
+                f"change the forecasts of this model: --set eval_batch_size={size} if you accept that"
+            )
+        return size
+
+
+def _undivided(model: nn.Module, exp: Experiment, options: RunOptions) -> str | None:
+    """Return why a model can't be trained in parts; None if it can."""
+    if has_batch_norm(model):
+        return "batch norm takes its statistics of a whole batch"
+    if exp.backbone.callbacks:
+        return "its loss isn't the sum over windows"
+    if options.cuda_graphs:
+        return "--cuda-graphs replays whole steps"
+    return "an update of a stream is undivided" if exp.protocol == "stream" else None
+
+
+def _begun(work: Path | None) -> tuple[int | None, int | None]:
+    """Return the parts and the evaluation's batch size that an interrupted run has begun with."""
+    if work is None or not (work / LAST).exists():
+        return None, None
+    try:
+        settings = read_json(work / "cfg.json")
+        parts, size = settings.get("parts"), settings.get("val_batch_size")
+    except (OSError, UserError, AttributeError):  # written anew in a moment
+        return None, None
+    return (parts if type(parts) is int else None), (size if type(size) is int else None)
+
+
+def _amount(num_bytes: int) -> str:
+    return f"{num_bytes / _GIB:.1f} GiB" if num_bytes >= _GIB else f"{max(1, round(num_bytes / _MIB))} MiB"
