@@ -44,7 +44,6 @@ class Outlook:
             file=sys.stderr,
         )
 
-
     def tell_memory(self, kind: str, line: str) -> None:
         """Print ``line``, what a kind of run needs, unless that has been told."""
         if kind not in self.kinds:

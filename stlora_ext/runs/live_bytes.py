@@ -30,9 +30,7 @@ class LiveBytes(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        given = {storage._cdata for storage in _storages(args)}
-        if kwargs:
-            given.update(storage._cdata for storage in _storages(kwargs.values()))
+        given = {storage._cdata for storage in _storages((args, *(kwargs or {}).values()))}
         for storage in _storages((result,)):  # a view's is its base's, an operation in place has its argument's
             if storage._cdata not in given and storage._cdata not in self._live:
                 end = weakref.finalize(storage, self._freed, storage._cdata, storage.nbytes())

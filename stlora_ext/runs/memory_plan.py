@@ -18,7 +18,7 @@ from stlora_ext.runs.memory_need import MemoryNeed, has_batch_norm, memory_need
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.trial import mixes_windows
 
-MARGIN = 1.2  # for what the estimate doesn't count
+MARGIN = 1.2  # of the estimate that have to be there
 _GIB, _MIB = 2**30, 2**20
 
 
@@ -63,8 +63,10 @@ def memory_plan(
 class _Fitting:
     def __init__(self, model: nn.Module, exp: Experiment, meta: Meta, options: RunOptions) -> None:
         self.model, self.exp, self.meta, self.options = model, exp, meta, options
-        stream = exp.stream.batch_size if exp.protocol == "stream" else None
-        self.batch = stream or exp.training.batch_size
+        self.batch = min(exp.training.batch_size, meta.windows["train"])
+        if exp.protocol == "stream":  # draws with replacement
+            self.batch = exp.stream.batch_size or exp.training.batch_size
+        self.evaluated = min(exp.training.eval_batch_size, max(meta.windows.values()))
         self.free = free_bytes(options.device)
 
     def plan(self, work: Path | None) -> MemoryPlan:
@@ -82,16 +84,16 @@ class _Fitting:
             line = f"memory: can't be told beforehand ({reason}); {_amount(self.free)} available"
             return MemoryPlan(options.parts or begun_parts or 1, begun_eval or exp.training.eval_batch_size, line)
         parts = options.parts or self._parts(need, begun_parts)
-        size = self._evaluated(need, begun_eval)
+        size = self._evaluation(need, begun_eval)
         peak = max(self._training(need, parts), need.evaluating(size))
         line = f"memory: about {_amount(peak)} of {_amount(self.free)} available"
         if parts > 1:
             line += f", in {parts} parts of {-(-self.batch // parts)} windows"
-        if size < exp.training.eval_batch_size:
+        if size < self.evaluated:
             line += f", evaluated in batches of {size} windows"
         if not self._fits(peak):
             line += f": it may not fit (--parts {parts} was asked for)"
-        return MemoryPlan(parts, size, line)
+        return MemoryPlan(parts, size if size < self.evaluated else exp.training.eval_batch_size, line)
 
     def _need(self, exp: Experiment) -> MemoryNeed:
         return memory_need(self.model, exp, self.meta, self.options.device, self.free)
@@ -99,9 +101,15 @@ class _Fitting:
     def _fits(self, num_bytes: int) -> bool:
         return num_bytes * MARGIN <= self.free
 
+    def _compared(self, num_bytes: int) -> str:
+        return (
+            f"{_amount(num_bytes)} of memory ({_amount(round(MARGIN * num_bytes))} with a margin), with "
+            f"{_amount(self.free)} available"
+        )
+
     def _training(self, need: MemoryNeed, parts: int) -> int:
-        trained = self.exp.protocol != "fitted" and not (self.exp.protocol == "stream" and self.exp.arm == "base")
-        return need.training(self.batch, parts) if trained else 0
+        forecasts_only = self.exp.protocol == "stream" and self.exp.arm == "base"
+        return 0 if forecasts_only else need.training(self.batch, parts)
 
     def _parts(self, need: MemoryNeed, begun: int | None) -> int:
         """Return the smallest number of parts that fits, or what the run has begun with, if that fits.
@@ -134,30 +142,28 @@ class _Fitting:
         how = f"together, for it can't be trained in parts ({undivided})," if undivided else "one by one"
         raise UserError(
             f"{exp.dataset}/{exp.model}: training on {self.batch} windows a step {how} needs about "
-            f"{_amount(need.training(self.batch, parts))} of memory, with {_amount(self.free)} available: "
-            + ", ".join(remedies)
+            f"{self._compared(need.training(self.batch, parts))}: " + ", ".join(remedies)
         )
 
-    def _evaluated(self, need: MemoryNeed, begun: int | None) -> int:
+    def _evaluation(self, need: MemoryNeed, begun: int | None) -> int:
         """Return the largest batch of an evaluation that fits, at most the configured one.
 
         Raises:
             UserError: If none does, or the forecasts depend on the batch.
         """
-        configured = self.exp.training.eval_batch_size
+        configured = self.evaluated
         sizes = (*([begun] if begun and begun < configured else []), *range(configured, 0, -1))
         size = next((size for size in sizes if self._fits(need.evaluating(size))), None)
         if size is None:
             raise UserError(
                 f"{self.exp.dataset}/{self.exp.model}: forecasting a single window beside the data needs about "
-                f"{_amount(need.evaluating(1))} of memory, with {_amount(self.free)} available: free memory, or use a "
-                "machine with more"
+                f"{self._compared(need.evaluating(1))}: free memory, or use a machine with more"
             )
         if size < configured and size != begun and mixes_windows(self.model, self.meta):
             raise UserError(
                 f"{self.exp.dataset}/{self.exp.model}: forecasting {configured} windows together needs about "
-                f"{_amount(need.evaluating(configured))} of memory, with {_amount(self.free)} available, and fewer "
-                f"change the forecasts of this model: --set eval_batch_size={size} if you accept that"
+                f"{self._compared(need.evaluating(configured))}, and fewer change the forecasts of this model: "
+                f"--set eval_batch_size={size} if you accept that"
             )
         return size
 
