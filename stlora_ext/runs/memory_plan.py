@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
 
-import torch
 from torch import nn
 
 from stlora_ext.config.experiment import Experiment
@@ -30,11 +28,13 @@ class MemoryPlan:
         parts: Parts of a training step.
         eval_batch_size: Windows of an evaluation step.
         line: What the user is told.
+        needed: Bytes that the run so needs; None: not known.
     """
 
     parts: int
     eval_batch_size: int
     line: str
+    needed: int | None = None
 
     def applied(self, exp: Experiment, options: RunOptions) -> tuple[Experiment, RunOptions]:
         """Return the experiment and the options that run so; no key depends on either."""
@@ -93,7 +93,7 @@ class _Fitting:
             line += f", evaluated in batches of {size} windows"
         if not self._fits(peak):
             line += f": it may not fit (--parts {parts} was asked for)"
-        return MemoryPlan(parts, size if size < self.evaluated else exp.training.eval_batch_size, line)
+        return MemoryPlan(parts, size if size < self.evaluated else exp.training.eval_batch_size, line, peak)
 
     def _need(self, exp: Experiment) -> MemoryNeed:
         return memory_need(self.model, exp, self.meta, self.options.device, self.free)
@@ -122,9 +122,10 @@ class _Fitting:
         for parts in (*([begun] if begun else []), *range(1, most + 1)):
             if self._fits(self._training(need, parts)):
                 return parts
-        self._refuse(need, undivided)
+        raise self._refusal(need, undivided)
 
-    def _refuse(self, need: MemoryNeed, undivided: str | None) -> NoReturn:
+    def _refusal(self, need: MemoryNeed, undivided: str | None) -> UserError:
+        """Return the refusal of a training that fits in no way, with the remedies that would."""
         exp, name = self.exp, "stream.batch_size" if self.exp.protocol == "stream" else "batch_size"
         remedies = []
         if undivided:
@@ -140,7 +141,7 @@ class _Fitting:
         parts = 1 if undivided else self.batch
         remedies += ["free memory", "use a machine with more", f"or try all the same with --parts {parts}"]
         how = f"together, for it can't be trained in parts ({undivided})," if undivided else "one by one"
-        raise UserError(
+        return UserError(
             f"{exp.dataset}/{exp.model}: training on {self.batch} windows a step {how} needs about "
             f"{self._compared(need.training(self.batch, parts))}: " + ", ".join(remedies)
         )
