@@ -24,6 +24,10 @@ class LiveBytes(TorchDispatchMode):
         self.now = self.peak = 0
         self._live: dict[int, weakref.finalize] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # it would import torch's compiler, a second, to keep out of what it compiles
+
     def restart(self) -> None:
         """Measure the peak from now on."""
         self.peak = self.now
