@@ -108,7 +108,7 @@ def memory_need(model: nn.Module, exp: Experiment, meta: Meta, device: torch.dev
     weights = [*copied.parameters(), *copied.buffers()]
     gradients = _num_bytes([p for p in copied.parameters() if p.requires_grad])
     lengths = meta.input_len + meta.output_len
-    data = []
+    data: list[int] = []
     for split in ("train", "val", "test"):
         readings = (meta.windows[split] + lengths - 1) * meta.num_nodes
         data.append(placed_bytes(readings, free - sum(data)))
