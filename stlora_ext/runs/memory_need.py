@@ -150,16 +150,15 @@ def _moments(model: nn.Module, exp: Experiment, meta: Meta, device: torch.device
     batch = sample_batch(inputs, meta.steps_per_day, meta.input_len + meta.output_len)
     batch = {name: tensor.to(device) for name, tensor in batch.items()}
     mask = torch.ones_like(batch["targets"], dtype=torch.bool)
-    cached = torch.zeros_like(batch["targets"]) if _cached(exp, meta) else None
+    corrects = _cached(exp, meta) > 0  # forecasts that lie ready
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=exp.training.bf16)
 
     def loss() -> torch.Tensor:
         with autocast:
-            if cached is None:
-                forecast = forward(model, batch)
+            if isinstance(model, STLoRA) and corrects:
+                forecast = model.correct(batch["inputs"], batch["targets"], batch["inputs_timestamps"])
             else:
-                assert isinstance(model, STLoRA)
-                forecast = model.correct(batch["inputs"], cached, batch["inputs_timestamps"])
+                forecast = forward(model, batch)
         return MaskedMAE()(forecast.float() * 2.0 + 1.0, batch["targets"], mask)  # the scaler's two operations
 
     model.train()

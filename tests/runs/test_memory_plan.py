@@ -135,6 +135,30 @@ def test_a_model_that_fails_is_left_to_its_run(machine):
     assert planned(model, exp).line.startswith("memory: can't be told beforehand (TypeError: ")
 
 
+@pytest.mark.parametrize(
+    ("name", "protocol", "arm"),
+    [
+        ("HA", None, None),
+        ("VAR+", None, None),
+        ("LSTM+", "adapt", "control"),
+        ("LSTM+", "stream", "base"),
+        ("LSTM+", "stream", "plus"),
+        ("LSTM+", "stream", "finetune"),
+        ("VAR+", "stream", "plus"),
+        ("LSTM+", "new-sensors", "base"),
+        ("LSTM+", "new-sensors", "plus"),
+        ("LSTM+", "new-sensors", "full"),
+    ],
+)
+def test_the_line_is_one_of_every_protocol_and_arm(name, protocol, arm, machine):
+    exp = small_experiment(name)
+    exp = exp.with_protocol(protocol).with_arm(arm) if protocol else exp
+    exp = exp.with_lengths(12, 12)
+    line = planned(build_model(exp, meta(), data_folder(NODES)), exp).line
+    told = "not estimated for HA, which is fitted; 1024.0 GiB available" if name == "HA" else "about "
+    assert line.startswith(f"memory: {told}")
+
+
 def tiny(data, results, *more):
     """The command line of a small run."""
     model = ["--dataset", "TINY", "--model", "LSTM+", "--set", "model.hidden_size=8", "model.end_size=8"]
