@@ -53,8 +53,11 @@ def group_rooms(root: Path = Path("/")) -> Iterator[int]:
 
 def _room(group: Path, limit: str, usage: str, prefix: str) -> int | None:
     try:
-        bound, used = (int((group / name).read_text(encoding="utf-8")) for name in (limit, usage))
-        stat = dict(line.split() for line in (group / "memory.stat").read_text(encoding="utf-8").splitlines())
-        return bound - used + sum(int(stat.get(f"{prefix}{kind}_file", 0)) for kind in ("active", "inactive"))
-    except (OSError, ValueError):  # no such group, or "max": no limit
+        bound, used, stat = (
+            (group / name).read_text(encoding="utf-8").split() for name in (limit, usage, "memory.stat")
+        )
+    except OSError:  # no such group
         return None
+    kinds = dict(zip(stat[::2], map(int, stat[1::2]), strict=True))
+    cached = sum(kinds.get(f"{prefix}{kind}_file", 0) for kind in ("active", "inactive"))
+    return None if bound == ["max"] else int(*bound) - int(*used) + cached
