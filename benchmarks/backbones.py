@@ -129,7 +129,7 @@ def measure(name: str, nodes: int, args: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from benchmarks.flops import count_flops
-    from stlora_ext.host.launcher import use_device
+    from stlora_ext.host.devices import use_device
     from stlora_ext.runs.provenance import hardware
 
     use_device(args.gpus)

@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser().parse_args(argv)
     set_threads(args.threads)
     from stlora_ext.fields import parse_assignments
-    from stlora_ext.host.launcher import use_device
+    from stlora_ext.host.devices import use_device
     from stlora_ext.host.logs import quiet_host_loggers
 
     quiet_host_loggers()

@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.input is not None and args.save_results:
         raise UserError("--save-results keeps forecasts of the test set: leave it out; predict.py --all writes those")
     set_threads(args.threads)
-    from stlora_ext.host.launcher import use_device
+    from stlora_ext.host.devices import use_device
 
     use_device(args.gpus)
     if args.input is not None:

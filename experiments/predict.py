@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     set_threads(args.threads)
-    from stlora_ext.host.launcher import use_device
+    from stlora_ext.host.devices import use_device
     from stlora_ext.preparation.options import reading_options
     from stlora_ext.preparation.recent import read_recent
     from stlora_ext.runs.loaded import load_run

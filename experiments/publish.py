@@ -66,7 +66,7 @@ def _publish(records: Sequence[Record], args: argparse.Namespace) -> None:
     """Verify and copy records."""
     set_threads(args.threads)
     from experiments.verify import confirm
-    from stlora_ext.host.launcher import use_device
+    from stlora_ext.host.devices import use_device
 
     use_device(args.gpus)
     for count, record in enumerate(records, start=1):

@@ -42,7 +42,11 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     p = ModelParser(prog="experiments/run.py", description=__doc__)
     add_experiment(p)
-    add_device(p)
+    add_device(p, "numbers of the GPUs that train a model together, 0 or 0,1; '' or none: CPU")
+    p.add_argument("--processes", type=positive, metavar="P", help="processes that train a model together on the CPU")
+    p.add_argument(
+        "--parts", type=positive, metavar="K", help="run a batch in parts, for memory (default: as few as fit)"
+    )
     p.add_argument("--seeds", type=int_range, nargs="+", metavar="S", help="0 1 2 or 0-4 (default: the config's)")
     p.add_argument("--epochs", type=positive, metavar="E", help="epochs at most")
     p.add_argument("--batch-size", type=positive, metavar="B", help="windows per training step")
@@ -93,10 +97,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
-    set_threads(args.threads)
+    set_threads(args.threads, args.processes or len(args.gpus.split(",")))
     from stlora_ext.data.available import open_dataset
     from stlora_ext.errors import UserError
-    from stlora_ext.host.launcher import use_device
+    from stlora_ext.host.devices import use_devices
     from stlora_ext.runs.build import settled
     from stlora_ext.runs.lock import locked
     from stlora_ext.runs.options import RunOptions
@@ -113,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     if args.cuda_graphs and not args.gpus:
         raise UserError("--cuda-graphs: the CPU has no such thing; name a GPU, --gpus 0, or leave it out")
-    use_device(args.gpus)
+    use_devices(args.gpus, args.processes)
     meta = open_dataset(exp.dataset, args.data)
     exp = settled(exp, meta, args.data)
     options = RunOptions(
@@ -125,6 +129,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.train_backbone,
         args.deterministic,
         args.cuda_graphs,
+        args.processes or 1,
+        args.parts,
     )
     if args.dry_run:
         describe(exp, meta, options)
@@ -166,15 +172,19 @@ def describe(exp: "Experiment", meta: "Meta", options: "RunOptions") -> None:
     from stlora_ext.runs.backbone import run_key
     from stlora_ext.runs.build import build_model, host_config
     from stlora_ext.runs.memory_plan import memory_plan
+    from stlora_ext.runs.split_batches import refuse_unsplittable
 
     print(
         f"{exp.dataset} / {exp.model}, protocol {exp.protocol}, arm {exp.arm}, on "
         + (f"GPU {options.gpus}" if options.gpus else "CPU")
+        + f", {len(options.devices)} processes" * (len(options.devices) > 1)
+        + f", a batch in {options.num_parts} parts" * (options.num_parts > 1)
     )
     for group, values in configuration(exp).items():
         print(f"  {group}: {json.dumps(values)}")
     host_config(exp, meta, exp.run_seeds[0], options)
     model = build_model(exp, meta, options.data)
+    refuse_unsplittable(model, exp, meta, options)
     counts = parameter_report(model)
     print(
         f"  parameters: {counts['backbone']:,} backbone, {counts['adapter']:,} adapter, "

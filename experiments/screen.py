@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from stlora_ext.config.config_file import asked_experiment
     from stlora_ext.data.available import open_dataset
     from stlora_ext.digits import number
-    from stlora_ext.host.launcher import use_device
+    from stlora_ext.host.devices import use_device
     from stlora_ext.runs.options import RunOptions
     from stlora_ext.runs.run import train_run
     from stlora_ext.tables import markdown

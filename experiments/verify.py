@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     set_threads(args.threads)
-    from stlora_ext.host.launcher import use_device
+    from stlora_ext.host.devices import use_device
 
     use_device(args.gpus)
     paths = records(args.paths)

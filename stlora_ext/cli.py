@@ -107,8 +107,8 @@ def command(main: Callable[[Sequence[str] | None], None]) -> NoReturn:
         if any(sign in str(error) for sign in _OUT_OF_MEMORY):
             reason = str(error).splitlines()[0].split(". GPU")[0]
             print(
-                f"error: not enough memory ({reason}): ask for less (run.py and sweep.py: a lower --batch-size, "
-                "--set eval_batch_size=...; sweep.py: fewer --jobs); what is finished is kept",
+                f"error: not enough memory ({reason}): ask for less (run.py: --parts 2; run.py and sweep.py: a lower "
+                "--batch-size, --set eval_batch_size=...; sweep.py: fewer --jobs); what is finished is kept",
                 file=sys.stderr,
             )
             sys.exit(1)

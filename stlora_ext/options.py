@@ -76,9 +76,9 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="instead of -c, with --dataset: a model; NAME+ with adapter")
 
 
-def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add ``--gpus`` and ``--threads``."""
-    parser.add_argument("--gpus", type=gpus, default="", metavar="N", help="number of the GPU; '' or none: CPU")
+def add_device(parser: argparse.ArgumentParser, gpus_help: str = "number of the GPU; '' or none: CPU") -> None:
+    """Add ``--gpus``, with what ``gpus_help`` says of it, and ``--threads``."""
+    parser.add_argument("--gpus", type=gpus, default="", metavar="N", help=gpus_help)
     parser.add_argument("--threads", type=positive, metavar="T", help="CPU threads (default: torch's choice)")
 
 

@@ -50,8 +50,12 @@ def apply_tuning(enabled: bool = True) -> bool:
     return True
 
 
-def set_threads(threads: int | None) -> int:
-    """Set torch's intra-op threads (default: torch's own choice) and return the number in force.
+def set_threads(threads: int | None, processes: int = 1) -> int:
+    """Set torch's intra-op threads and return the number in force.
+
+    Args:
+        threads: Of each process; None: torch's own choice, shared out among the processes.
+        processes: How many processes will compute.
 
     Raises:
         UserError: If ``threads`` is more than any machine has.
@@ -60,6 +64,8 @@ def set_threads(threads: int | None) -> int:
 
     if threads is not None and threads > MOST_THREADS:
         raise UserError(f"--threads {threads}: expected at most {MOST_THREADS}")
+    if threads is None and processes > 1:
+        threads = max(1, torch.get_num_threads() // processes)
     if threads is not None:
         torch.set_num_threads(threads)
     return torch.get_num_threads()

@@ -30,6 +30,8 @@ _RESULT_INDEPENDENT = (
     "backbone_from",
     "backbone_weights",
     "cuda_graphs",
+    "parts",
+    "process",
     "val_data_shuffle",
     "test_data_shuffle",
     "loss",
@@ -78,8 +80,8 @@ class _StrictConfig(BasicTSForecastingConfig):
         gpus = kwargs.get("gpus")
         if gpus and len(gpus.split(",")) > 1:
             raise UserError(
-                f"gpus='{gpus}': one run uses one GPU; to use several, start the runs of a sweep side by "
-                "side (experiments/sweep.py --gpus)"
+                f"gpus='{gpus}': one process uses one GPU; name all of them where the run is started "
+                "(launch_training's devices, experiments/run.py --gpus)"
             )
         super().__init__(**kwargs)
         horizons, output_len = self.eval_horizons or [], self.dataset_params.get("output_len")
@@ -173,4 +175,8 @@ class ForecastingConfig(_StrictConfig):
     cuda_graphs: bool = field(
         default=False, metadata={"help": "Record the passes of a training step once and replay them; on a GPU."}
     )
+    parts: int = field(
+        default=1, metadata={"help": "Parts of a training batch that run one after the other, their gradients added."}
+    )
+    process: int = field(default=0, metadata={"help": "Which of the run's processes this is; 0 alone writes."})
     run_title: str = field(default="", metadata={"help": "What the process title and progress lines begin with."})

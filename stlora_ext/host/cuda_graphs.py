@@ -7,7 +7,7 @@ import torch
 from basicts.runners.callback import BasicTSCallback
 
 from stlora_ext.errors import UserError
-from stlora_ext.host.curriculum import HorizonCurriculum
+from stlora_ext.host.split_steps import changes_loss
 
 Batch = dict[str, torch.Tensor]
 
@@ -87,11 +87,7 @@ def refuse_unrecordable(
             "as it was; leave cuda_graphs out"
         )
     for callback in callbacks:
-        acts = any(
-            getattr(type(callback), hook, None) not in (None, getattr(BasicTSCallback, hook))
-            for hook in ("on_compute_loss", "on_backward")
-        )
-        if acts and not isinstance(callback, HorizonCurriculum):
+        if changes_loss(callback):
             raise UserError(
                 f"cuda_graphs=True: {type(callback).__name__} acts within single steps, which a recording "
                 "repeats as they were; leave one of the two out"

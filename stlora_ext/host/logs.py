@@ -40,6 +40,13 @@ def open_run_log(run_dir: Path) -> logging.Logger:
     return logger
 
 
+def no_run_log() -> logging.Logger:
+    """Return a logger that writes nowhere, of a process that helps another."""
+    logger = logging.Logger("run", logging.INFO)
+    logger.addHandler(logging.NullHandler())
+    return logger
+
+
 def close_run_log(logger: logging.Logger) -> None:
     """Close the files of a run's logger."""
     for handler in list(logger.handlers):

@@ -15,34 +15,46 @@ ZERO_TOLERANCE = 5e-5  # MAPE skips targets nearer to zero than this
 class MaskedMAE(nn.Module):
     """Mean absolute error over the targets that are there; 0 if none is.
 
-    Unlike BasicTS's masked_mae it lets NaN through, so that a diverged model can't pass for a perfect one.
+    Unlike BasicTS's masked_mae it lets NaN through, so that a diverged model can't pass for a perfect one. Of a part of
+    a batch it is the sum of the errors, divided by the ``count`` of the whole batch's targets.
     """
 
-    def forward(self, prediction: torch.Tensor, targets: torch.Tensor, targets_mask: torch.Tensor) -> torch.Tensor:
-        return _MaskedMAE.apply(prediction, targets, targets_mask)
+    def forward(
+        self,
+        prediction: torch.Tensor,
+        targets: torch.Tensor,
+        targets_mask: torch.Tensor,
+        count: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        return _MaskedMAE.apply(prediction, targets, targets_mask, count)
 
 
 class _MaskedMAE(torch.autograd.Function):
     """The masked mean, with one tensor kept for the backward pass: the loss is a good part of a cheap model's step."""
 
     @staticmethod
-    def forward(ctx: Any, prediction: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def forward(
+        ctx: Any, prediction: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor, count: torch.Tensor | None
+    ) -> torch.Tensor:
         there = _numbers(mask)
         error = torch.sub(prediction, targets, out=prediction.new_empty(prediction.shape)).mul_(there)  # contiguous
-        count = torch.count_nonzero(mask).clamp_(min=1)  # faster than a sum on a CPU
+        if count is None:
+            count = torch.count_nonzero(mask).clamp_(min=1)  # faster than a sum on a CPU
         ctx.save_for_backward(error, count)
         return error.abs().sum() / count
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         error, count = ctx.saved_tensors
-        return error.sign().mul_(gradient / count), None, None
+        return error.sign().mul_(gradient / count), None, None, None
 
 
-def masked_mae_plain(prediction: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def masked_mae_plain(
+    prediction: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor, count: torch.Tensor | None = None
+) -> torch.Tensor:
     """Define :class:`MaskedMAE`: the sum of ``|prediction - targets|`` where the mask is, over how many those are."""
-    return ((prediction - targets).abs() * mask).sum() / mask.sum().clamp(min=1)
+    return ((prediction - targets).abs() * mask).sum() / (mask.sum().clamp(min=1) if count is None else count)
 
 
 class MetricSums:

@@ -14,6 +14,13 @@ def derive_seed(seed: int, *purpose: Any) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+def seed_everything(seed: int) -> None:
+    """Seed the generators that a model's dropout may draw from."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 (models may draw from it)
+
+
 def shuffled(num_windows: int, seed: int, epoch: int) -> torch.Tensor:
     """Return the order of the training windows in ``epoch``; it depends on nothing but its arguments."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "batches", epoch))

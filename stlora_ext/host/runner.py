@@ -22,15 +22,16 @@ from stlora_ext.files import write_json
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.cuda_graphs import RecordedSteps, refuse_unrecordable
-from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.host.fitting import Fitted, fit_model
 from stlora_ext.host.forecasting import ForecastingRunner
 from stlora_ext.host.forecasts import forecast_writer
-from stlora_ext.host.logs import close_run_log, open_run_log
+from stlora_ext.host.logs import close_run_log, no_run_log, open_run_log
 from stlora_ext.host.metrics import MaskedMAE, MetricSums
+from stlora_ext.host.processes import Processes
 from stlora_ext.host.progress import Progress
 from stlora_ext.host.progress_files import check_progress, identity_text
-from stlora_ext.host.randomness import shuffled
+from stlora_ext.host.randomness import derive_seed, seed_everything, shuffled
+from stlora_ext.host.split_steps import SplitSteps, covered_steps, unsplittable
 from stlora_ext.host.splits import place_split
 from stlora_ext.weights import load_weights
 
@@ -50,6 +51,9 @@ class HostRunner(ForecastingRunner):
     After ``train()`` or ``eval()``, ``test_result`` holds the scores (see ``MetricSums.result``) and
     ``history`` one entry per epoch.
 
+    Where several processes train one model, each has a runner. All train; the main process's alone evaluates, decides
+    and writes.
+
     Args:
         cfg: The configuration; its ``ckpt_save_dir`` receives everything that is written.
     """
@@ -63,12 +67,14 @@ class HostRunner(ForecastingRunner):
         setproctitle.setproctitle(self.title)  # BasicTS's own calls every model "type"
         self.device = self.to_running_device(torch.zeros(())).device
         self.loss = MaskedMAE()
-        self.logger = open_run_log(self.run_dir)
+        self.processes = Processes()  # the launcher names more
+        self.logger = no_run_log() if cfg.process else open_run_log(self.run_dir)
         self.history: list[dict[str, Any]] = []
         self.test_result: dict[str, Any] = {}
         self.epoch = self.global_steps = 0
         self.best_epoch: int | None = None
         self.recorded: RecordedSteps | None = None
+        self.split: SplitSteps | None = None
         self.progress = Progress(self.title)
 
     # ---- what BasicTS's __init__ asks for -------------------------------------------------------------
@@ -118,15 +124,27 @@ class HostRunner(ForecastingRunner):
         for name in ("loss", "lr", "time"):
             self.register_meter(f"train/{name}", "train")
         self._load_model_resume()
+        self._split_steps()
         if self.cfg.cuda_graphs:
             refuse_unrecordable(self.callback_handler.callbacks, self.forward_params, self.device)
             self.recorded = RecordedSteps(self._passes, [p for p in self.model.parameters() if p.requires_grad])
-        self.tensorboard_writer = SummaryWriter(
-            str(self.run_dir / "tensorboard"), purge_step=self.start_epoch + 1 if self.start_epoch else None
-        )
+        if self.processes.main:
+            self.tensorboard_writer = SummaryWriter(
+                str(self.run_dir / "tensorboard"), purge_step=self.start_epoch + 1 if self.start_epoch else None
+            )
 
     def _build_optimizer(self) -> torch.optim.Optimizer:
         return Builder._build_optimizer(self.cfg, self.model)
+
+    def _split_steps(self) -> None:
+        """Have a step run in parts or in several processes, where that is asked for."""
+        if self.cfg.parts > 1 or self.processes.count > 1:
+            reason = unsplittable(self.model, self.callback_handler.callbacks, self.cfg.parts)
+            if self.cfg.cuda_graphs:
+                reason = "is trained in recorded steps, which add no gradients"
+            if reason is not None:
+                raise UserError(f"{self.title}: the model {reason}; leave parts out, and train it in one process")
+            self.split = SplitSteps(self.model, self._loss, self._covered_steps, self.processes, self.cfg.parts)
 
     def _init_validation(self) -> None:
         self.val_data_loader = self._build_batches(BasicTSMode.VAL)
@@ -150,7 +168,8 @@ class HostRunner(ForecastingRunner):
     def on_train_start(self) -> None:
         """Build data, optimizer and scheduler; go on from ``last.pt`` if it is there."""
         self._init_train()
-        self._init_validation()
+        if self.processes.main:
+            self._init_validation()
         self.is_train_initialized = self.is_val_initialized = True
         self._count_parameters()
 
@@ -173,7 +192,7 @@ class HostRunner(ForecastingRunner):
                 self._train_loop()
                 self.callback_handler.trigger("on_train_end", self)
                 self.on_train_end()
-            if self.cfg.eval_after_train:
+            if self.cfg.eval_after_train and self.processes.main:
                 self.eval(self.best_path)
         except BaseException:
             self.logger.exception("the run ended early")
@@ -203,12 +222,17 @@ class HostRunner(ForecastingRunner):
             self._save_best(val["MAE"])
 
     def _train_loop(self) -> None:
+        validated = self.val_data_loader.num_windows if self.processes.main else 0
         self.progress.begin(
             self.num_epochs,
             self.start_epoch + 1,
             self.steps_per_epoch,
-            self.val_data_loader.num_windows / self.train_data_loader.num_windows / self.val_interval,
+            validated / self.train_data_loader.num_windows / self.val_interval,
         )
+        if self.split is not None:
+            self.status = RunnerStatus.TRAINING
+            self.model.train()
+            self.split.prepare(self.train_data_loader.windows(slice(0, 1)))
         self.global_steps = self.start_epoch * self.steps_per_epoch
         for epoch in range(self.start_epoch + 1, self.num_epochs + 1):
             if self.should_training_stop:
@@ -218,7 +242,17 @@ class HostRunner(ForecastingRunner):
             self.callback_handler.trigger("on_epoch_start", self, epoch=self.epoch)
             self._train_epoch()
             self.callback_handler.trigger("on_epoch_end", self, epoch=self.epoch, step=self.global_steps)
-            self.on_epoch_end(self.epoch, self.global_steps)
+            if self.processes.main:
+                self.on_epoch_end(self.epoch, self.global_steps)
+            if self.processes.count > 1:
+                self._follow_main_process()
+
+    def _follow_main_process(self) -> None:
+        """Take its decisions after an epoch: whether to stop, and the settings of the optimizer."""
+        settings = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
+        self.should_training_stop, settings = self.processes.told((self.should_training_stop, settings))
+        for group, told in zip(self.optimizer.param_groups, settings, strict=True):
+            group.update(told)
 
     def _train_epoch(self) -> None:
         total, windows = torch.zeros((), device=self.device), 0
@@ -246,28 +280,35 @@ class HostRunner(ForecastingRunner):
 
     def _passes(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Run forward and backward pass and return the loss."""
-        forward_return = self._forecast(batch, self.global_steps, self.epoch)
-        self.callback_handler.trigger(
-            "on_compute_loss", self, epoch=self.epoch, step=self.global_steps, data=batch, forward_return=forward_return
-        )
-        loss = (
-            forward_return["loss"]
-            if "loss" in forward_return
-            else self.loss(forward_return["prediction"], forward_return["targets"], forward_return["targets_mask"])
-        )
+        if self.split is not None:
+            return self.split(batch)
+        loss = self._loss(batch)
         if self.should_backward:
             self.callback_handler.trigger("on_backward", self, loss=loss)
             with getattr(self.model, "no_sync", nullcontext)():
                 loss.backward()
         return loss.detach()
 
-    def _covered_steps(self) -> tuple[int, ...]:
-        """Return how many forecast steps the loss of this epoch covers, by curriculum."""
-        return tuple(
-            callback.steps(self.epoch, self.train_data_loader.output_len)
-            for callback in self.callback_handler.callbacks
-            if isinstance(callback, HorizonCurriculum)
+    def _loss(self, batch: dict[str, torch.Tensor], count: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the loss of a batch, or of a part of one that has ``count`` targets, after a forward pass."""
+        forward_return = self._forecast(batch, self.global_steps, self.epoch)
+        self.callback_handler.trigger(
+            "on_compute_loss", self, epoch=self.epoch, step=self.global_steps, data=batch, forward_return=forward_return
         )
+        if "loss" not in forward_return:
+            return self.loss(
+                forward_return["prediction"], forward_return["targets"], forward_return["targets_mask"], count
+            )
+        if count is not None:
+            raise UserError(
+                f"{self.title}: the model computes a loss of its own, which is no sum over windows; leave parts out, "
+                "and train it in one process"
+            )
+        return forward_return["loss"]
+
+    def _covered_steps(self) -> int | None:
+        """Return how many forecast steps the loss of this epoch covers, by curriculum; None: all."""
+        return covered_steps(self.callback_handler.callbacks, self.epoch, self.cfg.dataset_params["output_len"])
 
     def _refuse_divergence(self, total: torch.Tensor) -> None:
         if not torch.isfinite(total):
@@ -281,8 +322,10 @@ class HostRunner(ForecastingRunner):
     # ---- epochs --------------------------------------------------------------------------------------
 
     def on_epoch_start(self, epoch: int) -> None:
-        """Note the time."""
+        """Note the time; a process that helps gets seeds of its own."""
         self.epoch_start_time = time.monotonic()
+        if not self.processes.main:
+            seed_everything(derive_seed(self.cfg.seed, "process", *self.processes.purpose, epoch))
 
     def on_epoch_end(self, epoch: int, step: int) -> None:
         """Validate, step the schedule, save the state, tell the user."""

@@ -93,10 +93,11 @@ def _line(row: Row, text: str) -> tuple[Cell, ...]:
 
 
 def hardware(record: Record) -> str:
-    """Return the kind of hardware and the threads of a run."""
+    """Return the kind of hardware, the threads and, of several, the processes of a run."""
     origin = record.provenance
     threads = f", {origin.threads} thread{'s' * (origin.threads != 1)}" if origin.threads else ""
-    return f"{origin.hardware or 'unknown'}{threads}"
+    processes = f", {origin.data_parallel} processes" if origin.data_parallel > 1 else ""
+    return f"{origin.hardware or 'unknown'}{threads}{processes}"
 
 
 def _epoch_seconds(record: Record) -> float | None:

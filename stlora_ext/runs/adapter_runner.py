@@ -107,7 +107,9 @@ class STLoRARunnerMixin(_Host):
                 identity_text(self.cfg),
             )
         # One pass costs less than an epoch, whose every step it saves the backbone.
-        self.cached_forecasts = self.cfg.protocol != "joint" and self.num_epochs > 1 and _fits(self.train_data_loader)
+        self.cached_forecasts = (
+            self.cfg.protocol != "joint" and self.num_epochs > 1 and self._fits(self.train_data_loader)
+        )
         self._cache(self.train_data_loader)
 
     def _init_validation(self) -> None:
@@ -117,7 +119,7 @@ class STLoRARunnerMixin(_Host):
     def _cache(self, batches: WindowBatches) -> None:
         """Compute the backbone's forecasts of all windows, in the precision in which it makes them."""
         done = self.start_epoch == self.num_epochs or self.should_training_stop
-        if not self.cached_forecasts or done or not _fits(batches):
+        if not self.cached_forecasts or done or not self._fits(batches):
             return
         cached: torch.Tensor | None = None
         in_order = WindowBatches(
@@ -134,6 +136,11 @@ class STLoRARunnerMixin(_Host):
                 first += len(forecast)
         if cached is not None:
             batches.per_window[FORECAST] = cached
+
+    def _fits(self, batches: WindowBatches) -> bool:
+        """Whether the forecasts of all windows fit into memory; those of several processes on one CPU share it."""
+        sharing = self.processes.count if self.device.type == "cpu" else 1
+        return cached_bytes(*_shape(batches), sharing) > 0
 
     @property
     def teaches(self) -> bool:
@@ -162,7 +169,8 @@ class STLoRARunnerMixin(_Host):
     def on_epoch_start(self, epoch: int) -> None:
         """Give the adapter's dropout the epoch's seeds, so that a resumed run draws what an uninterrupted one draws."""
         super().on_epoch_start(epoch)
-        self.model.adapter.dropout.reseed(derive_seed(self.cfg.seed, "adapter dropout", epoch))
+        own = self.processes.purpose  # other windows, other elements; the rows that are dropped are the same in all
+        self.model.adapter.dropout.reseed(derive_seed(self.cfg.seed, "adapter dropout", epoch, *own))
         self.model.adapter.row_dropout.reseed(derive_seed(self.cfg.seed, "adapter row dropout", epoch))
 
 
@@ -174,11 +182,7 @@ def _shape(batches: WindowBatches) -> tuple[int, int, int]:
     return batches.num_windows, batches.output_len, batches.split.scaled.shape[1]
 
 
-def _fits(batches: WindowBatches) -> bool:
-    return cached_bytes(*_shape(batches)) > 0
-
-
-def cached_bytes(windows: int, output_len: int, num_nodes: int) -> int:
-    """Return the bytes of a split's cached forecasts; 0 where they are too many to be cached."""
+def cached_bytes(windows: int, output_len: int, num_nodes: int, sharing: int = 1) -> int:
+    """Return the bytes of a split's cached forecasts; 0 where ``sharing`` processes would hold too many of them."""
     size = 4 * windows * output_len * num_nodes
-    return size if size <= CACHE_LIMIT else 0
+    return size if size * sharing <= CACHE_LIMIT else 0

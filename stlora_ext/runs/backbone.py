@@ -94,7 +94,10 @@ def _found(
                 f"{path}; --train-backbone trains it first"
                 + (", --from PATH names another one" if needed.protocol in ("joint", "fitted") else "")
             )
-        train(needed, meta, key.seed, replace(options, save_results=False), force=not path.exists())
+        options = replace(options, save_results=False)
+        if needed.backbone.fitted:  # in one process, without steps
+            options = replace(options, parts=1, processes=1)
+        train(needed, meta, key.seed, options, force=not path.exists())
     return path
 
 

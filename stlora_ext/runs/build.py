@@ -37,6 +37,7 @@ from stlora_ext.runs.new_sensors_runner import (
 )
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.set_aside import new_sensors, of_sensors
+from stlora_ext.runs.split_batches import refuse_unsplit
 from stlora_ext.runs.stream_runner import StreamAdapterRunner, StreamBackboneRunner, StreamForecastingConfig
 from stlora_ext.runs.trial import refuse_mixed_windows, refuse_unfit
 
@@ -265,7 +266,7 @@ def host_config(
         test_batch_size=training.eval_batch_size,
         eval_horizons=list(reported_steps(meta.output_len)),
         seed=0 if seed is None else seed,
-        gpus=options.gpus or None,
+        gpus=options.devices[0],
         save_results=options.save_results,
         ckpt_save_dir=str(run_dir) if run_dir else ".",
         data_fingerprint=meta.fingerprint,
@@ -274,6 +275,7 @@ def host_config(
         bf16=training.bf16,
         compile_model=options.compiled,
         cuda_graphs=options.cuda_graphs,
+        parts=options.num_parts,
         deterministic=options.deterministic,
         cudnn_benchmark=not options.deterministic,
         cudnn_determinstic=options.deterministic,
@@ -282,6 +284,7 @@ def host_config(
 
 
 def _refuse_untested(exp: Experiment, options: RunOptions) -> None:
+    refuse_unsplit(exp, options)
     if exp.protocol == "new-sensors" and options.compiled:
         raise UserError("--compile: not with --protocol new-sensors, which forecasts other sensors; leave it out")
     for option, given in (("--cuda-graphs", options.cuda_graphs), ("--compile", options.compiled)):

@@ -39,9 +39,12 @@ def evaluate(
     exp = run.exp if run.exp.protocol != "stream" else _with_start(run, meta, data)
     with tempfile.TemporaryDirectory() as folder:
         options = RunOptions(data, gpus=gpus, save_results=forecasts is not None)
+        if run.exp.protocol == "stream":  # whose updates are rounded by how their batches were cut
+            origin = run.record.provenance
+            options = replace(options, processes=origin.data_parallel, parts=origin.parts)
         cfg = run_config(exp, meta, run.key.seed, options, forecasts or Path(folder))
         if run.exp.protocol == "stream":
-            return launch_training(cfg, runner_class(run.exp))
+            return launch_training(cfg, runner_class(run.exp), devices=options.devices)
         return launch_evaluation(cfg, str(run.checkpoint), runner_class(run.exp))
 
 

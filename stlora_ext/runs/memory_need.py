@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
+from stlora_ext.host.batch_norm import batch_norms
 from stlora_ext.host.metrics import MaskedMAE
 from stlora_ext.host.randomness import rng_state, set_rng_state
 from stlora_ext.host.splits import placed_bytes
@@ -81,7 +81,9 @@ class MemoryNeed:
         return self.held + data + self.batch * windows + self.evaluation.at(windows)
 
 
-def memory_need(model: nn.Module, exp: Experiment, meta: Meta, device: torch.device, free: int) -> MemoryNeed:
+def memory_need(
+    model: nn.Module, exp: Experiment, meta: Meta, device: torch.device, free: int, processes: int = 1
+) -> MemoryNeed:
     """Find out what a run needs, by small steps on a copy of its model.
 
     Args:
@@ -89,7 +91,8 @@ def memory_need(model: nn.Module, exp: Experiment, meta: Meta, device: torch.dev
         exp: The settled experiment.
         meta: The data set, as the model sees it in training.
         device: What the run runs on.
-        free: Bytes that are free there, by which the data's tensors stay in memory or don't.
+        free: Bytes that are free there for a process, by which the data's tensors stay in memory or don't.
+        processes: How many train the model together; what is returned is of each.
 
     Returns:
         MemoryNeed: By batch and parts. Compiled or recorded steps need about as much.
@@ -97,7 +100,7 @@ def memory_need(model: nn.Module, exp: Experiment, meta: Meta, device: torch.dev
     state = rng_state()
     try:
         copied = copy.deepcopy(model).to(device)
-        few = 2 if has_batch_norm(copied) else 1  # whose statistics one window may be too few for
+        few = 2 if batch_norms(copied) else 1  # whose statistics one window may be too few for
         moments = [_moments(copied, exp, meta, device, windows) for windows in (few, few + 1)]
     finally:
         set_rng_state(state)
@@ -108,12 +111,13 @@ def memory_need(model: nn.Module, exp: Experiment, meta: Meta, device: torch.dev
     weights = [*copied.parameters(), *copied.buffers()]
     gradients = _num_bytes([p for p in copied.parameters() if p.requires_grad])
     lengths = meta.input_len + meta.output_len
+    sharing = processes if device.type == "cpu" else 1
     data: list[int] = []
     for split in ("train", "val", "test"):
         readings = (meta.windows[split] + lengths - 1) * meta.num_nodes
         data.append(placed_bytes(readings, free - sum(data)))
     return MemoryNeed(
-        held=_num_bytes(weights) + 2 * gradients + _cached(exp, meta),
+        held=_num_bytes(weights) + (2 + (processes > 1)) * gradients + _cached(exp, meta, sharing),
         gradients=gradients,
         training_data=data[0] + data[1],
         test_data=data[2],
@@ -124,19 +128,16 @@ def memory_need(model: nn.Module, exp: Experiment, meta: Meta, device: torch.dev
     )
 
 
-def has_batch_norm(model: nn.Module) -> bool:
-    """Whether training normalises by statistics of the whole batch somewhere in the model."""
-    return any(isinstance(module, _BatchNorm) and module.training for module in model.modules())
-
-
-def _cached(exp: Experiment, meta: Meta) -> int:
+def _cached(exp: Experiment, meta: Meta, sharing: int = 1) -> int:
     """Return the bytes of a frozen backbone's forecasts that a run keeps; 0 where it keeps none."""
     if exp.protocol == "stream" and exp.arm != "finetune":
         kept = round(exp.stream.memory * meta.steps_per_day) + (exp.stream.every or meta.steps_per_day)
         return 4 * min(kept, sum(meta.windows.values())) * meta.output_len * meta.num_nodes
     if exp.adapter is None or exp.protocol == "joint" or exp.training.num_epochs == 1:
         return 0
-    train, val = (cached_bytes(meta.windows[split], meta.output_len, meta.num_nodes) for split in ("train", "val"))
+    train, val = (
+        cached_bytes(meta.windows[split], meta.output_len, meta.num_nodes, sharing) for split in ("train", "val")
+    )
     return train + val if train else 0
 
 

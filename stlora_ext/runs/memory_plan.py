@@ -9,10 +9,12 @@ from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.files import read_json
+from stlora_ext.host.batch_norm import batch_norms
 from stlora_ext.host.free_memory import free_bytes
 from stlora_ext.host.progress_files import LAST
+from stlora_ext.host.split_steps import unsplittable
 from stlora_ext.runs.build import trained_on
-from stlora_ext.runs.memory_need import MemoryNeed, has_batch_norm, memory_need
+from stlora_ext.runs.memory_need import MemoryNeed, memory_need
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.trial import mixes_windows
 
@@ -67,7 +69,10 @@ class _Fitting:
         if exp.protocol == "stream":  # draws with replacement
             self.batch = exp.stream.batch_size or exp.training.batch_size
         self.evaluated = min(exp.training.eval_batch_size, max(meta.windows.values()))
+        self.processes = len(options.devices)
         self.free = free_bytes(options.device)
+        if not options.gpus:
+            self.free //= self.processes
 
     def plan(self, work: Path | None) -> MemoryPlan:
         exp, options = self.exp, self.options
@@ -87,8 +92,10 @@ class _Fitting:
         size = self._evaluation(need, begun_eval)
         peak = max(self._training(need, parts), need.evaluating(size))
         line = f"memory: about {_amount(peak)} of {_amount(self.free)} available"
+        if self.processes > 1:
+            line += f" for each of {self.processes} processes"
         if parts > 1:
-            line += f", in {parts} parts of {-(-self.batch // parts)} windows"
+            line += f", in {parts} parts of {-(-self._share // parts)} windows"
         if size < self.evaluated:
             line += f", evaluated in batches of {size} windows"
         if not self._fits(peak):
@@ -96,7 +103,12 @@ class _Fitting:
         return MemoryPlan(parts, size if size < self.evaluated else exp.training.eval_batch_size, line, peak)
 
     def _need(self, exp: Experiment) -> MemoryNeed:
-        return memory_need(self.model, exp, self.meta, self.options.device, self.free)
+        return memory_need(self.model, exp, self.meta, self.options.device, self.free, self.processes)
+
+    @property
+    def _share(self) -> int:
+        """The most windows of a batch that a process takes."""
+        return -(-self.batch // self.processes)
 
     def _fits(self, num_bytes: int) -> bool:
         return num_bytes * MARGIN <= self.free
@@ -109,7 +121,7 @@ class _Fitting:
 
     def _training(self, need: MemoryNeed, parts: int) -> int:
         forecasts_only = self.exp.protocol == "stream" and self.exp.arm == "base"
-        return 0 if forecasts_only else need.training(self.batch, parts)
+        return 0 if forecasts_only else need.training(self._share, parts)
 
     def _parts(self, need: MemoryNeed, begun: int | None) -> int:
         """Return the smallest number of parts that fits, or what the run has begun with, if that fits.
@@ -117,33 +129,47 @@ class _Fitting:
         Raises:
             UserError: If none fits, or the model can't be trained in parts.
         """
-        undivided = _undivided(self.model, self.exp, self.options)
-        most = 1 if undivided else self.batch
-        for parts in (*([begun] if begun else []), *range(1, most + 1)):
-            if self._fits(self._training(need, parts)):
+        for parts in (begun, 1):
+            if parts and self._fits(self._training(need, parts)):
                 return parts
+        undivided = self._undivided()
+        if undivided is None:
+            for parts in range(2, self.batch // self.processes + 1):
+                if self._fits(self._training(need, parts)):
+                    return parts
         raise self._refusal(need, undivided)
+
+    def _undivided(self) -> str | None:
+        """Return why the model can't be trained in parts; None if it can."""
+        if self.options.cuda_graphs:
+            return "is trained in recorded steps (--cuda-graphs), which add no gradients"
+        reason = unsplittable(self.model, self.exp.backbone.callbacks, 2)
+        if reason is None and mixes_windows(getattr(self.model, "backbone", self.model), self.meta):
+            return "forecasts a window from the other windows of its batch"
+        return reason
 
     def _refusal(self, need: MemoryNeed, undivided: str | None) -> UserError:
         """Return the refusal of a training that fits in no way, with the remedies that would."""
-        exp, name = self.exp, "stream.batch_size" if self.exp.protocol == "stream" else "batch_size"
+        exp, option = self.exp, "--set stream.batch_size=" if self.exp.protocol == "stream" else "--batch-size "
+        parts = 1 if undivided else max(1, self.batch // self.processes)
         remedies = []
         if undivided:
-            least = 2 if has_batch_norm(self.model) else 1
-            size = next((s for s in range(self.batch - 1, least - 1, -1) if self._fits(need.training(s))), None)
-            if size:
-                option = f"--set {name}={size}" if exp.protocol == "stream" else f"--batch-size {size}"
-                remedies.append(f"{option} (about {_amount(need.training(size))})")
+            least = 2 if batch_norms(self.model) else 1
+            sizes = range(self.batch - 1, least * self.processes - 1, -1)
+            shares = {size: need.training(-(-size // self.processes)) for size in sizes}
+            fitting = next((size for size in sizes if self._fits(shares[size])), None)
+            if fitting:
+                remedies.append(f"{option}{fitting} (about {_amount(shares[fitting])})")
         if "bf16" in exp.backbone.tested_with and not exp.training.bf16:
-            narrow = self._need(replace(exp, training=replace(exp.training, bf16=True)))
-            if self._fits(narrow.training(self.batch)):
-                remedies.append(f"--bf16 (about {_amount(narrow.training(self.batch))})")
-        parts = 1 if undivided else self.batch
+            narrow = self._training(self._need(replace(exp, training=replace(exp.training, bf16=True))), 1)
+            if self._fits(narrow):
+                remedies.append(f"--bf16 (about {_amount(narrow)})")
         remedies += ["free memory", "use a machine with more", f"or try all the same with --parts {parts}"]
-        how = f"together, for it can't be trained in parts ({undivided})," if undivided else "one by one"
+        why = f", and {exp.backbone.name} {undivided}, so it can't be trained in parts" if undivided else ""
+        how = "" if undivided else " one by one"
         return UserError(
-            f"{exp.dataset}/{exp.model}: training on {self.batch} windows a step {how} needs about "
-            f"{self._compared(need.training(self.batch, parts))}: " + ", ".join(remedies)
+            f"{exp.dataset}/{exp.model}: training on {self.batch} windows a step{how} needs about "
+            f"{self._compared(self._training(need, parts))}{why}: " + ", ".join(remedies)
         )
 
     def _evaluation(self, need: MemoryNeed, begun: int | None) -> int:
@@ -160,24 +186,17 @@ class _Fitting:
                 f"{self.exp.dataset}/{self.exp.model}: forecasting a single window beside the data needs about "
                 f"{self._compared(need.evaluating(1))}: free memory, or use a machine with more"
             )
-        if size < configured and size != begun and mixes_windows(self.model, self.meta):
+        if (
+            size < configured
+            and size != begun
+            and mixes_windows(getattr(self.model, "backbone", self.model), self.meta)
+        ):
             raise UserError(
                 f"{self.exp.dataset}/{self.exp.model}: forecasting {configured} windows together needs about "
                 f"{self._compared(need.evaluating(configured))}, and fewer change the forecasts of this model: "
                 f"--set eval_batch_size={size} if you accept that"
             )
         return size
-
-
-def _undivided(model: nn.Module, exp: Experiment, options: RunOptions) -> str | None:
-    """Return why a model can't be trained in parts; None if it can."""
-    if has_batch_norm(model):
-        return "batch norm takes its statistics of a whole batch"
-    if exp.backbone.callbacks:
-        return "its loss isn't the sum over windows"
-    if options.cuda_graphs:
-        return "--cuda-graphs replays whole steps"
-    return "an update of a stream is undivided" if exp.protocol == "stream" else None
 
 
 def _begun(work: Path | None) -> tuple[int | None, int | None]:

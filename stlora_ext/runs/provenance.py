@@ -44,6 +44,8 @@ def provenance(options: RunOptions) -> dict[str, Any]:
         "varies": varies,
         "compiled": options.compiled,
         "cuda_graphs": options.cuda_graphs,
+        **({} if len(options.devices) == 1 else {"data_parallel": len(options.devices)}),
+        **({} if options.num_parts == 1 else {"parts": options.num_parts}),
     }
 
 

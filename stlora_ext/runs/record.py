@@ -224,6 +224,8 @@ class Process:
         varies: What isn't the same to the bit in a repetition.
         compiled: Whether the model ran through ``torch.compile``.
         cuda_graphs: Whether recorded training steps were replayed.
+        data_parallel: How many processes trained the model together.
+        parts: Parts of a training batch that ran one after the other.
     """
 
     hardware: str | None
@@ -235,6 +237,8 @@ class Process:
     varies: Sequence[str] | None
     compiled: bool
     cuda_graphs: bool
+    data_parallel: int = 1
+    parts: int = 1
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "Process":
@@ -249,6 +253,8 @@ class Process:
             content.get("varies"),
             bool(content.get("compiled")),
             bool(content.get("cuda_graphs")),
+            content.get("data_parallel") or 1,
+            content.get("parts") or 1,
         )
 
 

@@ -208,6 +208,8 @@ _FORM: dict[str, tuple[Callable[[Any], bool], str]] = {
     "provenance": (_object, "an object"),
     "provenance.compiled": (_flag, "true or false"),
     "provenance.cuda_graphs": (_flag, "true or false"),
+    "provenance.data_parallel": (_count_or_none, "a count"),
+    "provenance.parts": (_count_or_none, "a count"),
     "provenance.versions": (_object_or_none, "an object"),
     "provenance.processes": (_processes, "a list of processes"),
     "trained_backbone": (_trained, "the key of a run, and hashes"),

@@ -82,6 +82,11 @@ def how_to_repeat(record: Record, meta: Meta, results: Path = RESULTS, data: Pat
     exp = rebuild(record.key, record.configuration.as_dict(), f"record {record.key.path.name}")
     path, config = config_or_default(exp.dataset, exp.model)
     extra = folder_arguments(results, data)
+    origin = record.provenance
+    if origin.data_parallel > 1 and str(origin.hardware).startswith("CPU"):  # of GPUs, those of here have numbers
+        extra += ["--processes", str(origin.data_parallel)]
+    if origin.parts > 1:
+        extra += ["--parts", str(origin.parts)]
     extra += ["--force"] * record.key.record_path(results).exists()
     return repeat_command(
         exp,

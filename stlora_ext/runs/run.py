@@ -33,6 +33,7 @@ from stlora_ext.runs.reopen import find_run
 from stlora_ext.runs.replacement import REPEAT, complete_replacement, replace_run
 from stlora_ext.runs.same_data import data_part, refuse_record_of_other_data
 from stlora_ext.runs.saved_forecasts import drop_forecasts, save_forecasts
+from stlora_ext.runs.split_batches import refuse_unsplittable
 from stlora_ext.runs.store import find_record, write_record
 from stlora_ext.runs.stream_runner import StreamRunnerMixin
 from stlora_ext.weights import bare_state_dict, weights_fingerprint
@@ -70,12 +71,13 @@ def train_run(
             refuse_record_of_other_data(record, meta, options.results)
             if options.save_results:
                 run = find_run(key.record_path(options.results), options.results)
-                save_forecasts(run, meta, options.data, options.gpus)
+                save_forecasts(run, meta, options.data, options.devices[0])
             return record, True
         work = run_dir / REPEAT if os.path.lexists(key.record_path(options.results)) else run_dir
         # What can't be built, or run so, is refused now, not after hours.
         model = build_model(exp, meta, options.data)
         run_config(exp, meta, seed, options)
+        refuse_unsplittable(model, exp, meta, options)
         plan = memory_plan(model, exp, meta, options, work)
         del model
         exp, options = plan.applied(with_backbone(exp, meta, seed, options, train_run), options)
@@ -84,7 +86,7 @@ def train_run(
         cfg = run_config(exp, meta, seed, options, work)
         cfg.run_key = str(key.path)
         processes = _begin(work, cfg, options, force)
-        runner = launch_training(cfg, runner_class(exp), options.outlook)
+        runner = launch_training(cfg, runner_class(exp), options.outlook, options.devices)
         record = _write_results(work, key, exp, meta, runner, processes)
         if not options.save_results:
             drop_forecasts(work)

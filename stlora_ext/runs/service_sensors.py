@@ -11,7 +11,7 @@ import torch
 
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
-from stlora_ext.host.launcher import use_device
+from stlora_ext.host.devices import use_device
 from stlora_ext.host.scaler import GlobalZScoreScaler
 from stlora_ext.lora.expand import expand_adapter, expand_moments
 from stlora_ext.lora.files import load_moments, save_adapter

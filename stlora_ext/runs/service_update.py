@@ -16,7 +16,7 @@ from stlora_ext.data.prepared import Meta, missing
 from stlora_ext.data.series import Series
 from stlora_ext.errors import UserError
 from stlora_ext.horizons import in_words
-from stlora_ext.host.launcher import use_device
+from stlora_ext.host.devices import use_device
 from stlora_ext.host.logs import close_run_log, quiet_host_loggers
 from stlora_ext.host.metrics import MetricSums
 from stlora_ext.host.splits import place_split

@@ -4,7 +4,6 @@ The test split is walked in periods. At the start of each the model takes a few 
 past; then it forecasts the period. Where an adapter is updated, the frozen backbone forecasts each window once.
 """
 
-import random
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from stlora_ext.host.forecasts import forecast_writer
 from stlora_ext.host.logs import close_run_log
 from stlora_ext.host.metrics import MetricSums
 from stlora_ext.host.progress_files import check_progress, identity
-from stlora_ext.host.randomness import derive_seed
+from stlora_ext.host.randomness import derive_seed, seed_everything
 from stlora_ext.host.runner import FORECASTS, HostRunner
 from stlora_ext.host.splits import place_split
 from stlora_ext.lora.model import STLoRA
@@ -118,6 +117,7 @@ class StreamRunnerMixin(_Host):
         """Build the optimizer, which the updates keep."""
         model: torch.nn.Module = self.model
         self.optimizer = self._build_optimizer()
+        self._split_steps()
         if self.cfg.stream.node_decay and isinstance(model, STLoRA):
             self.per_node = model.adapter.per_node()
 
@@ -155,6 +155,9 @@ class StreamRunnerMixin(_Host):
         self.recent = self.forecasts_from(done)
         periods = -(-windows // self.every)
         saved = time.monotonic()
+        if not self.processes.main:  # it helps with the updates alone
+            self._periods(range(done, periods), periods, saved)
+            return
         if self.save_results:
             if done:
                 raise UserError(
@@ -177,6 +180,8 @@ class StreamRunnerMixin(_Host):
             self.epoch = period + 1
             if self.updates:
                 self.update_model(period, begin + self.series.input_len)
+            if not self.processes.main:
+                continue
             self._forecast_period(begin, min(begin + self.every, self.end))
             if time.monotonic() - saved >= SAVE_EVERY and period + 1 < periods:
                 self._save_model(period + 1)
@@ -205,19 +210,19 @@ class StreamRunnerMixin(_Host):
         generator = torch.Generator().manual_seed(derive_seed(self.cfg.seed, "stream draws", index))
         drawn = torch.rand(stream.steps, self.batch_size, generator=generator, dtype=torch.float64)
         places = (drawn ** (1 / stream.recency) * len(known)).long().clamp_(max=len(known) - 1)
-        _seed_everything(derive_seed(self.cfg.seed, "stream dropout", index))
-        if isinstance(self.model, STLoRA):
-            self.model.adapter.dropout.reseed(derive_seed(self.cfg.seed, "stream adapter dropout", index))
-            self.model.adapter.row_dropout.reseed(derive_seed(self.cfg.seed, "stream adapter row dropout", index))
         self.status = RunnerStatus.TRAINING
         self.model.train()
+        if self.split is not None:
+            self.split.prepare(self._batch_of(known[places[0]]))
+        own = self.processes.purpose
+        seed_everything(derive_seed(self.cfg.seed, "stream dropout", index, *own))
+        if isinstance(self.model, STLoRA):
+            self.model.adapter.dropout.reseed(derive_seed(self.cfg.seed, "stream adapter dropout", index, *own))
+            self.model.adapter.row_dropout.reseed(derive_seed(self.cfg.seed, "stream adapter row dropout", index))
         total = torch.zeros((), device=self.device)
         for windows in known[places]:
-            batch = series.batch(windows)
-            if self.recent is not None:
-                batch[FORECAST] = self.recent.of(windows)
             self.global_steps += 1
-            total += self._passes(batch)
+            total += self._passes(self._batch_of(windows))
             self.callback_handler.trigger("on_optimizer_step", self)
             self.optimizer.step()
             self.optimizer.zero_grad()
@@ -232,6 +237,13 @@ class StreamRunnerMixin(_Host):
             )
         self.losses.append(float(f"{loss:.6g}"))
         self.seconds.append(time.monotonic() - started)
+
+    def _batch_of(self, windows: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return windows as a step gets them, with the frozen backbone's forecasts."""
+        batch = self.series.batch(windows)
+        if self.recent is not None:
+            batch[FORECAST] = self.recent.of(windows)
+        return batch
 
     # ---- forecasts -----------------------------------------------------------------------------------
 
@@ -347,10 +359,3 @@ class StreamAdapterRunner(StreamRunnerMixin, STLoRARunnerMixin, HostRunner):
 
 class StreamBackboneRunner(StreamRunnerMixin, HostRunner):
     """Updates nothing, or every weight of a backbone without adapter."""
-
-
-def _seed_everything(seed: int) -> None:
-    """Seed the generators that a model's dropout may draw from."""
-    torch.manual_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 (models may draw from it)

@@ -1,7 +1,12 @@
 """A backbone tried on one window before it is trained: what doesn't fit is one line, not a traceback after minutes."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
@@ -48,23 +53,61 @@ def refuse_mixed_windows(backbone: nn.Module, exp: Experiment, meta: Meta) -> No
     Raises:
         UserError: If it is one.
     """
-    if mixes_windows(backbone, meta):
+    with _as_it_was(backbone):
+        mixes = _mixes(backbone.eval(), meta)
+    if mixes:
         raise UserError(
             f"--protocol stream: {exp.backbone.name} forecasts a window from the other windows of its batch, which lie "
             "in the future of a stream; name another model"
         )
 
 
+def mixes_windows(backbone: nn.Module, meta: Meta) -> bool:
+    """Whether a backbone's forecast of a window depends on the other windows of its batch, batch norms apart.
+
+    It is tried as it is evaluated and as it is trained; in training no longer where it draws more than dropout.
+    """
+    with _as_it_was(backbone):
+        if _mixes(backbone.eval(), meta):
+            return True
+        for module in backbone.train().modules():
+            if isinstance(module, (_BatchNorm, _DropoutNd)):
+                module.eval()
+        return not _draws(backbone, meta) and _mixes(backbone, meta)
+
+
 @torch.no_grad()
-def mixes_windows(model: nn.Module, meta: Meta) -> bool:
-    """Whether a model's forecast of a window depends on the other windows of its batch."""
-    steps = meta.input_len + meta.output_len
+def _mixes(backbone: nn.Module, meta: Meta) -> bool:
+    """Whether windows that are forecast together are forecast otherwise than alone."""
     windows = sample_window(meta.input_len, meta.num_nodes, batch=_WINDOWS)
-    training = model.training
-    model.eval()
-    with torch.random.fork_rng(devices=[]):
-        together, *alone = (
-            forward(model, sample_batch(inputs, meta.steps_per_day, steps)) for inputs in (windows, *windows.split(1))
-        )
-    model.train(training)
+    together, *alone = _forecasts(backbone, (windows, *windows.split(1)), meta)
     return not torch.allclose(together, torch.cat(alone), rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def _draws(backbone: nn.Module, meta: Meta) -> bool:
+    """Whether two forecasts of the same windows differ."""
+    windows = sample_window(meta.input_len, meta.num_nodes, batch=_WINDOWS)
+    one, other = _forecasts(backbone, (windows, windows), meta)
+    return not torch.equal(one, other)
+
+
+def _forecasts(backbone: nn.Module, batches: Sequence[torch.Tensor], meta: Meta) -> list[torch.Tensor]:
+    """Return the forecasts of batches of windows, one after the other."""
+    steps = meta.input_len + meta.output_len
+    with torch.random.fork_rng(devices=[]):
+        return [forward(backbone, sample_batch(windows, meta.steps_per_day, steps)) for windows in batches]
+
+
+@contextmanager
+def _as_it_was(model: nn.Module) -> Iterator[None]:
+    """Give a model its mode, part by part, and its buffers back after the ``with`` block."""
+    modes = [(module, module.training) for module in model.modules()]
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for buffer, before in buffers:
+            buffer.copy_(before)

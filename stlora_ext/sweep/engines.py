@@ -144,7 +144,7 @@ def workers(args: argparse.Namespace) -> tuple[list[str], int]:
     if args.gpus:
         if not all(map(is_number, gpus)) or len(set(gpus)) < len(gpus):
             raise UserError(f"--gpus {args.gpus}: expected numbers of GPUs such as 0,1, each once")
-        from stlora_ext.host.launcher import refuse_absent_gpu
+        from stlora_ext.host.devices import refuse_absent_gpu
 
         for gpu in gpus:
             refuse_absent_gpu(gpu)

@@ -1,20 +1,18 @@
 """The process of one run: started so that it never outlives the sweep, stopped cleanly, its end explained."""
 
-import ctypes
 import os
 import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from stlora_ext.bound import bound_to, end_of
 from stlora_ext.sweep.job import Job
 
 LOG = "sweep.log"
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-_PR_SET_PDEATHSIG = 1
 _TAKEN = "error: another process is running "  # what run.py says
 _FOUND = "already finished, not repeated"
 
@@ -53,7 +51,7 @@ class JobProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                preexec_fn=_bound_to(os.getpid()),
+                preexec_fn=bound_to(os.getpid()),
             )
 
     def poll(self) -> int | None:
@@ -82,8 +80,7 @@ class JobProcess:
         """Say in a line why it failed."""
         code, lines = self.poll(), [line for line in self.output() if line.strip()]
         if code is not None and code < 0:
-            hint = " (the system does so when memory runs out)" if -code == signal.SIGKILL else ""
-            return f"killed by {signal.Signals(-code).name}{hint}"
+            return end_of(code)
         errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
         return errors[-1] if errors else f"{lines[-1].strip() if lines else 'it said nothing'} (exit code {code})"
 
@@ -98,16 +95,3 @@ class JobProcess:
     def _signal(self, number: int) -> None:
         if self.poll() is None:
             os.killpg(self.process.pid, number)
-
-
-def _bound_to(parent: int) -> Callable[[], None]:
-    """Return what a child does before it becomes the command: die when ``parent`` dies, and mind Ctrl-C."""
-
-    def bind() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background shell ignores it, and children inherit that
-        if _LIBC is not None:
-            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                os._exit(1)
-
-    return bind

@@ -1,7 +1,7 @@
 """Whether the two runs of a pair were computed alike: where they weren't, part of their difference may come from that.
 
-Marks: "‡" where they differ in the arithmetic, the hardware, torch, the threads, --compile or the backbone's weights,
-"§" where their records don't tell whether they share the backbone.
+Marks: "‡" where they differ in the arithmetic, the hardware, torch, the threads, --compile, the processes or parts
+that a batch was cut for, or the backbone's weights, "§" where their records don't tell whether they share the backbone.
 """
 
 from collections.abc import Sequence
@@ -78,6 +78,8 @@ def _conditions(record: Record) -> dict[str, tuple[str, ...]]:
             "torch": str(process.versions.get("torch")).partition("+")[0],
             "threads": process.threads,
             "--compile": "on" if process.compiled else "off",
+            "processes": process.data_parallel,
+            "--parts": process.parts,
         }
         for process in record.processes
     ]

@@ -16,6 +16,11 @@ def setting(text, *said, **fields):
     return run(f"--set {text[:40]}", [*TINY, "--set", text], *said, **fields)
 
 
+def split(name, arguments, *said, model="LSTM"):
+    """A row of run.py with processes or parts."""
+    return run(name, ["--dataset", "TINY", "--model", model, "--dry-run", *arguments], *said)
+
+
 def prepare(*options, said, **fields):
     """A row of prepare.py, with good readings."""
     return Row(
@@ -61,7 +66,7 @@ ROWS = (
         [*TINY, "--dry-run", "--seeds", "4294967296"],
         "expected whole numbers from 0 to 4294967295",
     ),
-    run("a numeral that is no digit", [*TINY, "--gpus", "\u00b2"], "one run uses one GPU, named by its number"),
+    run("a numeral that is no digit", [*TINY, "--gpus", "\u00b2"], "expected numbers of GPUs such as 0 or 0,1"),
     run("threads without end", [*TINY, "--threads", "99999"], "--threads 99999: expected at most 1024"),
     run("an empty name of a backbone", ["-c", "experiments/TINY/LSTM_LoRA.py", "--from", ""], "--from : only"),
     run(
@@ -70,8 +75,34 @@ ROWS = (
         "checkpoint experiments cannot be read (Is a directory): expected the model.pt of a run",
     ),
     run("no thread", [*TINY, "--threads", "0"], "--threads: '0' is not a whole number"),
-    run("two GPUs", [*TINY, "--gpus", "0,1"], "python experiments/sweep.py --gpus 0,1"),
-    run("a GPU that is a word", [*TINY, "--gpus", "cuda"], "one run uses one GPU, named by its number"),
+    run("a GPU twice", [*TINY, "--gpus", "0,0"], "--gpus 0,0: expected numbers of GPUs such as 0 or 0,1, each once"),
+    run("GPUs that aren't there", [*TINY, "--gpus", "98,99"], "--gpus 98: this machine has", "with --gpus ''"),
+    run("a GPU that is a word", [*TINY, "--gpus", "cuda"], "expected numbers of GPUs such as 0 or 0,1, each once"),
+    other("experiments/verify.py", "results", "--gpus", "0,1", said=("--gpus 0,1: expected the number of one GPU",)),
+    run("no process", [*TINY, "--processes", "0"], "--processes: '0' is not a whole number of at least 1"),
+    run(
+        "processes beside a GPU",
+        [*TINY, "--processes", "2", "--gpus", "0"],
+        "--processes 2: not with --gpus 0, where every GPU has a process of its own; leave it out",
+    ),
+    split("more processes than windows", ["--processes", "65"], "65 parts of a batch, which has 64 windows"),
+    split(
+        "more parts than windows", ["--processes", "4", "--parts", "17"], "--processes 4 --parts 17: that is 68 parts"
+    ),
+    split("compiled in processes", ["--processes", "2", "--compile"], "--processes 2: not tested with --compile"),
+    split("batch norms in parts", ["--parts", "2"], "--parts 2: GWNet has batch norms", model="GWNet"),
+    split("batch norms deeper down", ["--parts", "3"], "--parts 3: D2STGNN has batch", "out", model="D2STGNN+"),
+    split("a loss of its own", ["--parts", "2"], "--parts 2: FITS is trained on a loss of its own", model="FITS"),
+    split("another loss", ["--processes", "2"], "--processes 2: DUET is trained on a loss", "out", model="DUET+"),
+    split("mixed windows", ["--processes", "2"], "TimesNet forecasts a window from the other", model="TimesNet"),
+    split("a fit in processes", ["--processes", "2"], "--processes 2: VAR is fitted in closed form", model="VAR+"),
+    split("a fit in parts", ["--parts", "2"], "--parts 2: this run trains nothing in steps; leave it out", model="HA"),
+    split(
+        "new sensors in processes",
+        ["--processes", "2", "--protocol", "new-sensors"],
+        "--processes 2: not with --protocol new-sensors",
+        model="LSTM+",
+    ),
     run("a GPU that isn't there", [*TINY, "--gpus", "99"], "on the CPU: the same command with --gpus ''"),
     run(
         "data that isn't there",

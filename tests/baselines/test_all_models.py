@@ -8,7 +8,7 @@ from experiments import predict, verify
 from stlora_ext.config.experiment import experiment
 from stlora_ext.config.registry import models
 from stlora_ext.data.prepared import load_meta, load_split
-from stlora_ext.host.launcher import use_device
+from stlora_ext.host.devices import use_device
 from stlora_ext.runs.build import host_config
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.run import train_run

@@ -115,6 +115,11 @@ def test_memory_that_runs_out_is_one_line():
     [
         ([], "--cuda-graphs: the CPU has no such thing; name a GPU"),
         (["--gpus", "0", "--compile", "--dry-run"], "--cuda-graphs: not with --compile"),
+        (
+            ["--gpus", "0", "--parts", "2", "--dry-run"],
+            "--parts 2: not with --cuda-graphs, whose recorded steps add no",
+        ),
+        (["--gpus", "0,1", "--dry-run"], "--gpus 0,1: not with --cuda-graphs, whose"),
         (["--gpus", "0", "--set", "adapter.dropout=0.1", "--dry-run"], "--cuda-graphs: not with adapter.dropout"),
         (
             ["--gpus", "0", "--set", "adapter.row_dropout=0.1", "--dry-run"],
@@ -123,7 +128,7 @@ def test_memory_that_runs_out_is_one_line():
     ],
 )
 def test_what_recorded_steps_do_not_go_with_is_refused(option, expected, tiny_data, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("stlora_ext.host.launcher.use_device", lambda gpus: None)
+    monkeypatch.setattr("stlora_ext.host.devices.use_devices", lambda *asked: None)
     assert expected in refusal(
         run_command.main,
         ["-c", "experiments/TINY/LSTM_LoRA.py", "--cuda-graphs", "--data", tiny_data, "--results", tmp_path, *option],

@@ -11,7 +11,8 @@ import torch
 from stlora_ext.config.registry import get_backbone, models
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.host.curriculum import HorizonCurriculum
-from stlora_ext.host.launcher import launch_training, use_device
+from stlora_ext.host.devices import use_device
+from stlora_ext.host.launcher import launch_training
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.runs.adapter_runner import STLoRARunner
 from stlora_ext.runs.build import host_config
@@ -262,3 +263,14 @@ def test_memory_that_runs_out_is_one_line():
     done = run("-c", program)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: not enough memory (CUDA out of memory. Tried to allocate ")
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one GPU alone")
+@pytest.mark.parametrize("name", ["AGCRN+", "GWNet+"])
+def test_two_gpus_train_one_model_as_one_does(name, tmp_path):
+    exp = quick(name).override({"model.dropout": 0.0} if name == "GWNet+" else {})
+    one, two = (
+        train_run(exp, quick_meta(), 0, RunOptions(data(), tmp_path / gpus, gpus=gpus))[0] for gpus in ("0", "0,1")
+    )
+    assert two.provenance.data_parallel == 2
+    assert two.scores.average["MAE"] == pytest.approx(one.scores.average["MAE"], rel=1e-4)

@@ -9,7 +9,8 @@ from basicts.metrics.mae import masked_mae
 from basicts.runners.callback import EarlyStopping
 
 from stlora_ext.errors import UserError
-from stlora_ext.host.launcher import launch_training, use_device
+from stlora_ext.host.devices import use_device
+from stlora_ext.host.launcher import launch_training
 
 from .toy import LinearConfig, our_config, stock_config
 
@@ -185,12 +186,12 @@ def test_testing_during_training_is_refused(world, tmp_path):
         our_config(world, tmp_path, test_interval=1)
 
 
-def test_several_gpus_for_one_run_are_refused_naming_the_sweep(world, tmp_path):
-    """One run uses one GPU; several GPUs are for several runs."""
-    with pytest.raises(UserError, match=r"one run uses one GPU.*sweep") as error:
+def test_several_gpus_for_one_process_are_refused(world, tmp_path):
+    """A process uses one GPU; several GPUs are for several processes."""
+    with pytest.raises(UserError, match=r"one process uses one GPU.*--gpus") as error:
         our_config(world, tmp_path, gpus="0,1")
     assert "\n" not in str(error.value)
-    with pytest.raises(UserError, match=r"one run uses one GPU.*sweep") as error:
+    with pytest.raises(UserError, match=r"expected the number of one GPU.*sweep") as error:
         use_device("0,1")
     assert "\n" not in str(error.value)
 

@@ -7,8 +7,9 @@ import pytest
 import setproctitle
 import torch
 
+from stlora_ext.host.devices import use_device
 from stlora_ext.host.forecasts import forecast_writer
-from stlora_ext.host.launcher import launch_evaluation, use_device
+from stlora_ext.host.launcher import launch_evaluation
 from stlora_ext.host.logs import close_run_log
 from stlora_ext.host.runner import HostRunner
 

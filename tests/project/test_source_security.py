@@ -41,6 +41,7 @@ FORBIDDEN_CALLS = {
 }
 PLACES = {  # what stands alone in one file, and why
     ("stlora_ext/preparation/safe_pickle.py", "pickle.Unpickler"),  # a subclass whose find_class admits a list of names
+    ("stlora_ext/host/helper.py", "pickle.load"),  # no file: a pipe from the process that started this one
     ("stlora_ext/config/user_file.py", "runpy.run_path"),  # a config is Python that the user runs
     ("tests/faults/full_disk.py", "runpy.run_path"),  # of the command line, a command of the project's
 }

@@ -7,7 +7,7 @@ import torch
 
 import stlora_ext
 from experiments import predict, update
-from stlora_ext.host.launcher import use_device
+from stlora_ext.host.devices import use_device
 from stlora_ext.lora.fit_rows import Readings, fit_rows
 from stlora_ext.lora.ridge import RIDGES
 from stlora_ext.runs.options import RunOptions

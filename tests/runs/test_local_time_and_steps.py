@@ -8,7 +8,7 @@ import pytest
 
 from experiments import predict, table
 from stlora_ext.config.experiment import experiment
-from stlora_ext.host.launcher import use_device
+from stlora_ext.host.devices import use_device
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.run import train_run
 from tests.support.preparing import prepared

@@ -8,7 +8,8 @@ import torch
 
 from experiments import run as run_command
 from stlora_ext.errors import UserError
-from stlora_ext.host.launcher import launch_training, use_device
+from stlora_ext.host.devices import use_device
+from stlora_ext.host.launcher import launch_training
 from stlora_ext.runs.build import host_config
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.provenance import provenance

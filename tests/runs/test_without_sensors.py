@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from experiments import predict as predict_command
-from stlora_ext.host.launcher import use_device
+from stlora_ext.host.devices import use_device
 from stlora_ext.runs.loaded import load_run
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.run import train_run

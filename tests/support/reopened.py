@@ -11,7 +11,7 @@ import pandas as pd
 from stlora_ext.config.experiment import Experiment, experiment
 from stlora_ext.data.available import open_dataset
 from stlora_ext.data.prepared import Meta, load_split
-from stlora_ext.host.launcher import use_device
+from stlora_ext.host.devices import use_device
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.run import train_run
 from tests.support.commands import run, succeeded

@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from experiments import update
 from stlora_ext.data.prepared import SPLITS, load_split
-from stlora_ext.host.launcher import use_device
+from stlora_ext.host.devices import use_device
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.run import train_run
 from tests.support.reopened import data, finished, quick, quick_meta, results

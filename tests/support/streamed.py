@@ -3,7 +3,7 @@
 import functools
 from pathlib import Path
 
-from stlora_ext.host.launcher import use_device
+from stlora_ext.host.devices import use_device
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.run import train_run
 from tests.support.reopened import data, finished, quick, quick_meta, results
