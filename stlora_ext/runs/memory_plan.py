@@ -17,8 +17,10 @@ from stlora_ext.runs.build import trained_on
 from stlora_ext.runs.memory_need import MemoryNeed, memory_need
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.trial import mixes_windows
+from stlora_ext.threads import give_back_large_blocks
 
-MARGIN = 1.2  # of the estimate that have to be there
+MARGIN, RESERVE = 1.2, 2**27  # of the estimate, and bytes beside it for libraries, that have to be there
+_KEPT = 2.0  # times the estimate that a process may hold which keeps what is freed
 _GIB, _MIB = 2**30, 2**20
 
 
@@ -31,15 +33,19 @@ class MemoryPlan:
         eval_batch_size: Windows of an evaluation step.
         line: What the user is told.
         needed: Bytes that the run so needs; None: not known.
+        tight: Whether freed memory has to be given back at once.
     """
 
     parts: int
     eval_batch_size: int
     line: str
     needed: int | None = None
+    tight: bool = False
 
     def applied(self, exp: Experiment, options: RunOptions) -> tuple[Experiment, RunOptions]:
-        """Return the experiment and the options that run so; no key depends on either."""
+        """Have this process run so: return the experiment and the options, of which no key depends on what is new."""
+        if self.tight:
+            give_back_large_blocks()
         training = replace(exp.training, eval_batch_size=self.eval_batch_size)
         return replace(exp, training=training), replace(options, parts=self.parts)
 
@@ -100,7 +106,8 @@ class _Fitting:
             line += f", evaluated in batches of {size} windows"
         if not self._fits(peak):
             line += f": it may not fit (--parts {parts} was asked for)"
-        return MemoryPlan(parts, size if size < self.evaluated else exp.training.eval_batch_size, line, peak)
+        tight = not options.gpus and _KEPT * peak + RESERVE > self.free
+        return MemoryPlan(parts, size if size < self.evaluated else exp.training.eval_batch_size, line, peak, tight)
 
     def _need(self, exp: Experiment) -> MemoryNeed:
         return memory_need(self.model, exp, self.meta, self.options.device, self.free, self.processes)
@@ -111,11 +118,11 @@ class _Fitting:
         return -(-self.batch // self.processes)
 
     def _fits(self, num_bytes: int) -> bool:
-        return num_bytes * MARGIN <= self.free
+        return num_bytes * MARGIN + RESERVE <= self.free
 
     def _compared(self, num_bytes: int) -> str:
         return (
-            f"{_amount(num_bytes)} of memory ({_amount(round(MARGIN * num_bytes))} with a margin), with "
+            f"{_amount(num_bytes)} of memory ({_amount(round(MARGIN * num_bytes) + RESERVE)} with a margin), with "
             f"{_amount(self.free)} available"
         )
 

@@ -11,7 +11,7 @@ from stlora_ext.files import write_json
 from stlora_ext.runs import memory_plan as module
 from stlora_ext.runs.build import build_model
 from stlora_ext.runs.memory_need import memory_need
-from stlora_ext.runs.memory_plan import MARGIN, memory_plan
+from stlora_ext.runs.memory_plan import MARGIN, RESERVE, memory_plan
 from stlora_ext.runs.options import RunOptions
 from tests.support.commands import refusal
 from tests.support.small import NODES, data_folder, meta, small_experiment
@@ -42,7 +42,7 @@ def planned(model, exp, options=OPTIONS, work=None):
 def training(model, exp, parts=1, batch=None):
     """The free memory that a step in parts just fits into."""
     need = memory_need(model, exp, meta(), OPTIONS.device, 2**40)
-    return MARGIN * need.training(batch or exp.training.batch_size, parts) + 2
+    return RESERVE + MARGIN * need.training(batch or exp.training.batch_size, parts) + 2
 
 
 def test_where_there_is_room_a_step_is_whole(machine):
@@ -50,6 +50,14 @@ def test_where_there_is_room_a_step_is_whole(machine):
     plan = planned(model, exp)
     assert (plan.parts, plan.eval_batch_size) == (1, 64)
     assert re.fullmatch(r"memory: about \d+ MiB of 1024\.0 GiB available", plan.line)
+
+
+def test_freed_memory_is_given_back_where_less_than_twice_the_need_is_free(machine):
+    model, exp = built("LSTM")
+    needed = planned(model, exp).needed
+    for free, tight in ((1.9, True), (2.1, False)):
+        machine(RESERVE + free * needed)
+        assert planned(model, exp).tight is tight
 
 
 def test_a_batch_holds_no_more_windows_than_there_are(machine):
@@ -74,7 +82,7 @@ def test_the_fewest_parts_that_fit_are_taken(name, parts, machine):
 def test_an_evaluation_that_does_not_fit_is_done_in_smaller_batches(machine):
     model, exp = built("LSTM", batch_size=1)
     need = memory_need(model, exp, meta(), OPTIONS.device, 2**40)
-    machine(MARGIN * (need.evaluating(20)) + 2)
+    machine(RESERVE + MARGIN * need.evaluating(20) + 2)
     plan = planned(model, exp)
     assert plan.eval_batch_size == 20 and plan.line.endswith("evaluated in batches of 20 windows")
     applied, options = plan.applied(exp, OPTIONS)
@@ -99,7 +107,7 @@ def test_bfloat16_is_offered_where_it_is_tested_and_fits(machine):
     bf16 = replace(exp, training=replace(exp.training, bf16=True))
     narrow = memory_need(model, bf16, meta(), OPTIONS.device, 2**40)
     assert narrow.training(1) < need.training(1)
-    machine(MARGIN * narrow.training(1) + 2)
+    machine(RESERVE + MARGIN * narrow.training(1) + 2)
     with pytest.raises(UserError, match=r"--bf16 \(about"):
         planned(model, exp)
     assert planned(model, bf16).parts == 1
