@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from experiments import run as run_command
+from stlora_ext.data.prepared import load_meta
 from stlora_ext.errors import UserError
 from stlora_ext.files import write_json
 from stlora_ext.runs import memory_plan as module
@@ -13,6 +14,8 @@ from stlora_ext.runs.build import build_model
 from stlora_ext.runs.memory_need import memory_need
 from stlora_ext.runs.memory_plan import MARGIN, RESERVE, memory_plan
 from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.rerun import rebuild
+from stlora_ext.runs.store import read_record
 from tests.support.commands import refusal
 from tests.support.small import NODES, data_folder, meta, small_experiment
 
@@ -189,3 +192,22 @@ def test_the_command_refuses_what_fits_in_no_way(more, tiny_data, tmp_path, mach
         run_command.main, tiny(tiny_data, tmp_path, *more), capsys
     )
     assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_a_run_that_is_short_of_memory_takes_the_steps_of_one_that_is_not(tiny_data, tmp_path, machine, capsys):
+    words = ("--set", "model.hidden_size=8", "model.end_size=8", "model.dropout=0.0", "--seeds", "0", "--epochs", "1")
+    records, free = [], 2**40
+    for folder, line in (("whole", "available"), ("parts", "in 2 parts of 32 windows")):
+        machine(free)
+        place = ["--data", str(tiny_data), "--results", str(tmp_path / folder)]
+        run_command.main(["--dataset", "TINY", "--model", "LSTM+", *place, *words])
+        told = capsys.readouterr().err.splitlines()[0]
+        assert told.startswith("memory: about ") and told.endswith(line)
+        (path,) = tmp_path.joinpath(folder).glob("TINY/LSTM+/*.json")
+        records.append(read_record(path))
+        described, exp = load_meta(tiny_data, "TINY"), rebuild(records[0].key, records[0].configuration.as_dict(), "")
+        model = build_model(exp, described, tiny_data)
+        free = RESERVE + 0.7 * MARGIN * memory_plan(model, exp, described, RunOptions(tiny_data)).needed
+    whole, parts = records
+    assert whole.key == parts.key and (whole.provenance.parts, parts.provenance.parts) == (1, 2)
+    assert parts.scores.average["MAE"] == pytest.approx(whole.scores.average["MAE"], rel=1e-5)
