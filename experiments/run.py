@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     add_device(p, "numbers of the GPUs that train a model together, 0 or 0,1; '' or none: CPU")
     p.add_argument("--processes", type=positive, metavar="P", help="processes that train a model together on the CPU")
     p.add_argument(
-        "--parts", type=positive, default=1, metavar="K", help="run a batch in parts, for memory; gradients are added"
+        "--parts", type=positive, metavar="K", help="run a batch in parts, for memory (default: as few as fit)"
     )
     p.add_argument("--seeds", type=int_range, nargs="+", metavar="S", help="0 1 2 or 0-4 (default: the config's)")
     p.add_argument("--epochs", type=positive, metavar="E", help="epochs at most")
@@ -166,18 +166,19 @@ def asked_for(args: argparse.Namespace) -> "Experiment":
 
 
 def describe(exp: "Experiment", meta: "Meta", options: "RunOptions") -> None:
-    """Print the resolved configuration, the parameters, the windows and where results would go."""
+    """Print the resolved configuration, the parameters, the windows, the memory and where results would go."""
     from stlora_ext.config.experiment import configuration
     from stlora_ext.lora.parameters import module_lines, parameter_report
     from stlora_ext.runs.backbone import run_key
     from stlora_ext.runs.build import build_model, host_config
+    from stlora_ext.runs.memory_plan import memory_plan
     from stlora_ext.runs.split_batches import refuse_unsplittable
 
     print(
         f"{exp.dataset} / {exp.model}, protocol {exp.protocol}, arm {exp.arm}, on "
         + (f"GPU {options.gpus}" if options.gpus else "CPU")
         + f", {len(options.devices)} processes" * (len(options.devices) > 1)
-        + f", a batch in {options.parts} parts" * (options.parts > 1)
+        + f", a batch in {options.num_parts} parts" * (options.num_parts > 1)
     )
     for group, values in configuration(exp).items():
         print(f"  {group}: {json.dumps(values)}")
@@ -194,6 +195,7 @@ def describe(exp: "Experiment", meta: "Meta", options: "RunOptions") -> None:
     print("  windows: " + ", ".join(f"{count:,} {split}" for split, count in meta.windows.items()))
     steps = f"{meta.num_steps:,} steps of {in_words(meta.interval_seconds)}"
     print(f"  data: {steps}, {meta.num_nodes} nodes, {meta.fingerprint[:19]}")
+    print(f"  {memory_plan(model, exp, meta, options).line}")
     for seed in exp.run_seeds:
         key = run_key(exp, meta, seed)
         finished = key.record_path(options.results).exists()

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 
 import setproctitle
@@ -24,15 +24,17 @@ def duration(seconds: float) -> str:
 
 @dataclass
 class Outlook:
-    """How long a whole command takes, which the user is told once.
+    """What a whole command takes: how long, which the user is told once, and how much memory, once per kind of run.
 
     Attributes:
         runs: Runs that the command has to do.
-        told: Whether the user has been told.
+        told: Whether the user has been told how long.
+        kinds: Of whose memory the user has been told.
     """
 
     runs: int
     told: bool = False
+    kinds: set[str] = field(default_factory=set)
 
     def tell(self, seconds: float, how: str) -> None:
         """Print how long the command takes, and how that is known."""
@@ -41,6 +43,12 @@ class Outlook:
             f"about {duration(seconds)} for the whole command: {self.runs} run{'s' * (self.runs != 1)}{how}",
             file=sys.stderr,
         )
+
+    def tell_memory(self, kind: str, line: str) -> None:
+        """Print ``line``, what a kind of run needs, unless that has been told."""
+        if kind not in self.kinds:
+            self.kinds.add(kind)
+            tqdm.write(line, file=sys.stderr)
 
 
 class Progress:

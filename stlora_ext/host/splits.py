@@ -5,13 +5,14 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 
 from stlora_ext.data.windows import SplitTensors
+from stlora_ext.host.free_memory import free_bytes
 from stlora_ext.host.scaler import ROWS, GlobalZScoreScaler, observed
 
 _SHARE = 0.5  # of what is free; the rest is for the model and its steps
+_DTYPES = (torch.float32, torch.float32, torch.bool)  # scaled, original, mask
 
 
 def place_split(
@@ -35,11 +36,10 @@ def place_split(
     Raises:
         OSError: If it doesn't fit there either.
     """
-    dtypes = (torch.float32, torch.float32, torch.bool)
-    home = _home(values.size * sum(dtype.itemsize for dtype in dtypes), device)
+    home = _home(_num_bytes(values.size), device)
     scaled, original, mask = (
         _mapped(values.shape, dtype, folder) if home is None else torch.empty(values.shape, dtype=dtype, device=home)
-        for dtype in dtypes
+        for dtype in _DTYPES
     )
     for begin in range(0, len(values), ROWS):
         rows = slice(begin, begin + ROWS)
@@ -58,9 +58,13 @@ def _home(num_bytes: int, device: torch.device) -> torch.device | None:
     return None
 
 
-def free_bytes(device: torch.device) -> int:
-    """Return how much memory of ``device`` is free."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+def placed_bytes(readings: int, free: int) -> int:
+    """Return how much of ``free`` bytes of the device ``place_split`` takes for a split of so many readings."""
+    return _num_bytes(readings) if _num_bytes(readings) <= _SHARE * free else 0
+
+
+def _num_bytes(readings: int) -> int:
+    return readings * sum(dtype.itemsize for dtype in _DTYPES)
 
 
 def _mapped(shape: tuple[int, ...], dtype: torch.dtype, folder: Path) -> torch.Tensor:

@@ -1,6 +1,5 @@
 """Training with an adapter: its own optimizer group, frozen backbones, its own randomness."""
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -141,7 +140,7 @@ class STLoRARunnerMixin(_Host):
     def _fits(self, batches: WindowBatches) -> bool:
         """Whether the forecasts of all windows fit into memory; those of several processes on one CPU share it."""
         sharing = self.processes.count if self.device.type == "cpu" else 1
-        return 4 * math.prod(_shape(batches)) * sharing <= CACHE_LIMIT
+        return cached_bytes(*_shape(batches), sharing) > 0
 
     @property
     def teaches(self) -> bool:
@@ -181,3 +180,9 @@ class STLoRARunner(STLoRARunnerMixin, HostRunner):
 
 def _shape(batches: WindowBatches) -> tuple[int, int, int]:
     return batches.num_windows, batches.output_len, batches.split.scaled.shape[1]
+
+
+def cached_bytes(windows: int, output_len: int, num_nodes: int, sharing: int = 1) -> int:
+    """Return the bytes of a split's cached forecasts; 0 where ``sharing`` processes would hold too many of them."""
+    size = 4 * windows * output_len * num_nodes
+    return size if size * sharing <= CACHE_LIMIT else 0

@@ -275,7 +275,7 @@ def host_config(
         bf16=training.bf16,
         compile_model=options.compiled,
         cuda_graphs=options.cuda_graphs,
-        parts=options.parts,
+        parts=options.num_parts,
         deterministic=options.deterministic,
         cudnn_benchmark=not options.deterministic,
         cudnn_determinstic=options.deterministic,

@@ -23,7 +23,8 @@ class RunOptions:
         deterministic: Whether a GPU must use algorithms that repeat to the bit.
         cuda_graphs: Whether a GPU replays recorded training steps.
         processes: How many processes train one model on the CPU; on GPUs each has one.
-        parts: Parts of a training batch that run one after the other, their gradients added.
+        parts: Parts of a training batch that run one after the other, their gradients added; None: as few as fit into
+            memory.
         outlook: How long the command takes that this run is a part of; None: the user isn't told.
     """
 
@@ -36,7 +37,7 @@ class RunOptions:
     deterministic: bool = False
     cuda_graphs: bool = False
     processes: int = 1
-    parts: int = 1
+    parts: int | None = None
     outlook: Outlook | None = None
 
     @property
@@ -49,3 +50,8 @@ class RunOptions:
     def devices(self) -> tuple[str | None, ...]:
         """For each process that trains the model, its GPU's number; None: CPU."""
         return tuple(self.gpus.split(",")) if self.gpus else (None,) * self.processes
+
+    @property
+    def num_parts(self) -> int:
+        """Parts of a training batch; 1 before they are worked out."""
+        return self.parts or 1

@@ -45,7 +45,7 @@ def provenance(options: RunOptions) -> dict[str, Any]:
         "compiled": options.compiled,
         "cuda_graphs": options.cuda_graphs,
         **({} if len(options.devices) == 1 else {"data_parallel": len(options.devices)}),
-        **({} if options.parts == 1 else {"parts": options.parts}),
+        **({} if options.num_parts == 1 else {"parts": options.num_parts}),
     }
 
 

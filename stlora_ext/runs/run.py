@@ -23,6 +23,7 @@ from stlora_ext.runs.build import build_model, runner_class, settled
 from stlora_ext.runs.digest import part_digests
 from stlora_ext.runs.key import ADAPTER, CHECKPOINT, SERVICE, RunKey
 from stlora_ext.runs.lock import locked
+from stlora_ext.runs.memory_plan import memory_plan
 from stlora_ext.runs.new_sensors_runner import NewSensorsRunnerMixin
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.provenance import provenance
@@ -72,11 +73,16 @@ def train_run(
                 run = find_run(key.record_path(options.results), options.results)
                 save_forecasts(run, meta, options.data, options.devices[0])
             return record, True
-        model = build_model(exp, meta, options.data)  # what can't be built, or run so, is refused now, not after hours
+        work = run_dir / REPEAT if os.path.lexists(key.record_path(options.results)) else run_dir
+        # What can't be built, or run so, is refused now, not after hours.
+        model = build_model(exp, meta, options.data)
         run_config(exp, meta, seed, options)
         refuse_unsplittable(model, exp, meta, options)
-        exp = with_backbone(exp, meta, seed, options, train_run)
-        work = run_dir / REPEAT if os.path.lexists(key.record_path(options.results)) else run_dir
+        plan = memory_plan(model, exp, meta, options, work)
+        del model
+        exp, options = plan.applied(with_backbone(exp, meta, seed, options, train_run), options)
+        if options.outlook is not None:
+            options.outlook.tell_memory(f"{key.model} {key.protocol} {key.arm}", plan.line)
         cfg = run_config(exp, meta, seed, options, work)
         cfg.run_key = str(key.path)
         processes = _begin(work, cfg, options, force)

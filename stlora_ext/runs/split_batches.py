@@ -35,7 +35,7 @@ def refuse_unsplit(exp: Experiment, options: RunOptions) -> None:
     batch = exp.training.batch_size
     if exp.protocol == "stream" and exp.stream.batch_size is not None:
         batch = exp.stream.batch_size
-    least = len(options.devices) * options.parts
+    least = len(options.devices) * options.num_parts
     if least > batch:
         raise UserError(
             f"{asked}: that is {least} parts of a batch, which has {batch} windows; ask for {batch} or fewer, or for a "
@@ -59,7 +59,7 @@ def refuse_unsplittable(model: nn.Module, exp: Experiment, meta: Meta, options: 
     if asked is None:
         return
     name = exp.backbone.name
-    reason = unsplittable(model, exp.backbone.callbacks, options.parts)
+    reason = unsplittable(model, exp.backbone.callbacks, options.num_parts)
     if reason is not None:
         raise UserError(f"{asked}: {name} {reason}; {_less(options)}")
     if mixes_windows(getattr(model, "backbone", model), meta):
@@ -76,12 +76,12 @@ def _asked(options: RunOptions) -> str | None:
         texts.append(f"--gpus {options.gpus}")
     elif options.processes > 1:
         texts.append(f"--processes {options.processes}")
-    if options.parts > 1:
-        texts.append(f"--parts {options.parts}")
+    if options.num_parts > 1:
+        texts.append(f"--parts {options.num_parts}")
     return " ".join(texts) or None
 
 
 def _less(options: RunOptions) -> str:
     if options.gpus and len(options.devices) > 1:
-        return "name one GPU" + ", without --parts" * (options.parts > 1)
-    return "leave it out" if options.processes == 1 or options.parts == 1 else "leave them out"
+        return "name one GPU" + ", without --parts" * (options.num_parts > 1)
+    return "leave it out" if options.processes == 1 or options.num_parts == 1 else "leave them out"

@@ -78,7 +78,7 @@ def _recorded(exp: Experiment, seed: int | None, meta: Meta, options: RunOptions
             and all(settings.training.get(name) == here["training"][name] for name in _SAME_WORK)
             and origin.threads == torch.get_num_threads()
             and (origin.compiled, origin.cuda_graphs) == (options.compiled, options.cuda_graphs)
-            and (origin.data_parallel, origin.parts) == (len(options.devices), options.parts)
+            and (origin.data_parallel, origin.parts) == (len(options.devices), options.num_parts)
         )
 
     return estimates.recorded(Job(key, (), meta.fingerprint, exp.training.num_epochs), alike)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from baselines.LSTM import LSTM, LSTMConfig
 from baselines.products import linear
-from benchmarks import backbones, loop, reference
+from benchmarks import backbones, large, loop, reference
 from benchmarks.backbones import training_step
 from benchmarks.flops import count_flops
 from experiments import table as table_command
@@ -149,6 +149,20 @@ def test_the_new_sensors_benchmark_keeps_what_it_prints(tmp_path):
     assert row["expand"] > 0 and row["fit"] > 0 and row["peak_mib"] >= 0
     assert row["kilobytes"] == 4 * 2 * 16 / 1000  # 16 numbers in all layers
     assert f"| 9 | 2 | 1 | {row['expand']:.3f} | {row['fit']:.2f} |" in printed
+
+
+def test_the_benchmark_of_large_networks_keeps_what_it_prints(tmp_path):
+    size = ("--models", "STID+", "--nodes", "9", "--steps", "1", "--threads", "1", "--memory", "2")
+    printed = succeeded(run("benchmarks/large.py", *size, "--out", tmp_path / "l.json"))
+    content = json.loads((tmp_path / "l.json").read_text())
+    [row] = content["rows"]
+    assert (row["model"], row["nodes"], row["parts"], content["memory"]) == ("STID+", 9, 1, 2)
+    assert row["estimate"] > 0 and row["process"] > row["growth"] > 0 and row["seconds"] > 0
+    assert f"| STID+ | 9 | 32 | 1 | 64 | {row['estimating']:.2f} | {row['estimate']:.2f} |" in printed
+
+
+def test_the_benchmark_of_large_networks_takes_trained_models_only(capsys):
+    assert "--models VAR+: expected models that are trained" in refusal(large.main, ["--models", "VAR+"], capsys)
 
 
 def test_an_unknown_backbone_is_refused_by_name(capsys):

@@ -45,6 +45,12 @@ def test_freed_memory_stays_in_the_process():
     assert int(tuned(True, FAULTS)[3]) < 1000 < 50_000 < int(tuned(False, FAULTS)[3])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc only")
+def test_large_blocks_are_given_back_once_that_is_asked_for():
+    then = "from stlora_ext.threads import give_back_large_blocks; give_back_large_blocks()" + FAULTS
+    assert int(tuned(True, then)[3]) > 50_000
+
+
 def test_it_can_be_switched_off_and_what_the_user_set_wins():
     assert tuned(True) == ["True", "PASSIVE", "2000"]
     assert tuned(False) == ["False", "None", "None"]

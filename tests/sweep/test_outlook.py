@@ -37,8 +37,9 @@ def whole(lines: list[str]) -> list[str]:
 
 def test_without_finished_runs_it_is_timed_once_for_all_seeds(run_tiny):
     lines = run_tiny("--seeds", "0-1", "--epochs", "2")
-    assert whole(lines) == ["2 runs x 2 epochs at most (timed over 1 step)"] and lines[0].startswith("about ")
-    assert len(lines) == 1 + 4
+    assert whole(lines) == ["2 runs x 2 epochs at most (timed over 1 step)"]
+    assert lines[0].startswith("memory: ") and lines[1].startswith("about ")
+    assert len(lines) == 2 + 4
 
 
 def test_finished_runs_of_the_same_settings_tell_it_before_anything_runs(run_tiny):
