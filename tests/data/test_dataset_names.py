@@ -11,6 +11,7 @@ from experiments import evaluate, parameters, plot, predict, publish, report, ru
 from stlora_ext.data.catalog import CATALOG
 from stlora_ext.data.names import RESERVED, check_dataset_name
 from stlora_ext.errors import UserError
+from stlora_ext.tables.groups import recorded_datasets
 from tests.support.commands import ROOT, refusal
 
 CONFIG, RECORD = "config.py", "record.json"  # that name the data set
@@ -90,7 +91,7 @@ def test_records_under_a_reserved_name_are_no_data_set(tmp_path):
     for name in ("demo", "TINY"):
         (tmp_path / name / "LSTM").mkdir(parents=True)
         (tmp_path / name / "LSTM" / "joint-base-00000000-seed0.json").write_text("{}")
-    assert table.recorded_datasets(tmp_path) == ["TINY"]
+    assert recorded_datasets(tmp_path) == ["TINY"]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "-a", "_a", ".a", "a b", "a\n", "ä", "=1+1", 5, None])

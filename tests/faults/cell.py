@@ -10,7 +10,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 _LIMIT = 300.0  # seconds; far beyond any of these runs
-_PROGRESS = (" epoch ", " for the whole command: ", ", left ")  # in what a run says of its progress
+_PROGRESS = (" epoch ", " for the whole command: ", ", left ", "memory: about ")  # in what a run says of its progress
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ packages = {name.partition(".")[0] for name, module in sys.modules.items()
 print(json.dumps(sorted(packages)))
 """
 NUMBERS = {"numpy"}
-STATISTICS = {"numpy", "scipy"}
+STATISTICS = {"numpy", "scipy", "charset_normalizer"}  # of which numpy.f2py takes the last where it is installed
 DRAWING = {
     "PIL",
     "contourpy",

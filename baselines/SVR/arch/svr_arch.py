@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.svm import LinearSVR
 from torch import nn
 
 from ..config.svr_config import SVRConfig
@@ -90,6 +88,9 @@ class SVR(nn.Module):
 
 def _fit_node(config: SVRConfig, node: int, values: np.ndarray, there: np.ndarray, seed: int) -> tuple[int, np.ndarray]:
     """Return the node and its coefficients ``[output_len, input_len + 1]``, the intercept last."""
+    from sklearn.exceptions import ConvergenceWarning  # not before a fit: a sweep's plan builds the model, too
+    from sklearn.svm import LinearSVR
+
     count = len(values) - config.input_len - config.output_len + 1
     windows = np.lib.stride_tricks.sliding_window_view(values, config.input_len)[:count].astype(np.float64)
     coefficients = np.zeros((config.output_len, config.input_len + 1))
