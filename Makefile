@@ -39,7 +39,7 @@ endif
 JOBS ?= 2
 demo: env
 	$(RUN) experiments/sweep.py --datasets CITY --models HA LSTM LSTM+ --arms base plus --seeds 0 1 --epochs 3 \
-	  --batch-size 32 --set model.hidden_size=32 model.end_size=128 --jobs $(JOBS) --results results/demo
+	  --batch-size 32 --set model.hidden_size=32 model.num_layers=1 model.end_size=128 --jobs $(JOBS) --results results/demo
 	$(RUN) experiments/table.py --dataset CITY --short --results results/demo
 	$(RUN) experiments/plot.py --dataset CITY --results results/demo --models LSTM LSTM+ --out results/demo/CITY.png
 	$(RUN) experiments/report.py --dataset CITY --results results/demo --out results/demo/report.html
