@@ -6,6 +6,7 @@ python experiments/table.py --dataset TINY --horizons 1 3 12        other steps 
 python experiments/table.py --dataset PEMS04 --compare              beside published scores of the same data set
 python experiments/table.py --dataset PEMS08-TAIL --format latex > table.tex
 python experiments/table.py --dataset TINY --settings LSTM+         one model's adapter settings side by side
+python experiments/table.py --dataset NYC-TAXI --settings LSTM+ --before 2020-07-01      how its stream was updated
 python experiments/table.py --dataset PEMS08-TAIL --gains           a line per backbone: what its adapter gains
 python experiments/table.py --dataset CITY --ranked                 a line per model, the best first, failed runs too
 python experiments/table.py --dataset CITY --short                  the average MAE alone (also with --gains)
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--ranked", action="store_true", help="of --dataset, a line per model, sorted by its MAE")
     p.add_argument("--short", action="store_true", help="the average MAE alone; of --gains, '+' and '+' minus control")
     p.add_argument("--settings", metavar="MODEL", help="of --dataset, this model's adapters side by side")
+    p.add_argument("--before", metavar="DATE", help="of --settings, protocol stream's, by their error before DATE")
     p.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown; csv: in full precision")
     add_horizons(p)
     p.add_argument("--compare", action="store_true", help="add published scores of the same data set")
@@ -48,6 +50,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
+    if args.before is not None and args.settings is None:
+        raise UserError(f"--before {args.before}: only for --settings MODEL; leave it out")
     if args.update is None:
         print(printed(args, Path()), end="")
         return
@@ -74,7 +78,7 @@ def printed(args: argparse.Namespace, root: Path) -> str:
     from stlora_ext.runs.failure import read_failures
     from stlora_ext.tables.benchmark import benchmark_table
     from stlora_ext.tables.gains import gains_table
-    from stlora_ext.tables.groups import data_groups, recorded_datasets, settings_of, tables
+    from stlora_ext.tables.groups import data_groups, recorded_datasets, settings_of, tables, updates_of
     from stlora_ext.tables.ranking import ranking_table
     from stlora_ext.tables.settings import settings_tables
 
@@ -86,6 +90,8 @@ def printed(args: argparse.Namespace, root: Path) -> str:
         _refuse_unused(args)
         if args.dataset is None:
             raise UserError(f"--settings {args.settings}: name the data set with --dataset NAME")
+        if args.before is not None:
+            return FORMATS[args.format](updates_of(args.settings, args.before, args.dataset, results))
         return FORMATS[args.format](settings_tables(settings_of(args.settings, args.dataset, results)))
     if args.ranked:
         _refuse_unused(args)

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stlora_ext.data.local_time import row_times
-from stlora_ext.errors import UserError
 from stlora_ext.plots.series import palette
-from stlora_ext.runs.record import Periods, Record
-from stlora_ext.tables.rows import Row, differences, lengths
+from stlora_ext.runs.record import Periods
+from stlora_ext.tables.period_times import checked_periods, seconds_per_step, target_times
+from stlora_ext.tables.rows import Row, differences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +81,7 @@ def arm_colours(rows: Sequence[Row]) -> list[str]:
 def spans_weeks(row: Row) -> bool:
     """Return whether a row's test set is long enough for a point per week: two weeks."""
     record = row.records[0]
-    return record.data.windows["test"] * _seconds(record) >= 2 * _WEEK
+    return record.data.windows["test"] * seconds_per_step(record) >= 2 * _WEEK
 
 
 def course(row: Row, metric: str = "MAE", weekly: bool = True) -> Course:
@@ -98,15 +97,15 @@ def course(row: Row, metric: str = "MAE", weekly: bool = True) -> Course:
         UserError: If a record lacks the sums of its periods, or doesn't say when its test set begins.
     """
     record = row.records[0]
-    sums = [_checked(run, record) for run in row.records]
-    every, count, seconds = sums[0].every, len(sums[0].count), _seconds(record)
+    sums = [checked_periods(run, record) for run in row.records]
+    every, count, seconds = sums[0].every, len(sums[0].count), seconds_per_step(record)
     begins = every * np.arange(count)
     group = (begins * seconds // _WEEK).astype(int) if weekly and every * seconds < _WEEK else np.arange(count)
     firsts = np.flatnonzero(np.diff(group, prepend=-1))
     ends = np.append(begins[firsts][1:], record.data.windows["test"])
     values = np.mean([_pooled(periods, firsts, metric) for periods in sums], axis=0)
-    middles = _times(record, (begins[firsts] + ends) / 2)
-    return Course(_times(record, begins[firsts]), middles, values)
+    middles = target_times(record, (begins[firsts] + ends) / 2)
+    return Course(target_times(record, begins[firsts]), middles, values)
 
 
 def cut_at(rows: Sequence[Row], courses: Sequence[Course]) -> float | None:
@@ -125,38 +124,3 @@ def _pooled(periods: Periods, firsts: np.ndarray, metric: str) -> np.ndarray:
     total, count = (np.add.reduceat(np.asarray(numbers, float), firsts) for numbers in (errors, periods.count))
     mean = np.divide(total, count, out=np.full(len(firsts), math.nan), where=count > 0)
     return mean if metric == "MAE" else np.sqrt(mean)
-
-
-def _checked(record: Record, first: Record) -> Periods:
-    """Return the sums of a record's periods, which are those of the first record of its row."""
-    periods, stream, like = record.scores.periods, record.stream, first.stream
-    assert stream is not None and like is not None  # records of the protocol have it
-    if (
-        periods is None
-        or not periods.every == stream.every == like.every
-        or not len(periods.count) == stream.periods == -(-first.data.windows["test"] // like.every)
-        or len(stream.loss) not in (0, stream.periods)
-    ):
-        raise UserError(
-            f"record {record.key.path}.json doesn't hold the errors of its {stream.periods} periods: put back a whole "
-            "copy, or repeat the run with --force"
-        )
-    return periods
-
-
-def _seconds(record: Record) -> float:
-    return float(record.data.given.get("interval_seconds") or 60 * record.data.interval)
-
-
-def _times(record: Record, targets: np.ndarray) -> "pd.DatetimeIndex":
-    """Return when the first targets of test windows are, by the clock on the spot."""
-    data, input_len = record.data, lengths(record)[0]
-    try:
-        first = int(data.windows["train"]) + int(data.windows["val"]) + int(input_len or 0)
-        times = row_times(str(data.start), data.given.get("timezone"), _seconds(record), first + targets)
-    except (KeyError, TypeError, ValueError, OverflowError):
-        raise UserError(
-            f"record {record.key.path}.json doesn't say when its test set begins (data.start, data.timezone, "
-            "data.windows): put back a whole copy, or repeat the run with --force"
-        ) from None
-    return times.tz_localize(None)

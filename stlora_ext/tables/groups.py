@@ -15,6 +15,7 @@ from stlora_ext.tables.missing import Missing
 from stlora_ext.tables.published import read_printed
 from stlora_ext.tables.rows import Row, by_data, table_rows
 from stlora_ext.tables.settings import Settings, by_setting
+from stlora_ext.tables.stream_settings import stream_settings_tables
 from stlora_ext.tables.table import Table
 
 PRINTED = ROOT / "experiments" / "published"
@@ -146,6 +147,11 @@ def settings_of(model: str, dataset: str, results: Path) -> list[Settings]:
         )
     settings = by_setting(first, model)
     protocols = " and ".join(sorted({record.key.protocol for record in first if record.key.model == model}))
+    if not settings and protocols == "stream":
+        raise UserError(
+            f"--settings {model}: its records under {results} are of protocol stream: sort them by their error before "
+            "a date of the test, with --before DATE"
+        )
     if not settings and protocols:
         raise UserError(
             f"--settings {model}: its records under {results} are of protocol {protocols}, which has no validation "
@@ -158,6 +164,24 @@ def settings_of(model: str, dataset: str, results: Path) -> list[Settings]:
             "the folder of experiments/screen.py as --results"
         )
     return settings
+
+
+def updates_of(model: str, date: str, dataset: str, results: Path) -> list[Table]:
+    """Return the tables of the settings with which ``model`` was updated under protocol ``stream``.
+
+    Raises:
+        UserError: If there are none, or ``date`` parts no period from the others.
+    """
+    made = [
+        table
+        for group in data_groups([dataset], results)
+        for table in stream_settings_tables(group.rows, model, date, group.heading)
+    ]
+    if not made:
+        raise UserError(
+            f"no records of protocol stream of {model} on {dataset} under {results}: name a model that ran under it"
+        )
+    return made
 
 
 def recorded_datasets(results: Path) -> list[str]:

@@ -37,7 +37,12 @@ def stream_record(
     )
     made["key"]["arm"] = arm
     made["configuration"]["training"] |= {"input_len": 12}
-    made["configuration"]["stream"] = {"every": every, "steps": 20, "memory": 14.0, **settings}
+    made["configuration"]["stream"] = {
+        "every": None if every == DAY else every,
+        "steps": 20,
+        "memory": 14.0,
+        **settings,
+    }
     made["data"] |= {
         "start": start,
         "windows": {"train": 40, "val": 8, "test": every * len(errors)},
