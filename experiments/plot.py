@@ -5,9 +5,11 @@ python experiments/plot.py --dataset PEMS08-TAIL --settings LSTM+ --results resu
 python experiments/plot.py --dataset CITY-H0 CITY CITY-H1 --gains LSTM+ --out gains.png
 python experiments/plot.py --stream --dataset NYC-TAXI --models LSTM --out stream.png
 python experiments/plot.py --new-sensors --dataset PEMS08-TAIL --out new-sensors.png
+python experiments/plot.py --evidence --dataset PEMS08-TAIL NYC-TAXI --models LSTM --out evidence.png
 
 --stream draws the error over time of protocol stream, weekly means; --new-sensors the error against days of protocol
-new-sensors. No other picture holds their runs.
+new-sensors. No other picture but --evidence holds their runs. --evidence draws, side by side, what "+" differs from its
+control by on every data set, and one panel of each of the others.
 """
 
 import argparse
@@ -23,7 +25,11 @@ from stlora_ext.errors import UserError, nearest
 from stlora_ext.options import ModelParser, add_folders, add_horizons, folder_arguments
 
 if TYPE_CHECKING:
+    from stlora_ext.runs.record import Record
     from stlora_ext.tables.rows import Row
+
+
+_FLAGS = ("stream", "new-sensors", "evidence")  # pictures without a model
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         nargs="+",
         metavar="NAME",
-        help="the data set; several with --gains, --stream and --new-sensors",
+        help="the data set; several with --gains, --stream, --new-sensors and --evidence",
     )
     p.add_argument("--out", type=Path, required=True, metavar="PNG", help="the picture to write")
     p.add_argument("--metric", choices=("MAE", "RMSE", "MAPE"), help="what to draw (default: MAE)")
@@ -44,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
         "--models",
         nargs="+",
         metavar="NAME",
-        help="models to draw, backbones with --stream and --new-sensors (default: all)",
+        help="models to draw, backbones of protocols stream and new-sensors (default: all)",
     )
     other = p.add_mutually_exclusive_group()
     other.add_argument("--settings", metavar="MODEL", help="draw validation error against the adapter's size instead")
@@ -53,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     other.add_argument(
         "--new-sensors", action="store_true", help="draw the error against days of protocol new-sensors instead"
     )
+    other.add_argument("--evidence", action="store_true", help="draw where per-node weights pay, in three panels")
     add_folders(p, "folder of the records")
     return p
 
@@ -72,10 +79,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         from stlora_ext.plots.new_sensors import plot_new_sensors
 
         plot_new_sensors(_rows_apart(args, "new-sensors"), args.metric or "MAE", args.out, args.data)
+    elif args.evidence:
+        _draw_evidence(args)
     elif len(args.dataset) > 1:
         raise UserError(
-            f"--dataset {' '.join(args.dataset)}: expected one data set; several go with --gains MODEL, --stream "
-            "and --new-sensors"
+            f"--dataset {' '.join(args.dataset)}: expected one data set; several go with --gains MODEL, --stream, "
+            "--new-sensors and --evidence"
         )
     elif args.settings is not None:
         from stlora_ext.plots.settings import plot_settings
@@ -93,11 +102,11 @@ def _refuse_without_effect(args: argparse.Namespace) -> None:
     """Refuse options that the chosen picture doesn't read."""
     picture = next(
         (f"--{name} {model}" for name in ("gains", "settings") if (model := getattr(args, name)) is not None),
-        "--stream" if args.stream else "--new-sensors" if args.new_sensors else "",
+        next((f"--{name}" for name in _FLAGS if getattr(args, name.replace("-", "_"))), ""),
     )
     apart = args.stream or args.new_sensors
     unread = {
-        "--models": args.models is not None and not apart,
+        "--models": args.models is not None and not (apart or args.evidence),
         "--metric": args.metric is not None and not apart,
         "--horizons": args.horizons is not None,
     }
@@ -111,6 +120,24 @@ def _draw_stream(args: argparse.Namespace) -> None:
     from stlora_ext.plots.stream import plot_stream
 
     plot_stream(_rows_apart(args, "stream"), args.metric or "MAE", args.out, args.data)
+
+
+def _draw_evidence(args: argparse.Namespace) -> None:
+    from stlora_ext.plots.evidence import plot_evidence
+    from stlora_ext.tables.groups import dataset_records
+    from stlora_ext.tables.rows import APART
+
+    chosen = None if args.models is None else [model.removesuffix("+") for model in args.models]
+    rows = {dataset: _of_one_version(dataset_records(dataset, args.results), args.results) for dataset in args.dataset}
+    kept = {
+        dataset: [
+            row
+            for row in recorded
+            if row.protocol not in APART or chosen is None or row.model.removesuffix("+") in chosen
+        ]
+        for dataset, recorded in rows.items()
+    }
+    plot_evidence(kept, args.out, args.data)
 
 
 def _rows_apart(args: argparse.Namespace, protocol: str) -> dict[str, list["Row"]]:
@@ -152,9 +179,8 @@ def _rows(dataset: str, results: Path, data: Path, protocol: str | None = None) 
     Raises:
         UserError: If there are none, or they are of several versions of the data.
     """
-    from stlora_ext.config.registry import models
     from stlora_ext.tables.groups import dataset_records
-    from stlora_ext.tables.rows import APART, by_data, table_rows
+    from stlora_ext.tables.rows import APART
 
     records = dataset_records(dataset, results)
     chosen = [
@@ -174,11 +200,23 @@ def _rows(dataset: str, results: Path, data: Path, protocol: str | None = None) 
         raise UserError(
             f"the records of {dataset} under {results} are {'not' if protocol else 'all'} of protocol {named}: {remedy}"
         )
-    first, *others = by_data(chosen).values()
+    return _of_one_version(chosen, results)
+
+
+def _of_one_version(records: Sequence["Record"], results: Path) -> list["Row"]:
+    """Return the rows of a data set's records.
+
+    Raises:
+        UserError: If they are of several versions of the data.
+    """
+    from stlora_ext.config.registry import models
+    from stlora_ext.tables.rows import by_data, table_rows
+
+    first, *others = by_data(records).values()
     if others:
         raise UserError(
-            f"the records under {results} are of {len(others) + 1} versions of {dataset}; keep them "
-            "apart with --results DIR"
+            f"the records under {results} are of {len(others) + 1} versions of {records[0].key.dataset}; "
+            "keep them apart with --results DIR"
         )
     return table_rows(first, models())
 

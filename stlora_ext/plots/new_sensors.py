@@ -42,11 +42,12 @@ def new_sensors_picture(datasets: Mapping[str, Sequence[Row]], metric: str, data
         measured = quantity(name, data)
         axes.set_ylabel(f"{measured.axis(metric)} (test, new sensors)")
         axes.set_title(f"{measured.heading(name)}: {panel.title}, {panel.runs}", parse_math=False)
-        _draw(axes, panel)
+        draw_by_days(axes, panel)
     return figure
 
 
-def _draw(axes: Axes, panel: Panel) -> None:
+def draw_by_days(axes: Axes, panel: Panel) -> None:
+    """Draw one backbone: "+" against days, the other arms as levels."""
     fitted = [line for line in panel.lines if line.arm == "plus"]
     for line in panel.lines:
         mean = line.points[0].mean

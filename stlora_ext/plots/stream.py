@@ -49,11 +49,13 @@ def stream_picture(datasets: Mapping[str, Sequence[Row]], metric: str, data: Pat
             f"{measured.heading(dataset)}: {backbone}, {'weekly means' if weekly else 'a point per period'}",
             parse_math=False,
         )
-        _panel(axes, rows, [course(row, metric, weekly) for row in rows])
+        draw_over_time(axes, rows, metric)
     return figure
 
 
-def _panel(axes: Axes, rows: Sequence[Row], courses: Sequence[Course]) -> None:
+def draw_over_time(axes: Axes, rows: Sequence[Row], metric: str) -> None:
+    """Draw the rows of one backbone: weekly means, a point per period where the test set is shorter than two weeks."""
+    courses = [course(row, metric, spans_weeks(rows[0])) for row in rows]
     for row, text, colour, line in zip(rows, arm_labels(rows), arm_colours(rows), courses, strict=True):
         axes.plot(
             line.middles.to_numpy(),
