@@ -15,7 +15,7 @@ from pathlib import Path
 
 from entry import command
 
-from stlora_ext.errors import UserError
+from stlora_ext.errors import UserError, nearest
 from stlora_ext.folders import ROOT
 from stlora_ext.options import ModelParser, add_device, add_folders
 from stlora_ext.runs.record import Record, Scores
@@ -38,16 +38,19 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
-    records = [
-        record
-        for record in read_records(args.results, args.dataset)
-        if any(fnmatch(record.key.model, pattern) for pattern in args.models)
-    ]
-    if not records:
+    recorded = read_records(args.results, args.dataset)
+    if not recorded:
         raise UserError(
-            f"no records of {' or '.join(args.models)} on '{args.dataset}' under {args.results}: "
-            "run them first, or give the folder that they are in as --results"
+            f"no records of '{args.dataset}' under {args.results}: run them first, or give the folder that they are in "
+            "as --results"
         )
+    models = sorted({record.key.model for record in recorded})
+    for pattern in args.models:
+        if not any(fnmatch(model, pattern) for model in models):
+            raise UserError(
+                f"no records of {pattern} on {args.dataset} under {args.results}: {nearest(pattern, models)}"
+            )
+    records = [record for record in recorded if any(fnmatch(record.key.model, pattern) for pattern in args.models)]
     replaced = [find_record(record.key, args.to) for record in records]
     if not args.force:
         _refuse_other_scores(records, replaced, args.to)

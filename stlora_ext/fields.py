@@ -8,6 +8,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from stlora_ext.errors import UserError, nearest
 
+_WORDS = {int: "a whole number such as 3", float: "a number such as 0.1", bool: "True or False"}
+
 
 def field_names(cls: type) -> list[str]:
     """Return the names of a dataclass's public fields."""
@@ -57,7 +59,7 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
             if hint is float and not math.isfinite(value):
                 raise UserError(f"{name}={value}: expected a finite number")
             return value
-        expected = f"text, as in '{value}' with its quotes" if hint is str else hint.__name__
+        expected = f"text, as in '{value}' with its quotes" if hint is str else _WORDS[hint]
         raise UserError(f"{name}={value!r}: expected {expected}")
     if get_origin(hint) is tuple:
         if isinstance(value, (list, tuple)):

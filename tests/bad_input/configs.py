@@ -47,7 +47,7 @@ ROWS = (
         'CFG = experiment("TINY", "LSTM+", adapter={"rank": 0})',
         "adapter rank=0: expected a whole number of at least 1",
     ),
-    config("a setting of another type", CFG.format("num_epochs=1.5"), "num_epochs=1.5: expected int"),
+    config("a setting of another type", CFG.format("num_epochs=1.5"), "num_epochs=1.5: expected a whole number"),
     config("an unknown model", 'CFG = experiment("TINY", "LSMT")', "unknown model 'LSMT': did you mean 'LSTM'"),
     config("an unknown data set", 'CFG = experiment("TINI", "LSTM")', "data set 'TINI' is not in", "prepare.py TINI"),
     config("a path as data set", 'CFG = experiment("TINY/", "LSTM")', "data set 'TINY/': expected a name such as"),

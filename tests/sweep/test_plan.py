@@ -172,7 +172,7 @@ def test_a_setting_goes_to_the_models_that_have_it(plan):
             ["--models", "LSTM", "HA", "--set", "model.hiden=3"],
             "--set model.hiden: none of the models has this setting",
         ),
-        (["--models", "LSTM", "--set", "model.hidden_size=a"], "model.hidden_size='a': expected int"),
+        (["--models", "LSTM", "--set", "model.hidden_size=a"], "model.hidden_size='a': expected a whole number"),
         (["--models", "LSTM", "--set", "lr"], "--set lr: expected key=value"),
         (["--models", "GWNet", "--compile"], "--compile: not tested with GWNet"),
         (["--models", "LSTM", "--set", "input_len=6"], "input_len=6, output_len=12: TINY was prepared for 12 and 12"),

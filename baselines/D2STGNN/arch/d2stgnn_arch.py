@@ -44,7 +44,8 @@ def check(config: D2STGNNConfig) -> None:
         )
     if config.use_graph and config.graph_path is None:
         raise ValueError(
-            "D2STGNN: use_graph is True and the data set has no graph: prepare it with --graph or set use_graph=False"
+            "D2STGNN: use_graph is True and the data set has no graph: prepare it with --graph or set "
+            "model.use_graph=False"
         )
 
 
@@ -113,7 +114,7 @@ class D2STGNN(nn.Module):
             if len(masks[0]) != num_nodes:
                 raise ValueError(
                     f"D2STGNN: the graph has {len(masks[0])} nodes, expected num_nodes {num_nodes}: "
-                    "prepare the data set with its own graph or set use_graph=False"
+                    "prepare the data set with its own graph or set model.use_graph=False"
                 )
         else:
             masks = torch.ones(2, num_nodes, num_nodes)

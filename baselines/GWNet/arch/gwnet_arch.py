@@ -114,11 +114,14 @@ class GWNet(nn.Module):
         """Return the powers of the transposed transition matrices side by side, or None without the graph."""
         if not config.use_graph:
             if not config.adaptive:
-                raise ValueError("use_graph=False and adaptive=False: expected at least one graph; set one of them")
+                raise ValueError(
+                    "use_graph=False and adaptive=False: expected at least one graph; set model.adaptive=True"
+                )
             return None
         if config.graph_path is None:
             raise ValueError(
-                "use_graph=True, but graph_path is None: prepare the data set with --graph, or set use_graph=False"
+                "use_graph=True, but graph_path is None: prepare the data set with --graph, or set "
+                "model.use_graph=False"
             )
         adjacency = read_graph(config.graph_path, "GWNet")
         if len(adjacency) != config.num_nodes:

@@ -1,0 +1,44 @@
+"""Every number in a sentence of the results is recomputed from the records by code of its own."""
+
+import re
+
+import pytest
+
+from docs import recompute
+from stlora_ext.folders import ROOT
+
+PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def claims():
+    return recompute.claims()
+
+
+def test_the_page_says_what_the_records_say(claims):
+    assert recompute.check(PAGE, claims) == []
+
+
+def test_a_claim_with_any_number_changed_is_found(claims):
+    for piece, numbers in claims:
+        for place, number in enumerate(numbers):
+            changed = [*numbers[:place], re.sub(r"\d", lambda digit: str((int(digit[0]) + 1) % 10), number)]
+            others = [(other, values) for other, values in claims if other != piece]
+            wrong = recompute.check(PAGE, [*others, (piece, [*changed, *numbers[place + 1 :]])])
+            assert wrong or not re.search(r"\d", number), (piece, number)
+
+
+def test_a_number_that_is_in_no_claim_is_found(claims):
+    page = PAGE.replace("## METR-LA-29", "It gains 4.2 % more, -1,234.5 in all.\n\n## METR-LA-29")
+    assert recompute.check(page, claims) == ["in no claim: 4.2", "in no claim: -1,234.5"]
+
+
+def test_tables_pictures_code_links_and_headings_hold_no_sentences():
+    page = (
+        "# 1\n\n<!-- table: x -->\n2\n<!-- end of table -->\n\n    run 3\n\n![4](5.png) [PEMS08](6.md)\n```\n7\n```\n"
+    )
+    assert recompute.check(page, []) == []
+
+
+def test_it_shares_no_code_with_the_tables():
+    assert "stlora_ext" not in (ROOT / "docs" / "recompute.py").read_text(encoding="utf-8")
