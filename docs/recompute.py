@@ -31,9 +31,11 @@ def runs(dataset: str, model: str, arm: str, protocol: str, folder: str = "") ->
     found = {}
     for path in sorted((PUBLISHED / folder / dataset / model).glob(f"{protocol}-{arm}-*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
-        assert record["key"]["seed"] not in found, f"{path}: a second run of this seed"
+        if record["key"]["seed"] in found:
+            raise SystemExit(f"error: {path}: a second record of this seed; expected runs of one configuration")
         found[record["key"]["seed"]] = record
-    assert found, f"no records of {model}, {protocol}, {arm} on {dataset}"
+    if not found:
+        raise SystemExit(f"error: no records of {model}, {protocol}, {arm} under {PUBLISHED / folder / dataset}")
     return found
 
 
@@ -48,6 +50,7 @@ def differences(
     arm: str = "plus",
     minus: str = "base",
     protocol: str = "joint",
+    *,
     percent: bool = False,
     folder: str = "",
 ) -> list[float]:
@@ -74,9 +77,9 @@ def gain(*of: str, digits: int = 2, **more: Any) -> str:
     return "{:+.{d}f} ({:+.{d}f} to {:+.{d}f})".format(*interval(differences(*of, **more)), d=digits)
 
 
-def percent(*of: str, **more: Any) -> str:
+def percent(*of: str) -> str:
     """Return how much less the error is, in whole percent of the other's."""
-    return f"{-statistics.fmean(differences(*of, percent=True, **more)):.0f}"
+    return f"{-statistics.fmean(differences(*of, percent=True)):.0f}"
 
 
 def check(page: str, claims: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
