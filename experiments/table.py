@@ -78,9 +78,8 @@ def printed(args: argparse.Namespace, root: Path) -> str:
     from stlora_ext.runs.failure import read_failures
     from stlora_ext.tables.benchmark import benchmark_table
     from stlora_ext.tables.gains import gains_table
-    from stlora_ext.tables.groups import data_groups, recorded_datasets, settings_of, tables, updates_of
+    from stlora_ext.tables.groups import all_settings, data_groups, recorded_datasets, tables, updates_of
     from stlora_ext.tables.ranking import ranking_table
-    from stlora_ext.tables.settings import settings_tables
 
     if args.benchmark is not None:
         _refuse_unused(args, settings=True)
@@ -92,7 +91,7 @@ def printed(args: argparse.Namespace, root: Path) -> str:
             raise UserError(f"--settings {args.settings}: name the data set with --dataset NAME")
         if args.before is not None:
             return FORMATS[args.format](updates_of(args.settings, args.before, args.dataset, results))
-        return FORMATS[args.format](settings_tables(settings_of(args.settings, args.dataset, results)))
+        return FORMATS[args.format](all_settings(args.settings, args.dataset, results))
     if args.ranked:
         _refuse_unused(args)
         if args.dataset is None:

@@ -149,5 +149,5 @@ def _ridge(rows: Rows, begin: int, seed: int) -> float:
     for split in splits if model.num_nodes > 1 else []:
         fitted, compared = (rows.readings(tried, part, step) for part in split)
         if fitted.mask.any() and compared.mask.any():
-            return choose_ridge(model.adapter, model.config, fitted, compared, tried, _ITERATIONS)
+            return choose_ridge(model.adapter, model.config, fitted, compared, tried, _ITERATIONS).ridge or RIDGES[-1]
     return RIDGES[-1]

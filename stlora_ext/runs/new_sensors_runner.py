@@ -22,7 +22,7 @@ from stlora_ext.host.runner import FORECASTS, HostRunner
 from stlora_ext.host.splits import place_split
 from stlora_ext.lora.fit_rows import Readings, fit_rows, with_rows
 from stlora_ext.lora.model import STLoRA, attach
-from stlora_ext.lora.ridge import TRIED, choose_ridge
+from stlora_ext.lora.ridge import RIDGES, TRIED, Choice, choose_ridge
 from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig, STLoRARunnerMixin
 from stlora_ext.runs.window_readings import window_readings
 
@@ -73,9 +73,10 @@ class NewSensorsRunnerMixin(_Host):
         self.fits = []
         try:
             for number in days:
-                self.model, ridge = self.model_of_new(trained, number)
+                self.model, choice = self.model_of_new(trained, number)
                 scores = self._evaluate(test, None, self.cfg.steps_per_day).result()
-                self.fits.append({"days": number, "ridge": ridge, "test": scores})
+                known = None if choice.error is None else choice.error * float(self.scaler.stats["std"].mean())
+                self.fits.append({"days": number, "ridge": choice.ridge, "known_mae": known, "test": scores})
             if self.save_results:
                 with forecast_writer(self.run_dir / FORECASTS, test.num_windows) as write:
                     self._evaluate(test, write)
@@ -84,9 +85,9 @@ class NewSensorsRunnerMixin(_Host):
         self.test_result = self.fits[-1]["test"]
         self._save_metrics()
 
-    def model_of_new(self, trained: nn.Module, days: float | None) -> tuple[nn.Module, float | None]:
-        """Return the model of the new sensors with rows fitted on some days (None: all), and the ridge."""
-        return trained, None
+    def model_of_new(self, trained: nn.Module, days: float | None) -> tuple[nn.Module, Choice]:
+        """Return the model of the new sensors with rows fitted on some days (None: all), and their ridge."""
+        return trained, Choice()
 
     def _batches_of(self, columns: list[int], mode: BasicTSMode) -> WindowBatches:
         """Return the windows of some sensors in a split."""
@@ -113,22 +114,23 @@ class NewSensorsAdapterRunner(NewSensorsRunnerMixin, STLoRARunnerMixin, HostRunn
         self._kept: dict[tuple[BasicTSMode, tuple[int, ...]], Readings] = {}
         super().eval(ckpt_path)
 
-    def model_of_new(self, trained: nn.Module, days: float | None) -> tuple[nn.Module, float | None]:
+    def model_of_new(self, trained: nn.Module, days: float | None) -> tuple[nn.Module, Choice]:
         """As the mixin's; the arm ``full`` has the rows that it was trained to."""
         assert isinstance(trained, STLoRA)
         known, config = trained.adapter, trained.config
         model = attach(trained.backbone, config, len(self.new))
-        ridge = None
+        choice = Choice()
         rows: list[torch.Tensor] = []
         if self.cfg.arm == "full":
             rows = [own[self.new] for own in known.per_node()]
         elif known.per_node():
-            ridge = self._ridge(trained, days) if days != 0 else None
+            choice = self._choice(trained, days)
             readings = self._readings(trained.backbone, self.new, BasicTSMode.TRAIN)
             windows = self._windows(days, len(readings.inputs))
-            rows = fit_rows(known, config, readings.rows(_last(windows)), ridge or 0.0, self.cfg.new_sensors.iterations)
+            ridge, iterations = choice.ridge or 0.0, self.cfg.new_sensors.iterations
+            rows = fit_rows(known, config, readings.rows(_last(windows)), ridge, iterations)
         model.adapter = with_rows(known, config, rows, len(self.new))
-        return model.to(self.device).eval(), ridge
+        return model.to(self.device).eval(), choice
 
     def _windows(self, days: float | None, most: int) -> int:
         """Return how many windows lie within the last days of the training rows."""
@@ -138,7 +140,7 @@ class NewSensorsAdapterRunner(NewSensorsRunnerMixin, STLoRARunnerMixin, HostRunn
         lengths = self.cfg.dataset_params["input_len"] + self.cfg.dataset_params["output_len"]
         return min(most, max(0, steps - lengths + 1))
 
-    def _ridge(self, trained: STLoRA, days: float | None) -> float:
+    def _choice(self, trained: STLoRA, days: float | None) -> Choice:
         """Choose the ridge on known sensors set aside in turn: fitted on the days, compared on the validation split."""
         known, config = trained.adapter, trained.config
         count = known.per_node()[0].shape[0]
@@ -149,6 +151,8 @@ class NewSensorsAdapterRunner(NewSensorsRunnerMixin, STLoRARunnerMixin, HostRunn
         train = self._readings(trained.backbone, chosen, BasicTSMode.TRAIN)
         val = self._readings(trained.backbone, chosen, BasicTSMode.VAL)
         train = train.rows(_last(self._windows(days, len(train.inputs))))
+        if count == 1:  # no other one is known when it is set aside
+            return Choice(RIDGES[-1] if len(train.inputs) else None)
         return choose_ridge(known, config, train, val, tried, self.cfg.new_sensors.iterations)
 
     def _readings(self, backbone: nn.Module, columns: list[int], mode: BasicTSMode) -> Readings:

@@ -156,11 +156,14 @@ class FittedDays:
         days: Last days of the training rows; None: all of them.
         ridge: Strength of the pull towards the known sensors' mean; None where nothing was fitted.
         scores: On the test windows of the new sensors.
+        known_mae: MAE on the validation split of the known sensors that the ridge was chosen on, each set aside in
+            turn; None without such weights, and in records of before.
     """
 
     days: float | None
     ridge: float | None
     scores: Scores
+    known_mae: float | None = None
 
 
 @dataclass(frozen=True)
@@ -372,5 +375,7 @@ def _adapted(content: Mapping[str, Any]) -> AdaptedBackbone:
 
 
 def _new_sensors(content: Mapping[str, Any]) -> NewSensorsPart:
-    fits = (FittedDays(fit["days"], fit["ridge"], Scores.of(fit["test"])) for fit in content["fits"])
+    fits = (
+        FittedDays(fit["days"], fit["ridge"], Scores.of(fit["test"]), fit.get("known_mae")) for fit in content["fits"]
+    )
     return NewSensorsPart(content["sensors"], tuple(fits))

@@ -128,9 +128,10 @@ def _new_sensors(value: Any) -> bool:
         and isinstance(value["fits"], list)
         and all(
             _object(fit)
-            and fit.keys() == {"days", "ridge", "test"}
+            and fit.keys() - {"known_mae"} == {"days", "ridge", "test"}
             and _number(fit["days"])
             and _number(fit["ridge"])
+            and _number(fit.get("known_mae"))
             and _object(fit["test"])
             and _metrics(fit["test"].get("average"))
             and _steps(fit["test"].get("horizons"))

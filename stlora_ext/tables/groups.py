@@ -12,9 +12,10 @@ from stlora_ext.runs.record import Record
 from stlora_ext.runs.store import PUBLISHED, read_records
 from stlora_ext.tables.layout import layout
 from stlora_ext.tables.missing import Missing
+from stlora_ext.tables.new_sensors_settings import new_sensors_settings_tables
 from stlora_ext.tables.published import read_printed
-from stlora_ext.tables.rows import Row, by_data, table_rows
-from stlora_ext.tables.settings import Settings, by_setting
+from stlora_ext.tables.rows import Row, by_data, static_rows, table_rows
+from stlora_ext.tables.settings import Settings, by_setting, settings_tables
 from stlora_ext.tables.stream_settings import stream_settings_tables
 from stlora_ext.tables.table import Table
 
@@ -164,6 +165,18 @@ def settings_of(model: str, dataset: str, results: Path) -> list[Settings]:
             "the folder of experiments/screen.py as --results"
         )
     return settings
+
+
+def all_settings(model: str, dataset: str, results: Path) -> list[Table]:
+    """Return the tables of a model's adapter settings: those of static tests, then those of protocol ``new-sensors``.
+
+    Raises:
+        UserError: If there are none.
+    """
+    groups = data_groups([dataset], results)
+    apart = [table for group in groups for table in new_sensors_settings_tables(group.rows, model, group.heading)]
+    static = any(row.model == model for group in groups for row in static_rows(group.rows))
+    return apart if apart and not static else settings_tables(settings_of(model, dataset, results)) + apart
 
 
 def updates_of(model: str, date: str, dataset: str, results: Path) -> list[Table]:

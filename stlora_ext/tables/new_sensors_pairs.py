@@ -176,7 +176,7 @@ def _of_days(arm: str, records: Sequence[Record], settings: tuple[str, ...]) -> 
     doesn't read, counts once."""
     by_days: dict[float | None, dict[tuple[Sensors, int | None], Record]] = {}
     for record in records:
-        for fit in _fits(record):
+        for fit in fits_of(record):
             by_days.setdefault(fit.days, {}).setdefault(run_of(record), replace(record, scores=fit.scores))
     for days in sorted(by_days, key=lambda days: math.inf if days is None else days):
         runs = by_days[days]
@@ -185,7 +185,8 @@ def _of_days(arm: str, records: Sequence[Record], settings: tuple[str, ...]) -> 
         yield SplitRow(first.model, NEW_SENSORS, arm, first.config_hash, scored, days=days, settings=settings)
 
 
-def _fits(record: Record) -> tuple[FittedDays, ...]:
+def fits_of(record: Record) -> tuple[FittedDays, ...]:
+    """Return what a run scored on new sensors, by days."""
     return () if record.new_sensors is None else record.new_sensors.fits
 
 

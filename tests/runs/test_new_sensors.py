@@ -124,6 +124,40 @@ def test_at_0_days_a_new_sensor_is_what_expand_adapter_makes_of_it(tiny_data, re
     assert record.new_sensors.fits[0].scores.average["MAE"] == pytest.approx(float(error), rel=1e-5)
 
 
+def test_what_an_adapter_is_worth_without_days_is_measured_on_known_sensors_set_aside_in_turn(tiny_data, results):
+    exp, meta = settled(asked(), load_meta(tiny_data, "TINY"), tiny_data), load_meta(tiny_data, "TINY")
+    record = trained(exp, tiny_data, results)
+    state = load_checkpoint(results / record.key.path / "model.pt")
+    stats = state["scaler_stats"]
+    model = build_model(exp, meta, tiny_data)
+    known = [column for column in range(meta.num_nodes) if column not in record.new_sensors.sensors]
+    data, stamps = (np.load(tiny_data / "TINY" / f"val_{part}.npy") for part in ("data", "timestamps"))
+    data = torch.tensor(data[:, known])
+    scaled = ((data - stats["mean"]) / stats["std"]).masked_fill(data.abs() < 5e-5, 0.0)
+    windows = scaled.unfold(0, meta.input_len, 1).transpose(1, 2)[: meta.windows["val"]].contiguous()
+    times = torch.tensor(stamps).unfold(0, meta.input_len, 1).transpose(1, 2)[: meta.windows["val"]]
+    targets = data[meta.input_len :].unfold(0, meta.output_len, 1).transpose(1, 2)[: meta.windows["val"]]
+    there, errors = targets.abs() >= 5e-5, 0.0
+    for node in range(len(known)):
+        model.load_state_dict(state["model_state_dict"])
+        with torch.no_grad():
+            for rows in model.adapter.per_node():
+                others = [other for other in range(len(known)) if other != node]
+                rows[node] = rows[others].mean(dim=0)
+            forecast = model.eval()(windows, inputs_timestamps=times)[:, :, node]
+        error = (forecast * stats["std"] + stats["mean"] - targets[:, :, node]).abs()
+        errors += float((error * there[:, :, node]).sum())
+    found = [fit.known_mae for fit in record.new_sensors.fits]
+    assert found[0] == pytest.approx(errors / int(there.sum()), rel=1e-5)
+    assert record.new_sensors.fits[0].ridge is None and found[2] < found[0]
+
+
+def test_only_weights_of_sensors_are_worth_something_there(tiny_data, results):
+    for arm in ("base", "control", "full"):
+        (fit,) = trained(asked(arm), tiny_data, results).new_sensors.fits
+        assert fit.known_mae is None
+
+
 @pytest.mark.parametrize("arm", ARMS)
 def test_a_record_is_confirmed_by_fitting_again(arm, tiny_data, results):
     record = trained(asked(arm), tiny_data, results)
