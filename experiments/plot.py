@@ -25,7 +25,6 @@ from stlora_ext.errors import UserError, nearest
 from stlora_ext.options import ModelParser, add_folders, add_horizons, folder_arguments
 
 if TYPE_CHECKING:
-    from stlora_ext.runs.record import Record
     from stlora_ext.tables.rows import Row
 
 
@@ -123,19 +122,28 @@ def _draw_stream(args: argparse.Namespace) -> None:
 
 
 def _draw_evidence(args: argparse.Namespace) -> None:
+    from stlora_ext.config.registry import models
     from stlora_ext.plots.evidence import plot_evidence
-    from stlora_ext.tables.groups import dataset_records
-    from stlora_ext.tables.rows import APART
+    from stlora_ext.tables.groups import dataset_records, of_one_version
+    from stlora_ext.tables.rows import APART, table_rows
 
     chosen = None if args.models is None else [model.removesuffix("+") for model in args.models]
-    rows = {dataset: _of_one_version(dataset_records(dataset, args.results), args.results) for dataset in args.dataset}
+    rows = {
+        dataset: table_rows(of_one_version(dataset_records(dataset, args.results), args.results), models())
+        for dataset in args.dataset
+    }
+    apart = [row.model.removesuffix("+") for group in rows.values() for row in group if row.protocol in APART]
+    for name in chosen or ():
+        if name not in apart:
+            raise UserError(
+                f"no records of protocol stream or new-sensors of {name} on {' or '.join(rows)} under {args.results}: "
+                + (nearest(name, dict.fromkeys(apart)) if apart else "add a data set that has some to --dataset")
+            )
     kept = {
         dataset: [
-            row
-            for row in recorded
-            if row.protocol not in APART or chosen is None or row.model.removesuffix("+") in chosen
+            row for row in group if row.protocol not in APART or chosen is None or row.model.removesuffix("+") in chosen
         ]
-        for dataset, recorded in rows.items()
+        for dataset, group in rows.items()
     }
     plot_evidence(kept, args.out, args.data)
 
@@ -179,8 +187,9 @@ def _rows(dataset: str, results: Path, data: Path, protocol: str | None = None) 
     Raises:
         UserError: If there are none, or they are of several versions of the data.
     """
-    from stlora_ext.tables.groups import dataset_records
-    from stlora_ext.tables.rows import APART
+    from stlora_ext.config.registry import models
+    from stlora_ext.tables.groups import dataset_records, of_one_version
+    from stlora_ext.tables.rows import APART, table_rows
 
     records = dataset_records(dataset, results)
     chosen = [
@@ -200,25 +209,7 @@ def _rows(dataset: str, results: Path, data: Path, protocol: str | None = None) 
         raise UserError(
             f"the records of {dataset} under {results} are {'not' if protocol else 'all'} of protocol {named}: {remedy}"
         )
-    return _of_one_version(chosen, results)
-
-
-def _of_one_version(records: Sequence["Record"], results: Path) -> list["Row"]:
-    """Return the rows of a data set's records.
-
-    Raises:
-        UserError: If they are of several versions of the data.
-    """
-    from stlora_ext.config.registry import models
-    from stlora_ext.tables.rows import by_data, table_rows
-
-    first, *others = by_data(records).values()
-    if others:
-        raise UserError(
-            f"the records under {results} are of {len(others) + 1} versions of {records[0].key.dataset}; "
-            "keep them apart with --results DIR"
-        )
-    return table_rows(first, models())
+    return table_rows(of_one_version(chosen, results), models())
 
 
 if __name__ == "__main__":

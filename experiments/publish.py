@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for pattern in args.models:
         if not any(fnmatch(model, pattern) for model in models):
             raise UserError(
-                f"no records of {pattern} on {args.dataset} under {args.results}: {nearest(pattern, models)}"
+                f"no records of '{pattern}' on {args.dataset} under {args.results}: {nearest(pattern, models)}"
             )
     records = [record for record in recorded if any(fnmatch(record.key.model, pattern) for pattern in args.models)]
     replaced = [find_record(record.key, args.to) for record in records]

@@ -9,15 +9,15 @@ from matplotlib.figure import Figure
 
 from stlora_ext.data.quantity import quantity
 from stlora_ext.errors import UserError
-from stlora_ext.files import atomic_path
 from stlora_ext.plots.error_by_days import Panel, panels
 from stlora_ext.plots.error_over_time import by_backbone
+from stlora_ext.plots.legend import save_with_legend_below
 from stlora_ext.plots.new_sensors import draw_by_days
-from stlora_ext.plots.series import palette
+from stlora_ext.plots.series import interval_bar, palette
 from stlora_ext.plots.stream import draw_over_time
 from stlora_ext.tables.paired import paired_test
 from stlora_ext.tables.pairs import Comparison, beyond_control, block_protocol, name
-from stlora_ext.tables.rows import Row, of_protocol, static_rows
+from stlora_ext.tables.rows import Row, of_protocol
 
 _SPACING = 0.16  # between the data sets of one backbone
 _COLOURS = palette(8, greys=False)
@@ -26,9 +26,7 @@ Shown = TypeVar("Shown")
 
 def plot_evidence(datasets: Mapping[str, Sequence[Row]], path: Path, data: Path) -> None:
     """Write the picture of :func:`evidence_picture` as the PNG ``path``."""
-    figure = evidence_picture(datasets, data)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
+    save_with_legend_below(evidence_picture(datasets, data), path)
 
 
 def evidence_picture(datasets: Mapping[str, Sequence[Row]], data: Path) -> Figure:
@@ -60,24 +58,37 @@ def evidence_picture(datasets: Mapping[str, Sequence[Row]], data: Path) -> Figur
     _draw_static(static, {dataset: pairs for dataset, pairs in compared.items() if pairs}, data)
     _draw_stream(stream, streamed, stream_rows, data)
     _draw_new_sensors(new_sensors, added, panel, data)
-    for axes in (static, stream, new_sensors):
-        legend = axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), fontsize=8)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
     return figure
 
 
 def against_control(rows: Sequence[Row]) -> list[Comparison]:
-    """Return what each "+" of a static test is compared with its control in, trained jointly where it is trained."""
-    static = beyond_control(static_rows(rows))
-    return [one for one in static if one.base.arm == "control" and block_protocol(one.plus) == "joint"]
+    """Return what each "+" of a static test is compared with its control in, trained jointly where it is trained.
+
+    Raises:
+        UserError: If runs of several configurations are there, of which the picture would show one.
+    """
+    static = [one for one in beyond_control(rows) if one.base.arm == "control" and block_protocol(one.plus) == "joint"]
+    names = [_backbone(one) for one in static]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        hashes = " and ".join(one.plus.config_hash for one in static if _backbone(one) == twice)
+        raise UserError(
+            f"{twice}: runs of several configurations are there, {hashes}, and a picture of evidence shows one; keep "
+            "them apart with --results DIR"
+        )
+    return static
 
 
 def _one(protocol: str, by_dataset: Mapping[str, Mapping[str, Shown]]) -> tuple[str, Shown]:
     """Return the only thing that a panel can show, with its data set."""
     shown = [(dataset, backbone, one) for dataset, group in by_dataset.items() for backbone, one in group.items()]
-    if len(shown) != 1:
-        named = ", ".join(f"{backbone} on {dataset}" for dataset, backbone, _ in shown) or "none"
+    if not shown:
+        raise UserError(
+            f"--evidence: {' and '.join(by_dataset)} hold no runs of protocol {protocol}: add a data set that has some "
+            "to --dataset"
+        )
+    if len(shown) > 1:
+        named = ", ".join(f"{backbone} on {dataset}" for dataset, backbone, _ in shown)
         raise UserError(
             f"--evidence: expected runs of protocol {protocol} of one backbone on one of the data sets, not {named}: "
             "choose with --dataset and --models"
@@ -96,11 +107,10 @@ def _draw_static(axes: Axes, compared: Mapping[str, Sequence[Comparison]], data:
             test = paired_test([value for value in pair.differences(None, "MAE", percent=True) if value is not None])
             if test.mean is None:
                 continue
-            bar = None if test.low is None or test.high is None else [[test.mean - test.low], [test.high - test.mean]]
             axes.errorbar(
                 [test.mean],
                 [backbones.index(_backbone(pair)) + shift],
-                xerr=bar,
+                xerr=interval_bar(test),
                 fmt="o",
                 color=_COLOURS[index % len(_COLOURS)],
                 markersize=5,

@@ -11,6 +11,7 @@ from stlora_ext.data.catalog import CATALOG
 from stlora_ext.data.quantity import quantity
 from stlora_ext.errors import UserError, nearest
 from stlora_ext.plots.legend import save_with_legend
+from stlora_ext.plots.series import interval_bar
 from stlora_ext.tables.paired import paired_test
 from stlora_ext.tables.pairs import Comparison, beyond_control, blocks
 from stlora_ext.tables.rows import Row
@@ -55,11 +56,10 @@ def plot_gains(model: str, datasets: Mapping[str, Sequence[Row]], path: Path, da
             axes.plot([x] * len(values), values, "o", color=colours[label], alpha=0.4, markersize=4)
             test = paired_test(values)
             mean = math.nan if test.mean is None else test.mean
-            bar = None if test.low is None or test.high is None else [[mean - test.low], [test.high - mean]]
             axes.errorbar(
                 [x],
                 [mean],
-                yerr=bar,
+                yerr=interval_bar(test),
                 fmt="_",
                 color=colours[label],
                 markersize=14,

@@ -1,4 +1,4 @@
-"""A picture with its legend beside the axes, or one beside each panel, which grows with it."""
+"""A picture with its legend beside the axes, one beside each panel, which grows with it, or one below each."""
 
 from pathlib import Path
 
@@ -50,6 +50,15 @@ def save_with_legend_per_panel(figure: Figure, path: Path) -> None:
     grid.set_height_ratios(rows)
     widest = max(extent.width for extent in extents) / figure.dpi
     figure.set_size_inches(width + widest + _MARGIN, sum(rows))
+    _save(figure, path)
+
+
+def save_with_legend_below(figure: Figure, path: Path) -> None:
+    """Write ``figure``, panels side by side, as a PNG; each panel's legend stands below it, within the picture."""
+    for axes in figure.axes:
+        legend = axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), fontsize=8)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     _save(figure, path)
 
 

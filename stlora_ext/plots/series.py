@@ -7,6 +7,7 @@ import matplotlib
 from matplotlib.colors import rgb_to_hsv, to_hex, to_rgb
 
 from stlora_ext.horizons import step_title
+from stlora_ext.tables.paired import PairedTest
 from stlora_ext.tables.rows import Row
 
 _GREY = 0.2  # saturation
@@ -35,6 +36,13 @@ def style(row: Row, styles: Mapping[str, Style]) -> Style:
     control's."""
     adapts = row.protocol == "adapt" and row.arm != "base" and not row.records[0].fitted_backbone
     return styles.get(f"{row.arm}{', adapt' * adapts}", styles["control"])
+
+
+def interval_bar(test: PairedTest) -> list[list[float]] | None:
+    """Return how far the ends of a 95 % interval are from its mean, as matplotlib's ``yerr``; None without one."""
+    if test.mean is None or test.low is None or test.high is None:
+        return None
+    return [[test.mean - test.low], [test.high - test.mean]]
 
 
 def titles(row: Row, steps: Sequence[int]) -> list[str]:

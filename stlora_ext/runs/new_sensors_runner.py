@@ -149,10 +149,10 @@ class NewSensorsAdapterRunner(NewSensorsRunnerMixin, STLoRARunnerMixin, HostRunn
         columns = [column for column in range(count + len(self.new)) if column not in set(self.new)]
         chosen = [columns[node] for node in tried]
         train = self._readings(trained.backbone, chosen, BasicTSMode.TRAIN)
-        val = self._readings(trained.backbone, chosen, BasicTSMode.VAL)
         train = train.rows(_last(self._windows(days, len(train.inputs))))
         if count == 1:  # no other one is known when it is set aside
             return Choice(RIDGES[-1] if len(train.inputs) else None)
+        val = self._readings(trained.backbone, chosen, BasicTSMode.VAL)
         return choose_ridge(known, config, train, val, tried, self.cfg.new_sensors.iterations)
 
     def _readings(self, backbone: nn.Module, columns: list[int], mode: BasicTSMode) -> Readings:

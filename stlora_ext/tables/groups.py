@@ -14,7 +14,7 @@ from stlora_ext.tables.layout import layout
 from stlora_ext.tables.missing import Missing
 from stlora_ext.tables.new_sensors_settings import new_sensors_settings_tables
 from stlora_ext.tables.published import read_printed
-from stlora_ext.tables.rows import Row, by_data, static_rows, table_rows
+from stlora_ext.tables.rows import APART, Row, by_data, table_rows
 from stlora_ext.tables.settings import Settings, by_setting, settings_tables
 from stlora_ext.tables.stream_settings import stream_settings_tables
 from stlora_ext.tables.table import Table
@@ -133,21 +133,46 @@ def dataset_records(dataset: str, results: Path) -> list[Record]:
     return records
 
 
+def of_one_version(records: Sequence[Record], results: Path) -> list[Record]:
+    """Return the records of a data set, all of one version of it.
+
+    Raises:
+        UserError: If they are of several.
+    """
+    groups = by_data(records)
+    if len(groups) > 1:
+        raise UserError(
+            f"the records under {results} are of {len(groups)} versions of {records[0].key.dataset}; keep them apart "
+            "with --results DIR"
+        )
+    return list(records)
+
+
 def settings_of(model: str, dataset: str, results: Path) -> list[Settings]:
     """Return the adapter settings that ran with ``model`` on one version of ``dataset``.
 
     Raises:
         UserError: If there are none, or the records are of several versions of the data.
     """
-    groups = by_data(dataset_records(dataset, results))
-    first, *others = groups.values()
-    if others:
-        raise UserError(
-            f"the records under {results} are of {len(groups)} versions of {dataset}; keep them apart with "
-            "--results DIR"
-        )
-    settings = by_setting(first, model)
-    protocols = " and ".join(sorted({record.key.protocol for record in first if record.key.model == model}))
+    return _static_settings(of_one_version(dataset_records(dataset, results), results), model, dataset, results)
+
+
+def all_settings(model: str, dataset: str, results: Path) -> list[Table]:
+    """Return the tables of a model's adapter settings: those of static tests, then those of protocol ``new-sensors``.
+
+    Raises:
+        UserError: If there are none, or the records are of several versions of the data.
+    """
+    records = of_one_version(dataset_records(dataset, results), results)
+    apart = new_sensors_settings_tables(table_rows(records, models()), model)
+    if apart and all(record.key.protocol in APART for record in records if record.key.model == model):
+        return apart
+    return settings_tables(_static_settings(records, model, dataset, results)) + apart
+
+
+def _static_settings(records: Sequence[Record], model: str, dataset: str, results: Path) -> list[Settings]:
+    settings = by_setting(records, model)
+    protocols = " and ".join(sorted({record.key.protocol for record in records if record.key.model == model}))
     if not settings and protocols == "stream":
         raise UserError(
             f"--settings {model}: its records under {results} are of protocol stream: sort them by their error before "
@@ -165,18 +190,6 @@ def settings_of(model: str, dataset: str, results: Path) -> list[Settings]:
             "the folder of experiments/screen.py as --results"
         )
     return settings
-
-
-def all_settings(model: str, dataset: str, results: Path) -> list[Table]:
-    """Return the tables of a model's adapter settings: those of static tests, then those of protocol ``new-sensors``.
-
-    Raises:
-        UserError: If there are none.
-    """
-    groups = data_groups([dataset], results)
-    apart = [table for group in groups for table in new_sensors_settings_tables(group.rows, model, group.heading)]
-    static = any(row.model == model for group in groups for row in static_rows(group.rows))
-    return apart if apart and not static else settings_tables(settings_of(model, dataset, results)) + apart
 
 
 def updates_of(model: str, date: str, dataset: str, results: Path) -> list[Table]:

@@ -16,13 +16,12 @@ FIELDS = ("backbone", "arm", "adapter", "parameters", "splits", "runs", "days", 
 _ABSENT = "–"
 
 
-def new_sensors_settings_tables(rows: Sequence[Row], model: str, heading: str = "") -> list[Table]:
+def new_sensors_settings_tables(rows: Sequence[Row], model: str) -> list[Table]:
     """Return a table for each way in which the backbone of ``model`` was trained: its control, then a line per setting.
 
     Args:
         rows: The rows of one data set; those of other protocols and models are left out.
         model: A backbone, with or without "+".
-        heading: Which data, where there are several under the name; else empty.
 
     Raises:
         UserError: If a record tells of no validation.
@@ -30,11 +29,11 @@ def new_sensors_settings_tables(rows: Sequence[Row], model: str, heading: str = 
     tables = []
     for family in new_sensors(rows):
         if family.model == model.removesuffix("+") and family.of_arm("plus"):
-            tables.append(_table(family.title, family.of_arm("control", "plus"), heading))
+            tables.append(_table(family.title, family.of_arm("control", "plus")))
     return tables
 
 
-def _table(title: str, rows: Sequence[SplitRow], heading: str) -> Table:
+def _table(title: str, rows: Sequence[SplitRow]) -> Table:
     days = sorted({row.days for row in rows if row.days is not None})
     shown: list[float | None] = [*days, None]
     lines: dict[str, list[SplitRow]] = {}
@@ -43,11 +42,10 @@ def _table(title: str, rows: Sequence[SplitRow], heading: str) -> Table:
     columns = (
         Column("Adapter", kind="name"),
         *map(Column, ("Parameters", "Splits", "Runs", "known sensors")),
-        *(Column(days_text(number), "set aside in turn") for number in shown),
+        *(Column(days_text(one), "set aside in turn") for one in shown),
     )
     return Table(
         f"{title}, new-sensors",
-        heading=heading,
         caption="MAE of the known sensors on the validation split, and of those that the ridge was chosen on, each set "
         "aside in turn with so many days; means over runs",
         grids=(Grid("", columns, tuple(_cells(name, group, shown) for name, group in lines.items())),),

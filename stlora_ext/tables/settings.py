@@ -143,7 +143,13 @@ def _table(group: Settings) -> Table:
         rows.insert(0, ("none: the backbone alone", 0, group.base, base_val, group.base.cell(None, "MAE")))
     columns = (Column("Adapter", kind="name"), *map(Column, ("Parameters", "Seeds", "Validation MAE", "Test MAE")))
     cells = tuple(
-        (Cell(label, "name"), Cell(f"{added:,}"), Cell(str(len(row.records))), Cell(_score(val)), Cell(_score(test)))
+        (
+            Cell(label, "name"),
+            Cell(f"{added:,}"),
+            Cell(str(len(row.records))),
+            Cell(score_text(val)),
+            Cell(score_text(test)),
+        )
         for label, added, row, val, test in rows
     )
     return Table(
@@ -179,7 +185,8 @@ def _label(row: Row) -> str:
     return ", ".join([first, *(name if value is True else f"{name} {value}" for name, value in differing.items())])
 
 
-def _score(value: MeanStd) -> str:
+def score_text(value: MeanStd) -> str:
+    """Return a mean and its deviation with three decimals at least, "n/a" without a score."""
     if value.mean is None or value.std is None:
         return number(value.mean, 3)
     return with_spread(value.mean, value.std, 3)

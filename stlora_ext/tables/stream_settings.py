@@ -11,11 +11,12 @@ from datetime import datetime
 import numpy as np
 
 from stlora_ext.config.stream import StreamSettings
-from stlora_ext.digits import number, with_spread
+from stlora_ext.digits import number
 from stlora_ext.errors import UserError
 from stlora_ext.runs.record import Record
 from stlora_ext.tables.period_times import checked_periods, target_times
 from stlora_ext.tables.rows import Row, differences
+from stlora_ext.tables.settings import score_text
 from stlora_ext.tables.statistics import MeanStd, spread
 from stlora_ext.tables.stream_pairs import families
 from stlora_ext.tables.table import Cell, Column, Grid, Table
@@ -79,25 +80,21 @@ def _updates(rows: Sequence[Row], date: str) -> list[Update]:
 
 
 def _labels(rows: Sequence[Row]) -> list[str]:
-    with_adapter = [row for row in rows if row.records[0].configuration.adapter]
-    varying = differences(with_adapter) if with_adapter else {}
-    labels = []
-    for row in rows:
-        stream = row.records[0].configuration.stream
-        parts = [
-            f"{setting.name} {_text(stream[setting.name])}"
+    """Return each row's arm, its updates where not the defaults, and its adapter where not all have the same."""
+    updates = [
+        [
+            f"{setting.name} {_text(value)}"
             for setting in fields(StreamSettings)
-            if stream.get(setting.name, setting.default) != setting.default
+            if (value := row.records[0].configuration.stream.get(setting.name, setting.default)) != setting.default
         ]
-        if row in with_adapter:
-            place = with_adapter.index(row)
-            parts += [
-                f"{name.removeprefix('adapter.')} {_text(values[place])}"
-                for name, values in varying.items()
-                if name.startswith("adapter.")
-            ]
-        labels.append(", ".join([row.arm, *parts]))
-    return labels
+        for row in rows
+    ]
+    adapted = [place for place, row in enumerate(rows) if row.records[0].configuration.adapter]
+    varying = differences([rows[place] for place in adapted]) if adapted else {}
+    for name, values in varying.items():
+        for place, value in zip(adapted, values, strict=True) if name.startswith("adapter.") else ():
+            updates[place].append(f"{name.removeprefix('adapter.')} {_text(value)}")
+    return [", ".join([row.arm, *parts]) for row, parts in zip(rows, updates, strict=True)]
 
 
 def _text(value: object) -> str:
@@ -164,7 +161,7 @@ def _cells(update: Update) -> tuple[Cell, ...]:
         Cell(update.label, "name"),
         Cell(f"{_parameters(update.row):,}"),
         Cell(str(len(update.row.records))),
-        *(Cell(_score(part)) for part in (update.before, update.after)),
+        *(Cell(score_text(part)) for part in (update.before, update.after)),
         Cell("–" if seconds is None else number(seconds)),
     )
 
@@ -189,9 +186,3 @@ def _parameters(row: Row) -> int:
     stream = row.records[0].stream
     assert stream is not None  # records of the protocol have it
     return stream.parameters_updated
-
-
-def _score(value: MeanStd) -> str:
-    if value.mean is None:
-        return "n/a"
-    return with_spread(value.mean, value.std, 3)

@@ -75,8 +75,8 @@ def test_models_choose_the_backbone_of_the_stream_and_of_the_new_sensors_alone(t
     ("left", "said"),
     [
         (("D", "E"), '--evidence: no "+" of D or E has runs of arm control'),
-        (("S", "E"), "expected runs of protocol stream of one backbone on one of the data sets, not none"),
-        (("S", "D"), "expected runs of protocol new-sensors of one backbone on one of the data sets, not none"),
+        (("S", "E"), "--evidence: S and E hold no runs of protocol stream: add a data set"),
+        (("S", "D"), "--evidence: S and D hold no runs of protocol new-sensors: add a data set"),
         (("S", "D", "D2", "E"), "protocol stream of one backbone on one of the data sets, not LSTM on D, GWNet on D2"),
     ],
 )
@@ -86,6 +86,28 @@ def test_what_a_panel_lacks_or_has_too_much_of_is_named(left, said, tmp_path, ca
     options = ["--evidence", "--dataset", *left, "--results", results, "--out", tmp_path / "x.png"]
     assert said in refusal(plot_command.main, options, capsys)
     assert not (tmp_path / "x.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (("S", "D", "E"), "of LSTN on S or D or E under {results}: did you mean 'LSTM'?"),
+        (("S", "T"), "of LSTN on S or T under {results}: add a data set that has some to --dataset"),
+    ],
+)
+def test_a_backbone_that_no_panel_has_is_refused_with_the_nearest(left, said, tmp_path, capsys):
+    results = saved({name: everything()[name] for name in left}, tmp_path / "results")
+    options = ["--evidence", "--dataset", *left, "--models", "LSTN", "--results", results, "--out", tmp_path / "x.png"]
+    assert said.format(results=results) in refusal(plot_command.main, options, capsys)
+
+
+def test_several_configurations_of_one_backbone_are_refused_rather_than_drawn_over_each_other(tmp_path, capsys):
+    other = [{**made, "key": {**made["key"], "config_hash": "h2"}} for made in static() if made["key"]["arm"] != "base"]
+    for made in other:
+        made["configuration"] = {**made["configuration"], "training": {"lr": 0.1, "num_epochs": 5}}
+    results = saved(everything() | {"S": static() + other}, tmp_path / "results")
+    options = ["--evidence", "--dataset", "S", "D", "E", "--results", results, "--out", tmp_path / "x.png"]
+    assert "LSTM: runs of several configurations are there, h and h2" in refusal(plot_command.main, options, capsys)
 
 
 @pytest.mark.parametrize("unread", [["--metric", "RMSE"], ["--horizons", "3"]])

@@ -1,6 +1,7 @@
 """Protocol new-sensors: what a sensor that is set aside gives, and when."""
 
 import json
+import math
 import shutil
 
 import numpy as np
@@ -12,6 +13,7 @@ from stlora_ext.data.prepared import load_meta
 from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.lora.expand import expand_adapter
+from stlora_ext.lora.ridge import RIDGES
 from stlora_ext.runs.backbone import run_key
 from stlora_ext.runs.build import build_model, settled, trained_on
 from stlora_ext.runs.evaluation import evaluate
@@ -150,6 +152,17 @@ def test_what_an_adapter_is_worth_without_days_is_measured_on_known_sensors_set_
     found = [fit.known_mae for fit in record.new_sensors.fits]
     assert found[0] == pytest.approx(errors / int(there.sum()), rel=1e-5)
     assert record.new_sensors.fits[0].ridge is None and found[2] < found[0]
+
+
+def test_one_known_sensor_has_no_other_to_be_measured_by_and_the_ridge_is_the_strongest(tiny_data, results):
+    names = load_meta(tiny_data, "TINY").sensor_ids[1:]
+    record = trained(asked(**{"new_sensors.names": names}), tiny_data, results)
+    assert [(fit.ridge, fit.known_mae) for fit in record.new_sensors.fits] == [
+        (None, None),
+        (RIDGES[-1], None),
+        (RIDGES[-1], None),
+    ]
+    assert all(math.isfinite(fit.scores.average["MAE"]) for fit in record.new_sensors.fits)
 
 
 def test_only_weights_of_sensors_are_worth_something_there(tiny_data, results):
