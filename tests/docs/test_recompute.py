@@ -1,4 +1,4 @@
-"""Every number in a sentence of the results is recomputed from the records by code of its own."""
+"""Every result in a sentence of the results is recomputed from the records by code of its own."""
 
 import re
 
