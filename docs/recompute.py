@@ -5,7 +5,7 @@
 It shares no code with the tables: records are read as JSON, differences are paired by seed, intervals are Student's t.
 A claim is a piece of the page with ``{}`` for each number, and what these numbers are. Printed are claims that the page
 doesn't hold with the numbers recomputed, and numbers of the page that are in no claim. A digit that stands in a piece
-itself is stated: the 95 % of an interval, the 0 of no difference, a simulated city's heterogeneity, the paper's claim, a plan.
+itself is stated: the 95 % of an interval, the 0 of no difference, a city's heterogeneity, the paper's claim, a plan.
 """
 
 import json
