@@ -14,10 +14,11 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from entry import command
 
+from stlora_ext.config.experiment import ProtocolName
 from stlora_ext.errors import UserError
 from stlora_ext.options import ModelParser, add_device, add_folders
 from stlora_ext.runs.key import ARMS
@@ -26,7 +27,8 @@ from stlora_ext.threads import apply_tuning, set_threads
 if TYPE_CHECKING:
     from stlora_ext.runs.verify import Verdict
 
-_RECORD = re.compile(rf"(fitted|joint|adapt|stream)-({'|'.join(ARMS)})-[0-9a-f]{{8}}-(seed\d+|all-seeds)\.json")
+_PROTOCOLS, _ARMS = "|".join(get_args(ProtocolName)), "|".join(ARMS)
+_RECORD = re.compile(rf"({_PROTOCOLS})-({_ARMS})-[0-9a-f]{{8}}-(seed\d+|all-seeds)\.json")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -13,16 +13,16 @@ from stlora_ext.plots.series import palette
 from stlora_ext.runs.record import Periods
 from stlora_ext.tables.period_times import checked_periods, seconds_per_step, target_times
 from stlora_ext.tables.rows import Row, differences
+from stlora_ext.tables.stream_pairs import STREAM_ARMS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ARMS = ("base", "control", "wide", "plus", "finetune")  # in the order of legends
 _WEEK = 7 * 86400.0
 _FAR = 1.6  # times the largest error of an updated model: a base above it is cut
 _ROOM = 1.3  # times that error, where a scale then ends
 _PALETTE = palette(9)  # plus, control and wide have their colours of the picture of gains
-_COLOURS = {arm: _PALETTE[place] for arm, place in zip(ARMS, (8, 1, 2, 0, 4), strict=True)}
+_COLOURS = {arm: _PALETTE[place] for arm, place in zip(STREAM_ARMS, (8, 1, 2, 0, 4), strict=True)}
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,18 @@ class Course:
 
 
 def by_backbone(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Return the rows of protocol ``stream`` by their backbone, in the order of ``ARMS``."""
+    """Return the rows of protocol ``stream`` by their backbone, in the order of ``STREAM_ARMS``."""
     groups = defaultdict(list)
     for row in rows:
         if row.protocol == "stream":
             groups[row.model.removesuffix("+")].append(row)
-    return {backbone: sorted(group, key=lambda row: ARMS.index(row.arm)) for backbone, group in groups.items()}
+    return {backbone: sorted(group, key=lambda row: STREAM_ARMS.index(row.arm)) for backbone, group in groups.items()}
 
 
 def arm_labels(rows: Sequence[Row]) -> list[str]:
     """Return a name per row of one backbone: its arm, with the settings that set it apart from others of that arm."""
     labels = {}
-    for arm in ARMS:
+    for arm in STREAM_ARMS:
         same = [row for row in rows if row.arm == arm]
         settings = differences(same) if len(same) > 1 else {}
         for place, row in enumerate(same):

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from experiments import verify
+from stlora_ext.runs.key import RunKey
 from stlora_ext.runs.record import Scores
 from stlora_ext.runs.verify import first_difference
+from stlora_ext.sweep.plan import ARMS_OF
 from tests.support.commands import refusal, run, succeeded
 from tests.support.reopened import data, finished, results, rewrite
 
@@ -241,6 +243,15 @@ def test_without_the_checkpoint_the_command_that_repeats_the_run_is_told(copied,
     (record.with_suffix("") / "model.pt").unlink()
     line = refusal(verify.main, [record, "--data", data(), "--results", tmp_path / "elsewhere"], capsys)
     assert "repeat the run with: python experiments/run.py --dataset QUICK --model LSTM --seeds 1" in line
+
+
+@pytest.mark.parametrize(("protocol", "arm"), [(protocol, arm) for protocol, arms in ARMS_OF.items() for arm in arms])
+@pytest.mark.parametrize("seed", [0, None])
+def test_a_folder_s_records_of_every_protocol_are_found(protocol, arm, seed, tmp_path):
+    path = RunKey("QUICK", "LSTM+", protocol, arm, "0a1b2c3d", seed).record_path(tmp_path)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert verify.records([tmp_path]) == [path]
 
 
 def test_a_folder_is_confirmed_record_by_record_and_what_cannot_be_is_told(copied, tmp_path, capsys):
