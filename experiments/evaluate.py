@@ -76,7 +76,7 @@ def on_the_test_split(args: argparse.Namespace) -> None:
         with locked(run.checkpoint.parent):
             runner = save_forecasts(run, meta, args.data, args.gpus)
             if args.format == "csv":
-                save_table(run.checkpoint.parent, meta)
+                save_table(run.checkpoint.parent, run.exp, meta)
     scores = Scores.of((runner or evaluate(run, meta, args.data, args.gpus)).test_result)
     seed = "" if run.key.seed is None else f" seed {run.key.seed}"
     print(f"{run.key.dataset}/{run.key.model}{seed}: evaluated on {meta.windows['test']:,} test windows{_walked(run)}")

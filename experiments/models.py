@@ -79,8 +79,7 @@ def _row(backbone: "Backbone") -> "ModelRow":
     from stlora_ext.config.registry import get_backbone
     from stlora_ext.fields import field_names
     from stlora_ext.lora.model import parameter_counts
-    from stlora_ext.lora.node_agnostic import node_holder
-    from stlora_ext.runs.build import build_model
+    from stlora_ext.runs.build import backbone_node_holder, build_model
     from stlora_ext.runs.without_data import ring_meta
     from stlora_ext.tables.models import ModelRow
 
@@ -89,11 +88,7 @@ def _row(backbone: "Backbone") -> "ModelRow":
         counts = parameter_counts(
             build_model(experiment("RING", f"{backbone.name}+"), ring_meta(folder, "RING", NODES), folder)
         )
-        holder = node_holder(
-            lambda num_nodes: build_model(
-                experiment("RING", backbone.name), ring_meta(folder, "RING", num_nodes), folder
-            )
-        )
+        holder = backbone_node_holder(experiment("RING", backbone.name), ring_meta(folder, "RING", NODES))
     graph = "graph_path" in field_names(get_backbone(backbone.name).config)
     return ModelRow(
         backbone.name, backbone.paper, counts["backbone"], counts["adapter"], holder, graph, backbone.tested_with

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from entry import command
 
 from stlora_ext.cli import int_range, positive
+from stlora_ext.config.experiment import PROTOCOLS
 from stlora_ext.horizons import in_words
 from stlora_ext.options import (
     ModelParser,
@@ -55,13 +56,13 @@ def parser() -> argparse.ArgumentParser:
         "--arm",
         choices=ARMS,
         help="of a model with adapter: without it, as it is, without per-node weights, or those widened; under "
-        "stream also finetune: without it, every weight updated",
+        "stream also finetune: without it, every weight updated; under new-sensors also full: trained on all sensors",
     )
     p.add_argument(
         "--protocol",
-        choices=("joint", "adapt", "stream", "new-sensors"),
-        help="train backbone and adapter together, the adapter alone on a trained backbone, or update it while the "
-        "test data go on",
+        choices=PROTOCOLS,
+        help="train backbone and adapter together; the adapter alone on a trained backbone; update it while the test "
+        "data go on; or train without some sensors, fit a few days of these, and test on them",
     )
     p.add_argument(
         "--from",
@@ -101,6 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from stlora_ext.data.available import open_dataset
     from stlora_ext.errors import UserError
     from stlora_ext.host.devices import use_devices
+    from stlora_ext.runs.backbone import refuse_other_training
     from stlora_ext.runs.build import settled
     from stlora_ext.runs.lock import locked
     from stlora_ext.runs.options import RunOptions
@@ -110,6 +112,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     check_save_results(args)
     exp = asked_for(args)
+    refuse_other_training(exp, given_settings(args))
     if args.train_backbone and (not exp.adapts or exp.backbone_from is not None):
         raise UserError(
             "--train-backbone: this run goes on from no backbone that could be trained first, as those of --protocol "
@@ -140,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         record, finished = train_run(exp, meta, seed, options, args.force)
         if args.format == "csv":
             with locked(args.results / record.key.path):
-                save_table(args.results / record.key.path, meta)
+                save_table(args.results / record.key.path, exp, meta)
         report(record, finished, args.results, args.save_results)
 
 

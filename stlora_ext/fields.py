@@ -63,8 +63,11 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
         raise UserError(f"{name}={value!r}: expected {expected}")
     if get_origin(hint) is tuple:
         if isinstance(value, (list, tuple)):
-            return tuple(_coerce(name, item, get_args(hint)[0]) for item in value)
-        raise UserError(f"{name}={value!r}: expected a list such as [1, 50]")
+            of = get_args(hint)[0]
+            items = (str(item) if of is str and type(item) is int else item for item in value)  # names such as 401
+            return tuple(_coerce(name, item, of) for item in items)
+        example = "['a', 'b'], with these quotes" if get_args(hint)[0] is str else "[1, 50]"
+        raise UserError(f"{name}={value!r}: expected a list such as {example}")
     if type(None) in get_args(hint):
         if value is None:
             return None

@@ -182,6 +182,8 @@ class Experiment:
             )
         if self.protocol == "new-sensors" and arm in ("control", "full"):
             return replace(self, arm=arm, new_sensors=self.new_sensors.of_split())
+        if self.protocol == "stream" and arm in ("control", "wide"):
+            return replace(self, arm=arm, stream=replace(self.stream, node_decay=0.0))
         return replace(self, arm=arm)
 
     def with_protocol(self, protocol: ProtocolName, backbone_from: str | None = None) -> "Experiment":
@@ -206,8 +208,8 @@ class Experiment:
         if protocol == "new-sensors":
             if self.backbone.fitted:
                 raise UserError(
-                    f"--protocol new-sensors: {self.backbone.name} is fitted to the sensors that it forecasts; name a "
-                    "trained model"
+                    f"--protocol new-sensors: {self.backbone.name} is fitted, and this protocol trains its backbone by "
+                    "steps, without the sensors that are set aside; name a trained model"
                 )
             if backbone_from is not None:
                 raise UserError(

@@ -41,6 +41,7 @@ class NewSensorsSettings:
             )
         if len(set(self.names)) < len(self.names):
             raise UserError(f"new_sensors.names={list(self.names)}: a sensor is named twice; leave one out")
+        object.__setattr__(self, "names", tuple(sorted(self.names)))  # their order changes nothing
 
     def of_split(self) -> "NewSensorsSettings":
         """Return what an arm reads that fits nothing: which sensors are set aside."""

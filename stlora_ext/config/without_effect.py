@@ -51,7 +51,8 @@ def without_effect(exp: "Experiment", config: "Experiment", given: Mapping[str, 
         idle |= {key: Idle(why) for key in given if key == "adapter_lr" or key.startswith("adapter.")}
 
     def said(experiment: "Experiment") -> tuple[Any, ...]:
-        return experiment.settings, experiment.stream  # which the settings hold under protocol stream alone
+        # The settings of an experiment hold those of its own protocol alone.
+        return experiment.settings, experiment.stream, experiment.new_sensors
 
     return {key: idle[key] for key in given if key in idle and said(config.override({key: given[key]})) != said(config)}
 
@@ -92,6 +93,9 @@ def _of_run(exp: "Experiment", config: "Experiment") -> Iterator[tuple[str, Idle
             yield f"model.{name}", Idle(f"model.{other}={value}")
 
 
+_OF_STEPS = ("memory", "lr", "batch_size", "recency", "node_decay")
+
+
 def _stream(exp: "Experiment") -> Iterator[tuple[str, Idle]]:
     if exp.arm == "base":
         yield from (
@@ -99,6 +103,10 @@ def _stream(exp: "Experiment") -> Iterator[tuple[str, Idle]]:
         )
     if exp.arm == "finetune":
         yield from ((f"stream.{name}", Idle("finetune has no adapter")) for name in ("node_decay", "start"))
+    if exp.arm in ("control", "wide") or (exp.adapter is not None and exp.adapter.sharing == "none"):
+        yield "stream.node_decay", Idle("this arm has no per-node weights")
+    if exp.stream.steps == 0:
+        yield from ((f"stream.{name}", Idle("stream.steps=0 updates nothing")) for name in _OF_STEPS)
     if exp.stream.lr == (FROZEN_LR if exp.adapter is not None else exp.training.lr / 10):
         yield "stream.lr", Idle(f"it is {exp.stream.lr:g} without it")
     if exp.stream.batch_size == exp.training.batch_size:

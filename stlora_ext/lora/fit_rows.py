@@ -37,6 +37,11 @@ class Readings:
         """Return some of the windows."""
         return Readings(**{name: part[windows] for name, part in vars(self).items()})
 
+    def sensors(self, columns: slice) -> "Readings":
+        """Return some of the sensors."""
+        per_sensor = {name: part[:, :, columns] for name, part in vars(self).items() if name != "stamps"}
+        return Readings(**per_sensor, stamps=self.stamps)
+
     def seen(self, x: str) -> torch.Tensor:
         """Return what a predictor sees of them: X, ``[W, channels, N]``."""
         parts = {"window": (self.inputs,), "forecast": (self.forecasts,), "both": (self.inputs, self.forecasts)}

@@ -17,18 +17,26 @@ from stlora_ext.wrapped import bare_names, unwrapped
 
 NODES, FEWER = 9, 7
 _SOME = list(range(NODES - 1, NODES - 1 - FEWER, -1))  # of the nodes, in another order
-_INPUT_LEN, _STEPS, _STEPS_PER_DAY = 12, 24, 288
+_INPUT_LEN, _OUTPUT_LEN, _STEPS_PER_DAY = 12, 12, 288
 
 
 @torch.no_grad()
-def node_holder(build: Callable[[int], nn.Module]) -> str | None:
+def node_holder(
+    build: Callable[[int], nn.Module],
+    input_len: int = _INPUT_LEN,
+    output_len: int = _OUTPUT_LEN,
+    steps_per_day: int = _STEPS_PER_DAY,
+) -> str | None:
     """Return what holds the nodes: the name of a tensor, or "inputs"; None: a node-agnostic backbone.
 
     A backbone is node-agnostic where no tensor's shape depends on the number of nodes and a node's forecast doesn't
     change when others are left out. Weights are moved at random first: what begins at zero could mix nodes later.
 
     Args:
-        build: Returns the backbone for a number of nodes, for windows of 12 and 12 steps.
+        build: Returns the backbone for a number of nodes.
+        input_len: Steps of its input.
+        output_len: Steps of its forecast.
+        steps_per_day: Steps of a day.
     """
     whole, part = build(NODES).eval(), build(FEWER).eval()
     tensors = [dict(model.named_parameters()) | dict(model.named_buffers()) for model in (whole, part)]
@@ -40,9 +48,9 @@ def node_holder(build: Callable[[int], nn.Module]) -> str | None:
         if tensor.is_floating_point() or tensor.is_complex():
             tensor.add_(0.1 * torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype))
         tensors[1][name].copy_(tensor)
-    inputs = sample_window(_INPUT_LEN, NODES, batch=2)
+    inputs = sample_window(input_len, NODES, batch=2)
     all_nodes, fewer = (
-        forward(model, sample_batch(nodes, _STEPS_PER_DAY, _STEPS))
+        forward(model, sample_batch(nodes, steps_per_day, input_len + output_len))
         for model, nodes in ((whole, inputs), (part, inputs[:, :, :FEWER]))
     )
     return None if torch.allclose(all_nodes[:, :, :FEWER], fewer, rtol=1e-4, atol=1e-5) else "inputs"

@@ -128,8 +128,9 @@ def losses_figure(name: str, dataset: str, groups: Mapping[str, Sequence[Row]], 
     return Figure(
         name,
         f"{dataset}: losses of the updates",
-        "The mean training loss of each update: the masked MAE, in original units, of the windows that it drew from "
-        "the recent past. A line per run; runs of an arm with other seeds share its colour. An update with nothing to "
+        "The mean training loss of each update, of the windows that it drew from the recent past: the masked MAE in "
+        "original units, unless the model brings a loss of its own. "
+        "A line per run; runs of an arm with other seeds share its colour. An update with nothing to "
         "learn from is a gap.",
         traces,
         {

@@ -1,15 +1,18 @@
 """The trained backbone that a run adapts or goes on from: where it lies, what identifies it, the key it makes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from stlora_ext.config.experiment import Experiment
+from stlora_ext.config.training import TrainingSettings
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
+from stlora_ext.fields import checked, field_names
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.lora.files import backbone_hash
@@ -49,6 +52,7 @@ def run_config(
     exp: Experiment, meta: Meta, seed: int | None, options: RunOptions, run_dir: Path | None = None
 ) -> ForecastingConfig:
     """Return the host's configuration of one run, as ``build.host_config``, with the backbone that it adapts."""
+    exp = as_trained(exp, seed)
     return host_config(exp, meta, seed, options, run_dir, _configured(exp, meta, seed))
 
 
@@ -69,30 +73,45 @@ def with_backbone(
     """
     if not exp.adapts:
         return exp
-    if exp.backbone_from is None:
+    named = exp.backbone_from
+    if exp.protocol == "stream" and exp.stream.start == "adapted" and named is not None and exp.backbone.fitted:
+        raise UserError(
+            f"--from {named}: stream.start=adapted goes on from an adapter and the {exp.backbone.name} that its run "
+            "fitted; leave --from out"
+        )
+    if named is None:
         path = _found(exp, exp.trained(), trained_key(exp, meta, seed), meta, options, train)
         exp = replace(exp, backbone_from=str(path))
     if exp.protocol == "stream" and exp.stream.start == "adapted" and exp.adapter_from is None:
         adapted = exp.with_protocol("adapt", None if exp.backbone.fitted else exp.backbone_from)
-        path = _found(exp, adapted, run_key(adapted, meta, seed), meta, options, train)
+        path = _found(exp, adapted, run_key(adapted, meta, seed), meta, options, train, named)
         exp = replace(exp, adapter_from=str(path))
     return exp
 
 
 def _found(
-    exp: Experiment, needed: Experiment, key: RunKey, meta: Meta, options: RunOptions, train: Callable[..., object]
+    exp: Experiment,
+    needed: Experiment,
+    key: RunKey,
+    meta: Meta,
+    options: RunOptions,
+    train: Callable[..., object],
+    named: str | None = None,
 ) -> Path:
-    """Return the checkpoint of the run ``key`` of ``needed``, which a run of ``exp`` goes on from."""
+    """Return the checkpoint of the run ``key`` of ``needed``, which a run of ``exp`` goes on from.
+
+    ``named`` is the backbone of ``--from`` where that run adapted it.
+    """
     path = options.results / key.path / CHECKPOINT
     record = find_record(key, options.results)
     if record is not None:
         refuse_record_of_other_data(record, meta, options.results)
     if record is None or not path.exists():
         if not options.train_backbone:
+            remedy = "--train-backbone trains it first" if named is None else f"--protocol adapt --from {named} runs it"
             raise UserError(
                 f"--protocol {exp.protocol}: there is no trained {needed.model} of these settings and this seed at "
-                f"{path}; --train-backbone trains it first"
-                + (", --from PATH names another one" if needed.protocol in ("joint", "fitted") else "")
+                f"{path}; {remedy}" + ", --from PATH names another one" * (needed.protocol in ("joint", "fitted"))
             )
         options = replace(options, save_results=False)
         if needed.backbone.fitted:  # in one process, without steps
@@ -167,9 +186,8 @@ def read_backbone(path: Path, exp: Experiment, meta: Meta) -> TrainedBackbone:
             f"checkpoint {path} was trained on readings normalised sensor by sensor, as in stock BasicTS: "
             "expected one mean and std for all; train the base run here (--train-backbone)"
         )
-    folder = path.absolute().parent
-    record = folder.with_name(f"{folder.name}.json")
-    key = read_record(record).key if record.exists() else None
+    record = _record_beside(path)
+    key = None if record is None else record.key
     if key is not None and key.model != exp.backbone.name:
         raise UserError(f"--from {path} is a run of {key.model}, expected one of {exp.backbone.name}")
     backbone = TrainedBackbone(path, key, weights_fingerprint(state), content.get("data_fingerprint"))
@@ -180,6 +198,41 @@ def read_backbone(path: Path, exp: Experiment, meta: Meta) -> TrainedBackbone:
             "prepare the earlier data again"
         )
     return backbone
+
+
+def _record_beside(path: Path) -> Record | None:
+    folder = path.absolute().parent
+    record = folder.with_name(f"{folder.name}.json")
+    return read_record(record) if record.exists() else None
+
+
+def as_trained(exp: Experiment, seed: int | None) -> Experiment:
+    """Return the experiment of a stream with the settings of training of the backbone that ``--from`` names.
+
+    Its updates go by them: batch, clipping, learning rate and decay of weights. Where no record tells them, they stay.
+    """
+    path = named_backbone(exp, seed)
+    record = None if path is None or exp.protocol != "stream" or exp.backbone.fitted else _record_beside(path)
+    if record is None:
+        return exp
+    training = checked(TrainingSettings, record.configuration.training)
+    return replace(exp, training=replace(exp.training, **{**training, "adapter_lr": exp.training.adapter_lr}))
+
+
+def refuse_other_training(exp: Experiment, given: Mapping[str, Any]) -> None:
+    """Refuse settings of training that were given and aren't those of the backbone that ``--from`` names.
+
+    Raises:
+        UserError: On such a setting.
+    """
+    for seed in exp.run_seeds:
+        stated, own = (one.training for one in (exp, as_trained(exp, seed)))
+        for name in (name for name in given if name in field_names(TrainingSettings)):
+            if getattr(stated, name) != getattr(own, name):
+                raise UserError(
+                    f"{name}={given[name]}: the backbone {named_backbone(exp, seed)} was trained with "
+                    f"{getattr(own, name)}, by which its updates go; leave it out"
+                )
 
 
 def recorded_identity(record: Record, exp: Experiment) -> str | None:

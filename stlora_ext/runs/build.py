@@ -1,5 +1,7 @@
 """From an experiment and its data set to the host's configuration and the model."""
 
+import math
+import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,7 +28,7 @@ from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.curriculum import HorizonCurriculum
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.model import STLoRA, attach, widened
-from stlora_ext.lora.node_agnostic import holder_of
+from stlora_ext.lora.node_agnostic import node_holder
 from stlora_ext.lora.predictor import Predictor
 from stlora_ext.lora.settings import STLoRAConfig
 from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig, STLoRARunner
@@ -36,10 +38,17 @@ from stlora_ext.runs.new_sensors_runner import (
     NewSensorsForecastingConfig,
 )
 from stlora_ext.runs.options import RunOptions
-from stlora_ext.runs.set_aside import new_sensors, of_sensors
+from stlora_ext.runs.set_aside import new_sensors, of_sensors, refuse_short_days
 from stlora_ext.runs.split_batches import refuse_unsplit
-from stlora_ext.runs.stream_runner import StreamAdapterRunner, StreamBackboneRunner, StreamForecastingConfig
+from stlora_ext.runs.stream_runner import (
+    StreamAdapterRunner,
+    StreamBackboneRunner,
+    StreamForecastingConfig,
+    memory_rows,
+    updates,
+)
 from stlora_ext.runs.trial import refuse_mixed_windows, refuse_unfit
+from stlora_ext.runs.without_data import ring_meta
 
 
 def settled(exp: Experiment, meta: Meta, data_dir: Path) -> Experiment:
@@ -102,8 +111,11 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
     """
     exp = settled(exp, meta, data_dir)
     if exp.protocol == "new-sensors":
-        _refuse_node_holder(exp, meta, data_dir)
+        _refuse_node_holder(exp, meta)
+        refuse_short_days(exp.new_sensors, meta)
         meta = trained_on(exp, meta)
+    if exp.protocol == "stream":
+        _refuse_short_memory(exp, meta)
     _check_graph(exp, meta, data_dir / meta.name / "graph.npz")
     negative = next((name for name, value in exp.model_settings.items() if type(value) is int and value < 0), None)
     if negative is not None:
@@ -152,6 +164,15 @@ def trained_on(exp: Experiment, meta: Meta) -> Meta:
     return of_sensors(meta, kept)
 
 
+def scored_on(exp: Experiment, meta: Meta) -> Meta:
+    """Return the data set as the test of ``exp`` scores it: under ``new-sensors`` the sensors that are set aside.
+
+    Raises:
+        UserError: If they can't be set aside.
+    """
+    return of_sensors(meta, new_sensors(exp.new_sensors, meta)) if exp.protocol == "new-sensors" else meta
+
+
 def runner_class(exp: Experiment) -> type[HostRunner]:
     """Return the runner of an experiment's runs."""
     if exp.protocol == "new-sensors":
@@ -161,11 +182,23 @@ def runner_class(exp: Experiment) -> type[HostRunner]:
     return HostRunner if exp.adapter is None else STLoRARunner
 
 
-def _refuse_node_holder(exp: Experiment, meta: Meta, data_dir: Path) -> None:
+def backbone_node_holder(exp: Experiment, meta: Meta) -> str | None:
+    """Return what holds the nodes of the backbone of an experiment (``node_holder``); for a graph it has a ring."""
+    backbone = replace(exp.trained(), protocol="joint")
+    with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+
+        def build(num_nodes: int) -> nn.Module:
+            ring = ring_meta(folder, meta.name, num_nodes)
+            few = replace(meta, num_nodes=num_nodes, sensor_ids=ring.sensor_ids, has_graph=True)
+            return build_model(backbone, few, folder)
+
+        return node_holder(build, meta.input_len, meta.output_len, meta.steps_per_day)
+
+
+def _refuse_node_holder(exp: Experiment, meta: Meta) -> None:
     """Refuse a backbone that holds the nodes that it is trained on: it has nothing for a new one."""
-    with torch.random.fork_rng(devices=[]):
-        backbone = build_model(replace(exp.trained(), protocol="joint"), meta, data_dir)
-    holder = holder_of(backbone, meta.num_nodes, meta.input_len, meta.output_len)
+    holder = backbone_node_holder(exp, meta)
     if holder is not None:
         what = (
             "forecasts a sensor from the others' inputs" if holder == "inputs" else f"holds the sensors in '{holder}'"
@@ -173,6 +206,16 @@ def _refuse_node_holder(exp: Experiment, meta: Meta, data_dir: Path) -> None:
         raise UserError(
             f"--protocol new-sensors: {exp.backbone.name} {what}, so it can't forecast new ones; "
             "python experiments/models.py lists the node-agnostic models"
+        )
+
+
+def _refuse_short_memory(exp: Experiment, meta: Meta) -> None:
+    """Refuse a memory that holds no window: no update would have anything to learn from."""
+    window, rows = meta.input_len + meta.output_len, memory_rows(exp.stream, meta.interval_seconds)
+    if updates(exp.arm, exp.stream) and rows < window:
+        raise UserError(
+            f"stream.memory={exp.stream.memory:g}: {rows} rows of {meta.name} hold no window of {window}; give "
+            f"at least --set stream.memory={math.ceil(100 * window / meta.steps_per_day) / 100:g}"
         )
 
 

@@ -7,13 +7,16 @@ from pathlib import Path
 from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
+from stlora_ext.host.checkpoint import save_checkpoint
 from stlora_ext.host.launcher import launch_evaluation, launch_training
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.runs.backbone import read_backbone, run_config, with_backbone
 from stlora_ext.runs.build import build_model, runner_class
 from stlora_ext.runs.key import CHECKPOINT
 from stlora_ext.runs.options import RunOptions
-from stlora_ext.runs.reopen import FinishedRun, read_checkpoint
+from stlora_ext.runs.reopen import FinishedRun, backbone_state, read_checkpoint
+
+_BESIDE = ("scaler_stats", "data_fingerprint")  # the weights in a checkpoint
 
 
 def evaluate(
@@ -36,8 +39,8 @@ def evaluate(
     """
     read_checkpoint(run, meta)
     build_model(run.exp, meta, data)
-    exp = run.exp if run.exp.protocol != "stream" else _with_start(run, meta, data)
     with tempfile.TemporaryDirectory() as folder:
+        exp = run.exp if run.exp.protocol != "stream" else _with_start(run, meta, data, Path(folder) / CHECKPOINT)
         options = RunOptions(data, gpus=gpus, save_results=forecasts is not None)
         if run.exp.protocol == "stream":  # whose updates are rounded by how their batches were cut
             origin = run.record.provenance
@@ -48,16 +51,31 @@ def evaluate(
         return launch_evaluation(cfg, str(run.checkpoint), runner_class(run.exp))
 
 
-def _with_start(run: FinishedRun, meta: Meta, data: Path) -> Experiment:
+def _with_start(run: FinishedRun, meta: Meta, data: Path, extracted: Path) -> Experiment:
     """Return the experiment of a stream with what it went on from.
+
+    Args:
+        run: The run.
+        meta: Its data set.
+        data: Folder of the prepared data sets.
+        extracted: A file for the backbone's weights, where only the run's own checkpoint has them.
 
     Raises:
         UserError: If that is gone, or has other weights than the record says.
     """
     key = run.record.adapted_key
-    if key is None:
-        raise UserError(f"record {run.path} doesn't say which backbone it went on from: repeat the run")
     roots = [place.absolute().parents[3] for place in run.places if len(place.absolute().parents) > 3]
+    if key is None:
+        if run.exp.arm == "finetune":
+            raise UserError(
+                f"record {run.path} doesn't say which run trained the backbone that it went on from, and every "
+                "weight of it was updated since: repeat the run from a finished base run, --train-backbone"
+            )
+        checkpoint = read_checkpoint(run, meta)
+        frozen = {"model_state_dict": backbone_state(checkpoint["model_state_dict"])}
+        save_checkpoint({**{name: checkpoint.get(name) for name in _BESIDE}, **frozen}, extracted)
+        exp = replace(run.exp, backbone_from=str(extracted))
+        return with_backbone(exp, meta, run.key.seed, RunOptions(data, roots[0]), train=_refuse)
     found = [(root, root / key.path / CHECKPOINT) for root in roots if (root / key.path / CHECKPOINT).is_file()]
     if not found:
         raise UserError(

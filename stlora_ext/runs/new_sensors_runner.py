@@ -22,9 +22,14 @@ from stlora_ext.host.runner import FORECASTS, HostRunner
 from stlora_ext.host.splits import place_split
 from stlora_ext.lora.fit_rows import Readings, fit_rows, with_rows
 from stlora_ext.lora.model import STLoRA, attach
+from stlora_ext.lora.predictor import Predictor
 from stlora_ext.lora.ridge import RIDGES, TRIED, Choice, choose_ridge
+from stlora_ext.lora.settings import STLoRAConfig
 from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig, STLoRARunnerMixin
+from stlora_ext.runs.set_aside import steps_of
 from stlora_ext.runs.window_readings import window_readings
+
+_CELLS = 2**19  # sensors times windows at most that are fitted at once, some 2.5 GiB
 
 
 @dataclass(init=False)
@@ -68,11 +73,10 @@ class NewSensorsRunnerMixin(_Host):
         """Fit the new sensors' rows from a checkpoint (default: ``best.pt``), and evaluate the test split on them."""
         self._take_checkpoint(Path(ckpt_path or self.best_path))
         trained: nn.Module = self.model
-        days = [*self.cfg.new_sensors.days, None] if self.cfg.arm == "plus" else [None]
         test = self._batches_of(self.new, BasicTSMode.TEST)
         self.fits = []
         try:
-            for number in days:
+            for number in self.days_of_fits(trained):
                 self.model, choice = self.model_of_new(trained, number)
                 scores = self._evaluate(test, None, self.cfg.steps_per_day).result()
                 known = None if choice.error is None else choice.error * float(self.scaler.stats["std"].mean())
@@ -88,6 +92,10 @@ class NewSensorsRunnerMixin(_Host):
     def model_of_new(self, trained: nn.Module, days: float | None) -> tuple[nn.Module, Choice]:
         """Return the model of the new sensors with rows fitted on some days (None: all), and their ridge."""
         return trained, Choice()
+
+    def days_of_fits(self, trained: nn.Module) -> list[float | None]:
+        """Return the numbers of days that something is fitted on (None: all), or None alone where nothing is."""
+        return [None]
 
     def _batches_of(self, columns: list[int], mode: BasicTSMode) -> WindowBatches:
         """Return the windows of some sensors in a split."""
@@ -127,16 +135,32 @@ class NewSensorsAdapterRunner(NewSensorsRunnerMixin, STLoRARunnerMixin, HostRunn
             choice = self._choice(trained, days)
             readings = self._readings(trained.backbone, self.new, BasicTSMode.TRAIN)
             windows = self._windows(days, len(readings.inputs))
-            ridge, iterations = choice.ridge or 0.0, self.cfg.new_sensors.iterations
-            rows = fit_rows(known, config, readings.rows(_last(windows)), ridge, iterations)
+            rows = self._fitted(known, config, readings.rows(_last(windows)), choice.ridge or 0.0)
         model.adapter = with_rows(known, config, rows, len(self.new))
         return model.to(self.device).eval(), choice
+
+    def _fitted(self, known: Predictor, config: STLoRAConfig, readings: Readings, ridge: float) -> list[torch.Tensor]:
+        """Return the rows of the new sensors; many are fitted in parts, for memory."""
+        at_once = max(1, _CELLS // max(1, len(readings.inputs)))
+        parts = [
+            fit_rows(known, config, readings.sensors(slice(at, at + at_once)), ridge, self.cfg.new_sensors.iterations)
+            for at in range(0, len(self.new), at_once)
+        ]
+        return [torch.cat(own) for own in zip(*parts, strict=True)]
+
+    def days_of_fits(self, trained: nn.Module) -> list[float | None]:
+        """As the mixin's; days that the training rows don't hold are left out, for all of them come last."""
+        if self.cfg.arm != "plus":
+            return super().days_of_fits(trained)
+        assert isinstance(trained, STLoRA)
+        count = len(self._readings(trained.backbone, self.new, BasicTSMode.TRAIN).inputs)
+        return [*(days for days in self.cfg.new_sensors.days if self._windows(days, count) < count), None]
 
     def _windows(self, days: float | None, most: int) -> int:
         """Return how many windows lie within the last days of the training rows."""
         if days is None:
             return most
-        steps = round(days * (self.cfg.steps_per_day or 1))
+        steps = steps_of(days, self.cfg.steps_per_day or 1)
         lengths = self.cfg.dataset_params["input_len"] + self.cfg.dataset_params["output_len"]
         return min(most, max(0, steps - lengths + 1))
 

@@ -178,6 +178,15 @@ class NewSensorsPart:
     sensors: Sequence[int]
     fits: tuple[FittedDays, ...]
 
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "NewSensorsPart":
+        """Take the part of a record, or what its run measured."""
+        fits = (
+            FittedDays(fit["days"], fit["ridge"], Scores.of(fit["test"]), fit.get("known_mae"))
+            for fit in content["fits"]
+        )
+        return cls(content["sensors"], tuple(fits))
+
 
 @dataclass(frozen=True)
 class AdaptedBackbone:
@@ -364,7 +373,7 @@ class Record:
             adapted and _adapted(adapted),
             content.get("adapter_bytes"),
             StreamPart(**content["stream"]) if content.get("stream") else None,
-            _new_sensors(content["new_sensors"]) if content.get("new_sensors") else None,
+            NewSensorsPart.of(content["new_sensors"]) if content.get("new_sensors") else None,
             content,
         )
 
@@ -372,10 +381,3 @@ class Record:
 def _adapted(content: Mapping[str, Any]) -> AdaptedBackbone:
     key = content.get("key")
     return AdaptedBackbone(key and checked_key(key), content.get("weights"), content.get("fingerprint"))
-
-
-def _new_sensors(content: Mapping[str, Any]) -> NewSensorsPart:
-    fits = (
-        FittedDays(fit["days"], fit["ridge"], Scores.of(fit["test"]), fit.get("known_mae")) for fit in content["fits"]
-    )
-    return NewSensorsPart(content["sensors"], tuple(fits))

@@ -80,11 +80,8 @@ def find_run(path: Path, results: Path) -> FinishedRun:
     record = read_record(record_path)
     key = record.key
     exp = rebuild(key, record.configuration.as_dict(), f"record {record_path}")
-    places = (
-        (path,)
-        if path.suffix == ".pt"
-        else tuple(dict.fromkeys((record_path.with_suffix("") / CHECKPOINT, results / key.path / CHECKPOINT)))
-    )
+    beside = path if path.suffix == ".pt" else record_path.with_suffix("") / CHECKPOINT
+    places = tuple(dict.fromkeys((beside, results / key.path / CHECKPOINT)))
     return FinishedRun(record_path, record, key, exp, next((p for p in places if p.is_file()), None), places)
 
 
@@ -244,7 +241,7 @@ def load_adapted(
             else f"adapter file {origin.path} has no {CHECKPOINT} beside it: name one with --backbone PATH; {expected}"
         )
     backbone = build_model(origin.exp.with_arm("base"), meta, data_dir)
-    load_weights(backbone, _of_backbone(load_checkpoint(source)["model_state_dict"]), source)
+    load_weights(backbone, backbone_state(load_checkpoint(source)["model_state_dict"]), source)
     sensors = sensors_of(origin, meta)
     model = load_adapter(
         backbone,
@@ -257,7 +254,7 @@ def load_adapted(
     return model, {name: torch.tensor(value) for name, value in origin.described["scaler"].items()}
 
 
-def _of_backbone(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def backbone_state(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return the backbone's weights by its own names, from the state of a model with or without adapter."""
     state = bare_state(state)
     if not any(name.startswith("adapter.") for name in state):

@@ -18,7 +18,7 @@ from stlora_ext.host.progress_files import PROCESSES, check_progress, drop_progr
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.files import save_adapter
 from stlora_ext.lora.parameters import parameter_report
-from stlora_ext.runs.backbone import adapted_backbone, run_config, run_key, with_backbone
+from stlora_ext.runs.backbone import adapted_backbone, as_trained, run_config, run_key, with_backbone
 from stlora_ext.runs.build import build_model, runner_class, settled
 from stlora_ext.runs.digest import part_digests
 from stlora_ext.runs.key import ADAPTER, CHECKPOINT, SERVICE, RunKey
@@ -61,7 +61,7 @@ def train_run(
             finished run, the data set has other lengths, or there is no trained backbone to adapt.
     """
     refuse_changed_data(options.data, meta)
-    exp = settled(exp, meta, options.data)
+    exp = as_trained(settled(exp, meta, options.data), seed)
     key = run_key(exp, meta, seed)
     run_dir = options.results / key.path
     with locked(run_dir):

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.local_time import row_axis
 from stlora_ext.data.plain_arrays import load_npy
 from stlora_ext.data.prepared import Meta
 from stlora_ext.digits import number
 from stlora_ext.errors import UserError
 from stlora_ext.host.runner import FORECASTS, HostRunner
+from stlora_ext.runs.build import scored_on
 from stlora_ext.runs.evaluation import evaluate
 from stlora_ext.runs.forecast_table import forecast_table
 from stlora_ext.runs.reopen import FinishedRun
@@ -71,12 +73,18 @@ def save_forecasts(run: FinishedRun, meta: Meta, data: Path, gpus: str | None = 
     return runner
 
 
-def save_table(run_dir: Path, meta: Meta) -> Path:
+def save_table(run_dir: Path, exp: Experiment, meta: Meta) -> Path:
     """Write the forecasts that lie in a run's folder as a table too (``forecast_table``), and return its file.
+
+    Args:
+        run_dir: The folder.
+        exp: The run's experiment.
+        meta: Its data set.
 
     Raises:
         UserError: If the arrays are damaged or not of this data set.
     """
+    meta = scored_on(exp, meta)
     folder, shape = run_dir / FORECASTS, (meta.windows["test"], meta.output_len, meta.num_nodes)
     arrays = []
     for name in ("prediction", "targets", "targets_mask"):

@@ -194,6 +194,11 @@ def open_start(
 def _of_base(run: FinishedRun, meta: Meta, data: Path, given: Settings, seed: int | None) -> Start:
     """Begin with an adapter at zero, of the benchmark's settings, on the backbone of a run."""
     base = run.exp
+    if base.protocol == "new-sensors":
+        raise UserError(
+            f"{run.path} is the base of protocol new-sensors, which knows a part of the sensors and has no adapter: "
+            f"give a run of {base.model}+ under this protocol, or of {base.model} on all sensors"
+        )
     config = config_or_default(base.dataset, f"{base.model}+")[1]
     if not base.backbone.fitted:
         config = replace(config, training=base.training)

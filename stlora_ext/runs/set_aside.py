@@ -33,6 +33,27 @@ def new_sensors(settings: NewSensorsSettings, meta: Meta) -> list[int]:
     return chosen
 
 
+def refuse_short_days(settings: NewSensorsSettings, meta: Meta) -> None:
+    """Refuse days that are too few for a window, which could only be the mean of the known sensors' rows.
+
+    Raises:
+        UserError: On such days.
+    """
+    window = meta.input_len + meta.output_len
+    for days in settings.days:
+        if days and steps_of(days, meta.steps_per_day) < window:
+            least = window / meta.steps_per_day
+            raise UserError(
+                f"new_sensors.days: {days:g} days of {meta.name} hold no window of {window} steps; give at least "
+                f"{least:.4g} ({window} steps), or 0 for the mean of the known sensors' weights"
+            )
+
+
+def steps_of(days: float, steps_per_day: int) -> int:
+    """Return how many steps some days have."""
+    return round(days * steps_per_day)
+
+
 def of_sensors(meta: Meta, columns: list[int]) -> Meta:
     """Return the data set's description with these sensors alone, and without its graph."""
     ids = [meta.sensor_ids[column] for column in columns] if meta.sensor_ids else []

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -33,6 +34,7 @@ from stlora_ext.runs.recent_forecasts import RecentForecasts
 from stlora_ext.weights import bare_state_dict, load_weights
 
 SAVE_EVERY = 5.0  # seconds between two states that a killed run goes on from
+_DAY = 86400.0  # seconds
 _MODES = (BasicTSMode.TRAIN, BasicTSMode.VAL, BasicTSMode.TEST)
 
 
@@ -59,6 +61,16 @@ else:
     _Host = object
 
 
+def updates(arm: str, stream: StreamSettings) -> bool:
+    """Return whether anything is updated."""
+    return arm != "base" and stream.steps > 0
+
+
+def memory_rows(stream: StreamSettings, interval: float) -> int:
+    """Return how many rows, ``interval`` seconds apart, an update's windows lie in."""
+    return max(1, round(stream.memory * _DAY / interval))
+
+
 class StreamRunnerMixin(_Host):
     """Walks the test split instead of training: an update, then a period's forecasts, period after period.
 
@@ -72,11 +84,10 @@ class StreamRunnerMixin(_Host):
     def __init__(self, cfg: StreamForecastingConfig) -> None:
         super().__init__(cfg)
         stream = cfg.stream
-        day = 86400 / cfg.interval
-        self.every = stream.every or max(1, round(day))
-        self.memory = max(1, round(stream.memory * day))
+        self.every = stream.every or max(1, round(_DAY / cfg.interval))
+        self.memory = memory_rows(stream, cfg.interval)
         self.batch_size = stream.batch_size or cfg.train_batch_size
-        self.updates = cfg.arm != "base" and stream.steps > 0
+        self.updates = updates(cfg.arm, stream)
         self.losses: list[float | None] = []
         self.seconds: list[float] = []
         self.per_node: list[torch.nn.Parameter] = []
@@ -151,7 +162,9 @@ class StreamRunnerMixin(_Host):
         windows = self.end - self.test
         self.sums = MetricSums(self.series.output_len, self.series.num_nodes, self.device, self.every)
         self.pending: dict[int, torch.Tensor] = {}  # forecasts of batches that the next period goes on with
-        done = self._resume()
+        done = (
+            0 if self.save_results else self._resume()
+        )  # progress holds no forecasts: they are made from the first on
         self.recent = self.forecasts_from(done)
         periods = -(-windows // self.every)
         saved = time.monotonic()
@@ -159,11 +172,6 @@ class StreamRunnerMixin(_Host):
             self._periods(range(done, periods), periods, saved)
             return
         if self.save_results:
-            if done:
-                raise UserError(
-                    f"--save-results: {self.run_dir} holds the beginning of this run, whose forecasts weren't kept: "
-                    "leave it out, or start the run anew with --force"
-                )
             with forecast_writer(self.run_dir / FORECASTS, windows) as self.write:
                 self._periods(range(periods), periods, saved)
         else:
@@ -281,7 +289,7 @@ class StreamRunnerMixin(_Host):
         if self.cfg.arm == "finetune":
             return None
         begin = self.test + period * self.every
-        memory = max(0, self.memory - self.series.input_len) if self.updates else 0  # windows before the period
+        memory = min(begin, max(0, self.memory - self.series.input_len)) if self.updates else 0  # windows before it
         return RecentForecasts(self._of_backbone, self.test, self.size, begin - memory, memory + self.every, self.end)
 
     @torch.no_grad()
@@ -338,12 +346,11 @@ class StreamRunnerMixin(_Host):
 
     def summary(self) -> dict[str, Any]:
         """Return what a record says of the walk, besides its scores."""
-        seconds = sorted(self.seconds)
         return {
             "every": self.every,
             "periods": -(-(self.end - self.test) // self.every),
-            "updates": len(seconds),
-            "seconds_per_update": seconds[len(seconds) // 2] if seconds else None,
+            "updates": len(self.seconds),
+            "seconds_per_update": median(self.seconds) if self.seconds else None,
             "loss": self.losses,
             "parameters_updated": sum(p.numel() for p in self.model.parameters() if p.requires_grad and self.updates),
         }

@@ -8,15 +8,17 @@ from typing import Any
 
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
+from stlora_ext.host.runner import HostRunner
 from stlora_ext.lora.files import backbone_hash
 from stlora_ext.lora.parameters import parameter_report
 from stlora_ext.runs.backbone import recorded_identity
 from stlora_ext.runs.build import host_config
 from stlora_ext.runs.digest import part_digests
 from stlora_ext.runs.evaluation import evaluate
+from stlora_ext.runs.new_sensors_runner import NewSensorsRunnerMixin
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.provenance import hardware
-from stlora_ext.runs.record import AdaptedBackbone, Scores
+from stlora_ext.runs.record import AdaptedBackbone, NewSensorsPart, Record, Scores
 from stlora_ext.runs.reopen import FinishedRun, read_checkpoint
 from stlora_ext.weights import bare_state_dict, weights_fingerprint
 
@@ -27,6 +29,7 @@ _COMPUTED = {
     "configuration": "configuration",
     "parameters": "parameters",
     "weights": "weights",
+    "new_sensors": "new sensors",
 }
 NUM_TARGETS = "the number of targets"
 NODE_TOLERANCE = {True: 1e-4, False: 1e-3}  # of a node or a day: far fewer errors are averaged, so rounding shows more
@@ -87,6 +90,7 @@ def verify(run: FinishedRun, meta: Meta, data_dir: Path, gpus: str | None = None
     same = origin.hardware == hardware(runner.device)
     difference = (
         first_difference(run.record.scores, Scores.of(runner.test_result), same)
+        or _other_fits(run.record, runner, same)
         or _other_parameters(run.record.parameters.given, parameter_report(runner.model))
         or _other_weights(run, runner.model)
     )
@@ -96,9 +100,11 @@ def verify(run: FinishedRun, meta: Meta, data_dir: Path, gpus: str | None = None
         )
     if digests is None:
         return Verdict(difference, ("scores",))
-    compared = tuple(name for name in digests if name not in _COMPUTED)
+    computed = [name for name in _COMPUTED if name in digests]
     return Verdict(
-        difference or _edited(part_digests(run.record.content), digests), tuple(_COMPUTED.values()), compared
+        difference or _edited(part_digests(run.record.content), digests),
+        tuple(_COMPUTED[name] for name in computed),
+        tuple(name for name in digests if name not in computed),
     )
 
 
@@ -108,6 +114,28 @@ def _edited(digests: dict[str, str], written: dict[str, str]) -> str | None:
         f"'{name}' is not what the run wrote (its SHA-256 is {str(digests.get(name))[:12]}, the checkpoint "
         f"has {str(written.get(name))[:12]}): the record or the checkpoint was edited or replaced"
     )
+
+
+def _other_fits(record: Record, runner: HostRunner, same_hardware: bool) -> str | None:
+    """Compare which sensors were set aside, and their fits on every number of days."""
+    if not isinstance(runner, NewSensorsRunnerMixin):
+        return None
+    stated, measured = record.new_sensors, NewSensorsPart.of(runner.summary())
+    if stated is None or list(stated.sensors) != list(measured.sensors):
+        return f"the new sensors are {stated and list(stated.sensors)} in the record, {list(measured.sensors)} measured"
+    days, again = ([fit.days for fit in part.fits] for part in (stated, measured))
+    if days != again:
+        return f"the days of the fits are {days} in the record, {again} measured"
+    for own, other in zip(stated.fits, measured.fits, strict=True):
+        title = "all days" if own.days is None else f"{own.days:g} days"
+        if own.ridge != other.ridge:
+            return f"the ridge of the fit on {title} is {own.ridge} in the record, {other.ridge} measured"
+        text = first_difference(own.scores, other.scores, same_hardware)
+        if text is not None:
+            return f"of the fit on {title} {text}"
+        if own.known_mae is not None and not _close(own.known_mae, other.known_mae, TOLERANCE[same_hardware]):
+            return f"known_mae of the fit on {title} is {own.known_mae} in the record, {other.known_mae} measured"
+    return None
 
 
 def _other_parameters(recorded: Mapping[str, Any], counted: dict[str, Any]) -> str | None:

@@ -134,7 +134,11 @@ def make_plan(request: Request) -> Plan:
                     _leave_out(plan, f"{dataset}/{model}", error, dataset_named and model_named)
                     break
     if not jobs:
-        raise UserError("nothing of this can run: " + "; ".join(f"{what}: {why}" for what, why in plan.left_out))
+        reasons = [f"{what}: {why}" for what, why in plan.left_out] or [
+            f"none of --arms {' '.join(request.arms)} is one of a model without adapter under protocol "
+            f"{' or '.join(request.protocols or ('joint',))}; give NAME+ as --models, or --arms base"
+        ]
+        raise UserError("nothing of this can run: " + "; ".join(reasons))
     for key, having in asked.items():
         if not having and key in idle:
             raise UserError(f"--set {key}: it has no effect, because {idle[key].why}; {idle[key].remedy}")

@@ -210,11 +210,12 @@ def _alike(row: SplitRow, rows: Sequence[SplitRow], arm: str) -> SplitRow | None
     """Return the row of an arm with the settings of "+"; those of per-node weights needn't agree in the control."""
     free = _PER_NODE if arm == "control" else ()
 
-    def adapter(one: SplitRow) -> dict[str, Any]:
-        settings = one.records[0].configuration.adapter
-        return {name: value for name, value in settings.items() if name not in free}
+    def settings(one: SplitRow) -> dict[str, Any]:
+        configuration = one.records[0].configuration
+        adapter = {name: value for name, value in configuration.adapter.items() if name not in free}
+        return {**adapter, "adapter_lr": configuration.training.get("adapter_lr")}
 
-    return next((other for other in rows if other.arm == arm and adapter(other) == adapter(row)), None)
+    return next((other for other in rows if other.arm == arm and settings(other) == settings(row)), None)
 
 
 def _family(record: Record) -> dict[str, Any]:

@@ -151,6 +151,7 @@ def _why_not(records: Sequence[Record]) -> str:
         return "the periods of its runs differ"
     (first, interval), *_ = known
     if len(first.count) // _block(records[0]) < LEAST_BLOCKS:
-        days = len(first.count) * first.every * interval / _MINUTES
-        return f"a test of {days:.3g} days is shorter than {LEAST_BLOCKS} blocks of {BLOCK_DAYS} days"
+        period = first.every * interval / _MINUTES
+        days, block = len(first.count) * period, _block(records[0]) * period
+        return f"a test of {days:.3g} days is shorter than {LEAST_BLOCKS} blocks of {block:.3g} days"
     return ""

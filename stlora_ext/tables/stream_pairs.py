@@ -90,7 +90,15 @@ def families(rows: Sequence[Row]) -> list[Family]:
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in streamed:
         groups.setdefault(_started_from(row), []).append(row)
+    for group in groups.values():
+        if not any(row.arm == "base" for row in group):  # its seeds went on from one backbone, whose base ran once
+            group += [row for row in streamed if row.arm == "base" and any(_went_on(row, one) for one in group)]
     return [_family(sorted(group, key=lambda row: STREAM_ARMS.index(row.arm)), streamed) for group in groups.values()]
+
+
+def _went_on(base: Row, row: Row) -> bool:
+    periods = [one.records[0].stream and one.records[0].stream.every for one in (base, row)]
+    return periods[0] == periods[1] and bool(Comparison("", base, row).pairs)
 
 
 def _started_from(row: Row) -> tuple[Any, ...]:

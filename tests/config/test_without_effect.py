@@ -59,6 +59,15 @@ IDLE = [
     ("LSTM.py --set stream.node_decay=0.1 --protocol stream --arm finetune", "stream.node_decay=0.1"),
     ("LSTM_LoRA.py --set stream.lr=0.001 --protocol stream", "stream.lr=0.001"),
     ("LSTM_LoRA.py --set adapter_lr=0.1 --protocol stream", "adapter_lr=0.1"),
+    ("LSTM_LoRA.py --set stream.node_decay=0.1 --protocol stream --arm control", "stream.node_decay=0.1"),
+    ("LSTM_LoRA.py --set stream.steps=0 stream.recency=2.0 --protocol stream", "stream.recency=2.0"),
+    ("LSTM_LoRA.py --set new_sensors.days=[1.0]", "new_sensors.days=[1.0]"),
+    ("LSTM_LoRA.py --set new_sensors.split=3 --protocol stream", "new_sensors.split=3"),
+    ("LSTM_LoRA.py --set new_sensors.iterations=9 --protocol new-sensors --arm control", "new_sensors.iterations=9"),
+    (
+        "LSTM_LoRA.py --set new_sensors.names=['1'] new_sensors.share=0.5 --protocol new-sensors",
+        "new_sensors.share=0.5",
+    ),
 ]
 IN_USE = [
     "STGCN.py --epochs 3",
@@ -87,6 +96,9 @@ IN_USE = [
     "LSTM.py --set stream.steps=3 --protocol stream --arm finetune",
     "LSTM_LoRA.py --set stream.steps=3 --protocol stream --arm finetune",
     "LSTM_LoRA.py --set stream.node_decay=0.1 --protocol stream",
+    "LSTM_LoRA.py --set new_sensors.days=[1.0] --protocol new-sensors",
+    "LSTM_LoRA.py --set new_sensors.share=0.5 --protocol new-sensors --arm full",
+    "LSTM.py --set new_sensors.names=['1'] --protocol new-sensors",
 ]
 
 

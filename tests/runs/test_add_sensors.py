@@ -7,11 +7,13 @@ import torch
 
 import stlora_ext
 from experiments import predict, update
+from stlora_ext.errors import UserError
 from stlora_ext.host.devices import use_device
 from stlora_ext.lora.fit_rows import Readings, fit_rows
 from stlora_ext.lora.ridge import RIDGES
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.run import train_run
+from stlora_ext.runs.service import open_start
 from tests.support.commands import refusal
 from tests.support.reopened import data, finished, quick, quick_meta, results
 from tests.support.served import (
@@ -295,3 +297,11 @@ def test_sensors_that_a_run_set_aside_are_added_by_their_names(tmp_path):
     assert whole.sensors == ["0", "2", "4", "1", "3"]
     forecast = whole.forecast(readings())
     assert (forecast[known.sensors] == before).all(axis=None) and forecast.notna().all(axis=None)
+
+
+def test_the_base_of_new_sensors_is_no_beginning_of_updates(tmp_path):
+    exp = quick("LSTM").with_protocol("new-sensors").override({"new_sensors.names": ["1", "3"]})
+    use_device("")
+    run, _ = train_run(exp, quick_meta(), 0, RunOptions(data(), results()))
+    with pytest.raises(UserError, match="is the base of protocol new-sensors, which knows a part of the sensors"):
+        open_start(run.key.record_path(results()), data(), results())

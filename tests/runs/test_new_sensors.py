@@ -1,8 +1,10 @@
 """Protocol new-sensors: what a sensor that is set aside gives, and when."""
 
+import copy
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,11 +15,13 @@ from stlora_ext.data.prepared import load_meta
 from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.lora.expand import expand_adapter
+from stlora_ext.lora.fit_rows import fit_rows
 from stlora_ext.lora.ridge import RIDGES
 from stlora_ext.runs.backbone import run_key
 from stlora_ext.runs.build import build_model, settled, trained_on
 from stlora_ext.runs.evaluation import evaluate
 from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.record import Record
 from stlora_ext.runs.reopen import find_run
 from stlora_ext.runs.run import train_run
 from stlora_ext.runs.set_aside import new_sensors
@@ -181,6 +185,58 @@ def test_a_record_is_confirmed_by_fitting_again(arm, tiny_data, results):
     assert json.loads(json.dumps(again.summary())) == record.content["new_sensors"]
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda fit: fit["test"]["average"].update(MAE=1.0), "of the fit on 1 days the average MAE is 1.0"),
+        (lambda fit: fit.update(ridge=0.5), "the ridge of the fit on 1 days is 0.5 in the record"),
+        (lambda fit: fit.update(known_mae=0.5), "known_mae of the fit on 1 days is 0.5 in the record"),
+        (lambda fit: fit.update(days=2.0), "the days of the fits are [0.0, 2.0, None] in the record"),
+    ],
+)
+def test_every_fit_of_a_record_is_made_again(change, told, tiny_data, results):
+    record = trained(asked(), tiny_data, results)
+    run, meta = find_run(record.key.record_path(results), results), load_meta(tiny_data, "TINY")
+    content = copy.deepcopy(dict(record.content))
+    change(content["new_sensors"]["fits"][1])
+    verdict = verify(replace(run, record=Record.of(content)), meta, tiny_data)
+    assert told in verdict.difference
+
+
+def test_days_that_the_training_rows_do_not_hold_are_those_of_all(tiny_data, results):
+    record = trained(asked(**{"new_sensors.days": [1.0, 1000.0]}), tiny_data, results)
+    assert [fit.days for fit in record.new_sensors.fits] == [1.0, None]
+
+
+def test_days_that_hold_no_window_are_refused_before_training(tiny_data, tmp_path):
+    with pytest.raises(UserError) as caught:
+        trained(asked(**{"new_sensors.days": [0.0, 0.05]}), tiny_data, tmp_path)
+    assert "0.05 days of TINY hold no window of 24 steps; give at least 0.08333 (24 steps), or 0" in str(caught.value)
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_sensors_are_the_same_in_whatever_order_they_are_named():
+    one, two = (asked(**{"new_sensors.names": names}) for names in (["1", "3"], ["3", "1"]))
+    assert one.new_sensors == two.new_sensors
+
+
+def test_many_new_sensors_are_fitted_in_parts(tiny_data, results, monkeypatch):
+    record = trained(asked(), tiny_data, results)
+    run, meta = find_run(record.key.record_path(results), results), load_meta(tiny_data, "TINY")
+    sizes = []
+
+    def watched(known, config, readings, *rest):
+        sizes.append(readings.inputs.shape[2])
+        return fit_rows(known, config, readings, *rest)
+
+    monkeypatch.setattr("stlora_ext.runs.new_sensors_runner.fit_rows", watched)
+    monkeypatch.setattr("stlora_ext.runs.new_sensors_runner._CELLS", 1)
+    again = evaluate(run, meta, tiny_data)
+    assert set(sizes) == {1}
+    for one, two in zip(record.new_sensors.fits, again.fits, strict=True):
+        assert one.scores.average["MAE"] == pytest.approx(two["test"]["average"]["MAE"], rel=0.05)
+
+
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(tiny_data, results, tmp_path, monkeypatch):
     from stlora_ext.runs.new_sensors_runner import NewSensorsAdapterRunner
 
@@ -252,7 +308,7 @@ def test_a_set_that_lacks_the_sensors_is_told(settings, message, tiny_data, resu
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["STGCN", "GWNet", "AGCRN", "STAE", "D2STGNN", "STID"])
+@pytest.mark.parametrize("name", ["STGCN", "GWNet", "AGCRN", "STAE", "D2STGNN", "STID", "TiDE", "iTransformer"])
 def test_a_backbone_that_holds_its_sensors_is_refused_with_what_holds_them(name, tiny_data, results):
     with pytest.raises(UserError) as caught:
         trained(asked(name=name), tiny_data, results)

@@ -111,6 +111,17 @@ def table(record: Path) -> pd.DataFrame:
     return pd.read_csv(file, parse_dates=["time_made", "time_forecast"], dtype={"sensor": str})
 
 
+@pytest.mark.parametrize("arm", ["base", "plus"])
+def test_of_new_sensors_the_table_holds_those_that_were_set_aside(arm, run_tiny, tmp_path):
+    model = "LSTM" if arm == "base" else "LSTM_LoRA"
+    asked = ["--protocol", "new-sensors", *["--train-backbone"] * (arm == "plus"), "--set", "new_sensors.names=[7,'2']"]
+    run_tiny(model, *asked, "--save-results", "--format", "csv")
+    (record,) = tmp_path.glob(f"TINY/*/new-sensors-{arm}-*.json")
+    arrays, long = forecasts(record), table(record)
+    assert arrays["prediction"].shape[2] == 2 and list(long["sensor"][:2]) == ["2", "7"]
+    np.testing.assert_array_equal(long["forecast"].to_numpy(np.float32), arrays["prediction"].ravel())
+
+
 def test_format_csv_adds_a_table_with_times_and_names(run_tiny, tiny_data):
     record = run_tiny("LSTM", "--save-results", "--format", "csv")
     arrays, meta = forecasts(record), load_meta(tiny_data, "TINY")

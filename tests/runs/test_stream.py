@@ -20,11 +20,13 @@ from stlora_ext.data.series import Series
 from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.runs import stream_runner
-from stlora_ext.runs.backbone import run_key
+from stlora_ext.runs.backbone import refuse_other_training, run_key
 from stlora_ext.runs.build import build_model
 from stlora_ext.runs.options import RunOptions
+from stlora_ext.runs.reopen import find_run
 from stlora_ext.runs.run import train_run
 from stlora_ext.runs.stream_runner import StreamRunnerMixin
+from stlora_ext.runs.verify import verify
 from tests.support.commands import ROOT
 from tests.support.otherwise import described_anew, interrupt_after
 from tests.support.small import BASICTS, OURS, SMALL
@@ -353,3 +355,57 @@ def test_another_trained_backbone_can_be_named(tiny_data, results):
     path = results / static(streamed(), tiny_data, results).key.path / "model.pt"
     record = walk(replace(exp, backbone_from=str(path)), tiny_data, results)
     assert record.adapted_key == static(streamed(), tiny_data, results).key
+    # Its updates go by how that one was trained, whatever the config says, and are those of the run that finds it.
+    assert content_of(record) == content_of(walk(streamed(), tiny_data, results))
+    with pytest.raises(UserError, match="num_epochs=2: the backbone .* was trained with 1, by which its updates go"):
+        refuse_other_training(replace(exp, backbone_from=str(path)), {"num_epochs": 2})
+
+
+@pytest.mark.parametrize("arm", ["plus", "base", "finetune"])
+def test_a_stream_from_a_file_without_record_is_walked_again_where_its_backbone_was_frozen(
+    arm, tiny_data, results, tmp_path
+):
+    file = tmp_path / "elsewhere" / "backbone.pt"
+    file.parent.mkdir()
+    shutil.copy(results / static(streamed(), tiny_data, results).key.path / "model.pt", file)
+    record = walk(replace(streamed(arm=arm), backbone_from=str(file)), tiny_data, tmp_path)
+    file.unlink()
+    run, meta = find_run(record.key.record_path(tmp_path), tmp_path), load_meta(tiny_data, "TINY")
+    if arm == "finetune":
+        with pytest.raises(UserError, match="every weight of it was updated since: repeat the run from a finished"):
+            verify(run, meta, tiny_data)
+    else:
+        assert verify(run, meta, tiny_data).difference is None
+
+
+def test_a_memory_that_holds_no_window_is_refused_before_anything_is_trained(tiny_data, tmp_path):
+    with pytest.raises(UserError) as caught:
+        walk(streamed(**{"stream.memory": 0.05}), tiny_data, tmp_path)
+    line = str(caught.value)
+    assert "14 rows of TINY hold no window of 24; give at least --set stream.memory=0.09" in line
+    assert not list(tmp_path.rglob("*.pt"))
+    walk(streamed(**{"stream.memory": 0.09}), tiny_data, tmp_path)
+    for arm, steps in (("base", 2), ("plus", 0)):  # which update nothing
+        walk(streamed(arm=arm, **{"stream.memory": 0.05, "stream.steps": steps}), tiny_data, tmp_path)
+
+
+def test_an_interrupted_walk_that_keeps_forecasts_makes_all_of_them(tiny_data, results, tmp_path, monkeypatch):
+    whole = walk(streamed(), tiny_data, results)
+    monkeypatch.setattr(stream_runner, "SAVE_EVERY", 0.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(StreamRunnerMixin, "_save_model", interrupt_after(StreamRunnerMixin._save_model, 3))
+        with pytest.raises(KeyboardInterrupt):
+            walk(streamed(), tiny_data, tmp_path)
+    record = walk(streamed(), tiny_data, tmp_path, save_results=True)
+    assert content_of(record) == content_of(whole)
+    made = np.load(tmp_path / record.key.path / "test_results" / "prediction.npy")
+    assert np.isfinite(made).all() and (np.abs(made).sum(axis=(1, 2)) > 0).all()
+
+
+def test_an_adapted_start_from_a_named_backbone_says_how_to_make_it(tiny_data, results, tmp_path):
+    path = str(results / static(streamed(), tiny_data, results).key.path / "model.pt")
+    exp = replace(streamed(**{"stream.start": "adapted"}), backbone_from=path)
+    with pytest.raises(UserError, match=f"--protocol adapt --from {path} runs it"):
+        train_run(exp, load_meta(tiny_data, "TINY"), 0, RunOptions(tiny_data, tmp_path))
+    train_run(exp.with_protocol("adapt", path), load_meta(tiny_data, "TINY"), 0, RunOptions(tiny_data, tmp_path))
+    walk(exp, tiny_data, tmp_path)

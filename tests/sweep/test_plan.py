@@ -362,10 +362,17 @@ def test_a_model_that_cannot_take_new_sensors_is_left_out_of_that_protocol_alone
         "AGCRN joint base",
     ]
     reasons = dict(planned.left_out)
-    assert "fitted to the sensors" in reasons["TINY/HA"] and "'node_embeddings'" in reasons["TINY/AGCRN"]
+    assert "HA is fitted, and" in reasons["TINY/HA"] and "'node_embeddings'" in reasons["TINY/AGCRN"]
     for model, reason in (("HA+", "is fitted"), ("AGCRN", "holds the sensors in")):
         with pytest.raises(UserError, match=reason):
             plan("--models", model, *NEW)
+
+
+def test_arms_that_a_model_without_adapter_has_not_are_told(plan):
+    with pytest.raises(
+        UserError, match=r"none of --arms plus is one of a model without adapter under protocol new-sens"
+    ):
+        plan("--models", "LSTM", "--protocols", "new-sensors")
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,20 @@ def test_no_row_of_new_sensors_stands_with_rows_of_other_protocols():
     assert by_setting(typed(every_arm())) == []
 
 
+def test_the_control_of_a_learning_rate_of_the_adapter_is_that_of_the_same(seen_at=0.02):
+    records = []
+    for lr, level in ((None, 40.0), (seen_at, 20.0)):
+        for arm, mae in (("control", level), ("plus", [level - 1.0]), ("full", level - 2.0)):
+            for split in (0, 1):
+                made = new_sensors(arm, split, 0, mae, days=())
+                made["key"]["config_hash"] += str(lr)
+                made["configuration"]["training"]["adapter_lr"] = lr
+                records.append(made)
+    (family,) = arranged(rows(records))
+    assert [round(test.test.mean, 6) for test in family.tests] == [-1.0, -1.0]
+    assert [round(share, 6) for share in family.reached.values()] == [50.0, 50.0]
+
+
 def test_differences_are_averaged_within_a_split_and_tested_over_splits():
     """However many seeds a split has."""
     gains = {0: [1.0, 3.0], 1: [4.0, 4.0, 4.0], 2: [9.0, 7.0]}

@@ -132,6 +132,13 @@ def test_fewer_than_four_weeks_have_no_interval(days, known, every, interval):
     assert known or "shorter than 4 blocks of 7 days" in found.reason
 
 
+@pytest.mark.parametrize(("every", "block"), [(336, 14), (120, 5), (96, 8), (240, 10)])
+def test_a_block_is_of_whole_periods_and_the_reason_says_how_long_it_is(every, block):
+    base = np.random.default_rng(8).uniform(5, 50, (1, 3 * block * 24 // every))
+    found = difference_over_time(pairs(base, base + 1, interval=60, every=every))
+    assert found.reason == f"a test of {3 * block} days is shorter than 4 blocks of {block} days"
+
+
 def test_without_an_interval_the_reason_is_told():
     base = np.full((1, 40), 20.0)
     ((first, _),) = pairs(base, base)

@@ -280,6 +280,10 @@ def test_a_base_goes_with_every_seed_that_was_updated_from_its_weights():
     records[3]["key"]["config_hash"] += "-seed0"
     lines = named(grids(markdown(records))["stream: average MAE, differences"])
     assert [line["Δ"] for line in lines.values()] == ["-4.000", "-3.000"]
+    text = markdown(records[:3])  # the base ran under the backbone's own seed alone
+    lines = named(grids(text)["stream: average MAE, differences"])
+    assert [line["Δ"] for line in lines.values()] == ["-4.000", "-3.000"]
+    assert "no base from the same trained backbone" not in text and "missing" not in text.lower()
 
 
 def test_runs_from_other_weights_under_one_key_are_marked():
