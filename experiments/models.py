@@ -55,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             rows.append(_row(backbone))
         except UserError as error:  # one that lacks a package hides no other
             failed.append((backbone.name, str(error)))
+        except Exception as error:  # nor does one of the user's, whatever it raises
+            failed.append((backbone.name, str(UserError(f"{type(error).__name__}: {error}"))))
     print(FORMATS[args.format]([models_table(rows, NODES, failed)]), end="")
 
 

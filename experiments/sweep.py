@@ -77,7 +77,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
     refuse_contradictions(args)
-    from stlora_ext.runs.failure import write_failure
     from stlora_ext.sweep.estimate import Estimates
     from stlora_ext.sweep.plan import without_idle
     from stlora_ext.sweep.request import make_plan
@@ -107,8 +106,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             "other processes",
             flush=True,
         )
-    for failure in failures:
-        write_failure(failure.job.key, failure.reason, args.results)
     if failures:
         print(f"{len(failures)} failed:", *failure_lines(failures), sep="\n", flush=True)
         sys.exit(1)

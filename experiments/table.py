@@ -76,10 +76,11 @@ def printed(args: argparse.Namespace, root: Path) -> str:
         UserError: If an option doesn't go with another, or there are no records.
     """
     from stlora_ext.runs.failure import read_failures
+    from stlora_ext.runs.store import read_records
     from stlora_ext.tables.benchmark import benchmark_table
     from stlora_ext.tables.gains import gains_table
     from stlora_ext.tables.groups import all_settings, data_groups, recorded_datasets, tables, updates_of
-    from stlora_ext.tables.ranking import ranking_table
+    from stlora_ext.tables.ranking import ranking_tables
 
     if args.benchmark is not None:
         _refuse_unused(args, settings=True)
@@ -97,12 +98,9 @@ def printed(args: argparse.Namespace, root: Path) -> str:
         if args.dataset is None:
             raise UserError("--ranked: name the data set with --dataset NAME")
         failures = read_failures(results, args.dataset)
-        return FORMATS[args.format](
-            [
-                ranking_table(group.dataset, group.rows, failures, group.heading)
-                for group in data_groups([args.dataset], results)
-            ]
-        )
+        all_failed = failures and not read_records(results, args.dataset)
+        groups = [] if all_failed else data_groups([args.dataset], results)
+        return FORMATS[args.format](ranking_tables(args.dataset, groups, failures))
     if args.gains:
         _refuse_unused(args, short=False)
         if args.dataset is None:

@@ -4,7 +4,7 @@ import ast
 import math
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from stlora_ext.errors import UserError, nearest
 
@@ -61,6 +61,10 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
             return value
         expected = f"text, as in '{value}' with its quotes" if hint is str else _WORDS[hint]
         raise UserError(f"{name}={value!r}: expected {expected}")
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise UserError(f"{name}={value!r}: {nearest(str(value), map(str, get_args(hint)))}")
+        return value
     if get_origin(hint) is tuple:
         if isinstance(value, (list, tuple)):
             of = get_args(hint)[0]

@@ -1,12 +1,13 @@
 """What a backbone's registration says, and how what it names is imported when it is asked for."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from stlora_ext.config.training import TrainingSettings
 from stlora_ext.errors import UserError
+from stlora_ext.fields import checked
 
 if TYPE_CHECKING:
     from basicts.configs import BasicTSModelConfig
@@ -56,18 +57,45 @@ class Backbone:
         return arch.replace(":", ".") if isinstance(arch, str) else f"{arch.__module__}.{arch.__name__}"
 
     def imported(self) -> "Backbone":
-        """Return it with classes where it had names.
+        """Return it with classes where it had names, and checked: not before, for one that is wrong hides no other.
 
         Raises:
-            UserError: If one can't be imported.
+            UserError: If one can't be imported, or isn't what is expected there.
         """
+        if not isinstance(self.training, TrainingSettings):
+            raise self._wrong("training", self.training, "TrainingSettings, such as TrainingSettings(lr=0.002)")
+        if not isinstance(self.settings, Mapping):
+            raise self._wrong("settings", self.settings, 'a dictionary, such as {"num_layers": 6}')
+        if not isinstance(self.callbacks, (list, tuple)):
+            raise self._wrong("callbacks", self.callbacks, 'a list, such as ["package.module:Class"]')
+        config = _imported(self.name, self.config)
+        if not (isinstance(config, type) and is_dataclass(config)):
+            raise self._wrong("config", self.config, "a dataclass; write @dataclass above the class")
+        try:
+            checked(config, self.settings, "settings.")  # not taken: a type made right would be another key
+        except UserError as error:
+            raise UserError(f"register('{self.name}'): {error}") from None
+        callbacks = tuple(_imported(self.name, callback) for callback in self.callbacks)
+        for callback, given in zip(callbacks, self.callbacks, strict=True):
+            if not _is_callback(callback):
+                raise self._wrong("callbacks", given, "a class derived from basicts.runners.callback.BasicTSCallback")
         return replace(
             self,
             arch=_imported(self.name, self.arch),
-            config=_imported(self.name, self.config),
+            config=config,
             of_lengths=_imported(self.name, self.of_lengths),
-            callbacks=tuple(_imported(self.name, callback) for callback in self.callbacks),
+            callbacks=callbacks,
         )
+
+    def _wrong(self, attribute: str, value: Any, expected: str) -> UserError:
+        shown = f"{value.__module__}:{value.__qualname__}" if isinstance(value, type) else repr(value)
+        return UserError(f"register('{self.name}'): {attribute}={shown}: expected {expected}")
+
+
+def _is_callback(value: Any) -> bool:
+    from basicts.runners.callback import BasicTSCallback  # it needs torch
+
+    return isinstance(value, type) and issubclass(value, BasicTSCallback)
 
 
 def _imported(name: str, what: Any) -> Any:

@@ -10,6 +10,7 @@ from stlora_ext.config.basicts_models import BASICTS_MODELS
 from stlora_ext.config.plugins import load_plugins, plugin_file
 from stlora_ext.config.training import TrainingSettings
 from stlora_ext.errors import UserError, nearest
+from stlora_ext.folders import is_name
 
 _SHIPPED = {**BACKBONES, **BASICTS_MODELS}
 _BACKBONES: dict[str, Backbone] = {}  # registered, or imported
@@ -32,8 +33,11 @@ def register(
         **more: Further attributes of ``Backbone``: ``fitted``, ``deterministic``, ``tested_with``, ``of_lengths``,
             ``unused``, ``settings``, ``callbacks``, ``paper``.
     """
-    if not name or name.endswith("+"):
-        raise UserError(f"register('{name}'): expected a name without '+', which stands for the adapter")
+    if not is_name(name) or name.endswith("+"):
+        raise UserError(
+            f"register({name!r}): expected a name that a folder can have, without '/', and without '+' at its end, "
+            "which stands for the adapter"
+        )
     backbone = Backbone(name, arch, config, training, **more)
     known = _BACKBONES.get(name) or _SHIPPED.get(name)
     if known is not None and not _same(known.class_path, backbone.class_path):
@@ -55,8 +59,13 @@ def registrations() -> dict[str, Backbone]:
 
 
 def plugged_in(name: str) -> bool:
-    """Whether a backbone is none of those that ship, and a plug-in file registers it."""
-    return name not in _SHIPPED and name in registrations() and plugin_file() is not None
+    """Whether a backbone is none of those that ship, which may have its name, and a plug-in file registers it."""
+    backbone, shipped = registrations().get(name), _SHIPPED.get(name)
+    if backbone is None or plugin_file() is None:
+        return False
+    if shipped is None or not _same(backbone.class_path, shipped.class_path):
+        return True
+    return backbone.imported() != shipped.imported()
 
 
 def backbones() -> list[str]:

@@ -135,11 +135,11 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
             if exp.adapter is not None:
                 model = adapted = attach(backbone, adapter_config(exp, meta), meta.num_nodes)
                 adapted.names = tuple(meta.sensor_ids) or None
-    except UserError:
+    except (UserError, MemoryError):
         raise
     except ValueError as error:
         raise UserError(f"{exp.dataset}/{exp.model}: {error}") from None
-    except (RuntimeError, TypeError, ArithmeticError, AssertionError, IndexError, UserWarning) as error:
+    except Exception as error:  # the model may be anybody's
         raise UserError(
             f"{exp.dataset}/{exp.model} can't be built with these settings ({type(error).__name__}: "
             f"{str(error).splitlines()[0] if str(error) else 'no reason given'}): correct those of the "

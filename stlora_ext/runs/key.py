@@ -1,16 +1,16 @@
 """What identifies a run, and where it lives."""
 
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from stlora_ext.folders import is_name
 
 ARMS = ("base", "plus", "control", "wide", "finetune", "full")
 WITHOUT_ADAPTER = ("base", "finetune")
 CHECKPOINT = "model.pt"  # in the folder of a finished run
 ADAPTER = "adapter.safetensors"  # beside it
 SERVICE = "service.safetensors"  # beside that, of a stream
-_NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*")  # one part of a path
 
 
 @dataclass(frozen=True, order=True)
@@ -46,11 +46,6 @@ class RunKey:
     def as_dict(self) -> dict[str, Any]:
         """Return the key as a dictionary."""
         return asdict(self)
-
-
-def is_name(value: Any) -> bool:
-    """Return whether ``value`` can be a part of a run's path."""
-    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def checked_key(values: Any) -> RunKey:

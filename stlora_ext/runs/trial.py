@@ -1,4 +1,4 @@
-"""A backbone tried on one window before it is trained: what doesn't fit is one line, not a traceback after minutes."""
+"""A backbone tried on windows before it is trained: what doesn't fit is one line, not a traceback after minutes."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,13 +18,15 @@ _WINDOWS = 8  # that are forecast together and alone
 
 @torch.no_grad()
 def refuse_unfit(backbone: nn.Module, exp: Experiment, meta: Meta) -> None:
-    """Forecast a window of the data set's lengths, without touching weights or global generators.
+    """Forecast two windows of the data set's lengths, without touching weights or global generators.
+
+    One wouldn't do: its batch dimension of 1 broadcasts, which hides a shape that fits no batch of training.
 
     Raises:
-        UserError: If the model fails, or its forecast isn't ``[1, output_len, num_nodes]``.
+        UserError: If the model fails, or its forecast isn't ``[2, output_len, num_nodes]``.
     """
     lengths = f"input_len={meta.input_len} and output_len={meta.output_len}"
-    inputs, steps = sample_window(meta.input_len, meta.num_nodes), meta.input_len + meta.output_len
+    inputs, steps = sample_window(meta.input_len, meta.num_nodes, batch=2), meta.input_len + meta.output_len
     training = backbone.training
     try:
         with torch.random.fork_rng(devices=[]):
@@ -40,9 +42,9 @@ def refuse_unfit(backbone: nn.Module, exp: Experiment, meta: Meta) -> None:
     finally:
         backbone.train(training)
     shape = tuple(forecast.shape) if isinstance(forecast, torch.Tensor) else type(forecast).__name__
-    if shape != (1, meta.output_len, meta.num_nodes):
+    if shape != (2, meta.output_len, meta.num_nodes):
         raise UserError(
-            f"{exp.dataset}/{exp.model} forecasts {shape} with {lengths}, expected (1, {meta.output_len}, "
+            f"{exp.dataset}/{exp.model} forecasts {shape} with {lengths}, expected (2, {meta.output_len}, "
             f"{meta.num_nodes}): [batch, output_len, nodes], or a dictionary with it as 'prediction'"
         )
 

@@ -3,11 +3,12 @@
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from stlora_ext.runs.failure import write_failure
 from stlora_ext.runs.lock import is_running
 from stlora_ext.runs.record import Record
 from stlora_ext.sweep.engine import Engine, Run, stop
@@ -159,6 +160,8 @@ class Schedule:
 
     def _fail(self, failure: Failure) -> None:
         self._failures.append(failure)
+        with suppress(OSError):  # on a full disk the others may still go on
+            write_failure(failure.job.key, failure.reason, self._results)  # now: the sweep may be stopped
         self._watcher.failed(failure)
 
 

@@ -1,7 +1,7 @@
 """A user's key=value reaches a dataclass's field in the same way however the field writes that None is allowed."""
 
 from dataclasses import make_dataclass
-from typing import Any, Optional, Union
+from typing import Any, Literal, Optional, Union
 
 import pytest
 
@@ -35,3 +35,11 @@ def test_an_annotation_kept_as_text_is_read(hint: str) -> None:
     assert checked(settings(hint), {"rate": value})["rate"] in (3, (3,))
     with pytest.raises(UserError, match="rate="):
         checked(settings(hint), {"rate": "three"})
+
+
+@pytest.mark.parametrize("hint", [Literal["slow", "fast"], Literal["slow", "fast"] | None], ids=str)
+def test_a_field_that_lists_its_values_takes_no_other(hint: Any) -> None:
+    assert checked(settings(hint), {"rate": "fast"}) == {"rate": "fast"}
+    for value in ("fest", 1, ["fast"]):
+        with pytest.raises(UserError, match=r"rate=.*fast"):
+            checked(settings(hint), {"rate": value})

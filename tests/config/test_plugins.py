@@ -165,7 +165,11 @@ BROKEN = {
         'from stlora_ext import register; register("X", "a:B", "a:C", sise=3)',
         r"my_models\.py, line 1: TypeError: .*'sise'",
     ),
-    "a name with a plus": ('from stlora_ext import register; register("X+", "a:B", "a:C")', r"without '\+'"),
+    "a name with a plus": ('from stlora_ext import register; register("X+", "a:B", "a:C")', r"without .* '\+'"),
+    "a name with a slash": (
+        'from stlora_ext import register; register("a/b", "a:B", "a:C")',
+        r"register\('a/b'\): expected a name that a folder can have, without '/'",
+    ),
 }
 
 
@@ -175,6 +179,67 @@ def test_a_broken_plug_in_file_is_refused_in_one_line(text, expected, plugin, ca
     message = refusal(models.main, ["--names", "--plugins", plugin], capsys)
     assert message.startswith(f"plug-in file {plugin}")
     assert re.search(expected, message), message
+
+
+WRONG = {
+    "a config that is no dataclass": (
+        'register("Wrong", "my_module:Mine", "my_module:Mine")',
+        "register('Wrong'): config='my_module:Mine': expected a dataclass",
+    ),
+    "training as a dictionary": (
+        'register("Wrong", "my_module:Mine", "my_module:MineConfig", {"lr": 1.0})',
+        "register('Wrong'): training={'lr': 1.0}: expected TrainingSettings",
+    ),
+    "a setting that the config lacks": (
+        'register("Wrong", "my_module:Mine", "my_module:MineConfig", settings={"input_lem": 3})',
+        "register('Wrong'): unknown key 'settings.input_lem': did you mean 'input_len'?",
+    ),
+    "settings that are a list": (
+        'register("Wrong", "my_module:Mine", "my_module:MineConfig", settings=["input_len"])',
+        "register('Wrong'): settings=['input_len']: expected a dictionary",
+    ),
+    "callbacks that are one name": (
+        'register("Wrong", "my_module:Mine", "my_module:MineConfig", callbacks="my_module:Mine")',
+        "register('Wrong'): callbacks='my_module:Mine': expected a list, such as [\"package.module:Class\"]",
+    ),
+    "a callback that is none": (
+        'register("Wrong", "my_module:Mine", "my_module:MineConfig", callbacks=["my_module:Mine"])',
+        "register('Wrong'): callbacks='my_module:Mine': expected a class derived from",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), WRONG.values(), ids=WRONG)
+def test_a_registration_that_is_wrong_is_refused_by_name_and_hides_no_other(text, expected, plugin, capsys, tiny_data):
+    plugin.write_text(f"{PLUGIN}{text}\n")
+    arguments = ["--plugins", plugin, "--dataset", "TINY", "--model", "Wrong", "--data", tiny_data, "--dry-run"]
+    assert refusal(run_command.main, arguments, capsys).startswith(expected)
+    models.main(["--models", "Wrong", "Mine"])
+    listed = capsys.readouterr().out
+    assert "| Mine |" in listed and f"Wrong can't be built here: {expected}" in listed
+
+
+def test_a_model_whose_own_code_fails_hides_no_other(plugin, capsys):
+    plugin.write_text(
+        f'{PLUGIN}register("Few", "my_module:Mine", "my_module:MineConfig", of_lengths=lambda steps: {{}})'
+    )
+    models.main(["--models", "Few", "Mine", "--plugins", str(plugin)])
+    listed = capsys.readouterr().out
+    assert "| Mine |" in listed and "Few can't be built here: TypeError: " in listed
+
+
+@pytest.mark.filterwarnings("ignore:backbone 'LSTM'")
+def test_the_command_that_repeats_a_run_of_a_replaced_model_names_the_plug_in_file(plugin, monkeypatch):
+    from stlora_ext.config.experiment import experiment
+    from stlora_ext.runs.rerun import repeat_command
+
+    plugin.write_text(PLUGIN.replace('"Mine"', '"LSTM"', 1))
+    monkeypatch.setenv(PLUGINS, str(plugin))
+    replaced, shipped = experiment("TINY", "LSTM"), experiment("TINY", "AGCRN")
+    assert f"--plugins {plugin}" in repeat_command(replaced, replaced, None, 3)
+    assert "--plugins" not in repeat_command(shipped, shipped, None, 3)
+    registry.register("AGCRN", shipped.backbone.arch, shipped.backbone.config, shipped.backbone.training)
+    assert registry.plugged_in("AGCRN")  # the same class, but without what its tests cover
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ import time
 
 import pytest
 
+from stlora_ext.runs.failure import read_failures
 from stlora_ext.sweep import process, schedule
 from tests.support.commands import ROOT
-from tests.sweep.stubs import job, processes, runs, sweep, until
+from tests.sweep.stubs import Log, job, processes, runs, sweep, until
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="children die with their parent on Linux only")
 
@@ -84,6 +85,14 @@ def test_a_job_whose_base_failed_is_not_started(tmp_path):
         "not started: D/M joint base seed 0 failed, whose weights it adapts",
     ]
     assert len(runs(tmp_path)) == 2
+
+
+def test_a_failure_is_kept_though_the_sweep_is_stopped(tmp_path, monkeypatch):
+    failing = job(tmp_path, 0, 0.0, 2)
+    monkeypatch.setattr(Log, "failed", lambda *_: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        sweep(tmp_path, [failing, job(tmp_path, 1)], workers=1)
+    assert read_failures(tmp_path, "D") == [(failing.key, "this run fails: mend it")]
 
 
 @pytest.mark.parametrize("ends_well", [True, False])

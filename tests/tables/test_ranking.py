@@ -64,6 +64,66 @@ def test_what_is_no_failure_of_that_run_is_left_out(results, capsys):
     assert read_failures(results, "D") == [] and "failed" not in printed(results, capsys)
 
 
+def lines_of(text):
+    """The cells of the table's lines, by their labels, which differ."""
+    cells = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")][2:]
+    assert len({line[0] for line in cells}) == len(cells)
+    return {line[0]: line[1:] for line in cells}
+
+
+def test_an_adapter_without_its_base_and_a_control_without_its_adapter_are_lines(tmp_path, capsys):
+    write([record("A+", 0, 18.0, arm="plus"), record("A+", 0, 19.0, arm="control")], tmp_path)
+    write([record("B", 0, 10.0), record("B+", 0, 11.0, arm="control")], tmp_path)
+    write([record("C", 0, 30.0), record("C+", 1, 31.0, arm="plus")], tmp_path)  # without a seed in common
+    lines = lines_of(printed(tmp_path, capsys))
+    assert lines["A+"] == ["1", "–", "18.00", "–", "-1.00 (one seed)", "–", "–"]
+    assert lines["B"][1:3] == ["10.00", "–"] and lines["B+ (control)"][1:3] == ["–", "11.00"]
+    assert lines["C"][1:4] == ["30.00", "31.00", "–"]
+    rows = list(csv.DictReader(io.StringIO(printed(tmp_path, capsys, "--format", "csv"))))
+    assert [(row["model"], row["arm"], row["plus_mae"]) for row in rows] == [
+        ("B", "base", ""),
+        ("B", "control", "11.0"),
+        ("A", "plus", "18.0"),
+        ("C", "plus", "31.0"),
+    ]
+
+
+def test_configurations_of_one_model_are_told_apart_by_their_hashes(tmp_path, capsys):
+    for lr, base, plus in ((0.1, "b1", "p1"), (0.2, "b2", "p2")):
+        write([record("A", 0, 20.0, base, lr=lr), record("A+", 0, 18.0, plus, lr=lr, arm="plus")], tmp_path)
+    assert set(lines_of(printed(tmp_path, capsys))) == {"A [b1]", "A [b2]"}
+    other = record("A+", 0, 17.0, "p3", lr=0.2, arm="plus")
+    other["configuration"]["adapter"]["rank"] = 3
+    write([other], tmp_path)
+    assert set(lines_of(printed(tmp_path, capsys))) == {"A [b1]", 'A [b2], "+" [p2]', 'A [b2], "+" [p3]'}
+    rows = list(csv.DictReader(io.StringIO(printed(tmp_path, capsys, "--format", "csv"))))
+    assert sorted((row["config_hash"], row["plus_config_hash"]) for row in rows) == [
+        ("b1", "p1"),
+        ("b2", "p2"),
+        ("b2", "p3"),
+    ]
+    for config_hash in ("x1", "x2"):
+        write_failure(RunKey("D", "X", "joint", "base", config_hash, 1), "no memory", tmp_path)
+    assert {"X joint base seed 1 [x1]", "X joint base seed 1 [x2]"} < set(lines_of(printed(tmp_path, capsys)))
+
+
+def test_where_all_runs_failed_the_table_says_so(tmp_path, capsys):
+    write_failure(RunKey("D", "X", "joint", "base", "abc", 1), "no memory", tmp_path)
+    assert lines_of(printed(tmp_path, capsys)) == {"X joint base seed 1": ["1", "failed", *["–"] * 5]}
+    assert "no memory" in printed(tmp_path, capsys, "--format", "csv")
+    assert "no records of 'E'" in refusal(
+        table.main, ["--dataset", "E", "--ranked", "--results", str(tmp_path)], capsys
+    )
+
+
+def test_failures_stand_once_beside_several_versions_of_the_data(results, capsys):
+    write([record("A", 5, 21.0, config_hash="other", fingerprint="sha256:2")], results)
+    write_failure(RunKey("D", "X", "joint", "base", "abc", 1), "no memory", results)
+    out = printed(results, capsys)
+    assert out.count("X joint base seed 1 failed: no memory") == 1 and "on whichever version of the data" in out
+    assert out.count("| A | ") == 2
+
+
 @pytest.mark.parametrize("other", [["--gains"], ["--short"], ["--settings", "A+"], ["--compare"]])
 def test_what_does_not_go_with_it_is_refused(other, results, capsys):
     message = refusal(table.main, ["--dataset", "D", "--ranked", "--results", results, *other], capsys)
