@@ -1,6 +1,6 @@
 """Every forecaster that BasicTS 1.1.0 ships: where it is, its paper, and settings that suit windows of 12 steps.
 
-Where a class comes from ``baselines.repaired``, that module says what BasicTS's own lacks. Lengths that have to divide
+Where a class comes from ``baselines.repaired``, its module says what BasicTS's own lacks. Lengths that have to divide
 the window follow from it.
 """
 
@@ -98,7 +98,7 @@ def _listed(
 def _repaired(
     name: str, paper: str, settings: dict[str, Any], of_lengths: OfLengths | None = None, **more: Any
 ) -> Backbone:
-    return _listed(name, paper, settings, of_lengths, arch=f"baselines.repaired:{name}", **more)
+    return _listed(name, paper, settings, of_lengths, arch=f"baselines.repaired.{name.lower()}:{name}", **more)
 
 
 _NARROW = {"hidden_size": 64, "intermediate_size": 128}
@@ -115,9 +115,9 @@ _MODELS = (
     _repaired("HI", "Cui et al. 2021, CIKM", {}, training=TrainingSettings(), fitted=True, deterministic=True),
     _repaired("Informer", "Zhou et al. 2021, AAAI", _HEADS | _TIMES, _decoded),
     _repaired(
-        "Koopa", "Liu et al. 2023, NeurIPS", {}, _part("seg_len"), callbacks=("baselines.repaired:KoopaSpectrum",)
+        "Koopa", "Liu et al. 2023, NeurIPS", {}, _part("seg_len"), callbacks=("baselines.repaired.koopa:KoopaSpectrum",)
     ),
-    _listed("Leddam", "Yu et al. 2024, ICML", {**_NARROW, "period": 16, "n_heads": 4}),
+    _repaired("Leddam", "Yu et al. 2024, ICML", {**_NARROW, "period": 16, "n_heads": 4}),
     _listed("LightTS", "Zhang et al. 2022, arXiv 2207.01186", {"hidden_size": 128}, _part("chunk_size")),
     _listed(
         "MTSMixer",

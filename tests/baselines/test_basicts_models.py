@@ -8,7 +8,7 @@ from basicts.models.TiDE import TiDE as BasicTSTiDE
 from basicts.models.Timer import Timer as BasicTSTimer
 from basicts.models.TimesNet import TimesNetConfig
 
-from baselines.repaired import HI
+from baselines.repaired.hi import HI
 from stlora_ext.config.basicts_models import BASICTS_MODELS
 from stlora_ext.config.experiment import experiment
 from stlora_ext.data.prepared import load_meta
@@ -136,6 +136,16 @@ def test_the_first_patch_of_timer_is_the_one_that_basicts_forecasts_beyond_the_w
     one_node = windows(3, 1)
     expected = BasicTSTimer.forward(model, one_node)[:, -model.patch_len :]
     torch.testing.assert_close(model(one_node)[:, : model.patch_len], expected)
+
+
+def test_leddam_smooths_each_nodes_embedding_along_itself():
+    smoothing = small_backbone("Leddam").denoising_layer
+    embeddings = windows(3, 16, NODES)  # [B, nodes, hidden_size]
+    other = embeddings.clone()
+    other[:, 4] += 1
+    smooth = smoothing(embeddings)
+    assert (smoothing(other) != smooth).any(dim=2).any(dim=0).tolist() == [node == 4 for node in range(NODES)]
+    assert (smooth.diff(dim=2).abs().mean() < 0.2 * embeddings.diff(dim=2).abs().mean()).item()
 
 
 def test_an_informer_in_training_forecasts_without_the_targets():
