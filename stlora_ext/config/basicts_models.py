@@ -126,12 +126,11 @@ _MODELS = (
         lambda input_len, output_len: {"down_sampling": _divisor(input_len, 2)},
     ),
     _listed("NLinear", "Zeng et al. 2023, AAAI", {}),
-    _listed(
+    _repaired(
         "NonstationaryTransformer",
         "Liu et al. 2022, NeurIPS",
         _HEADS | _TIMES | {"proj_hidden_size": 64},
         _decoded,
-        arch="basicts.models.NonstationaryTransformer:NonstationaryTransformerForForecasting",
     ),
     _listed(
         "PatchTST", "Nie et al. 2023, ICLR", _HEADS, _patches, arch="basicts.models.PatchTST:PatchTSTForForecasting"

@@ -148,6 +148,23 @@ def test_leddam_smooths_each_nodes_embedding_along_itself():
     assert (smooth.diff(dim=2).abs().mean() < 0.2 * embeddings.diff(dim=2).abs().mean()).item()
 
 
+def test_a_nonstationary_transformer_whose_factors_are_fixed_forecasts_a_scaled_window_scaled():
+    model = small_backbone("NonstationaryTransformer").eval()
+    for learner in (model.backbone.tau_learner, model.backbone.delta_learner):
+        torch.nn.init.zeros_(learner.mlp[-1].weight)
+    expected = 3 * forecast(model, windows()) + 5
+    torch.testing.assert_close(forecast(model, 3 * windows() + 5), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_no_step_of_a_nonstationary_transformers_forecast_sees_the_steps_after_it():
+    model = small_backbone("NonstationaryTransformer").eval()
+    known, ahead = torch.zeros(3, 12, 2), torch.zeros(3, 12, 2)
+    other = ahead.clone()
+    other[:, 6:] = 0.5
+    changed = (model(windows(), known, other) != model(windows(), known, ahead)).any(dim=2).any(dim=0)
+    assert changed.tolist() == [step >= 6 for step in range(12)]
+
+
 def test_an_informer_in_training_forecasts_without_the_targets():
     model = small_backbone("Informer").train()
     with pytest.raises(TypeError, match="targets"):
