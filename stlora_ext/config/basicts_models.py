@@ -115,7 +115,7 @@ _MODELS = (
     _repaired("HI", "Cui et al. 2021, CIKM", {}, training=TrainingSettings(), fitted=True, deterministic=True),
     _repaired("Informer", "Zhou et al. 2021, AAAI", _HEADS | _TIMES, _decoded),
     _repaired(
-        "Koopa", "Liu et al. 2023, NeurIPS", {}, _part("seg_len"), callbacks=("baselines.repaired.koopa:KoopaSpectrum",)
+        "Koopa", "Liu et al. 2023, NeurIPS", {}, _part("seg_len"), callbacks=("baselines.repaired.koopa:KoopaFrequencies",)
     ),
     _repaired("Leddam", "Yu et al. 2024, ICML", {**_NARROW, "period": 16, "n_heads": 4}),
     _listed("LightTS", "Zhang et al. 2022, arXiv 2207.01186", {"hidden_size": 128}, _part("chunk_size")),

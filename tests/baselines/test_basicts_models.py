@@ -89,12 +89,26 @@ def test_duet_balances_its_experts_and_a_larger_weight_weighs_more(tiny_data, tm
     assert first[0] < first[1] and first[2] - first[0] == pytest.approx(3 * (first[1] - first[0]), rel=1e-3)
 
 
-def test_koopa_takes_the_strongest_frequencies_of_the_training_windows_and_keeps_them(tiny_data, tmp_path):
+def test_koopa_takes_the_strongest_frequencies_that_its_filter_sees_in_training_windows_and_keeps_them(
+    tiny_data, tmp_path
+):
     runner = trained("Koopa", tiny_data, tmp_path)
-    strength = sum(torch.fft.rfft(batch["inputs"], dim=1).abs().mean((0, 2)) for batch in runner.train_data_loader)
-    assert runner.model.disentanglement.mask_spectrum.tolist() == strength.topk(1).indices.tolist()
+    filtered = runner.model.disentanglement
+    seen = []
+    filtered.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    with torch.no_grad():
+        runner.model.eval()(next(iter(runner.train_data_loader))["inputs"])
+    strength = torch.fft.rfft(seen[0], dim=1).abs().mean((0, 2))
+    assert filtered.mask_spectrum.tolist() == strength.topk(1).indices.tolist()
+    assert filtered(seen[0])[1].square().mean() > 0.1  # the time-invariant half, of windows of variance 1
     state = load_checkpoint(tmp_path / "best.pt")["model_state_dict"]
     assert state["disentanglement.chosen"] and "disentanglement.mask_spectrum" in state
+
+
+def test_a_koopa_that_nothing_has_chosen_for_filters_more_than_the_mean_which_is_subtracted_before():
+    variant, invariant = small_backbone("Koopa").disentanglement(windows())
+    torch.testing.assert_close(variant + invariant, windows())
+    assert invariant.diff(dim=1).abs().mean() > 0.1
 
 
 @pytest.mark.parametrize("name", ["FITS+", "DUET+", "Koopa+"])
