@@ -115,7 +115,11 @@ _MODELS = (
     _repaired("HI", "Cui et al. 2021, CIKM", {}, training=TrainingSettings(), fitted=True, deterministic=True),
     _repaired("Informer", "Zhou et al. 2021, AAAI", _HEADS | _TIMES, _decoded),
     _repaired(
-        "Koopa", "Liu et al. 2023, NeurIPS", {}, _part("seg_len"), callbacks=("baselines.repaired.koopa:KoopaFrequencies",)
+        "Koopa",
+        "Liu et al. 2023, NeurIPS",
+        {},
+        _part("seg_len"),
+        callbacks=("baselines.repaired.koopa:KoopaFrequencies",),
     ),
     _repaired("Leddam", "Yu et al. 2024, ICML", {**_NARROW, "period": 16, "n_heads": 4}),
     _listed("LightTS", "Zhang et al. 2022, arXiv 2207.01186", {"hidden_size": 128}, _part("chunk_size")),
@@ -127,10 +131,7 @@ _MODELS = (
     ),
     _listed("NLinear", "Zeng et al. 2023, AAAI", {}),
     _repaired(
-        "NonstationaryTransformer",
-        "Liu et al. 2022, NeurIPS",
-        _HEADS | _TIMES | {"proj_hidden_size": 64},
-        _decoded,
+        "NonstationaryTransformer", "Liu et al. 2022, NeurIPS", _HEADS | _TIMES | {"proj_hidden_size": 64}, _decoded
     ),
     _listed(
         "PatchTST", "Nie et al. 2023, ICLR", _HEADS, _patches, arch="basicts.models.PatchTST:PatchTSTForForecasting"

@@ -81,6 +81,31 @@ def test_fits_learns_the_squared_error_on_the_normalised_scale(tiny_data, tmp_pa
     assert 0 < losses["y"] < 10 and len(set(losses.values())) == 3  # vehicles would give thousands
 
 
+@pytest.mark.parametrize("individual", [False, True])
+@pytest.mark.parametrize("lengths", [(12, 1), (7, 24), (12, 12)])
+def test_a_fits_that_changes_no_frequency_goes_on_as_the_window_and_whatever_follows_it(lengths, individual):
+    """With the identity for its layer, it interpolates the window over all steps: at the first step is the first
+    reading, at the first step of the forecast what is at ``input_len`` of all steps."""
+    settings = {"individual": individual, "training_mode": "xy"}
+    described = replace(meta(), input_len=lengths[0], output_len=lengths[1])
+    model = build_model(experiment("SMALL", "FITS", model_settings=settings), described, data_folder(NODES))
+    steps = sum(lengths)
+    with torch.no_grad():
+        for layer in model.freq_upsampler if individual else [model.freq_upsampler]:
+            layer.weight.copy_(torch.eye(*layer.weight.shape))
+            layer.bias.zero_()
+    phase = torch.arange(steps) / steps * 2 * torch.pi
+    window = torch.cos(torch.arange(lengths[0]) / lengths[0] * 2 * torch.pi)[None, :, None].expand(2, -1, NODES)
+    made = torch.cat(list(reversed(model(window).values())), dim=1)
+    torch.testing.assert_close(made, phase.cos()[None, :, None].expand(2, -1, NODES))
+
+
+def test_a_fits_that_makes_more_frequencies_than_there_are_is_refused():
+    exp = experiment("SMALL", "FITS", model_settings={"cut_freq": 9})
+    with pytest.raises(UserError, match="SMALL/FITS: cut_freq=9: 24 steps have 13 frequencies, and it makes 18"):
+        build_model(exp, meta(), data_folder(NODES))
+
+
 def test_duet_balances_its_experts_and_a_larger_weight_weighs_more(tiny_data, tmp_path):
     first = [
         trained("DUET", tiny_data, tmp_path / str(weight), model_settings={"loss_coef": weight}).losses[0]
