@@ -33,6 +33,7 @@ class Backbone:
         unused: Fields of its config that change nothing where another one has a certain value.
         settings: Fields of its config that differ from the dataclass's defaults.
         callbacks: Classes of the callbacks that its training needs.
+        least: The least that a data set has to have for it, by field of ``Meta``: ``{"num_nodes": 2}``.
         paper: Author, year and venue.
     """
 
@@ -47,6 +48,7 @@ class Backbone:
     unused: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     callbacks: "tuple[type[BasicTSCallback], ...]" = ()
+    least: Mapping[str, int] = field(default_factory=dict)
     paper: str = ""
 
     @property

@@ -35,8 +35,11 @@ def _patches(input_len: int, output_len: int) -> dict[str, Any]:
 
 
 def _average(input_len: int) -> int:
-    """A moving average over a quarter of the window, an odd number of steps: 25 of 96 in the papers, 3 of 12."""
-    return input_len // 8 * 2 + 1
+    """A moving average over a quarter of the window, an odd number of steps: 25 of 96 in the papers, 3 of 12.
+
+    Never 1: of that nothing is left beside the average, and what learns from the rest gets no gradient.
+    """
+    return max(3, input_len // 8 * 2 + 1)
 
 
 def _averaged(input_len: int, output_len: int) -> dict[str, Any]:
@@ -110,7 +113,13 @@ _MODELS = (
     _listed("DLinear", "Zeng et al. 2023, AAAI", {}, _averaged),
     _repaired("DUET", "Qiu et al. 2025, KDD", _HEADS, _averaged, callbacks=("stlora_ext.host.losses:AuxiliaryLoss",)),
     _repaired("FITS", "Xu et al. 2024, ICLR", {}, _frequencies, callbacks=("stlora_ext.host.losses:OwnLoss",)),
-    _listed("FiLM", "Zhou et al. 2022, NeurIPS", {"hidden_size": [64]}, _scales),
+    _listed(
+        "FiLM",
+        "Zhou et al. 2022, NeurIPS",
+        {"hidden_size": [64]},
+        _scales,
+        least={"input_len": 2, "output_len": 2},  # of one step it takes no frequency
+    ),
     _listed("FreTS", "Yi et al. 2023, NeurIPS", {"embed_size": 32, "hidden_size": 64}),
     _repaired("HI", "Cui et al. 2021, CIKM", {}, training=TrainingSettings(), fitted=True, deterministic=True),
     _repaired("Informer", "Zhou et al. 2021, AAAI", _HEADS | _TIMES, _decoded),
@@ -128,6 +137,7 @@ _MODELS = (
         "Li et al. 2023, arXiv 2302.04501",
         {"temporal_hidden_size": 64, "fac_T": True, "fac_C": True},
         lambda input_len, output_len: {"down_sampling": _divisor(input_len, 2)},
+        least={"num_nodes": 2},  # it normalises over the nodes: one alone becomes a constant
     ),
     _listed("NLinear", "Zeng et al. 2023, AAAI", {}),
     _repaired(
@@ -145,7 +155,7 @@ _MODELS = (
     ),
     _listed("SegRNN", "Lin et al. 2023, arXiv 2308.11200", {"hidden_size": 64}, _part_of_both("seg_len")),
     _listed("SparseTSF", "Lin et al. 2024, ICML", {}, _part_of_both("period_len")),
-    _listed("StemGNN", "Cao et al. 2020, NeurIPS", {}),
+    _listed("StemGNN", "Cao et al. 2020, NeurIPS", {}, least={"num_nodes": 2}),  # of one, its Laplacian is 0
     _repaired(
         "TiDE", "Das et al. 2023, TMLR", {"hidden_size": 128, "intermediate_size": 64, "timestamps_encode_size": 4}
     ),

@@ -30,7 +30,7 @@ def register(
         config: The config dataclass of the architecture, likewise.
         training: Training settings.
         **more: Further attributes of ``Backbone``: ``fitted``, ``deterministic``, ``tested_with``, ``of_lengths``,
-            ``unused``, ``settings``, ``callbacks``, ``paper``.
+            ``unused``, ``settings``, ``callbacks``, ``least``, ``paper``.
     """
     if not name or name.endswith("+"):
         raise UserError(f"register('{name}'): expected a name without '+', which stands for the adapter")

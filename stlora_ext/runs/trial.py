@@ -21,8 +21,15 @@ def refuse_unfit(backbone: nn.Module, exp: Experiment, meta: Meta) -> None:
     """Forecast a window of the data set's lengths, without touching weights or global generators.
 
     Raises:
-        UserError: If the model fails, or its forecast isn't ``[1, output_len, num_nodes]``.
+        UserError: If the data set has less than the model needs, the model fails, or its forecast isn't
+            ``[1, output_len, num_nodes]``.
     """
+    for name, least in exp.backbone.least.items():
+        if getattr(meta, name) < least:
+            raise UserError(
+                f"{exp.dataset}/{exp.model}: {name}={getattr(meta, name)}: {exp.backbone.name} learns nothing from "
+                f"less than {least}; name another model, or prepare data with more"
+            )
     lengths = f"input_len={meta.input_len} and output_len={meta.output_len}"
     inputs, steps = sample_window(meta.input_len, meta.num_nodes), meta.input_len + meta.output_len
     training = backbone.training

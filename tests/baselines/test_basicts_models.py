@@ -1,5 +1,6 @@
 """BasicTS's forecasters: what their papers say and BasicTS 1.1.0 doesn't do, and the windows that they take."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -37,6 +38,17 @@ def test_what_has_to_divide_a_window_follows_from_it_or_the_window_is_refused_by
         build_model(exp, described, data_folder(NODES))  # which tries a forecast
 
 
+@pytest.mark.parametrize("steps", [6, 7])
+@pytest.mark.parametrize("name", ["Autoformer", "DLinear", "DUET", "TimeMixer"])
+def test_all_that_learns_beside_a_moving_average_gets_a_gradient_in_a_short_window(name, steps):
+    model = small_backbone(name, input_len=steps)
+    for _ in range(20):  # an expert of DUET is asked by some windows only
+        forecast(model, windows(16, steps=steps)).square().mean().backward()
+    idle = {part for part, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()}
+    one_lag = ("encoder.layers.0.self_attn", "encoder.layers.1.self_attn")  # Autoformer's, weighted against no other
+    assert all(part.startswith(one_lag) and name == "Autoformer" for part in idle), idle
+
+
 @pytest.mark.parametrize("name", [*BASICTS, *(f"{name}+" for name in BASICTS)])
 def test_the_runner_builds_a_model_from_the_settings_of_its_config_and_no_others(name):
     exp = experiment("SMALL", name, model_settings=SMALL.get(name.removesuffix("+"), {})).with_lengths(12, 12)
@@ -56,6 +68,28 @@ def test_a_setting_that_does_not_fit_is_refused_before_training():
     exp = experiment("SMALL", "PatchTST", model_settings={"n_heads": 5})
     with pytest.raises(UserError, match="SMALL/PatchTST can't"):
         build_model(exp, meta(), data_folder(NODES))
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("FiLM", "input_len"), ("FiLM", "output_len"), ("MTSMixer+", "num_nodes"), ("StemGNN", "num_nodes")],
+)
+def test_a_model_that_would_learn_nothing_from_one_step_or_sensor_is_refused_by_name(name, field):
+    exp = experiment("SMALL", name)
+    expected = f"SMALL/{re.escape(name)}: {field}=1: {name.removesuffix('+')} learns nothing from less than 2; name "
+    with pytest.raises(UserError, match=expected):
+        build_model(exp, replace(meta(), **{field: 1}), data_folder(NODES))
+
+
+@pytest.mark.parametrize("name", [name for name in BASICTS if name not in ("MTSMixer", "StemGNN")])
+def test_the_shape_of_one_sensors_forecast_follows_from_its_window_in_every_model_that_takes_one(name):
+    model = small_backbone(name, num_nodes=1).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))  # Leddam begins with all steps alike
+    forecasts = [forecast(model, windows(3, 1, seed=seed)) for seed in (1, 2)]
+    steps = [(made - made.mean(1, keepdim=True)) / made.std(1, keepdim=True) for made in forecasts]
+    assert (steps[0] - steps[1]).abs().max() > 1e-3
 
 
 class Losses(HostRunner):
