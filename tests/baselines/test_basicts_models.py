@@ -8,6 +8,7 @@ import torch
 from basicts.models.TiDE import TiDE as BasicTSTiDE
 from basicts.models.Timer import Timer as BasicTSTimer
 from basicts.models.TimesNet import TimesNetConfig
+from basicts.modules.embed import TimestampEmbedding
 
 from baselines.repaired.hi import HI
 from stlora_ext.config.basicts_models import BASICTS_MODELS
@@ -21,6 +22,7 @@ from stlora_ext.host.runner import HostRunner
 from stlora_ext.runs.adapter_runner import STLoRARunner
 from stlora_ext.runs.build import build_model, host_config, model_config
 from stlora_ext.runs.options import RunOptions
+from tests.support.commands import ROOT
 from tests.support.small import BASICTS, NODES, SMALL, data_folder, forecast, meta, small_backbone, windows
 
 REFUSED = {"HI": lambda steps, ahead: ahead > steps, "TimeKAN": lambda steps, ahead: steps % 2 == 1}
@@ -90,6 +92,22 @@ def test_the_shape_of_one_sensors_forecast_follows_from_its_window_in_every_mode
     forecasts = [forecast(model, windows(3, 1, seed=seed)) for seed in (1, 2)]
     steps = [(made - made.mean(1, keepdim=True)) / made.std(1, keepdim=True) for made in forecasts]
     assert (steps[0] - steps[1]).abs().max() > 1e-3
+
+
+def test_embeddings_of_the_time_of_day_are_each_steps_own_at_the_lengths_of_day_that_the_page_names():
+    page = (ROOT / "docs" / "models.md").read_text()
+    exact, early = (
+        [int(number) for number in re.findall(r"\d+", re.search(sentence, page).group(1))]
+        for sentence in (r"At ([\d, and]+)\ssteps a day each step has its own", r"At ([\d, and]+), and at\s+some")
+    )
+    wrong = {}
+    for size in exact + early:
+        embedding = TimestampEmbedding(1, [size])
+        embedding.embeds[0].weight.data.copy_(torch.arange(size).unsqueeze(1))
+        step = torch.arange(size)
+        wrong[size] = (embedding((step / size)[:, None])[:, 0] != step).sum().item()
+    assert {size for size in wrong if wrong[size]} == set(early) and len(exact) == 6 and len(early) == 7
+    assert all(count <= size / 10 for size, count in wrong.items())
 
 
 class Losses(HostRunner):
