@@ -26,11 +26,11 @@ class FITS(BasicTSFITS):
             warnings.filterwarnings("ignore", "Complex modules are a new feature")
             super().__init__(config)
         self.own_loss = self.loss_fn
-        steps = self.input_len + self.output_len
-        if int(self.cut_freq * self.len_ratio) > steps // 2 + 1:
+        steps, made = self.input_len + self.output_len, int(self.cut_freq * self.len_ratio)
+        if made > steps // 2 + 1:
             raise ValueError(
-                f"cut_freq={self.cut_freq}: {steps} steps have {steps // 2 + 1} frequencies, and it makes "
-                f"{int(self.cut_freq * self.len_ratio)}; expected a smaller one"
+                f"input_len={self.input_len} and output_len={self.output_len}: cut_freq={self.cut_freq} makes {made} "
+                f"frequencies, and {steps} steps have {steps // 2 + 1}; give a smaller cut_freq or a longer window"
             )
 
     def forward(self, inputs: torch.Tensor) -> dict[str, torch.Tensor]:

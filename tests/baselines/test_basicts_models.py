@@ -154,7 +154,9 @@ def test_a_fits_that_changes_no_frequency_goes_on_as_the_window_and_whatever_fol
 
 def test_a_fits_that_makes_more_frequencies_than_there_are_is_refused():
     exp = experiment("SMALL", "FITS", model_settings={"cut_freq": 9})
-    with pytest.raises(UserError, match="SMALL/FITS: cut_freq=9: 24 steps have 13 frequencies, and it makes 18"):
+    with pytest.raises(
+        UserError, match="SMALL/FITS: input_len=12 and .* cut_freq=9 makes 18 frequencies, and 24 steps have 13"
+    ):
         build_model(exp, meta(), data_folder(NODES))
 
 
