@@ -10,9 +10,11 @@ from basicts.models.Koopa.callback.koopa_mask_init import KoopaMaskInitCallback
 class _Filter(FourierFilter):
     """BasicTS's filter, whose frequencies are a part of the checkpoint."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, frequencies: int) -> None:
         torch.nn.Module.__init__(self)
-        self.register_buffer("mask_spectrum", torch.arange(count))
+        if count > frequencies:
+            raise ValueError(f"a window has {frequencies} frequencies, not {count}: expected alpha up to 1")
+        self.register_buffer("mask_spectrum", (torch.arange(count) + 1) % frequencies)  # 0, the mean, is subtracted
         self.register_buffer("chosen", torch.tensor(False))
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -41,7 +43,7 @@ class Koopa(BasicTSKoopa):
     """Koopa, which splits a window into its strongest frequencies, the same in all windows, and the rest.
 
     Mended: BasicTS's callback waits for an event that doesn't exist, so the time-variant half of the model gets zeros;
-    and the frequencies are in no checkpoint. Here they are the lowest until ``KoopaSpectrum`` chooses them.
+    and the frequencies are in no checkpoint. Here they are the lowest until ``KoopaFrequencies`` chooses them.
 
     Args:
         config: Settings; ``enc_in`` is the number of nodes, ``alpha`` the share of frequencies.
@@ -53,20 +55,28 @@ class Koopa(BasicTSKoopa):
             raise ValueError("multistep=True: its least squares don't repeat to the bit; leave it out")
         for predictor in self.time_var_kps:
             predictor.dynamics = _Dynamics()
-        self.disentanglement = _Filter(max(1, int((config.input_len // 2 + 1) * config.alpha)))
+        frequencies = config.input_len // 2 + 1
+        self.disentanglement = _Filter(max(1, int(frequencies * config.alpha)), frequencies)
 
 
-class KoopaSpectrum(KoopaMaskInitCallback):
-    """Chooses the frequencies of a Koopa, the strongest of the training windows, before the first epoch."""
+class KoopaFrequencies(KoopaMaskInitCallback):
+    """Chooses the frequencies of a Koopa before the first epoch: the strongest of the training windows as its filter
+    gets them, each normalised. Of others the strongest is the mean, of which the filter finds nothing.
+    """
 
     @torch.no_grad()
     def on_train_start(self, runner: Any) -> None:
         """Choose them, unless a checkpoint has brought them."""
         for module in runner.model.modules():
             if isinstance(module, Koopa) and not module.disentanglement.chosen:
-                parts = (
-                    torch.fft.rfft(batch["inputs"], dim=1).abs().mean((0, 2)) for batch in runner.train_data_loader
-                )
+                windows = (_normalised(batch["inputs"]) for batch in runner.train_data_loader)
+                parts = (torch.fft.rfft(part, dim=1).abs().mean((0, 2)) for part in windows)
                 spectrum = module.disentanglement.mask_spectrum
                 spectrum.copy_(sum(parts).topk(len(spectrum)).indices)
                 module.disentanglement.chosen.fill_(True)
+
+
+def _normalised(windows: torch.Tensor) -> torch.Tensor:
+    """Return windows ``[B, steps, nodes]`` as the forward pass of a Koopa normalises them."""
+    centred = windows - windows.mean(1, keepdim=True)
+    return centred / torch.sqrt(centred.var(1, keepdim=True, unbiased=False) + 1e-5)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 OfLengths = Callable[[int, int], dict[str, Any]]
 
+_LEAST = {"num_nodes", "input_len", "output_len"}  # of a data set, that a model may need some of
+
 
 @dataclass(frozen=True)
 class Backbone:
@@ -34,6 +36,7 @@ class Backbone:
         unused: Fields of its config that change nothing where another one has a certain value.
         settings: Fields of its config that differ from the dataclass's defaults.
         callbacks: Classes of the callbacks that its training needs.
+        least: The least that a data set has to have for it, by field of ``Meta``: ``{"num_nodes": 2}``.
         paper: Author, year and venue.
     """
 
@@ -48,6 +51,7 @@ class Backbone:
     unused: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     callbacks: "tuple[type[BasicTSCallback], ...]" = ()
+    least: Mapping[str, int] = field(default_factory=dict)
     paper: str = ""
 
     @property
@@ -66,6 +70,10 @@ class Backbone:
             raise self._wrong("training", self.training, "TrainingSettings, such as TrainingSettings(lr=0.002)")
         if not isinstance(self.settings, Mapping):
             raise self._wrong("settings", self.settings, 'a dictionary, such as {"num_layers": 6}')
+        if not (isinstance(self.least, Mapping) and set(self.least) <= _LEAST):
+            raise self._wrong(
+                "least", self.least, f'a dictionary of {", ".join(sorted(_LEAST))}, such as {{"num_nodes": 2}}'
+            )
         if not isinstance(self.callbacks, (list, tuple)):
             raise self._wrong("callbacks", self.callbacks, 'a list, such as ["package.module:Class"]')
         config = _imported(self.name, self.config)

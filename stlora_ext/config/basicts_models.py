@@ -1,6 +1,6 @@
 """Every forecaster that BasicTS 1.1.0 ships: where it is, its paper, and settings that suit windows of 12 steps.
 
-Where a class comes from ``baselines.repaired``, that module says what BasicTS's own lacks. Lengths that have to divide
+Where a class comes from ``baselines.repaired``, its module says what BasicTS's own lacks. Lengths that have to divide
 the window follow from it.
 """
 
@@ -35,8 +35,11 @@ def _patches(input_len: int, output_len: int) -> dict[str, Any]:
 
 
 def _average(input_len: int) -> int:
-    """A moving average over a quarter of the window, an odd number of steps: 25 of 96 in the papers, 3 of 12."""
-    return input_len // 8 * 2 + 1
+    """A moving average over a quarter of the window, an odd number of steps: 25 of 96 in the papers, 3 of 12.
+
+    Never 1: of that nothing is left beside the average, and what learns from the rest gets no gradient.
+    """
+    return max(3, input_len // 8 * 2 + 1)
 
 
 def _averaged(input_len: int, output_len: int) -> dict[str, Any]:
@@ -98,7 +101,7 @@ def _listed(
 def _repaired(
     name: str, paper: str, settings: dict[str, Any], of_lengths: OfLengths | None = None, **more: Any
 ) -> Backbone:
-    return _listed(name, paper, settings, of_lengths, arch=f"baselines.repaired:{name}", **more)
+    return _listed(name, paper, settings, of_lengths, arch=f"baselines.repaired.{name.lower()}:{name}", **more)
 
 
 _NARROW = {"hidden_size": 64, "intermediate_size": 128}
@@ -110,28 +113,35 @@ _MODELS = (
     _listed("DLinear", "Zeng et al. 2023, AAAI", {}, _averaged),
     _repaired("DUET", "Qiu et al. 2025, KDD", _HEADS, _averaged, callbacks=("stlora_ext.host.losses:AuxiliaryLoss",)),
     _repaired("FITS", "Xu et al. 2024, ICLR", {}, _frequencies, callbacks=("stlora_ext.host.losses:OwnLoss",)),
-    _listed("FiLM", "Zhou et al. 2022, NeurIPS", {"hidden_size": [64]}, _scales),
+    _listed(
+        "FiLM",
+        "Zhou et al. 2022, NeurIPS",
+        {"hidden_size": [64]},
+        _scales,
+        least={"input_len": 2, "output_len": 2},  # of one step it takes no frequency
+    ),
     _listed("FreTS", "Yi et al. 2023, NeurIPS", {"embed_size": 32, "hidden_size": 64}),
     _repaired("HI", "Cui et al. 2021, CIKM", {}, training=TrainingSettings(), fitted=True, deterministic=True),
     _repaired("Informer", "Zhou et al. 2021, AAAI", _HEADS | _TIMES, _decoded),
     _repaired(
-        "Koopa", "Liu et al. 2023, NeurIPS", {}, _part("seg_len"), callbacks=("baselines.repaired:KoopaSpectrum",)
+        "Koopa",
+        "Liu et al. 2023, NeurIPS",
+        {},
+        _part("seg_len"),
+        callbacks=("baselines.repaired.koopa:KoopaFrequencies",),
     ),
-    _listed("Leddam", "Yu et al. 2024, ICML", {**_NARROW, "period": 16, "n_heads": 4}),
+    _repaired("Leddam", "Yu et al. 2024, ICML", {**_NARROW, "period": 16, "n_heads": 4}),
     _listed("LightTS", "Zhang et al. 2022, arXiv 2207.01186", {"hidden_size": 128}, _part("chunk_size")),
     _listed(
         "MTSMixer",
         "Li et al. 2023, arXiv 2302.04501",
         {"temporal_hidden_size": 64, "fac_T": True, "fac_C": True},
         lambda input_len, output_len: {"down_sampling": _divisor(input_len, 2)},
+        least={"num_nodes": 2},  # it normalises over the nodes: one alone becomes a constant
     ),
     _listed("NLinear", "Zeng et al. 2023, AAAI", {}),
-    _listed(
-        "NonstationaryTransformer",
-        "Liu et al. 2022, NeurIPS",
-        _HEADS | _TIMES | {"proj_hidden_size": 64},
-        _decoded,
-        arch="basicts.models.NonstationaryTransformer:NonstationaryTransformerForForecasting",
+    _repaired(
+        "NonstationaryTransformer", "Liu et al. 2022, NeurIPS", _HEADS | _TIMES | {"proj_hidden_size": 64}, _decoded
     ),
     _listed(
         "PatchTST", "Nie et al. 2023, ICLR", _HEADS, _patches, arch="basicts.models.PatchTST:PatchTSTForForecasting"
@@ -145,7 +155,7 @@ _MODELS = (
     ),
     _listed("SegRNN", "Lin et al. 2023, arXiv 2308.11200", {"hidden_size": 64}, _part_of_both("seg_len")),
     _listed("SparseTSF", "Lin et al. 2024, ICML", {}, _part_of_both("period_len")),
-    _listed("StemGNN", "Cao et al. 2020, NeurIPS", {}),
+    _listed("StemGNN", "Cao et al. 2020, NeurIPS", {}, least={"num_nodes": 2}),  # of one, its Laplacian is 0
     _repaired(
         "TiDE", "Das et al. 2023, TMLR", {"hidden_size": 128, "intermediate_size": 64, "timestamps_encode_size": 4}
     ),

@@ -31,7 +31,7 @@ def register(
         config: The config dataclass of the architecture, likewise.
         training: Training settings.
         **more: Further attributes of ``Backbone``: ``fitted``, ``deterministic``, ``tested_with``, ``of_lengths``,
-            ``unused``, ``settings``, ``callbacks``, ``paper``.
+            ``unused``, ``settings``, ``callbacks``, ``least``, ``paper``.
     """
     if not is_name(name) or name.endswith("+"):
         raise UserError(

@@ -23,8 +23,15 @@ def refuse_unfit(backbone: nn.Module, exp: Experiment, meta: Meta) -> None:
     One wouldn't do: its batch dimension of 1 broadcasts, which hides a shape that fits no batch of training.
 
     Raises:
-        UserError: If the model fails, or its forecast isn't ``[2, output_len, num_nodes]``.
+        UserError: If the data set has less than the model needs, the model fails, or its forecast isn't
+            ``[2, output_len, num_nodes]``.
     """
+    for name, least in exp.backbone.least.items():
+        if getattr(meta, name) < least:
+            raise UserError(
+                f"{exp.dataset}/{exp.model}: {name}={getattr(meta, name)}: {exp.backbone.name} learns nothing from "
+                f"less than {least}; name another model, or prepare data with more"
+            )
     lengths = f"input_len={meta.input_len} and output_len={meta.output_len}"
     inputs, steps = sample_window(meta.input_len, meta.num_nodes, batch=2), meta.input_len + meta.output_len
     training = backbone.training

@@ -25,7 +25,21 @@ from tests.lora.toy import (
 )
 
 every_case = pytest.mark.parametrize(("name", "sharing"), CASES)
-NEED_MORE = ("VAR", "STGCN", "D2STGNN", "Autoformer", "DUET", "FITS", "HI", "Informer", "Koopa", "TimeKAN", "TimeMixer")
+NEED_MORE = [
+    "VAR",
+    "STGCN",
+    "D2STGNN",
+    "Autoformer",
+    "DUET",
+    "FITS",
+    "FiLM",
+    "HI",
+    "Informer",
+    "Koopa",
+    "TimeKAN",
+    "TimeMixer",
+]
+NEED_OTHERS = ("MTSMixer", "StemGNN")
 NODE_LEVEL = [(name, sharing) for name, sharing in CASES if sharing != "none"]
 
 
@@ -97,8 +111,12 @@ def test_eval_twice_changes_nothing(name, sharing):
 
 
 @every_case
-def test_a_batch_of_one_and_a_single_node_work(name, sharing):
+def test_a_batch_of_one_works_and_a_single_node_too_or_is_refused_by_an_architecture_that_needs_others(name, sharing):
     assert forecast(trained(name, sharing), windows(1)).shape == (1, 12, NODES)
+    if name in NEED_OTHERS:
+        with pytest.raises(UserError, match="num_nodes=1"):
+            trained(name, sharing, num_nodes=1)
+        return
     assert forecast(trained(name, sharing, num_nodes=1).eval(), windows(num_nodes=1)).shape == (3, 12, 1)
 
 
