@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from entry import command
 
-from stlora_ext.errors import UserError, nearest
+from stlora_ext.errors import UserError, in_a_line, nearest
 from stlora_ext.options import ModelParser
 from stlora_ext.threads import apply_tuning
 
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         except UserError as error:  # one that lacks a package hides no other
             failed.append((backbone.name, str(error)))
         except Exception as error:  # nor does one of the user's, whatever it raises
-            failed.append((backbone.name, str(UserError(f"{type(error).__name__}: {error}"))))
+            failed.append((backbone.name, in_a_line(error)))
     print(FORMATS[args.format]([models_table(rows, NODES, failed)]), end="")
 
 

@@ -22,6 +22,12 @@ def _shown(word: str) -> str:
     return word if word.isprintable() else word.encode("unicode_escape").decode()
 
 
+def in_a_line(error: BaseException) -> str:
+    """Return what somebody else's error says, in a line: its type, and the first line of its text if it has one."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
 def nearest(name: str, options: Iterable[str]) -> str:
     """Return "did you mean 'x'?" for the closest option, or the list of options.
 

@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from stlora_ext.config.training import TrainingSettings
-from stlora_ext.errors import UserError
-from stlora_ext.fields import checked
+from stlora_ext.errors import UserError, in_a_line, nearest
+from stlora_ext.fields import checked, field_names
 
 if TYPE_CHECKING:
     from basicts.configs import BasicTSModelConfig
@@ -95,6 +95,29 @@ class Backbone:
             callbacks=callbacks,
         )
 
+    def following(self, input_len: int, output_len: int) -> dict[str, Any]:
+        """Return the settings of its config that follow from the lengths of a window.
+
+        Raises:
+            UserError: If ``of_lengths`` fails, or names what the config lacks.
+        """
+        if self.of_lengths is None:
+            return {}
+        try:
+            settings = dict(self.of_lengths(input_len, output_len))
+        except UserError:
+            raise
+        except Exception as error:  # it may be anybody's
+            raise UserError(
+                f"register('{self.name}'): of_lengths({input_len}, {output_len}) fails ({in_a_line(error)}); expected "
+                "a function of both lengths that returns settings of the config"
+            ) from None
+        unknown = next((name for name in settings if name not in field_names(self.config)), None)
+        if unknown is not None:
+            names = field_names(self.config)
+            raise UserError(f"register('{self.name}'): of_lengths gives '{unknown}': {nearest(unknown, names)}")
+        return settings
+
     def _wrong(self, attribute: str, value: Any, expected: str) -> UserError:
         shown = f"{value.__module__}:{value.__qualname__}" if isinstance(value, type) else repr(value)
         return UserError(f"register('{self.name}'): {attribute}={shown}: expected {expected}")
@@ -125,8 +148,9 @@ def _imported(name: str, what: Any) -> Any:
             f"model {name} needs the package {missing}, which isn't installed: pip install {missing}"
         ) from None
     except Exception as error:  # whatever the module raises is the user's to mend
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise UserError(f"model {name}: '{what}': the module {module_name} can't be imported ({reason})") from None
+        raise UserError(
+            f"model {name}: '{what}': the module {module_name} can't be imported ({in_a_line(error)})"
+        ) from None
     if not hasattr(module, attribute):
         raise UserError(f"model {name}: '{what}': the module {module_name} has no {attribute}")
     return getattr(module, attribute)

@@ -229,7 +229,7 @@ class Experiment:
 
     def with_lengths(self, input_len: int, output_len: int) -> "Experiment":
         """Return the experiment with the lengths of a window, and what follows from them, filled in."""
-        follow = {} if self.backbone.of_lengths is None else self.backbone.of_lengths(input_len, output_len)
+        follow = self.backbone.following(input_len, output_len)
         training = replace(self.training, input_len=input_len, output_len=output_len)
         adapter = self.adapter
         if adapter is not None:

@@ -10,7 +10,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from stlora_ext.errors import UserError
+from stlora_ext.errors import UserError, in_a_line
 from stlora_ext.lora.model import widest_type
 from stlora_ext.lora.sample import OFFERED, forward, sample_batch, sample_window
 from stlora_ext.wrapped import bare_names, unwrapped
@@ -93,10 +93,9 @@ def holder_of(backbone: nn.Module, num_nodes: int, input_len: int, output_len: i
         holder = watch.holder or _sized(backbone, num_nodes, (input_len, output_len))
         if holder is not None:
             return holder
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UserError(
-            f"the backbone can forecast no other number of nodes than {num_nodes} ({reason}): train backbone and "
-            "adapter on all sensors"
+            f"the backbone can forecast no other number of nodes than {num_nodes} ({in_a_line(error)}): train backbone "
+            "and adapter on all sensors"
         ) from None
     if all_nodes.shape[2:] != (NODES,) or some.shape[2:] != (FEWER,):
         return _sized(backbone, num_nodes, (input_len, output_len)) or "inputs"

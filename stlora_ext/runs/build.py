@@ -21,7 +21,7 @@ from stlora_ext.config.registry import registrations
 from stlora_ext.config.training import LENGTHS
 from stlora_ext.data.plain_arrays import load_npz
 from stlora_ext.data.prepared import Meta, prepare_again
-from stlora_ext.errors import UserError
+from stlora_ext.errors import UserError, in_a_line
 from stlora_ext.fields import field_names
 from stlora_ext.horizons import reported_steps
 from stlora_ext.host.config import ForecastingConfig
@@ -85,8 +85,21 @@ def model_config(exp: Experiment, meta: Meta, data_dir: Path) -> Any:
         "graph_path": str(graph) if meta.has_graph else None,
     }
     names = field_names(exp.backbone.config)
-    return exp.backbone.config(
-        **{name: value for name, value in derived.items() if name in names}, **exp.model_settings
+    derived = {name: value for name, value in derived.items() if name in names}
+    try:
+        return exp.backbone.config(**derived, **exp.model_settings)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # the model may be anybody's
+        raise _unbuilt(exp, error) from None
+
+
+def _unbuilt(exp: Experiment, error: Exception) -> UserError:
+    if isinstance(error, ValueError) and str(error).strip():  # which speaks of its values
+        return UserError(f"{exp.dataset}/{exp.model}: {error}")
+    return UserError(
+        f"{exp.dataset}/{exp.model} can't be built with these settings ({in_a_line(error)}): correct those of the "
+        "model, --set model.NAME=VALUE, or of the adapter, --set adapter.NAME=VALUE"
     )
 
 
@@ -137,14 +150,8 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
                 adapted.names = tuple(meta.sensor_ids) or None
     except (UserError, MemoryError):
         raise
-    except ValueError as error:
-        raise UserError(f"{exp.dataset}/{exp.model}: {error}") from None
     except Exception as error:  # the model may be anybody's
-        raise UserError(
-            f"{exp.dataset}/{exp.model} can't be built with these settings ({type(error).__name__}: "
-            f"{str(error).splitlines()[0] if str(error) else 'no reason given'}): correct those of the "
-            "model, --set model.NAME=VALUE, or of the adapter, --set adapter.NAME=VALUE"
-        ) from None
+        raise _unbuilt(exp, error) from None
     if exp.protocol != "joint" and isinstance(model, STLoRA):
         model.freeze_backbone()
     return model

@@ -7,7 +7,7 @@ from torch import nn
 
 from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
-from stlora_ext.errors import UserError
+from stlora_ext.errors import UserError, in_a_line
 from stlora_ext.files import read_json
 from stlora_ext.host.batch_norm import batch_norms
 from stlora_ext.host.free_memory import free_bytes
@@ -91,8 +91,7 @@ class _Fitting:
         except UserError:
             raise
         except Exception as error:  # the model may be anybody's; what it can't do, its run says
-            reason = f"{type(error).__name__}: {error}".splitlines()[0][:120]
-            line = f"memory: can't be told beforehand ({reason}); {_amount(self.free)} available"
+            line = f"memory: can't be told beforehand ({in_a_line(error)[:120]}); {_amount(self.free)} available"
             return MemoryPlan(options.parts or begun_parts or 1, begun_eval or exp.training.eval_batch_size, line)
         parts = options.parts or self._parts(need, begun_parts)
         size = self._evaluation(need, begun_eval)

@@ -10,7 +10,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
-from stlora_ext.errors import UserError
+from stlora_ext.errors import UserError, in_a_line
 from stlora_ext.lora.sample import forward, sample_batch, sample_window
 
 _WINDOWS = 8  # that are forecast together and alone
@@ -41,10 +41,9 @@ def refuse_unfit(backbone: nn.Module, exp: Experiment, meta: Meta) -> None:
     except UserError:
         raise
     except Exception as error:  # the model may be anybody's
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UserError(
-            f"{exp.dataset}/{exp.model} can't forecast with {lengths} ({reason}): correct its settings, --set "
-            "model.NAME=VALUE, or prepare data of other lengths"
+            f"{exp.dataset}/{exp.model} can't forecast with {lengths} ({in_a_line(error)}): correct its settings, "
+            "--set model.NAME=VALUE, or prepare data of other lengths"
         ) from None
     finally:
         backbone.train(training)

@@ -202,6 +202,14 @@ WRONG = {
         'register("Wrong", "my_module:Mine", "my_module:MineConfig", callbacks="my_module:Mine")',
         "register('Wrong'): callbacks='my_module:Mine': expected a list, such as [\"package.module:Class\"]",
     ),
+    "of_lengths that names what the config lacks": (
+        'register("Wrong", "my_module:Mine", "my_module:MineConfig", of_lengths=lambda i, o: {"input_lem": i})',
+        "register('Wrong'): of_lengths gives 'input_lem': did you mean 'input_len'?",
+    ),
+    "a least of what no data set has": (
+        'register("Wrong", "my_module:Mine", "my_module:MineConfig", least={"nodes": 2})',
+        "register('Wrong'): least={'nodes': 2}: expected a dictionary of input_len, num_nodes, output_len",
+    ),
     "a callback that is none": (
         'register("Wrong", "my_module:Mine", "my_module:MineConfig", callbacks=["my_module:Mine"])',
         "register('Wrong'): callbacks='my_module:Mine': expected a class derived from",
@@ -219,13 +227,22 @@ def test_a_registration_that_is_wrong_is_refused_by_name_and_hides_no_other(text
     assert "| Mine |" in listed and f"Wrong can't be built here: {expected}" in listed
 
 
+def test_a_config_that_fails_is_refused_in_a_line(plugin, capsys, tiny_data):
+    plugin.write_text(
+        f'{PLUGIN}register("Twice", "my_module:Mine", "my_module:MineConfig", settings={{"input_len": 3}})'
+    )
+    arguments = ["--plugins", plugin, "--dataset", "TINY", "--model", "Twice", "--data", tiny_data]
+    line = refusal(run_command.main, arguments, capsys)
+    assert line.startswith("TINY/Twice can't be built with these settings (TypeError: ") and "'input_len'" in line
+
+
 def test_a_model_whose_own_code_fails_hides_no_other(plugin, capsys):
     plugin.write_text(
         f'{PLUGIN}register("Few", "my_module:Mine", "my_module:MineConfig", of_lengths=lambda steps: {{}})'
     )
     models.main(["--models", "Few", "Mine", "--plugins", str(plugin)])
     listed = capsys.readouterr().out
-    assert "| Mine |" in listed and "Few can't be built here: TypeError: " in listed
+    assert "| Mine |" in listed and "Few can't be built here: register('Few'): of_lengths(12, 12) fails" in listed
 
 
 @pytest.mark.filterwarnings("ignore:backbone 'LSTM'")
