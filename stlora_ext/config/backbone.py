@@ -33,7 +33,7 @@ class Backbone:
         tested_with: Which of ``compile``, ``bf16`` and ``cuda-graphs`` its tests cover; the others are refused.
         of_lengths: Returns the settings of its config that follow from ``input_len`` and ``output_len`` unless they
             are given; None: none do.
-        unused: Fields of its config that change nothing where another one has a certain value.
+        unused: Fields of its config that change nothing where another one has a certain value; None: that never do.
         settings: Fields of its config that differ from the dataclass's defaults.
         callbacks: Classes of the callbacks that its training needs.
         least: The least that a data set has to have for it, by field of ``Meta``: ``{"num_nodes": 2}``.
@@ -48,7 +48,7 @@ class Backbone:
     deterministic: bool = False
     tested_with: tuple[str, ...] = ()
     of_lengths: OfLengths | None = None
-    unused: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
+    unused: Mapping[str, tuple[str, Any] | None] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     callbacks: "tuple[type[BasicTSCallback], ...]" = ()
     least: Mapping[str, int] = field(default_factory=dict)

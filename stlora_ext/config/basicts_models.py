@@ -106,9 +106,10 @@ def _repaired(
 
 _NARROW = {"hidden_size": 64, "intermediate_size": 128}
 _HEADS = {**_NARROW, "n_heads": 4}
+_OF_CLASSES: dict[str, None] = {"num_classes": None}  # of a config that serves classification too
 
 _MODELS = (
-    _listed("Autoformer", "Wu et al. 2021, NeurIPS", _HEADS | _TIMES, _decoded_averaged),
+    _listed("Autoformer", "Wu et al. 2021, NeurIPS", _HEADS | _TIMES, _decoded_averaged, unused={"factor": None}),
     _listed("Crossformer", "Zhang and Yan 2023, ICLR", _HEADS, _part("patch_len")),
     _listed("DLinear", "Zeng et al. 2023, AAAI", {}, _averaged),
     _repaired("DUET", "Qiu et al. 2025, KDD", _HEADS, _averaged, callbacks=("stlora_ext.host.losses:AuxiliaryLoss",)),
@@ -122,7 +123,7 @@ _MODELS = (
     ),
     _listed("FreTS", "Yi et al. 2023, NeurIPS", {"embed_size": 32, "hidden_size": 64}),
     _repaired("HI", "Cui et al. 2021, CIKM", {}, training=TrainingSettings(), fitted=True, deterministic=True),
-    _repaired("Informer", "Zhou et al. 2021, AAAI", _HEADS | _TIMES, _decoded),
+    _repaired("Informer", "Zhou et al. 2021, AAAI", _HEADS | _TIMES, _decoded, unused={"moving_avg": None}),
     _repaired(
         "Koopa",
         "Liu et al. 2023, NeurIPS",
@@ -141,10 +142,19 @@ _MODELS = (
     ),
     _listed("NLinear", "Zeng et al. 2023, AAAI", {}),
     _repaired(
-        "NonstationaryTransformer", "Liu et al. 2022, NeurIPS", _HEADS | _TIMES | {"proj_hidden_size": 64}, _decoded
+        "NonstationaryTransformer",
+        "Liu et al. 2022, NeurIPS",
+        _HEADS | _TIMES | {"proj_hidden_size": 64},
+        _decoded,
+        unused=_OF_CLASSES,
     ),
     _listed(
-        "PatchTST", "Nie et al. 2023, ICLR", _HEADS, _patches, arch="basicts.models.PatchTST:PatchTSTForForecasting"
+        "PatchTST",
+        "Nie et al. 2023, ICLR",
+        _HEADS,
+        _patches,
+        arch="basicts.models.PatchTST:PatchTSTForForecasting",
+        unused={"moving_avg": ("decomp", False), **_OF_CLASSES},
     ),
     _repaired("SOFTS", "Han et al. 2024, NeurIPS", {**_NARROW, "core_size": 32}),
     _listed(
@@ -153,31 +163,55 @@ _MODELS = (
         {"num_layers": 3, "if_time_in_day": True, "if_day_in_week": True},
         training=TrainingSettings(lr=2e-3, weight_decay=1e-4, clip_grad_norm=5.0, batch_size=32),
     ),
-    _listed("SegRNN", "Lin et al. 2023, arXiv 2308.11200", {"hidden_size": 64}, _part_of_both("seg_len")),
+    _listed(
+        "SegRNN",
+        "Lin et al. 2023, arXiv 2308.11200",
+        {"hidden_size": 64},
+        _part_of_both("seg_len"),
+        unused={"hidden_act": None},
+    ),
     _listed("SparseTSF", "Lin et al. 2024, ICML", {}, _part_of_both("period_len")),
     _listed("StemGNN", "Cao et al. 2020, NeurIPS", {}, least={"num_nodes": 2}),  # of one, its Laplacian is 0
     _repaired(
         "TiDE", "Das et al. 2023, TMLR", {"hidden_size": 128, "intermediate_size": 64, "timestamps_encode_size": 4}
     ),
-    _repaired("TimeKAN", "Huang et al. 2025, ICLR", {"hidden_size": 32}, _halved),
+    _repaired(
+        "TimeKAN",
+        "Huang et al. 2025, ICLR",
+        {"hidden_size": 32},
+        _halved,
+        unused={"intermediate_size": None, "hidden_act": None},
+    ),
     _listed(
         "TimeMixer",
         "Wang et al. 2024, ICLR",
         {"hidden_size": 32, "intermediate_size": 64},
         _halved_averaged,
         arch="basicts.models.TimeMixer:TimeMixerForForecasting",
+        unused={"use_revin": None, "top_k": ("decomp_method", "moving_avg"), **_OF_CLASSES},
     ),
     _listed("TimeXer", "Wang et al. 2024, NeurIPS", _HEADS, _part("patch_len")),
-    _repaired("Timer", "Liu et al. 2024, ICML", {**_HEADS, "num_layers": 2}, _part("patch_len")),
+    _repaired(
+        "Timer",
+        "Liu et al. 2024, ICML",
+        {**_HEADS, "num_layers": 2},
+        _part("patch_len"),
+        unused={"output_attentions": None},
+    ),
     _listed(
         "TimesNet",
         "Wu et al. 2023, ICLR",
         {"hidden_size": 32, "intermediate_size": 32, **_TIMES},
         _periods,
         arch="basicts.models.TimesNet:TimesNetForForecasting",
+        unused=_OF_CLASSES,
     ),
     _listed(
-        "iTransformer", "Liu et al. 2024, ICLR", _HEADS, arch="basicts.models.iTransformer:iTransformerForForecasting"
+        "iTransformer",
+        "Liu et al. 2024, ICLR",
+        _HEADS,
+        arch="basicts.models.iTransformer:iTransformerForForecasting",
+        unused=_OF_CLASSES,
     ),
 )
 BASICTS_MODELS = {model.name: model for model in _MODELS}

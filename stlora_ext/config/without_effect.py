@@ -88,9 +88,11 @@ def _of_run(exp: "Experiment", config: "Experiment") -> Iterator[tuple[str, Idle
             yield "adapter.row_dropout", Idle("adapter.sharing=none has no rows")
         if exp.adapter.rank == 1:
             yield "adapter.rank_stabilised", Idle("adapter.rank=1 is its own square root")
-    for name, (other, value) in exp.backbone.unused.items():
-        if exp.settings["model"].get(other) == value:
-            yield f"model.{name}", Idle(f"model.{other}={value}")
+    for name, condition in exp.backbone.unused.items():
+        if condition is None:
+            yield f"model.{name}", Idle(f"nothing of {exp.backbone.name} reads it")
+        elif exp.settings["model"].get(condition[0]) == condition[1]:
+            yield f"model.{name}", Idle(f"model.{condition[0]}={condition[1]}")
 
 
 _OF_STEPS = ("memory", "lr", "batch_size", "recency", "node_decay")

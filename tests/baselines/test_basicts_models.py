@@ -12,13 +12,16 @@ from basicts.modules.embed import TimestampEmbedding
 
 from baselines.repaired.hi import HI
 from stlora_ext.config.basicts_models import BASICTS_MODELS
-from stlora_ext.config.experiment import experiment
+from stlora_ext.config.experiment import DERIVED, experiment
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.errors import UserError
+from stlora_ext.fields import field_names
 from stlora_ext.host.checkpoint import load_checkpoint
 from stlora_ext.host.launcher import launch_training
 from stlora_ext.host.metrics import MaskedMAE
 from stlora_ext.host.runner import HostRunner
+from stlora_ext.lora.sample import forward as called
+from stlora_ext.lora.sample import sample_batch, sample_window
 from stlora_ext.runs.adapter_runner import STLoRARunner
 from stlora_ext.runs.build import build_model, host_config, model_config
 from stlora_ext.runs.options import RunOptions
@@ -268,3 +271,26 @@ def test_hi_repeats_the_end_of_the_window_and_has_nothing_to_train():
     model = small_backbone("HI")
     assert isinstance(model, HI) and not list(model.parameters())
     assert torch.equal(model(windows()), windows())
+
+
+NEEDED_SOMETIMES = {"FITS": {"base_period", "h_order"}}  # without a cut_freq, which follows from the lengths
+
+
+@pytest.mark.parametrize("name", list(BASICTS_MODELS))
+def test_settings_that_nothing_reads_are_those_that_its_registration_names(name):
+    exp = experiment("SMALL", name).with_lengths(12, 12)
+    config = model_config(exp, meta(), data_folder(NODES))
+    read, kind = set(), type(config)
+
+    class Watched(kind):
+        def __getattribute__(self, attribute):
+            read.add(attribute)
+            return super().__getattribute__(attribute)
+
+    config.__class__ = Watched
+    model = exp.backbone.arch(config)
+    batch = sample_batch(sample_window(12, NODES, batch=2), meta().steps_per_day, 24)
+    for mode in (True, False):
+        called(model.train(mode), batch)
+    unread = {field for field in field_names(kind) if field not in read and field not in DERIVED}
+    assert unread - NEEDED_SOMETIMES.get(name, set()) == set(exp.backbone.unused)

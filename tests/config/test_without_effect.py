@@ -52,6 +52,8 @@ IDLE = [
     ("LSTM_LoRA.py --set lr=0.1 --protocol adapt --from x.pt", "lr=0.1"),
     ("LSTM.py --set model.num_layers=1 model.dropout=0.3", "model.dropout=0.3"),
     ("GWNet.py --set model.adaptive=False model.adaptive_rank=3", "model.adaptive_rank=3"),
+    ("Autoformer --set model.factor=7", "model.factor=7"),
+    ("TimeMixer+ --set model.top_k=3", "model.top_k=3"),
     ("LSTM.py --set stream.steps=3", "stream.steps=3"),
     ("LSTM_LoRA.py --set stream.memory=7.0 --protocol adapt", "stream.memory=7.0"),
     ("LSTM.py --set stream.steps=3 --protocol stream", "stream.steps=3"),
@@ -90,6 +92,8 @@ IN_USE = [
     "LSTM.py --set val_interval=3 --epochs 3",
     "LSTM.py --set model.dropout=0.3",
     "GWNet.py --set model.use_graph=False model.adaptive_rank=3",
+    "TimeMixer --set model.top_k=3 model.decomp_method='dft_decomp'",
+    "Informer --set model.factor=7",
     "HA.py --epochs 3 --batch-size 7",
     "LSTM.py --set patience=8 val_interval=10",
     "LSTM.py --set stream.every=12 --protocol stream",
@@ -103,7 +107,11 @@ IN_USE = [
 
 
 def arguments(text: str) -> list[str]:
-    return ["-c", f"experiments/TINY/{text.split()[0]}", *text.split()[1:]]
+    model, *more = text.split()
+    return [
+        *(["-c", f"experiments/TINY/{model}"] if model.endswith(".py") else ["--dataset", "TINY", "--model", model]),
+        *more,
+    ]
 
 
 def asked_for(words: list[str]):
