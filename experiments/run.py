@@ -102,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from stlora_ext.data.available import open_dataset
     from stlora_ext.errors import UserError
     from stlora_ext.host.devices import use_devices
-    from stlora_ext.runs.backbone import refuse_other_training
+    from stlora_ext.runs.backbone import as_trained, refuse_other_training
     from stlora_ext.runs.build import settled
     from stlora_ext.runs.lock import locked
     from stlora_ext.runs.options import RunOptions
@@ -136,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.parts,
     )
     if args.dry_run:
-        describe(exp, meta, options)
+        describe(as_trained(exp, exp.run_seeds[0]), meta, options)
         return
     options = replace(options, outlook=command_outlook(exp, meta, options, args.force))
     for seed in exp.run_seeds:

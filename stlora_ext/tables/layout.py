@@ -86,7 +86,7 @@ def layout(
     ]
     tested += [(comparison, streamed.corrected(comparison)) for comparison in streamed.comparisons]
     others = [row for row in rows if row.protocol != NEW_SENSORS]
-    numbers = [*scores(dataset, others, tested, [*ahead, *average], printed or ())]
+    numbers = [*scores(dataset, others, tested, [*ahead, *average], printed or (), streamed.shares)]
     numbers += new_sensors_scores(dataset, fresh, [*ahead, *average])
     return Table(dataset, heading, caption, tuple(grids), tuple(remarks), tuple(lacking), tuple(numbers))
 

@@ -126,7 +126,7 @@ def _share_grid(shares: Sequence[Share]) -> Grid:
             "n/a" if gain.mean is None else with_spread(gain.mean, gain.std, 3, sign="+"),
             _percent(percent),
             *["n/a" if weeks.low is None else f"{_percent(weeks.low)} to {_percent(weeks.high)}"] * over_time,
-            _percent(_time_share(share)),
+            _percent(share.seconds_percent),
         ]
         count = str(len(share.triples))
         lines.append((Cell(marked(share.label, share.finetune), "name"), Cell(count, "count"), *map(Cell, texts)))
@@ -135,11 +135,6 @@ def _share_grid(shares: Sequence[Share]) -> Grid:
         (Column("Model", kind="name"), Column("Seeds", kind="count"), *map(Column, heads)),
         tuple(lines),
     )
-
-
-def _time_share(share: Share) -> float | None:
-    one, other = (row.seconds_per_update for row in (share.finetune.plus, share.finetune.base))
-    return 100 * one / other if one is not None and other else None
 
 
 def _percent(value: float | None) -> str:

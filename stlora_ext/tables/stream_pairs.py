@@ -50,6 +50,12 @@ class Share:
         base, plus, other = (sum(column) / len(column) for column in scores)
         return 100 * (base - plus) / (base - other) if base > other else None
 
+    @property
+    def seconds_percent(self) -> float | None:
+        """Seconds of an update of "+" in percent of finetune's."""
+        one, other = (row.seconds_per_update for row in (self.finetune.plus, self.finetune.base))
+        return 100 * one / other if one is not None and other else None
+
     @cached_property
     def over_time(self) -> OverTime:
         """The interval of that share over the weeks of the test."""

@@ -8,6 +8,7 @@ from stlora_ext.tables.alike import backbone_unknown, unlike
 from stlora_ext.tables.pairs import Comparison
 from stlora_ext.tables.published import PublishedScore
 from stlora_ext.tables.rows import Row
+from stlora_ext.tables.stream_pairs import Share
 
 FIELDS = (
     "dataset",
@@ -50,6 +51,10 @@ FIELDS = (
     "days",
     "splits",
     "percent_of_full",
+    "percent_of_finetune",
+    "percent_of_finetune_low",
+    "percent_of_finetune_high",
+    "seconds_percent_of_finetune",
     "source",
 )
 
@@ -60,6 +65,7 @@ def scores(
     compared: Sequence[tuple[Comparison, float | None]],
     columns: Sequence[tuple[int | None, str]],
     printed: Sequence[PublishedScore],
+    shares: Sequence[Share] = (),
 ) -> Iterator[dict[str, Any]]:
     """Yield a dictionary of ``FIELDS`` per score, rows in order; what doesn't apply is left out.
 
@@ -72,6 +78,7 @@ def scores(
         compared: Comparisons and their corrected p-values.
         columns: Horizons and their titles.
         printed: Published scores.
+        shares: What "+" reaches of finetune's gains.
     """
     for row in rows:
         own = [(comparison, p) for comparison, p in compared if comparison.plus is row]
@@ -87,6 +94,7 @@ def scores(
         for comparison, p in own:
             if comparison.base.arm != "base":
                 more = _difference(comparison, None, "MAE") | _intervals(comparison, p)
+                more |= next((_share(share) for share in shares if share.finetune is comparison), {})
                 yield _identity(dataset, row, None, "MAE") | more
     for entry in printed:
         for (horizon, metric), (mean, std) in entry.scores.items():
@@ -150,6 +158,15 @@ def _intervals(comparison: Comparison, p_holm: float | None) -> dict[str, Any]:
         "over_time_percent_low": weeks.percent_low,
         "over_time_percent_high": weeks.percent_high,
         "no_interval_over_time": weeks.reason,
+    }
+
+
+def _share(share: Share) -> dict[str, Any]:
+    return {
+        "percent_of_finetune": share.percent,
+        "percent_of_finetune_low": share.over_time.low,
+        "percent_of_finetune_high": share.over_time.high,
+        "seconds_percent_of_finetune": share.seconds_percent,
     }
 
 

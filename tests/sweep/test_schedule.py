@@ -89,7 +89,7 @@ def test_a_job_whose_base_failed_is_not_started(tmp_path):
 
 def test_a_failure_is_kept_though_the_sweep_is_stopped(tmp_path, monkeypatch):
     failing = job(tmp_path, 0, 0.0, 2)
-    monkeypatch.setattr(Log, "failed", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(Log, "failed", lambda *_: signal.raise_signal(signal.SIGTERM))
     with pytest.raises(KeyboardInterrupt):
         sweep(tmp_path, [failing, job(tmp_path, 1)], workers=1)
     assert read_failures(tmp_path, "D") == [(failing.key, "this run fails: mend it")]

@@ -309,6 +309,12 @@ def test_every_number_is_in_the_csv():
     assert set(minus) == {"base", "control", "wide", "finetune"}
     assert float(minus["wide"]["delta"]) == pytest.approx(-0.8)
     assert all(float(line["over_time_low"]) < float(line["over_time_high"]) for line in minus.values())
+    (family,) = families(rows(weekly(arms(ALL))))
+    (share,) = family.shares
+    told = {arm: line["percent_of_finetune"] for arm, line in minus.items()}
+    assert float(told.pop("finetune")) == pytest.approx(share.percent) and set(told.values()) == {""}
+    assert float(minus["finetune"]["percent_of_finetune_low"]) == pytest.approx(share.over_time.low)
+    assert float(minus["finetune"]["seconds_percent_of_finetune"]) == pytest.approx(share.seconds_percent)
     gains = list(csv.DictReader(io.StringIO(FORMATS["csv"]([gains_table("D", rows(arms(ALL)))]))))
     assert [line["minus"] for line in gains] == ["base", "control", "wide", "finetune"]
     assert all("no error sums per day" in line["no_interval_over_time"] for line in gains)
