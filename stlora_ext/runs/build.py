@@ -16,6 +16,7 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import MultiStepLR
 
 from stlora_ext.config.backbones import BACKBONES
+from stlora_ext.config.basicts_models import BASICTS_MODELS
 from stlora_ext.config.experiment import Experiment
 from stlora_ext.config.registry import registrations
 from stlora_ext.config.training import LENGTHS
@@ -86,6 +87,12 @@ def model_config(exp: Experiment, meta: Meta, data_dir: Path) -> Any:
     }
     names = field_names(exp.backbone.config)
     derived = {name: value for name, value in derived.items() if name in names}
+    label_len = exp.model_settings.get("label_len")
+    if exp.backbone.name in BASICTS_MODELS and label_len is not None and not 1 <= label_len <= meta.input_len:
+        raise UserError(
+            f"{exp.dataset}/{exp.model}: model.label_len={label_len}: the decoder begins with the window's last steps; "
+            f"expected 1 to {meta.input_len}"
+        )
     try:
         return exp.backbone.config(**derived, **exp.model_settings)
     except (UserError, MemoryError):

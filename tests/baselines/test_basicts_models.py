@@ -69,6 +69,14 @@ def test_every_model_says_its_paper_and_has_the_data_sets_own_length_of_day():
     assert isinstance(config, TimesNetConfig) and list(config.timestamp_sizes) == [24, 7]
 
 
+@pytest.mark.parametrize("steps", [0, 13])
+@pytest.mark.parametrize("name", ["Autoformer", "Informer", "NonstationaryTransformer"])
+def test_a_decoder_begins_with_steps_that_the_window_has(name, steps):
+    exp = experiment("SMALL", name, model_settings={**SMALL.get(name, {}), "label_len": steps})
+    with pytest.raises(UserError, match=f"model.label_len={steps}: .* expected 1 to 12"):
+        build_model(exp, meta(), data_folder(NODES))
+
+
 def test_a_setting_that_does_not_fit_is_refused_before_training():
     exp = experiment("SMALL", "PatchTST", model_settings={"n_heads": 5})
     with pytest.raises(UserError, match="SMALL/PatchTST can't"):
