@@ -309,7 +309,6 @@ ALIKE = [
     "FiLM",
     "FreTS",
     "HA",
-    "HA-week",
     "HI",
     "LSTM",
     "NLinear",
@@ -324,7 +323,7 @@ ALIKE = [
 ]
 OWN = ["AGCRN", "GWNet", "Leddam", "SegRNN", "STGCN", "STID", "TimeXer"]
 TOGETHER = ["Autoformer", "Informer", "Koopa", "LightTS", "MTSMixer", "NonstationaryTransformer", "StemGNN", "TimesNet"]
-BY_SENSOR = ["SVR", "VAR"]
+BY_SENSOR = ["HA-week", "SVR", "VAR"]
 EVERY = [*ALIKE, *OWN, *TOGETHER, *BY_SENSOR]
 FITTED = ("HA", "HA-week", "HI", "SVR", "VAR")
 
@@ -389,7 +388,7 @@ def kinds() -> list[tuple[str, list[str]]]:
             "STID without adapter has a smaller error than any other model with one, {}.",
             [f"{alone:.2f}" if alone < least else f"not {alone:.2f}"],
         ),
-        ("SVR and VAR: {}.", [shown(of_kind(BY_SENSOR))]),
+        ("HA-week, SVR and VAR: {}.", [shown(of_kind(BY_SENSOR))]),
         (
             "one city's pedestrians, {} sensors whose counts differ much, over {} epochs",
             [nodes(PEOPLE), epochs(PEOPLE)],
