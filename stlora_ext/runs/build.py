@@ -132,7 +132,8 @@ def build_model(exp: Experiment, meta: Meta, data_dir: Path) -> nn.Module:
     exp = settled(exp, meta, data_dir)
     if exp.protocol == "new-sensors":
         _refuse_node_holder(exp, meta)
-        refuse_short_days(exp.new_sensors, meta)
+        if exp.arm == "plus":  # the others fit nothing
+            refuse_short_days(exp.new_sensors, meta)
         meta = trained_on(exp, meta)
     if exp.protocol == "stream":
         _refuse_short_memory(exp, meta)

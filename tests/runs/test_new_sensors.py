@@ -215,6 +215,14 @@ def test_days_that_hold_no_window_are_refused_before_training(tiny_data, tmp_pat
     assert not list(tmp_path.rglob("*.pt"))
 
 
+def test_days_of_arms_that_fit_nothing_are_no_reason_to_refuse_them(tiny_data):
+    daily = replace(load_meta(tiny_data, "TINY"), interval=1440, steps_per_day=1)
+    for arm in ("base", "control", "full"):
+        build_model(asked(arm), daily, tiny_data)
+    with pytest.raises(UserError, match=r"1 days of TINY hold no window of 24 steps; give at least 24 \(24 steps\)"):
+        build_model(asked(), daily, tiny_data)
+
+
 def test_sensors_are_the_same_in_whatever_order_they_are_named():
     one, two = (asked(**{"new_sensors.names": names}) for names in (["1", "3"], ["3", "1"]))
     assert one.new_sensors == two.new_sensors
