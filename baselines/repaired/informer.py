@@ -2,6 +2,8 @@ import torch
 from basicts.models.Informer import Informer as BasicTSInformer
 from basicts.models.Informer import InformerConfig
 
+from baselines.repaired.decoder_start import decoder_start
+
 
 class Informer(BasicTSInformer):
     """Informer, whose decoder begins with the end of the window and zeros in the place of the forecast.
@@ -31,9 +33,7 @@ class Informer(BasicTSInformer):
         Returns:
             torch.Tensor: Normalised forecast ``[B, output_len, num_features]``.
         """
-        zeros = inputs.new_zeros(len(inputs), self.output_len, inputs.shape[2])
-        known = torch.cat([inputs[:, -self.label_len :], zeros], dim=1)
-        stamps = torch.cat([inputs_timestamps[:, -self.label_len :], targets_timestamps], dim=1)
+        known, stamps = decoder_start(inputs, inputs_timestamps, targets_timestamps, self.label_len)
         if self.training:
             return super().forward(inputs, known, inputs_timestamps, stamps)
         with torch.random.fork_rng(devices=[]):  # the keys are drawn on the CPU

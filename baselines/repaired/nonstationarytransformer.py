@@ -5,6 +5,8 @@ from basicts.models.NonstationaryTransformer import (
 )
 from basicts.modules.transformer.utils import prepare_causal_attention_mask
 
+from baselines.repaired.decoder_start import decoder_start
+
 
 class NonstationaryTransformer(NonstationaryTransformerForForecasting):
     """Non-stationary Transformer, which normalises each window and gives its attention back what that takes away.
@@ -36,9 +38,8 @@ class NonstationaryTransformer(NonstationaryTransformerForForecasting):
         """
         encoded, _, tau, delta = self.backbone(inputs, inputs_timestamps)
         mean, std = self.backbone.mean, self.backbone.std  # of each window and node, [B, 1, num_features]
-        end = (inputs[:, -self.label_len :] - mean) / std
-        known = torch.cat([end, end.new_zeros(len(end), self.output_len, end.shape[2])], dim=1)
-        stamps = torch.cat([inputs_timestamps[:, -self.label_len :], targets_timestamps], dim=1)
+        window = (inputs - mean) / std
+        known, stamps = decoder_start(window, inputs_timestamps, targets_timestamps, self.label_len)
         ahead = prepare_causal_attention_mask(known.shape[:2], known)
         decoded = self.decoder(self.dec_embedding(known, stamps), encoded, ahead, tau=tau, delta=delta)[0]
         forecast: torch.Tensor = self.prediction_head(decoded[:, -self.output_len :]) * std + mean

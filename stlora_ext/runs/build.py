@@ -16,7 +16,6 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import MultiStepLR
 
 from stlora_ext.config.backbones import BACKBONES
-from stlora_ext.config.basicts_models import BASICTS_MODELS
 from stlora_ext.config.experiment import Experiment
 from stlora_ext.config.registry import registrations
 from stlora_ext.config.training import LENGTHS
@@ -45,8 +44,8 @@ from stlora_ext.runs.stream_runner import (
     StreamAdapterRunner,
     StreamBackboneRunner,
     StreamForecastingConfig,
+    is_updated,
     memory_rows,
-    updates,
 )
 from stlora_ext.runs.trial import refuse_mixed_windows, refuse_unfit
 from stlora_ext.runs.without_data import ring_meta
@@ -87,12 +86,6 @@ def model_config(exp: Experiment, meta: Meta, data_dir: Path) -> Any:
     }
     names = field_names(exp.backbone.config)
     derived = {name: value for name, value in derived.items() if name in names}
-    label_len = exp.model_settings.get("label_len")
-    if exp.backbone.name in BASICTS_MODELS and label_len is not None and not 1 <= label_len <= meta.input_len:
-        raise UserError(
-            f"{exp.dataset}/{exp.model}: model.label_len={label_len}: the decoder begins with the window's last steps; "
-            f"expected 1 to {meta.input_len}"
-        )
     try:
         return exp.backbone.config(**derived, **exp.model_settings)
     except (UserError, MemoryError):
@@ -227,7 +220,7 @@ def _refuse_node_holder(exp: Experiment, meta: Meta) -> None:
 def _refuse_short_memory(exp: Experiment, meta: Meta) -> None:
     """Refuse a memory that holds no window: no update would have anything to learn from."""
     window, rows = meta.input_len + meta.output_len, memory_rows(exp.stream, meta.interval_seconds)
-    if updates(exp.arm, exp.stream) and rows < window:
+    if is_updated(exp.arm, exp.stream) and rows < window:
         raise UserError(
             f"stream.memory={exp.stream.memory:g}: {rows} rows of {meta.name} hold no window of {window}; give "
             f"at least --set stream.memory={math.ceil(100 * window / meta.steps_per_day) / 100:g}"

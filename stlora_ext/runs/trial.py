@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from stlora_ext.config.basicts_models import BASICTS_MODELS
 from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError, in_a_line
@@ -32,6 +33,12 @@ def refuse_unfit(backbone: nn.Module, exp: Experiment, meta: Meta) -> None:
                 f"{exp.dataset}/{exp.model}: {name}={getattr(meta, name)}: {exp.backbone.name} learns nothing from "
                 f"less than {least}; name another model, or prepare data with more"
             )
+    label_len = exp.model_settings.get("label_len")
+    if exp.backbone.name in BASICTS_MODELS and label_len is not None and not 1 <= label_len <= meta.input_len:
+        raise UserError(
+            f"{exp.dataset}/{exp.model}: model.label_len={label_len}: the decoder begins with the window's last steps; "
+            f"expected 1 to {meta.input_len}"
+        )
     lengths = f"input_len={meta.input_len} and output_len={meta.output_len}"
     inputs, steps = sample_window(meta.input_len, meta.num_nodes, batch=2), meta.input_len + meta.output_len
     training = backbone.training
