@@ -33,7 +33,8 @@ def load_plugins() -> None:
     if path is None or path in _loaded:
         return
     if not path.is_file():
-        raise UserError(f"plug-in file {path} does not exist: give --plugins, or {PLUGINS}, a Python file's path")
+        why = "is a folder" if path.is_dir() else "does not exist"
+        raise UserError(f"plug-in file {path} {why}: give --plugins, or {PLUGINS}, a Python file's path")
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise UserError(f"plug-in file {path}: expected a name that Python can import, such as my_models.py")
     if path.stem in sys.modules:

@@ -291,3 +291,8 @@ def test_a_file_that_is_no_plug_in_is_refused_by_name(name, expected, plugin, ca
     if name != "absent.py":
         path.write_text(PLUGIN)
     assert expected in refusal(models.main, ["--names", "--plugins", path], capsys)
+
+
+def test_a_folder_is_no_plug_in_file(tmp_path, capsys):
+    line = refusal(models.main, ["--plugins", tmp_path], capsys)
+    assert line.startswith(f"plug-in file {tmp_path} is a folder: give --plugins")
