@@ -78,9 +78,14 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def gain(*of: str, digits: int = 2, **more: Any) -> str:
+def shown(values: Sequence[float], digits: int = 2) -> str:
     """Return a difference with its interval as the page prints it: ``-5.12 (-5.37 to -4.87)``."""
-    return "{:+.{d}f} ({:+.{d}f} to {:+.{d}f})".format(*interval(differences(*of, **more)), d=digits)
+    return "{:+.{d}f} ({:+.{d}f} to {:+.{d}f})".format(*interval(values), d=digits)
+
+
+def gain(*of: str, digits: int = 2, **more: Any) -> str:
+    """Return what an arm gains, with its interval."""
+    return shown(differences(*of, **more), digits)
 
 
 def percent(*of: str) -> str:
@@ -337,11 +342,6 @@ def beyond(backbone: str, *, percent: bool = False) -> list[float]:
 def of_kind(backbones: Sequence[str], *, percent: bool = False) -> list[float]:
     """Return the mean over backbones of what "+" differs from its control by, a number for each seed."""
     return [statistics.fmean(seed) for seed in zip(*(beyond(name, percent=percent) for name in backbones), strict=True)]
-
-
-def shown(values: Sequence[float]) -> str:
-    """Return a difference with its interval as the page prints it."""
-    return "{:+.2f} ({:+.2f} to {:+.2f})".format(*interval(values))
 
 
 def clear(backbones: Sequence[str]) -> str:

@@ -106,7 +106,7 @@ def _stream(exp: "Experiment") -> Iterator[tuple[str, Idle]]:
     if exp.arm == "finetune":
         yield from ((f"stream.{name}", Idle("finetune has no adapter")) for name in ("node_decay", "start"))
     if exp.arm in ("control", "wide") or (exp.adapter is not None and exp.adapter.sharing == "none"):
-        yield "stream.node_decay", Idle("this arm has no per-node weights")
+        yield "stream.node_decay", Idle("there are no per-node weights")
     if exp.stream.steps == 0:
         yield from ((f"stream.{name}", Idle("stream.steps=0 updates nothing")) for name in _OF_STEPS)
     if exp.stream.lr == (FROZEN_LR if exp.adapter is not None else exp.training.lr / 10):

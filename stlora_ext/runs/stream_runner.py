@@ -61,7 +61,7 @@ else:
     _Host = object
 
 
-def updates(arm: str, stream: StreamSettings) -> bool:
+def is_updated(arm: str, stream: StreamSettings) -> bool:
     """Return whether anything is updated."""
     return arm != "base" and stream.steps > 0
 
@@ -87,7 +87,7 @@ class StreamRunnerMixin(_Host):
         self.every = stream.every or max(1, round(_DAY / cfg.interval))
         self.memory = memory_rows(stream, cfg.interval)
         self.batch_size = stream.batch_size or cfg.train_batch_size
-        self.updates = updates(cfg.arm, stream)
+        self.updates = is_updated(cfg.arm, stream)
         self.losses: list[float | None] = []
         self.seconds: list[float] = []
         self.per_node: list[torch.nn.Parameter] = []

@@ -47,9 +47,9 @@ def test_no_row_of_new_sensors_stands_with_rows_of_other_protocols():
     assert by_setting(typed(every_arm())) == []
 
 
-def test_the_control_of_a_learning_rate_of_the_adapter_is_that_of_the_same(seen_at=0.02):
+def test_the_control_of_a_learning_rate_of_the_adapter_is_that_of_the_same():
     records = []
-    for lr, level in ((None, 40.0), (seen_at, 20.0)):
+    for lr, level in ((None, 40.0), (0.02, 20.0)):
         for arm, mae in (("control", level), ("plus", [level - 1.0]), ("full", level - 2.0)):
             for split in (0, 1):
                 made = new_sensors(arm, split, 0, mae, days=())
