@@ -174,10 +174,10 @@ def read_backbone(path: Path, exp: Experiment, meta: Meta) -> TrainedBackbone:
         UserError: If the checkpoint is absent, damaged, one with an adapter, of another model, of one that saw other
             inputs, or of other data.
     """
-    if not path.is_file():
+    if not path.exists():
         raise UserError(
-            f"--from {path} is no file: expected the model.pt of a finished run of {exp.backbone.name}; leave it out, "
-            "and --train-backbone trains one"
+            f"--from {path} does not exist: expected the model.pt of a finished run of {exp.backbone.name}; leave it "
+            "out, and --train-backbone trains one"
         )
     content = load_checkpoint(path)
     state, stats = bare_state(content.get("model_state_dict") or {}), content.get("scaler_stats")

@@ -150,7 +150,7 @@ def test_the_arms_have_their_own_keys_and_the_control_fewer_parameters(tiny_data
         ("LSTM_LoRA", ["--set", "adapter.rank=0"], "rank=0: expected a whole number of at least 1"),
         ("LSTM_LoRA", ["--set", "adapter.sharing=nodes"], "did you mean 'node'"),
         ("LSTM_LoRA", ["--protocol", "adapt"], "--train-backbone trains it first, --from PATH names another one"),
-        ("LSTM_LoRA", ["--protocol", "adapt", "--from", "nowhere.pt"], "--from nowhere.pt is no file: expected"),
+        ("LSTM_LoRA", ["--protocol", "adapt", "--from", "nowhere.pt"], "--from nowhere.pt does not exist: expected"),
         ("LSTM_LoRA", ["--from", "nowhere.pt"], "only --protocol adapt"),
         ("HA_LoRA", ["--from", "nowhere.pt"], "HA is fitted to the data of the run itself; leave --from out"),
         ("HA_LoRA", ["--protocol", "joint"], "HA is fitted, not trained"),
