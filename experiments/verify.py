@@ -1,7 +1,8 @@
 """Confirm run records: evaluate each one's stored checkpoint again, and compare every part of the record.
 
 Scores to 1e-6 on the hardware of the record, to 1e-4 elsewhere. A line says which parts were computed again, which are
-those that the checkpoint holds the SHA-256 of, and which are only stated.
+those that the checkpoint holds the SHA-256 of, and which are only stated. Of a stream the last twentieth of its periods
+is walked again, from the state that the run kept; all of it with --whole.
 
     python experiments/verify.py results/PEMS08/LSTM/joint-base-6724dfa7-seed0.json
     python experiments/verify.py results/PEMS08 --gpus 0
@@ -41,6 +42,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="RECORD_OR_FOLDER",
         help="records (.json) of finished runs, or folders that hold some",
     )
+    p.add_argument(
+        "--whole",
+        action="store_true",
+        help="walk a stream again from its first period on, not the last twentieth alone",
+    )
     add_folders(p, "where runs lie, for a record without its run's folder beside it")
     add_device(p)
     return p
@@ -57,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     differing = refused = 0
     for path in paths:
         try:
-            verdict = confirm(path, args)
+            verdict = confirm(path, args, args.whole)
         except UserError as error:
             if len(paths) == 1:
                 raise
@@ -90,7 +96,7 @@ def records(paths: Sequence[Path]) -> list[Path]:
     return list(unique)
 
 
-def confirm(path: Path, args: argparse.Namespace) -> "Verdict":
+def confirm(path: Path, args: argparse.Namespace, whole: bool = False) -> "Verdict":
     """Compute the run of a record again and compare.
 
     Raises:
@@ -100,7 +106,7 @@ def confirm(path: Path, args: argparse.Namespace) -> "Verdict":
     from stlora_ext.runs.verify import verify
 
     run, meta = open_run(path, args.results, args.data)
-    return verify(run, meta, args.data, args.gpus)
+    return verify(run, meta, args.data, args.gpus, whole)
 
 
 if __name__ == "__main__":

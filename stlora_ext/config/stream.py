@@ -9,6 +9,7 @@ from stlora_ext.errors import UserError, nearest
 STARTS = ("zero", "adapted")
 _LARGEST = 10**9
 _COUNTS = ("every", "steps", "batch_size")
+_UNSAID = {"recency": 1.0}  # what a key leaves unsaid where it isn't the default: the default of the first runs
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class StreamSettings:
     steps: int = 20
     lr: float | None = None
     batch_size: int | None = None
-    recency: float = 1.0
+    recency: float = 4.0
     node_decay: float = 0.0
     start: Literal["zero", "adapted"] = "zero"
 
@@ -58,5 +59,6 @@ class StreamSettings:
         return replace(self, node_decay=0.0, start="zero")
 
     def changed(self) -> dict[str, Any]:
-        """Return the settings that differ from their defaults."""
-        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) != f.default}
+        """Return the settings that a key names: those that differ from the defaults of the first runs."""
+        unsaid = {f.name: f.default for f in fields(self)} | _UNSAID
+        return {name: value for name, value in vars(self).items() if value != unsaid[name]}

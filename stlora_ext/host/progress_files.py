@@ -61,6 +61,11 @@ def check_progress(run_dir: Path, cfg: ForecastingConfig) -> int:
     return epochs
 
 
+def is_of(content: Mapping[str, Any], cfg: ForecastingConfig) -> bool:
+    """Return whether a progress file is of the run of ``cfg``."""
+    return all(content.get(name) == own for name, own in identity(cfg).items())
+
+
 def drop_progress(run_dir: Path) -> None:
     """Remove the progress files, and what a killed process had begun to write of them."""
     for name in (*PROGRESS, f".{LAST}.tmp", f".{BEST}.tmp", f".{PARTIAL}.tmp.npz", f".{PROCESSES}.tmp"):

@@ -1,5 +1,6 @@
 """A finished run's scores computed again: from its checkpoint, or, of a stream, by walking it again."""
 
+import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -7,20 +8,27 @@ from pathlib import Path
 from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
-from stlora_ext.host.checkpoint import save_checkpoint
+from stlora_ext.host.checkpoint import load_checkpoint, save_checkpoint
 from stlora_ext.host.launcher import launch_evaluation, launch_training
+from stlora_ext.host.progress_files import LAST, is_of
 from stlora_ext.host.runner import HostRunner
 from stlora_ext.runs.backbone import read_backbone, run_config, with_backbone
 from stlora_ext.runs.build import build_model, runner_class
 from stlora_ext.runs.key import CHECKPOINT
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.reopen import FinishedRun, backbone_state, read_checkpoint
+from stlora_ext.runs.stream_runner import TAIL
 
 _BESIDE = ("scaler_stats", "data_fingerprint")  # the weights in a checkpoint
 
 
 def evaluate(
-    run: FinishedRun, meta: Meta, data: Path, gpus: str | None = None, forecasts: Path | None = None
+    run: FinishedRun,
+    meta: Meta,
+    data: Path,
+    gpus: str | None = None,
+    forecasts: Path | None = None,
+    tail: Path | None = None,
 ) -> HostRunner:
     """Evaluate a run's checkpoint on the test split by the run's own runner; walk a stream again from its backbone.
 
@@ -30,6 +38,7 @@ def evaluate(
         data: Folder of the prepared data sets.
         gpus: Number of the GPU; None or "": CPU.
         forecasts: Folder that receives the forecasts, ``test_results/*.npy`` in original units; None: none are kept.
+        tail: What the walk of a stream had come to, from which it goes on; None: it is walked from its first period on.
 
     Returns:
         HostRunner: Its ``test_result`` holds the scores, its ``model`` the checkpoint's weights.
@@ -46,9 +55,28 @@ def evaluate(
             origin = run.record.provenance
             options = replace(options, processes=origin.data_parallel, parts=origin.parts)
         cfg = run_config(exp, meta, run.key.seed, options, forecasts or Path(folder))
+        if tail is not None:
+            cfg.run_key = str(run.key.path)
+            if not is_of(load_checkpoint(tail), cfg):
+                raise UserError(
+                    f"{tail} is of another run, other data or another arithmetic than {run.path}: put back the run's "
+                    "own, or walk the whole stream again with --whole"
+                )
+            shutil.copy(tail, Path(folder) / LAST)
         if run.exp.protocol == "stream":
             return launch_training(cfg, runner_class(run.exp), devices=options.devices)
         return launch_evaluation(cfg, str(run.checkpoint), runner_class(run.exp))
+
+
+def kept_tail(run: FinishedRun) -> Path | None:
+    """Return what a finished walk kept of the state before its last periods.
+
+    None where it kept none, or went on from a backbone without a record, by whose file it is identified.
+    """
+    if run.exp.protocol != "stream" or run.checkpoint is None or run.record.adapted_key is None:
+        return None
+    path = run.checkpoint.with_name(TAIL)
+    return path if path.is_file() else None
 
 
 def _with_start(run: FinishedRun, meta: Meta, data: Path, extracted: Path) -> Experiment:

@@ -34,6 +34,7 @@ from stlora_ext.runs.recent_forecasts import RecentForecasts
 from stlora_ext.weights import bare_state_dict, load_weights
 
 SAVE_EVERY = 5.0  # seconds between two states that a killed run goes on from
+TAIL = "tail.pt"  # the state before the last periods, kept to verify the run by them
 _DAY = 86400.0  # seconds
 _MODES = (BasicTSMode.TRAIN, BasicTSMode.VAL, BasicTSMode.TEST)
 
@@ -69,6 +70,11 @@ def is_updated(arm: str, stream: StreamSettings) -> bool:
 def memory_rows(stream: StreamSettings, interval: float) -> int:
     """Return how many rows, ``interval`` seconds apart, an update's windows lie in."""
     return max(1, round(stream.memory * _DAY / interval))
+
+
+def tail_periods(periods: int) -> int:
+    """Return how many of the last periods a run is verified by: a twentieth."""
+    return -(-periods // 20)
 
 
 class StreamRunnerMixin(_Host):
@@ -182,10 +188,12 @@ class StreamRunnerMixin(_Host):
         self._save_best(None)
 
     def _periods(self, todo: Iterable[int], periods: int, saved: float) -> None:
-        first = min(todo, default=periods)
+        first, tail = min(todo, default=periods), periods - tail_periods(periods)
         for period in self.progress.over(todo, "stream", periods, first, "period", whole=True):
             begin = self.test + period * self.every
             self.epoch = period + 1
+            if self.updates and period == tail and self.processes.main:
+                self._save_state(self.run_dir / TAIL, period)
             if self.updates:
                 self.update_model(period, begin + self.series.input_len)
             if not self.processes.main:
@@ -317,9 +325,13 @@ class StreamRunnerMixin(_Host):
     # ---- what a killed run goes on from --------------------------------------------------------------
 
     def _save_model(self, epoch: int) -> None:
+        self._save_state(self.last_path, epoch)
+
+    def _save_state(self, path: Path, done: int) -> None:
+        """Write what the walk goes on from after ``done`` periods."""
         save_checkpoint(
             {
-                "epoch": epoch,
+                "epoch": done,
                 "model_state_dict": bare_state_dict(self.model),
                 "optim_state_dict": self.optimizer.state_dict() if self.updates else {},
                 "sums": self.sums.state_dict(),
@@ -328,7 +340,7 @@ class StreamRunnerMixin(_Host):
                 "seconds": self.seconds,
                 **identity(self.cfg),
             },
-            self.last_path,
+            path,
         )
 
     def _resume(self) -> int:

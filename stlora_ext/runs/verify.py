@@ -14,12 +14,13 @@ from stlora_ext.lora.parameters import parameter_report
 from stlora_ext.runs.backbone import recorded_identity
 from stlora_ext.runs.build import host_config
 from stlora_ext.runs.digest import part_digests
-from stlora_ext.runs.evaluation import evaluate
+from stlora_ext.runs.evaluation import evaluate, kept_tail
 from stlora_ext.runs.new_sensors_runner import NewSensorsRunnerMixin
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.provenance import hardware
 from stlora_ext.runs.record import AdaptedBackbone, NewSensorsPart, Record, Scores
 from stlora_ext.runs.reopen import FinishedRun, read_checkpoint
+from stlora_ext.runs.stream_runner import tail_periods
 from stlora_ext.weights import bare_state_dict, weights_fingerprint
 
 TOLERANCE = {True: 1e-6, False: 1e-4}  # relative, of the average and every step, by whether the hardware is the same
@@ -62,7 +63,7 @@ class Verdict:
         )
 
 
-def verify(run: FinishedRun, meta: Meta, data_dir: Path, gpus: str | None = None) -> Verdict:
+def verify(run: FinishedRun, meta: Meta, data_dir: Path, gpus: str | None = None, whole: bool = False) -> Verdict:
     """Compute a run again from its checkpoint, and compare every part of its record.
 
     The checkpoint holds the SHA-256 of each part: an edit of the record or of the checkpoint shows, a forgery of both
@@ -73,6 +74,7 @@ def verify(run: FinishedRun, meta: Meta, data_dir: Path, gpus: str | None = None
         meta: Its data set.
         data_dir: Folder of the prepared data sets.
         gpus: Number of the GPU; None or "": CPU.
+        whole: Walk a stream from its first period on, not from what it kept of the state before its last ones.
 
     Raises:
         UserError: If the record can't be confirmed: it is of another configuration, or its checkpoint of another run.
@@ -85,7 +87,9 @@ def verify(run: FinishedRun, meta: Meta, data_dir: Path, gpus: str | None = None
             f"checkpoint {run.checkpoint} was not written with record {run.path}, whose SHA-256 it would "
             "hold: put back the run's own files, or repeat it with --force"
         )
-    runner = evaluate(run, meta, data_dir, gpus)
+    tail = None if whole else kept_tail(run)
+    runner = evaluate(run, meta, data_dir, gpus, tail=tail)
+    scores = "scores" if tail is None else _of_the_tail(run.record)
     origin = run.record.provenance
     same = origin.hardware == hardware(runner.device)
     difference = (
@@ -99,13 +103,19 @@ def verify(run: FinishedRun, meta: Meta, data_dir: Path, gpus: str | None = None
             ", compiled)" if origin.compiled else ")"
         )
     if digests is None:
-        return Verdict(difference, ("scores",))
+        return Verdict(difference, (scores,))
     computed = [name for name in _COMPUTED if name in digests]
     return Verdict(
         difference or _edited(part_digests(run.record.content), digests),
-        tuple(_COMPUTED[name] for name in computed),
+        tuple(scores if name == "test" else _COMPUTED[name] for name in computed),
         tuple(name for name in digests if name not in computed),
     )
+
+
+def _of_the_tail(record: Record) -> str:
+    assert record.stream is not None  # a record of the protocol has it
+    periods = record.stream.periods
+    return f"scores of the last {tail_periods(periods)} of {periods} periods"
 
 
 def _edited(digests: dict[str, str], written: dict[str, str]) -> str | None:

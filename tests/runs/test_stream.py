@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from stlora_ext.config.experiment import experiment
+from stlora_ext.config.stream import StreamSettings
 from stlora_ext.data.prepared import load_meta
 from stlora_ext.data.series import Series
 from stlora_ext.errors import UserError
@@ -25,7 +26,7 @@ from stlora_ext.runs.build import build_model
 from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.reopen import find_run
 from stlora_ext.runs.run import train_run
-from stlora_ext.runs.stream_runner import StreamRunnerMixin
+from stlora_ext.runs.stream_runner import TAIL, StreamRunnerMixin
 from stlora_ext.runs.verify import verify
 from tests.support.commands import ROOT
 from tests.support.otherwise import described_anew, interrupt_after
@@ -303,8 +304,15 @@ def test_settings_of_the_stream_enter_its_keys_alone(tiny_data):
     assert keys({"stream.memory": 7.0})[2] != stream
     assert keys({"stream.memory": 14.0})[2] == stream  # the default
     assert keys({"lr": 0.005})[2] != stream  # that of another backbone
+    assert keys({"stream.recency": 4.0})[2] == stream != keys({"stream.recency": 1.0})[2]
     base = exp.with_protocol("stream").with_arm("base")
     assert base.override({}) == exp.override({"stream.lr": 0.1}).with_protocol("stream").with_arm("base")
+
+
+def test_keys_name_what_differs_from_the_first_runs():
+    assert StreamSettings(recency=1.0).changed() == {}
+    assert StreamSettings().changed() == {"recency": 4.0}
+    assert StreamSettings(recency=1.0, steps=3).changed() == {"steps": 3}
 
 
 @pytest.mark.parametrize(
@@ -376,6 +384,32 @@ def test_a_stream_from_a_file_without_record_is_walked_again_where_its_backbone_
             verify(run, meta, tiny_data)
     else:
         assert verify(run, meta, tiny_data).difference is None
+
+
+def test_a_run_is_verified_by_its_last_periods(tiny_data, results, tmp_path, monkeypatch):
+    record = walk(streamed(arm="finetune"), tiny_data, results)
+    run, meta = find_run(record.key.record_path(results), results), load_meta(tiny_data, "TINY")
+    updates, update = [], StreamRunnerMixin.update_model
+    monkeypatch.setattr(
+        StreamRunnerMixin, "update_model", lambda self, period, now: updates.append(period) or update(self, period, now)
+    )
+    periods = record.stream.periods
+    assert f"scores of the last 1 of {periods} periods, data," in str(verify(run, meta, tiny_data))
+    assert updates == [periods - 1]
+    assert "(computed again: scores, data," in str(verify(run, meta, tiny_data, whole=True))
+    assert updates[1:] == list(range(periods))
+
+    tail, kept = run.checkpoint.with_name(TAIL), tmp_path / TAIL
+    shutil.move(tail, kept)
+    state = load_checkpoint(kept)
+    assert "(computed again: scores, data," in str(verify(run, meta, tiny_data))  # as runs of before kept none
+    torch.save({**state, "model_state_dict": {k: v + 1e-3 for k, v in state["model_state_dict"].items()}}, tail)
+    assert verify(run, meta, tiny_data).difference is not None
+    torch.save({**state, "numerics": -1}, tail)
+    with pytest.raises(UserError, match="or walk the whole stream again with --whole"):
+        verify(run, meta, tiny_data)
+    assert verify(run, meta, tiny_data, whole=True).difference is None
+    shutil.move(kept, tail)
 
 
 def test_a_memory_that_holds_no_window_is_refused_before_anything_is_trained(tiny_data, tmp_path):
