@@ -28,6 +28,11 @@ def runs(dataset: str, model: str, arm: str, protocol: str, folder: str = "") ->
     return found
 
 
+def model(backbone: str, arm: str) -> str:
+    """Return the model of an arm: with "+" where it has an adapter."""
+    return backbone if arm in ("base", "finetune") else backbone + "+"
+
+
 def error(record: Run) -> float:
     """Return the average MAE of a run."""
     return float(record["test"]["average"]["MAE"])
@@ -49,12 +54,11 @@ def differences(
     folder: str = "",
 ) -> list[float]:
     """Return what an arm's average MAE differs from another's by, a number for each seed; base may have none."""
-    model = backbone + "+"
-    first = runs(dataset, model, arm, protocol, folder)
-    if minus == "base":
-        other = runs(dataset, backbone, "base", "fitted" if backbone in ("HA", "VAR", "SVR") else "joint", folder)
-    else:
-        other = runs(dataset, model, minus, protocol, folder)
+    own = protocol
+    if minus == "base" and protocol != "stream":
+        own = "fitted" if backbone in ("HA", "VAR", "SVR") else "joint"
+    first = runs(dataset, model(backbone, arm), arm, protocol, folder)
+    other = runs(dataset, model(backbone, minus), minus, own, folder)
     pairs = [(error(run), error(other[seed if seed in other else None])) for seed, run in first.items()]
     return [(one - two) * (100 / two if percent else 1) for one, two in pairs]
 
