@@ -7,8 +7,7 @@
 recent.csv: what datasets/prepare.py reads: a column of times and a column per sensor of the data set, named by its id,
 in any order, or a row per reading; the last input_len rows are used, or those up to --at. Times are read in the data
 set's time zone, where it has one, and then written with their offsets. An empty cell is a missing reading. The data
-set's folder must be there: its meta.json names the sensors, its graph feeds the models that use one. The forecast has
-a column per sensor; an id that a spreadsheet would calculate, such as =A1, is written with ' in front, and read so too.
+set's folder must be there, as it was when the model was trained. The forecast has a column per sensor; an id that a spreadsheet would calculate, such as =A1, is written with ' in front, and read so too.
 """
 
 import argparse
@@ -46,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="forecast from every row on: a table with time made, time forecast, sensor, forecast, reading",
     )
-    add_input_options(p, "with --all: insert missing rows as missing readings")
+    add_input_options(p, "insert missing rows as missing readings")
     p.add_argument(
         "--backbone",
         type=Path,
@@ -70,8 +69,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     if args.all and args.at is not None:
         raise UserError(f"--at {args.at} names one time, --all means every one: leave one of them out")
-    if args.fill_gaps and not args.all:
-        raise UserError("--fill-gaps: only --all reads more than a window; leave it out, or insert the row in the file")
     if args.output.is_dir():
         raise UserError(f"--output {args.output} is a folder: name the file, such as {args.output / 'forecast.csv'}")
     _refuse_its_own_files(args)
@@ -81,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.all:
         print(_roll(args, run))
         return
-    values, times = read_recent(args.input, run.meta, reading_options(args), args.at)
+    values, times = read_recent(args.input, run.meta, reading_options(args), args.at, args.fill_gaps)
     table = run.forecast_window(values, times).rename(columns=safe_cell)
     with atomic_path(args.output) as temporary:
         table.to_csv(temporary)

@@ -25,7 +25,7 @@ _NAMED = 3  # sensors that a message lists
 
 
 def read_recent(
-    path: Path, meta: Meta, options: ReadingOptions | None = None, at: str | None = None
+    path: Path, meta: Meta, options: ReadingOptions | None = None, at: str | None = None, fill_gaps: bool = False
 ) -> "tuple[np.ndarray, pd.DatetimeIndex]":
     """Read the window of ``input_len`` rows before a forecast from a file, whose sensors may stand in any order.
 
@@ -34,6 +34,7 @@ def read_recent(
         meta: The data set whose sensors, interval, time zone and window lengths are expected.
         options: How the file is read.
         at: Time of the window's last row, in ISO 8601; None: the file's last.
+        fill_gaps: Whether rows that are missing in time are inserted as missing readings.
 
     Returns:
         tuple: Readings ``[input_len, N]``, float32, original units, NaN where missing; and the times of these rows and
@@ -43,16 +44,32 @@ def read_recent(
         UserError: If the file is absent or holds no readings, lacks a sensor or has one that isn't the data set's, has
             too few rows, no row at that time, an infinite reading, or times that go back or aren't one interval apart.
     """
-    return window(read_series(path, meta, options), meta, path.name, at)
+    series = read_series(path, meta, options)
+    if fill_gaps:
+        series = close_gaps(series, meta.interval_seconds, fill=True)
+    return window(series, meta, path.name, at, "--fill-gaps inserts missing rows as missing readings")
 
 
-def window(series: Series, meta: Meta, origin: str, at: str | None = None) -> "tuple[np.ndarray, pd.DatetimeIndex]":
-    """Cut the window before a forecast, as ``read_recent`` does, from readings in the data set's order."""
+def window(
+    series: Series, meta: Meta, origin: str, at: str | None = None, remedy: str = "insert a missing row of NaN"
+) -> "tuple[np.ndarray, pd.DatetimeIndex]":
+    """Cut the window before a forecast, as ``read_recent`` does, from readings in the data set's order.
+
+    Args:
+        series: The readings.
+        meta: As of ``read_recent``.
+        origin: What they are, for messages.
+        at: As of ``read_recent``.
+        remedy: What to do about a row that is missing in time, for the message.
+
+    Raises:
+        UserError: As ``read_recent``, but for the file and its sensors.
+    """
     times = series.known_times
     end = len(times) if at is None else _row(at, series, meta, origin) + 1
     _check_rows(end, meta, origin, "" if at is None else f" up to {at}")
     rows = slice(end - meta.input_len, end)
-    _check_steps(times[rows], meta, origin, series.absolute_zone, rows.start)
+    _check_steps(times[rows], meta, origin, series.absolute_zone, rows.start, remedy)
     check_finite(series.values[rows], meta, origin, rows.start)
     return series.values[rows], axis(series, meta, times[rows][0], meta.input_len + meta.output_len)
 
@@ -273,7 +290,7 @@ def _check_order(times: np.ndarray, origin: str, zone: str | None) -> None:
         )
 
 
-def _check_steps(times: np.ndarray, meta: Meta, origin: str, zone: str | None, before: int) -> None:
+def _check_steps(times: np.ndarray, meta: Meta, origin: str, zone: str | None, before: int, remedy: str) -> None:
     steps = np.diff(times)
     wrong = np.flatnonzero(steps != np.timedelta64(meta.interval_seconds, "s"))
     if len(wrong):
@@ -282,5 +299,5 @@ def _check_steps(times: np.ndarray, meta: Meta, origin: str, zone: str | None, b
             f"{origin}, row {before + row + 1}: {show(times[row], zone)} is "
             f"{apart(steps[row - 1].astype('timedelta64[us]').astype(np.int64))} after the row before: expected "
             f"{in_words(meta.interval_seconds)}, the interval of {meta.name}, between the last {meta.input_len} rows; "
-            "insert a missing row with empty cells"
+            f"{remedy}"
         )

@@ -53,7 +53,10 @@ class StreamForecastingConfig(STLoRAForecastingConfig):
     def _get_md5(self, serialized: dict) -> str:
         # The key names the arm, and the backbone's hash covers where an adapted adapter came from.
         left = {name: value for name, value in serialized.items() if name not in ("arm", "interval", "adapter_from")}
-        return super()._get_md5({**left, "stream": self.stream.changed(), "adapter": serialized["adapter"] or {}})
+        stream = self.stream.changed()
+        if not is_updated(self.arm, self.stream):
+            stream.pop("recency", None)  # nothing is drawn
+        return super()._get_md5({**left, "stream": stream, "adapter": serialized["adapter"] or {}})
 
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """The commands in README, CONTRIBUTING and docs/: programs run as they stand, single commands as far as is quick."""
 
 import importlib
+import importlib.util
 import json
 import os
 import re
@@ -97,6 +98,9 @@ def test_a_documented_command_is_one(line, folder, monkeypatch):
         return
     if words[1] == "-c":
         compile(words[2], line, "exec")
+        return
+    if words[1] == "-m":
+        assert importlib.util.find_spec(f"{words[2]}.__main__")
         return
     script, arguments = words[1], words[2:]
     assert (ROOT / script).is_file(), f"{script} does not exist"

@@ -101,6 +101,21 @@ def test_rows_that_are_missing_in_time_are_refused_or_inserted(tmp_path, capsys)
     assert first == second
 
 
+def test_one_forecast_reads_over_rows_that_are_missing_in_time(tmp_path, capsys):
+    table = split_readings()[:60]
+    table.drop(table.index[52:54]).to_csv(tmp_path / "gap.csv")
+    table.iloc[52:54] = np.nan
+    table.to_csv(tmp_path / "empty.csv")
+    arguments = [finished("LSTM"), "--data", data(), "--input", tmp_path / "gap.csv", "--output", tmp_path / "f.csv"]
+    assert "--fill-gaps inserts missing rows as missing readings" in refusal(predict.main, arguments, capsys)
+    forecasts = []
+    for name, more in [("gap.csv", ["--fill-gaps"]), ("empty.csv", [])]:
+        for at in ([], ["--at", table.index[53].isoformat()]):
+            predict.main([*map(str, [*arguments[:4], tmp_path / name, *arguments[5:], *at, *more])])
+            forecasts.append((tmp_path / "f.csv").read_bytes())
+    assert forecasts[:2] == forecasts[2:] and forecasts[0] != forecasts[1]
+
+
 def test_a_roll_that_fails_leaves_an_earlier_file_as_it_was(tmp_path, capsys):
     table, out = split_readings(), tmp_path / "rolled.csv"
     table.iloc[-1, 0] = np.inf
@@ -141,7 +156,6 @@ def test_at_a_time_the_forecast_is_that_of_the_row_and_knows_nothing_later(write
         (["--at", "{0}"], "has 1 rows up to"),
         (["--at", "2024-01-02T12:00+01:00"], "has an offset from UTC, QUICK has no time zone: leave the offset out"),
         (["--at", "{0}", "--all"], "--all means every one: leave one of them out"),
-        (["--fill-gaps"], "--fill-gaps: only --all reads more than a window"),
     ],
 )
 def test_a_time_that_does_not_fit_is_refused(more, said, whole, tmp_path, capsys):
