@@ -5,11 +5,12 @@ python experiments/plot.py --dataset PEMS08-TAIL --settings LSTM+ --results resu
 python experiments/plot.py --dataset CITY-H0 CITY CITY-H1 --gains LSTM+ --out gains.png
 python experiments/plot.py --stream --dataset NYC-TAXI --models LSTM --out stream.png
 python experiments/plot.py --new-sensors --dataset PEMS08-TAIL --out new-sensors.png
-python experiments/plot.py --evidence --dataset PEMS08-TAIL NYC-TAXI --models LSTM --out evidence.png
+python experiments/plot.py --evidence --dataset PEMS08-TAIL METR-LA-29 --stream-of results/NYC-TAXI LSTM \\
+    --new-sensors-of results/PEMS08-TAIL LSTM --out evidence.png
 
 --stream draws the error over time of protocol stream, weekly means; --new-sensors the error against days of protocol
 new-sensors. No other picture but --evidence holds their runs. --evidence draws, side by side, what "+" differs from its
-control by on every data set, and one panel of each of the others.
+control by on every data set, and a stream and new sensors of one backbone each.
 """
 
 import argparse
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from stlora_ext.tables.rows import Row
 
 
-_FLAGS = ("stream", "new-sensors", "evidence")  # pictures without a model
+APART = ("stream", "new-sensors")  # protocols that have pictures of their own
+_FLAGS = (*APART, "evidence")  # pictures without a model
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         "--models",
         nargs="+",
         metavar="NAME",
-        help="models to draw, backbones of protocols stream and new-sensors (default: all)",
+        help="models to draw, backbones with --stream and --new-sensors (default: all)",
     )
     other = p.add_mutually_exclusive_group()
     other.add_argument("--settings", metavar="MODEL", help="draw validation error against the adapter's size instead")
@@ -59,6 +61,13 @@ def parser() -> argparse.ArgumentParser:
         "--new-sensors", action="store_true", help="draw the error against days of protocol new-sensors instead"
     )
     other.add_argument("--evidence", action="store_true", help="draw where per-node weights pay, in three panels")
+    for protocol in APART:
+        p.add_argument(
+            f"--{protocol}-of",
+            nargs=2,
+            metavar=("FOLDER", "MODEL"),
+            help=f"with --evidence: a data set's folder of records of protocol {protocol}, and their backbone",
+        )
     add_folders(p, "folder of the records")
     return p
 
@@ -105,10 +114,14 @@ def _refuse_without_effect(args: argparse.Namespace) -> None:
     )
     apart = args.stream or args.new_sensors
     unread = {
-        "--models": args.models is not None and not (apart or args.evidence),
+        "--models": args.models is not None and not apart,
         "--metric": args.metric is not None and not apart,
         "--horizons": args.horizons is not None,
     }
+    for protocol in APART:
+        if (getattr(args, f"{protocol.replace('-', '_')}_of") is None) is args.evidence:
+            needs = "needs" if args.evidence else "alone reads"
+            raise UserError(f"--evidence {needs} --{protocol}-of FOLDER MODEL, such as results/NYC-TAXI LSTM")
     for option in (option for option, given in unread.items() if given and picture):
         raise UserError(f"{option}: only for error against horizon, not for {picture}; leave it out")
     if args.stream and args.metric == "MAPE":
@@ -122,30 +135,20 @@ def _draw_stream(args: argparse.Namespace) -> None:
 
 
 def _draw_evidence(args: argparse.Namespace) -> None:
-    from stlora_ext.config.registry import models
     from stlora_ext.plots.evidence import plot_evidence
-    from stlora_ext.tables.groups import dataset_records, of_one_version
-    from stlora_ext.tables.rows import APART, table_rows
 
-    chosen = None if args.models is None else [model.removesuffix("+") for model in args.models]
-    rows = {
-        dataset: table_rows(of_one_version(dataset_records(dataset, args.results), args.results), models())
-        for dataset in args.dataset
-    }
-    apart = [row.model.removesuffix("+") for group in rows.values() for row in group if row.protocol in APART]
-    for name in chosen or ():
-        if name not in apart:
-            raise UserError(
-                f"no records of protocol stream or new-sensors of {name} on {' or '.join(rows)} under {args.results}: "
-                + (nearest(name, dict.fromkeys(apart)) if apart else "add a data set that has some to --dataset")
-            )
-    kept = {
-        dataset: [
-            row for row in group if row.protocol not in APART or chosen is None or row.model.removesuffix("+") in chosen
-        ]
-        for dataset, group in rows.items()
-    }
-    plot_evidence(kept, args.out, args.data)
+    rows = {dataset: _rows(dataset, args.results, args.data) for dataset in args.dataset}
+    stream, fresh = (
+        _of_backbone(Path(folder), model, protocol, args.data)
+        for protocol, (folder, model) in zip(APART, (args.stream_of, args.new_sensors_of), strict=True)
+    )
+    plot_evidence(rows, stream, fresh, args.out, args.data)
+
+
+def _of_backbone(folder: Path, model: str, protocol: str, data: Path) -> tuple[str, list["Row"]]:
+    """Return the name of the data set whose records a folder holds, and the rows of one backbone under a protocol."""
+    rows = _rows(folder.name, folder.parent, data, protocol)
+    return folder.name, _chosen(rows, [model], folder.name, folder.parent, protocol)
 
 
 def _rows_apart(args: argparse.Namespace, protocol: str) -> dict[str, list["Row"]]:
@@ -154,19 +157,29 @@ def _rows_apart(args: argparse.Namespace, protocol: str) -> dict[str, list["Row"
     Raises:
         UserError: If there are none, or they are of several versions of the data.
     """
-    chosen = None if args.models is None else [model.removesuffix("+") for model in args.models]
     rows: dict[str, list[Row]] = {}
     for dataset in args.dataset:
         recorded = _rows(dataset, args.results, args.data, protocol)
-        backbones = list(dict.fromkeys(row.model.removesuffix("+") for row in recorded))
-        for name in chosen or ():
-            if name not in backbones:
-                raise UserError(
-                    f"no records of protocol {protocol} of {name} on {dataset} under {args.results}: "
-                    f"{nearest(name, backbones)}"
-                )
-        rows[dataset] = [row for row in recorded if chosen is None or row.model.removesuffix("+") in chosen]
+        rows[dataset] = _chosen(recorded, args.models, dataset, args.results, protocol)
     return rows
+
+
+def _chosen(
+    rows: Sequence["Row"], models: Sequence[str] | None, dataset: str, results: Path, protocol: str
+) -> list["Row"]:
+    """Return the rows of some backbones (None: all).
+
+    Raises:
+        UserError: If there are none of one of them.
+    """
+    backbones = list(dict.fromkeys(row.model.removesuffix("+") for row in rows))
+    chosen = backbones if models is None else [model.removesuffix("+") for model in models]
+    for name in chosen:
+        if name not in backbones:
+            raise UserError(
+                f"no records of protocol {protocol} of {name} on {dataset} under {results}: {nearest(name, backbones)}"
+            )
+    return [row for row in rows if row.model.removesuffix("+") in chosen]
 
 
 def _draw_horizons(args: argparse.Namespace, dataset: str) -> None:
@@ -189,7 +202,7 @@ def _rows(dataset: str, results: Path, data: Path, protocol: str | None = None) 
     """
     from stlora_ext.config.registry import models
     from stlora_ext.tables.groups import dataset_records, of_one_version
-    from stlora_ext.tables.rows import APART, table_rows
+    from stlora_ext.tables.rows import table_rows
 
     records = dataset_records(dataset, results)
     chosen = [

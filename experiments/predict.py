@@ -7,7 +7,8 @@
 recent.csv: what datasets/prepare.py reads: a column of times and a column per sensor of the data set, named by its id,
 in any order, or a row per reading; the last input_len rows are used, or those up to --at. Times are read in the data
 set's time zone, where it has one, and then written with their offsets. An empty cell is a missing reading. The data
-set's folder must be there, as it was when the model was trained. The forecast has a column per sensor; an id that a spreadsheet would calculate, such as =A1, is written with ' in front, and read so too.
+set's folder must be there, as it was when the model was trained. The forecast has a column per sensor; an id that a
+spreadsheet would calculate, such as =A1, is written with ' in front, and read so too.
 """
 
 import argparse

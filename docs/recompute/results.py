@@ -38,8 +38,10 @@ def corrected_p(dataset: str, backbone: str) -> str:
     """Return the p-value of "+" minus base after Holm's correction over all differences from the backbones alone."""
     family = {}
     for path in sorted((PUBLISHED / dataset).glob("*+/*-seed0.json")):
-        protocol, arm, _, _ = path.stem.split("-")
-        of = path.parent.name.removesuffix("+"), arm, "base", protocol
+        key = json.loads(path.read_text(encoding="utf-8"))["key"]
+        if key["protocol"] not in ("joint", "adapt"):
+            continue
+        of = key["model"].removesuffix("+"), key["arm"], "base", key["protocol"]
         family[of] = float(ttest_1samp(differences(dataset, *of), 0).pvalue)
     largest = 0.0
     for place, of in enumerate(sorted(family, key=family.__getitem__)):

@@ -12,7 +12,7 @@ import numpy as np
 from stlora_ext.plots.series import palette
 from stlora_ext.runs.record import Periods
 from stlora_ext.tables.period_times import checked_periods, seconds_per_step, target_times
-from stlora_ext.tables.rows import Row, differences
+from stlora_ext.tables.rows import Row, differences, of_common_seeds
 from stlora_ext.tables.stream_pairs import STREAM_ARMS
 
 if TYPE_CHECKING:
@@ -46,12 +46,18 @@ class Course:
 
 
 def by_backbone(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Return the rows of protocol ``stream`` by their backbone, in the order of ``STREAM_ARMS``."""
+    """Return the rows of protocol ``stream`` by their backbone, in the order of ``STREAM_ARMS``.
+
+    They hold the seeds that all rows of a backbone have, where there are such.
+    """
     groups = defaultdict(list)
     for row in rows:
         if row.protocol == "stream":
             groups[row.model.removesuffix("+")].append(row)
-    return {backbone: sorted(group, key=lambda row: STREAM_ARMS.index(row.arm)) for backbone, group in groups.items()}
+    return {
+        backbone: sorted(of_common_seeds(group), key=lambda row: STREAM_ARMS.index(row.arm))
+        for backbone, group in groups.items()
+    }
 
 
 def arm_labels(rows: Sequence[Row]) -> list[str]:

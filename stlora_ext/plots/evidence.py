@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,35 +9,37 @@ from matplotlib.figure import Figure
 from stlora_ext.data.quantity import quantity
 from stlora_ext.errors import UserError
 from stlora_ext.plots.error_by_days import Panel, panels
-from stlora_ext.plots.error_over_time import by_backbone
+from stlora_ext.plots.error_over_time import by_backbone, spans_weeks
 from stlora_ext.plots.legend import save_with_legend_below
 from stlora_ext.plots.new_sensors import draw_by_days
 from stlora_ext.plots.series import interval_bar, palette
 from stlora_ext.plots.stream import draw_over_time
 from stlora_ext.tables.paired import paired_test
 from stlora_ext.tables.pairs import Comparison, beyond_control, block_protocol, name
-from stlora_ext.tables.rows import Row, of_protocol
+from stlora_ext.tables.rows import Row
 
 _SPACING = 0.16  # between the data sets of one backbone
 _COLOURS = palette(8, greys=False)
-Shown = TypeVar("Shown")
+_HEIGHT, _HEIGHT_OF_BACKBONE = 4.5, 0.25  # inches
+Apart = tuple[str, Sequence[Row]]  # a data set's name, and the rows of one backbone on it
 
 
-def plot_evidence(datasets: Mapping[str, Sequence[Row]], path: Path, data: Path) -> None:
+def plot_evidence(datasets: Mapping[str, Sequence[Row]], stream: Apart, fresh: Apart, path: Path, data: Path) -> None:
     """Write the picture of :func:`evidence_picture` as the PNG ``path``."""
-    save_with_legend_below(evidence_picture(datasets, data), path)
+    save_with_legend_below(evidence_picture(datasets, stream, fresh, data), path)
 
 
-def evidence_picture(datasets: Mapping[str, Sequence[Row]], data: Path) -> Figure:
+def evidence_picture(datasets: Mapping[str, Sequence[Row]], stream: Apart, fresh: Apart, data: Path) -> Figure:
     """Draw what "+" differs from its control by, per backbone; a stream's error over time; new sensors' against days.
 
     Args:
-        datasets: The rows of each data set, by its name, in the order of the picture. Of protocols ``stream`` and
-            ``new-sensors`` they are of one backbone on one data set.
+        datasets: The rows of each data set of the first panel, by its name, in the order of the picture.
+        stream: Of protocol ``stream``.
+        fresh: Of protocol ``new-sensors``.
         data: Folder of the prepared data sets.
 
     Raises:
-        UserError: If a panel has nothing to show, or there are several that it could show.
+        UserError: If a panel has nothing to show, or several things that it could show.
     """
     compared = {dataset: against_control(rows) for dataset, rows in datasets.items()}
     if not any(compared.values()):
@@ -46,18 +47,24 @@ def evidence_picture(datasets: Mapping[str, Sequence[Row]], data: Path) -> Figur
             f'--evidence: no "+" of {" or ".join(datasets)} has runs of arm control under joint or of a fitted '
             "backbone: name a data set that has some with --dataset"
         )
-    streamed, stream_rows = _one(
-        "stream", {name: by_backbone(of_protocol(rows, "stream")) for name, rows in datasets.items()}
-    )
-    added, panel = _one(
-        "new-sensors",
-        {dataset: {panel.title: panel for panel in panels(dataset, rows)} for dataset, rows in datasets.items()},
-    )
-    figure = Figure(figsize=(16, 6), layout="constrained")
-    static, stream, new_sensors = figure.subplots(1, 3)
+    lacking = next((arm for arm in ("base", "plus") if arm not in {row.arm for row in stream[1]}), None)
+    if lacking is not None:
+        raise UserError(
+            f"--stream-of {stream[0]}: no runs of arm {lacking} are there, and the picture needs base and plus"
+        )
+    shown = panels(*fresh)
+    if len(shown) > 1:
+        titles = " and ".join(one.title for one in shown)
+        raise UserError(
+            f"--new-sensors-of {fresh[0]}: runs of several kinds are there, {titles}, and a picture of evidence shows "
+            "one; keep them apart in folders of their own"
+        )
+    backbones = {_backbone(one) for pairs in compared.values() for one in pairs}
+    figure = Figure(figsize=(16, max(_HEIGHT, _HEIGHT_OF_BACKBONE * len(backbones))), layout="constrained")
+    static, over_time, by_days = figure.subplots(1, 3)
     _draw_static(static, {dataset: pairs for dataset, pairs in compared.items() if pairs}, data)
-    _draw_stream(stream, streamed, stream_rows, data)
-    _draw_new_sensors(new_sensors, added, panel, data)
+    _draw_stream(over_time, *stream, data)
+    _draw_new_sensors(by_days, fresh[0], shown[0], data)
     return figure
 
 
@@ -77,24 +84,6 @@ def against_control(rows: Sequence[Row]) -> list[Comparison]:
             "them apart with --results DIR"
         )
     return static
-
-
-def _one(protocol: str, by_dataset: Mapping[str, Mapping[str, Shown]]) -> tuple[str, Shown]:
-    """Return the only thing that a panel can show, with its data set."""
-    shown = [(dataset, backbone, one) for dataset, group in by_dataset.items() for backbone, one in group.items()]
-    if not shown:
-        raise UserError(
-            f"--evidence: {' and '.join(by_dataset)} hold no runs of protocol {protocol}: add a data set that has some "
-            "to --dataset"
-        )
-    if len(shown) > 1:
-        named = ", ".join(f"{backbone} on {dataset}" for dataset, backbone, _ in shown)
-        raise UserError(
-            f"--evidence: expected runs of protocol {protocol} of one backbone on one of the data sets, not {named}: "
-            "choose with --dataset and --models"
-        )
-    ((dataset, _, one),) = shown
-    return dataset, one
 
 
 def _draw_static(axes: Axes, compared: Mapping[str, Sequence[Comparison]], data: Path) -> None:
@@ -121,7 +110,7 @@ def _draw_static(axes: Axes, compared: Mapping[str, Sequence[Comparison]], data:
         yticks=range(len(backbones)),
         yticklabels=backbones,
         xlabel='MAE of "+" minus control, %; mean and 95 % interval over seeds',
-        title="Stationary: what per-node weights change",
+        title="Stationary:\nwhat per-node weights change",
     )
     axes.margins(y=0.08)
     axes.invert_yaxis()
@@ -134,13 +123,14 @@ def _backbone(comparison: Comparison) -> str:
 
 
 def _draw_stream(axes: Axes, dataset: str, rows: Sequence[Row], data: Path) -> None:
-    measured = quantity(dataset, data)
+    ((backbone, rows),) = by_backbone(rows).items()
     draw_over_time(axes, rows, "MAE")
-    axes.set_ylabel(f"{measured.axis('MAE')} (test)")
-    axes.set_title(f"A network that changes: {rows[0].model.removesuffix('+')} on {dataset}", parse_math=False)
+    axes.set_ylabel(f"{quantity(dataset, data).axis('MAE')} (test)")
+    weekly = ", weekly means" * spans_weeks(rows[0])
+    axes.set_title(f"A network that changes:\n{backbone} on {dataset}{weekly}", parse_math=False)
 
 
 def _draw_new_sensors(axes: Axes, dataset: str, panel: Panel, data: Path) -> None:
     draw_by_days(axes, panel)
     axes.set_ylabel(f"{quantity(dataset, data).axis('MAE')} (test, new sensors)")
-    axes.set_title(f"New sensors: {panel.title} on {dataset}, {panel.runs}", parse_math=False)
+    axes.set_title(f"New sensors:\n{panel.title} on {dataset}, {panel.runs}", parse_math=False)

@@ -54,11 +54,20 @@ def save_with_legend_per_panel(figure: Figure, path: Path) -> None:
 
 
 def save_with_legend_below(figure: Figure, path: Path) -> None:
-    """Write ``figure``, panels side by side, as a PNG; each panel's legend stands below it, within the picture."""
-    for axes in figure.axes:
-        legend = axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), fontsize=8)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+    """Write ``figure``, panels side by side, as a PNG; each panel's legend stands below it.
+
+    The picture grows by the tallest legend, so that the axes keep their size.
+    """
+    width, height = figure.get_size_inches()
+    legends = [
+        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.6 / height), fontsize=8)
+        for axes in figure.axes
+    ]
+    for text in (text for legend in legends for text in legend.get_texts()):
+        text.set_parse_math(False)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    tallest = max(legend.get_window_extent(renderer).height for legend in legends) / figure.dpi
+    figure.set_size_inches(width, height + tallest)
     _save(figure, path)
 
 

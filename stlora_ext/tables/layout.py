@@ -84,6 +84,7 @@ def layout(
         for block, ps in zip(arranged, p_values, strict=True)
         for comparison, p in zip(block.comparisons, ps, strict=True)
     ]
+    tested += zip(per_node, holm([comparison.test.p for comparison in per_node]), strict=True)
     tested += [(comparison, streamed.corrected(comparison)) for comparison in streamed.comparisons]
     others = [row for row in rows if row.protocol != NEW_SENSORS]
     numbers = [*scores(dataset, others, tested, [*ahead, *average], printed or (), streamed.shares)]

@@ -108,7 +108,10 @@ def _of_new_sensors(family: NewSensors) -> Iterator[Missing]:
         runs.setdefault(sensors_of(record), {}).setdefault(record.key.seed, record)
     rows = {(row.arm, row.settings): row for row in family.rows}
     absent = [arm for arm in ("base", "plus") if not family.of_arm(arm)]
-    wanted: list[tuple[str, SplitRow, bool]] = [(arm, family.rows[0], True) for arm in absent]
+    adapted = [*family.of_arm("full"), *family.of_arm("control"), *family.rows]  # the first has most of what "+" has
+    wanted: list[tuple[str, SplitRow, bool]] = [
+        (arm, family.rows[0] if arm == "base" else adapted[0], True) for arm in absent
+    ]
     wanted += [(row.arm, row, False) for row in rows.values()]
     for arm, row, new in wanted:
         for sensors, by_seed in runs.items():

@@ -13,11 +13,11 @@ from stlora_ext.tables.over_time import OverTime
 from stlora_ext.tables.pairs import Comparison, difference
 from stlora_ext.tables.rows import Row, score
 from stlora_ext.tables.statistics import MeanStd, spread
+from stlora_ext.tables.stream_pairs import LEAST_GAIN, PER_NODE
 
 NEW_SENSORS = "new-sensors"
 ARMS = ("base", "control", "plus", "full")
 Sensors = tuple[int, ...]  # columns that are set aside: what tells a split
-_PER_NODE = ("sharing", "num_embeddings", "row_dropout")  # settings that a control doesn't have
 _OF_SPLIT = ("split", "names")
 _OF_FIT = ("days", "iterations")
 _DERIVED = ("input_len", "output_len")
@@ -192,7 +192,7 @@ def fits_of(record: Record) -> tuple[FittedDays, ...]:
 
 def share_reached(control: SplitRow, row: SplitRow, full: SplitRow) -> float | None:
     """Return 100 (control - row) / (control - full) of average MAEs over the runs that all three hold, splits weighing
-    alike; None where ``full`` gains nothing."""
+    alike; None where ``full`` gains less than 1 % of the control's error."""
     arms = [{run_of(record): record for record in one.records} for one in (control, row, full)]
     runs = [run for run in arms[0] if all(run in arm for arm in arms)]
     splits = list(dict.fromkeys(sensors for sensors, _ in runs))
@@ -201,14 +201,14 @@ def share_reached(control: SplitRow, row: SplitRow, full: SplitRow) -> float | N
         values = [_mean([score(arm[run], None, "MAE") for run in runs if run[0] == sensors]) for sensors in splits]
         means.append(_mean(values) if values else None)
     before, own, after = means
-    if before is None or own is None or after is None or before <= after:
+    if before is None or own is None or after is None or before - after < LEAST_GAIN * before:
         return None
     return 100 * (before - own) / (before - after)
 
 
 def _alike(row: SplitRow, rows: Sequence[SplitRow], arm: str) -> SplitRow | None:
     """Return the row of an arm with the settings of "+"; those of per-node weights needn't agree in the control."""
-    free = _PER_NODE if arm == "control" else ()
+    free = PER_NODE if arm == "control" else ()
 
     def settings(one: SplitRow) -> dict[str, Any]:
         configuration = one.records[0].configuration
@@ -234,7 +234,7 @@ def _settings(record: Record) -> dict[str, Any]:
     arm, configuration = record.key.arm, record.configuration
     if arm == "base":
         return {}
-    left = (*_DERIVED, *(_PER_NODE if arm == "control" else ()))
+    left = (*_DERIVED, *(PER_NODE if arm == "control" else ()))
     adapter = {name: value for name, value in configuration.adapter.items() if name not in left}
     iterations = {"iterations": _new(record).get("iterations")} if arm == "plus" else {}
     return {**adapter, **iterations, "adapter_lr": configuration.training.get("adapter_lr")}

@@ -139,7 +139,7 @@ def on_over_time(comparisons: Sequence[Comparison]) -> list[str]:
         return [f"No interval over time: {next(iter(reasons)) if len(reasons) == 1 else named}."]
     meaning = (
         f"Over time: moving-block bootstrap over the periods of the test, {BLOCK_DAYS} days a block: what other weeks "
-        "of these runs could change, not what other seeds could."
+        "of these runs could change, not what other seeds could; too narrow where days depend on each other for longer."
     )
     return [meaning + (f" n/a: {named}." if named else "")]
 

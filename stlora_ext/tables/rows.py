@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -126,6 +126,21 @@ def static_rows(rows: Iterable[Row]) -> list[Row]:
 def of_protocol(rows: Iterable[Row], protocol: str) -> list[Row]:
     """Return the rows of one protocol."""
     return [row for row in rows if row.protocol == protocol]
+
+
+def of_common_seeds(rows: Sequence[Row]) -> list[Row]:
+    """Return rows with the runs of the seeds that all of them have; the rows as they are where there is none.
+
+    A row that no seed changes stays as it is.
+    """
+    seeded = [set(row.seeds) for row in rows if not row.deterministic]
+    common = set.intersection(*seeded) if seeded else set()
+    return [
+        replace(row, records=tuple(record for record in row.records if record.key.seed in common))
+        if common and not row.deterministic
+        else row
+        for row in rows
+    ]
 
 
 def differences(rows: Sequence[Row]) -> dict[str, list[Any]]:

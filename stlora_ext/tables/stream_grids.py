@@ -11,7 +11,7 @@ from stlora_ext.tables.paired import holm
 from stlora_ext.tables.pairs import Comparison, Line
 from stlora_ext.tables.rows import Row
 from stlora_ext.tables.score_grids import OVER_TIME, Columns, difference_grid, result_grid
-from stlora_ext.tables.stream_pairs import Family, Share, families, settings_apart
+from stlora_ext.tables.stream_pairs import LEAST_GAIN, Family, Share, families, settings_apart
 from stlora_ext.tables.table import Cell, Column, Grid
 
 _ABSENT = "–"
@@ -81,11 +81,15 @@ def stream_grids(streamed: Streams, columns: Columns, short: bool = False) -> li
     labels = [label for family in streamed.families for label in family.labels]
     lines = [Line(label, "result", row) for label, row in zip(labels, streamed.rows, strict=True)]
     scores = result_grid("stream", lines, columns, METRICS[:1] if short else METRICS)
+    bold = _of_equal_seeds(streamed.rows)
     grids = [
         replace(
             scores,
             columns=(*scores.columns, *_UPDATE),
-            rows=tuple((*cells, *_cost(row)) for cells, row in zip(scores.rows, streamed.rows, strict=True)),
+            rows=tuple(
+                (*(replace(cell, bold=cell.bold and bold) for cell in cells), *_cost(row))
+                for cells, row in zip(scores.rows, streamed.rows, strict=True)
+            ),
         )
     ]
     if streamed.tests and not short:
@@ -99,6 +103,10 @@ def stream_grids(streamed: Streams, columns: Columns, short: bool = False) -> li
     if streamed.shares and not short:
         grids.append(_share_grid(streamed.shares))
     return grids
+
+
+def _of_equal_seeds(rows: Sequence[Row]) -> bool:
+    return len({row.seeds for row in rows if not row.deterministic}) < 2
 
 
 def _cost(row: Row) -> tuple[Cell, ...]:
@@ -148,8 +156,10 @@ def stream_notes(streamed: Streams, short: bool = False) -> list[str]:
     texts = [
         'Stream: a trained model goes on through the test. base is never updated; control, wide and "+" update an '
         "adapter on the frozen backbone, finetune every weight of it. s: median seconds of an update; service: the "
-        "file that the next update goes on from."
+        "file that the next update goes on from; measured as the runs ran, beside whatever else the machine did."
     ]
+    if not _of_equal_seeds(streamed.rows):
+        texts.append("Stream: rows ran under different seeds, so no score is bold; differences are over those of both.")
     if short:
         return texts
     tested = sum(test.test.p is not None for test in streamed.tests)
@@ -168,7 +178,7 @@ def stream_notes(streamed: Streams, short: bool = False) -> list[str]:
     if streamed.shares:
         texts.append(
             'Reached: 100 (base - "+") / (base - finetune) of scores averaged over seeds; n/a where finetune gains '
-            "nothing, over time in any draw."
+            f"less than {100 * LEAST_GAIN:g} % of the base's error, over time where it gains nothing in any draw."
         )
     apart = {
         f"{test.label}: {', '.join(settings)}"

@@ -12,6 +12,8 @@ from stlora_ext.tables.rows import Row
 from stlora_ext.tables.statistics import MeanStd, spread
 
 STREAM_ARMS = ("base", "control", "wide", "plus", "finetune")
+PER_NODE = ("sharing", "num_embeddings", "row_dropout")  # settings of an adapter that a control doesn't have
+LEAST_GAIN = 0.01  # of the base's error: a share of less is one of noise
 _ADAPTER_ONLY = ("node_decay", "start")  # settings that finetune doesn't read
 
 
@@ -43,12 +45,12 @@ class Share:
 
     @property
     def percent(self) -> float | None:
-        """100 (base - "+") / (base - finetune), scores averaged over seeds; None where finetune gains nothing."""
+        """100 (base - "+") / (base - finetune), scores averaged over seeds; None below ``LEAST_GAIN``."""
         scores = [[record.scores.average["MAE"] for record in column] for column in zip(*self.triples, strict=True)]
         if not scores or any(None in column for column in scores):
             return None
         base, plus, other = (sum(column) / len(column) for column in scores)
-        return 100 * (base - plus) / (base - other) if base > other else None
+        return 100 * (base - plus) / (base - other) if base - other >= LEAST_GAIN * base else None
 
     @property
     def seconds_percent(self) -> float | None:
@@ -59,6 +61,8 @@ class Share:
     @cached_property
     def over_time(self) -> OverTime:
         """The interval of that share over the weeks of the test."""
+        if self.percent is None:
+            return OverTime(reason="finetune gains next to nothing")
         return share_over_time(self.triples)
 
 
@@ -157,7 +161,8 @@ def _settings(row: Row, arm: str) -> tuple[Any, ...]:
     configuration = row.records[0].configuration
     own = (*_ADAPTER_ONLY, "lr") if arm == "finetune" else ("node_decay",)
     stream = {name: value for name, value in configuration.stream.items() if name not in (*own, "every")}
-    adapter = None if arm == "finetune" else configuration.adapter
+    left = {"control": PER_NODE, "finetune": tuple(configuration.adapter or ())}.get(arm, ())
+    adapter = {name: value for name, value in (configuration.adapter or {}).items() if name not in left}
     return configuration.training, configuration.model, stream, adapter
 
 

@@ -15,10 +15,10 @@ from stlora_ext.digits import number
 from stlora_ext.errors import UserError
 from stlora_ext.runs.record import Record
 from stlora_ext.tables.period_times import checked_periods, target_times
-from stlora_ext.tables.rows import Row, differences
+from stlora_ext.tables.rows import Row, differences, of_common_seeds
 from stlora_ext.tables.settings import score_text
 from stlora_ext.tables.statistics import MeanStd, spread
-from stlora_ext.tables.stream_pairs import families
+from stlora_ext.tables.stream_pairs import PER_NODE, families
 from stlora_ext.tables.table import Cell, Column, Grid, Table
 
 FIELDS = (
@@ -56,6 +56,8 @@ class Update:
 def stream_settings_tables(rows: Sequence[Row], model: str, date: str, heading: str = "") -> list[Table]:
     """Return a table for each trained backbone of ``model``: its base, then the smallest error before ``date`` first.
 
+    Settings are compared over the seeds that all of them ran under, where there are such.
+
     Args:
         rows: The rows of one data set; those of other protocols and models are left out.
         model: A backbone, with or without "+".
@@ -68,10 +70,24 @@ def stream_settings_tables(rows: Sequence[Row], model: str, date: str, heading: 
     """
     backbone = model.removesuffix("+")
     chosen = [row for row in rows if row.model.removesuffix("+") == backbone]
-    return [_table(backbone, _updates(family.rows, date), date, heading) for family in families(chosen)]
+    return [
+        _table(backbone, _updates(family.rows, date), date, heading, _note(family.rows)) for family in families(chosen)
+    ]
+
+
+def _note(rows: Sequence[Row]) -> str:
+    """Return over which seeds rows are compared that didn't all run under the same."""
+    seeded = [set(row.seeds) for row in rows if not row.deterministic]
+    if all(seeds == seeded[0] for seeds in seeded):
+        return ""
+    common = sorted(map(str, set.intersection(*seeded)))
+    if not common:
+        return "There is no seed under which all rows ran, so part of what sets them apart is the seed."
+    return f"Over seed{'s' * (len(common) > 1)} {', '.join(common)}, under which all rows ran."
 
 
 def _updates(rows: Sequence[Row], date: str) -> list[Update]:
+    rows = of_common_seeds(rows)
     labels = _labels(rows)
     updates = [Update(row, label, *_scores(row, date)) for row, label in zip(rows, labels, strict=True)]
     bases = [update for update in updates if update.row.arm == "base"]
@@ -93,6 +109,8 @@ def _labels(rows: Sequence[Row]) -> list[str]:
     varying = differences([rows[place] for place in adapted]) if adapted else {}
     for name, values in varying.items():
         for place, value in zip(adapted, values, strict=True) if name.startswith("adapter.") else ():
+            if rows[place].arm in ("control", "wide") and name.removeprefix("adapter.") in PER_NODE:
+                continue  # which has none
             updates[place].append(f"{name.removeprefix('adapter.')} {_text(value)}")
     return [", ".join([row.arm, *parts]) for row, parts in zip(rows, updates, strict=True)]
 
@@ -141,7 +159,7 @@ def _pooled(absolute: Sequence[float], count: Sequence[int], part: np.ndarray) -
     return float(np.asarray(absolute)[part].sum() / targets) if targets else None
 
 
-def _table(backbone: str, updates: Sequence[Update], date: str, heading: str) -> Table:
+def _table(backbone: str, updates: Sequence[Update], date: str, heading: str, note: str) -> Table:
     columns = (
         Column("Updated", kind="name"),
         *map(Column, ("Parameters", "Seeds", f"MAE before {date}", "MAE from then on", "s per update")),
@@ -150,6 +168,7 @@ def _table(backbone: str, updates: Sequence[Update], date: str, heading: str) ->
         f"{backbone}, stream",
         heading=heading,
         grids=(Grid("", columns, tuple(_cells(update) for update in updates)),),
+        notes=(note,) * bool(note),
         fields=FIELDS,
         numbers=tuple(_numbers(backbone, update) for update in updates),
     )

@@ -94,6 +94,16 @@ def test_a_backbone_has_a_panel_with_a_line_per_arm_that_tells_its_cost(tmp_path
     ]
 
 
+def test_arms_are_drawn_over_the_seeds_that_all_of_them_have(tmp_path):
+    records = [
+        stream_record(arm, errors=[1.0 + 8 * seed] * 30, seed=seed) for arm in ("base", "plus") for seed in (0, 1)
+    ]
+    for kept, height in ((records, 5.0), (records[:3], 1.0), (records[1:3], None)):
+        drawn = by_backbone(rows(kept))["LSTM"]
+        heights = [float(course(row).values[0]) for row in drawn]
+        assert heights == ([height] * 2 if height else [9.0, 1.0])
+
+
 def test_seconds_are_the_median_over_seeds(tmp_path):
     records = [stream_record(seed=seed, seconds=seconds) for seed, seconds in enumerate((0.1, 0.15, None, 0.9))]
     figure = stream_picture({"D": rows(records)}, "MAE", tmp_path)

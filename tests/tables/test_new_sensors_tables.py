@@ -224,6 +224,15 @@ def test_the_command_of_an_arm_that_no_split_has_makes_the_run_that_belongs_to_t
     assert keys[name] == [run_key(asked(lacking, 2, 3), meta, 3)]
 
 
+def test_the_command_of_a_plus_that_none_has_takes_the_adapter_of_the_arms_beside(tmp_path, tiny_data):
+    """Not the base's, which has none: followed, the run would pair with neither."""
+    meta = open_dataset("TINY", tiny_data)
+    runs = [(arm, asked(arm, 0, 0, *["adapter.rank=4"] * (arm != "base"))) for arm in ("base", "control", "full")]
+    keys = missed([(new_sensors(arm, 0, 0, 20.0), exp) for arm, exp in runs], meta, tmp_path)
+    expected = run_key(asked("plus", 0, 0, "adapter.rank=4"), meta, 0)
+    assert [found for title, [found] in keys.items() if ", plus," in title] == [expected]
+
+
 def test_the_command_of_a_split_or_seed_that_an_arm_lacks_makes_that_run(tmp_path, tiny_data):
     meta = open_dataset("TINY", tiny_data)
     absent = [("base", 1, 1), ("plus", 0, 1), ("control", 1, 0), ("control", 1, 1)]

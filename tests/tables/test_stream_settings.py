@@ -41,9 +41,21 @@ def test_the_base_comes_first_then_the_smallest_error_before_the_date(model):
         ["base", "0", "1", "9.000", "1.000", "–"],
         ["finetune", "100", "1", "2.000", "5.000", "0.25"],
         ["plus, lr 0.003, recency 2", "500", "1", "3.000", "4.000", "0.25"],
-        ["plus", "500", "2", "4.500 ± 0.707", "3.000 ± 0.000", "0.25"],
+        ["plus", "500", "1", "4.000", "3.000", "0.25"],
         ["control", "500", "1", "5.000", "2.500", "0.25"],
     ]
+
+
+def test_settings_are_compared_over_the_seeds_that_all_ran_under():
+    def text(records):
+        return markdown.render(stream_settings_tables(rows(records), "LSTM+", DATE))
+
+    assert "Over seed 0, under which all rows ran." in text(searched())
+    whole = [stream_record(arm, errors=[1.0 + seed] * 12, seed=seed) for arm in ("base", "plus") for seed in (0, 1)]
+    assert "Over seed" not in text(whole) and "1.500 ± 0.707" in text(whole)
+    assert "no seed under which all rows ran" in text(
+        [record for record in whole if (record["key"]["arm"] == "plus") == record["key"]["seed"]]
+    )
 
 
 def test_a_score_is_pooled_over_its_targets_and_a_period_belongs_to_the_part_in_which_it_begins():

@@ -107,12 +107,38 @@ def test_the_tests_of_streams_are_a_family_of_their_own():
 
 
 def test_what_plus_reaches_of_finetunes_gain_is_of_averaged_scores():
-    """(25 - 20.6) / (25 - 20.1); nothing where finetune loses."""
+    """(25 - 20.6) / (25 - 20.1); nothing where finetune loses, or gains less than 1 % of the base's error."""
     found = named(grids(markdown(arms(ALL)))['stream: what "+" reaches of finetune\'s gain'])["LSTM+"]
     assert found['"+" reaches of it, %'] == "89.8" and found["finetune minus base"] == "-4.900 ± 0.458"
     worse = ALL | {"finetune": [30.0, 31.0, 32.0]}
     found = named(grids(markdown(arms(worse)))['stream: what "+" reaches of finetune\'s gain'])["LSTM+"]
     assert found['"+" reaches of it, %'] == "n/a" and found["finetune minus base"] == "+6.000 ± 1.000"
+    for gained, reached in ((0.24, "n/a"), (0.26, "1692.3")):
+        small = ALL | {"finetune": [mae - gained for mae in ALL["base"]]}
+        text = markdown(weekly(arms(small)))
+        found = named(grids(text)['stream: what "+" reaches of finetune\'s gain'])["LSTM+"]
+        assert found['"+" reaches of it, %'] == reached
+        assert (found.get("95 % CI over time", "n/a") == "n/a") == (reached == "n/a")
+        assert "less than 1 % of the base's error" in text
+
+
+def test_no_score_is_bold_where_rows_ran_under_different_seeds():
+    equal, unequal = (markdown(arms(ALL | {"plus": ALL["plus"][:count]})) for count in (3, 1))
+    assert (
+        "**19.5" not in unequal.split("*stream: average")[0]
+        and "**" in equal.split("*stream: average")[0].split("*stream*")[1]
+    )
+    assert "**" not in unequal.split("*stream: average")[0].split("*stream*")[1]
+    assert ("different seeds" in equal, "different seeds" in unequal) == (False, True)
+
+
+def test_plus_of_any_sharing_is_set_against_the_control_which_has_none():
+    records = arms(ALL)
+    for each in records:
+        if each["key"]["arm"] in ("plus", "wide"):
+            each["configuration"]["adapter"] = {**(each["configuration"]["adapter"] or {}), "sharing": "node"}
+    lines = named(grids(markdown(records))["stream: average MAE, differences"])
+    assert {"LSTM+ minus control", "LSTM+ minus wide"} <= set(lines)
 
 
 def test_the_time_of_an_update_is_a_share_of_finetunes():
