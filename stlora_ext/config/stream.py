@@ -9,6 +9,7 @@ from stlora_ext.errors import UserError, nearest
 STARTS = ("zero", "adapted")
 _LARGEST = 10**9
 _COUNTS = ("every", "steps", "batch_size")
+ADAPTER_LR = 3e-3  # of an update of the adapter
 _UNSAID = {"recency": 1.0}  # what a key leaves unsaid where it isn't the default: the default of the first runs
 
 
@@ -20,7 +21,7 @@ class StreamSettings:
         every: Steps of a period, at whose start the model is updated; None: those of a day.
         memory: Days before an update from which its windows are drawn.
         steps: Adam steps of an update.
-        lr: Learning rate; None: 1e-3, and for ``finetune`` a tenth of the backbone's first.
+        lr: Learning rate; None: 3e-3, and for ``finetune`` a tenth of the backbone's first.
         batch_size: Windows of a step; None: the backbone's.
         recency: Weight of the recent past: a window is drawn at ``u ** (1 / recency)`` of the memory, u uniform.
         node_decay: Decay of the per-node weights towards zero: a step multiplies them by ``1 - lr * node_decay``.
@@ -58,7 +59,14 @@ class StreamSettings:
         """Return what the finetune arm reads of them: all that isn't the adapter's."""
         return replace(self, node_decay=0.0, start="zero")
 
-    def changed(self) -> dict[str, Any]:
-        """Return the settings that a key names: those that differ from the defaults of the first runs."""
-        unsaid = {f.name: f.default for f in fields(self)} | _UNSAID
-        return {name: value for name, value in vars(self).items() if value != unsaid[name]}
+    def of_adapter(self) -> "StreamSettings":
+        """Return them with the learning rate that an adapter is updated with."""
+        return replace(self, lr=ADAPTER_LR) if self.lr is None else self
+
+    def named(self, arm: str) -> dict[str, Any]:
+        """Return the settings that a key names: what the arm reads, where the first runs' defaults were others."""
+        stream, unsaid = self, {f.name: f.default for f in fields(self)}
+        if arm != "base" and self.steps:
+            unsaid |= _UNSAID
+            stream = self if arm == "finetune" else self.of_adapter()
+        return {name: value for name, value in vars(stream).items() if value != unsaid[name]}

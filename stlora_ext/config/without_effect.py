@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stlora_ext.config.stream import ADAPTER_LR
 from stlora_ext.config.training import CURRICULUM_EPOCHS, FROZEN_LR, TrainingSettings
 from stlora_ext.errors import UserError
 
@@ -109,7 +110,7 @@ def _stream(exp: "Experiment") -> Iterator[tuple[str, Idle]]:
         yield "stream.node_decay", Idle("there are no per-node weights")
     if exp.stream.steps == 0:
         yield from ((f"stream.{name}", Idle("stream.steps=0 updates nothing")) for name in _OF_STEPS)
-    if exp.stream.lr == (FROZEN_LR if exp.adapter is not None else exp.training.lr / 10):
+    if exp.stream.lr == (ADAPTER_LR if exp.adapter is not None else exp.training.lr / 10):
         yield "stream.lr", Idle(f"it is {exp.stream.lr:g} without it")
     if exp.stream.batch_size == exp.training.batch_size:
         yield "stream.batch_size", Idle(f"it is the backbone's, {exp.stream.batch_size}, without it")

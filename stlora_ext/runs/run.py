@@ -138,7 +138,7 @@ def _write_results(
             service: dict[str, Any] = {
                 "update": len(runner.losses),
                 "seed": key.seed,
-                "stream": asdict(exp.stream),
+                "stream": asdict(exp.stream.of_adapter()),
                 "updates": [],
             }
             after["stream"]["service_bytes"] = save_adapter(

@@ -12,7 +12,7 @@ from torch import nn
 from stlora_ext.config.config_file import config_or_default
 from stlora_ext.config.experiment import LARGEST_SEED, Experiment, checked_seeds, configuration
 from stlora_ext.config.stream import StreamSettings
-from stlora_ext.config.training import LENGTHS
+from stlora_ext.config.training import FROZEN_LR, LENGTHS
 from stlora_ext.config.without_effect import refuse_without_effect
 from stlora_ext.data.available import open_dataset
 from stlora_ext.data.local_time import row_axis
@@ -60,6 +60,8 @@ class Service:
         """
         try:
             stream = StreamSettings(**checked(StreamSettings, content["stream"], "stream."))
+            if stream.lr is None:  # in files of before it was that of an adapter on a frozen backbone
+                stream = replace(stream, lr=FROZEN_LR)
             service = cls(
                 content["update"], content["seed"], stream, tuple(content["updates"]), tuple(content.get("sensors", ()))
             )
@@ -81,7 +83,7 @@ class Service:
         return {
             "update": self.update,
             "seed": self.seed,
-            "stream": asdict(self.stream),
+            "stream": asdict(self.stream.of_adapter()),
             "updates": [dict(done) for done in self.updates],
             **({"sensors": [dict(added) for added in self.sensors]} if self.sensors else {}),
         }

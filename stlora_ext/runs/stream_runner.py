@@ -17,7 +17,6 @@ from basicts.runners.builder import Builder
 from basicts.utils import BasicTSMode, RunnerStatus
 
 from stlora_ext.config.stream import StreamSettings
-from stlora_ext.config.training import FROZEN_LR
 from stlora_ext.data.series import Series, joined
 from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint, save_checkpoint
@@ -53,9 +52,7 @@ class StreamForecastingConfig(STLoRAForecastingConfig):
     def _get_md5(self, serialized: dict) -> str:
         # The key names the arm, and the backbone's hash covers where an adapted adapter came from.
         left = {name: value for name, value in serialized.items() if name not in ("arm", "interval", "adapter_from")}
-        stream = self.stream.changed()
-        if not is_updated(self.arm, self.stream):
-            stream.pop("recency", None)  # nothing is drawn
+        stream = self.stream.named(self.arm)
         return super()._get_md5({**left, "stream": stream, "adapter": serialized["adapter"] or {}})
 
 
@@ -142,11 +139,12 @@ class StreamRunnerMixin(_Host):
             self.per_node = model.adapter.per_node()
 
     def _build_optimizer(self) -> torch.optim.Optimizer:
-        lr, settings = self.cfg.stream.lr, dict(self.cfg.optimizer_params)
+        settings = dict(self.cfg.optimizer_params)
         if isinstance(self.model, STLoRA):
             groups = {"params": list(self.model.adapter.parameters()), "weight_decay": 0.0}
-            return self.cfg.optimizer([groups], **{**settings, "lr": lr or FROZEN_LR})
-        return self.cfg.optimizer(self.model.parameters(), **{**settings, "lr": lr or settings["lr"] / 10})
+            return self.cfg.optimizer([groups], **{**settings, "lr": self.cfg.stream.of_adapter().lr})
+        lr = self.cfg.stream.lr or settings["lr"] / 10
+        return self.cfg.optimizer(self.model.parameters(), **{**settings, "lr": lr})
 
     def open_series(self) -> None:
         """Read the series: the test split, and the memory of the first update before it."""

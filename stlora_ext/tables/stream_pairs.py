@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from stlora_ext.config.stream import ADAPTER_LR
 from stlora_ext.runs.record import Record
 from stlora_ext.tables.over_time import OverTime, share_over_time
 from stlora_ext.tables.pairs import Comparison, row_label
@@ -168,9 +169,24 @@ def _settings(row: Row, arm: str) -> tuple[Any, ...]:
 
 def settings_apart(comparison: Comparison) -> list[str]:
     """Return in what settings of the updates "+" and finetune differ, such as ``stream.memory 14 and 7``."""
-    first, second = (row.records[0].configuration.stream for row in (comparison.plus, comparison.base))
+    first, second = (_with_rate(row) for row in (comparison.plus, comparison.base))
     return [
-        f"stream.{name} {value} and {second.get(name)}"
+        f"stream.{name} {_text(value)} and {_text(second.get(name))}"
         for name, value in first.items()
         if name not in (*_ADAPTER_ONLY, "every") and value != second.get(name)
     ]
+
+
+def _with_rate(row: Row) -> dict[str, Any]:
+    """Return the settings of a row's updates with the learning rate that they had."""
+    configuration = row.records[0].configuration
+    settings = dict(configuration.stream)
+    if settings.get("lr") is None and row.arm == "finetune" and "lr" in configuration.training:
+        settings["lr"] = configuration.training["lr"] / 10
+    elif settings.get("lr") is None:
+        settings["lr"] = ADAPTER_LR
+    return settings
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -60,7 +60,7 @@ IDLE = [
     ("LSTM.py --set stream.steps=3 --protocol stream", "stream.steps=3"),
     ("LSTM_LoRA.py --set stream.memory=7.0 --protocol stream --arm base", "stream.memory=7.0"),
     ("LSTM.py --set stream.node_decay=0.1 --protocol stream --arm finetune", "stream.node_decay=0.1"),
-    ("LSTM_LoRA.py --set stream.lr=0.001 --protocol stream", "stream.lr=0.001"),
+    ("LSTM_LoRA.py --set stream.lr=0.003 --protocol stream", "stream.lr=0.003"),
     ("LSTM_LoRA.py --set adapter_lr=0.1 --protocol stream", "adapter_lr=0.1"),
     ("LSTM_LoRA.py --set stream.node_decay=0.1 --protocol stream --arm control", "stream.node_decay=0.1"),
     ("LSTM_LoRA.py --set stream.steps=0 stream.recency=2.0 --protocol stream", "stream.recency=2.0"),

@@ -309,10 +309,13 @@ def test_settings_of_the_stream_enter_its_keys_alone(tiny_data):
     assert base.override({}) == exp.override({"stream.lr": 0.1}).with_protocol("stream").with_arm("base")
 
 
-def test_keys_name_what_differs_from_the_first_runs():
-    assert StreamSettings(recency=1.0).changed() == {}
-    assert StreamSettings().changed() == {"recency": 4.0}
-    assert StreamSettings(recency=1.0, steps=3).changed() == {"steps": 3}
+def test_keys_name_what_an_arm_reads_and_what_differs_from_the_first_runs():
+    """The first runs drew all windows alike and updated adapters with 1e-3: their keys say neither."""
+    assert StreamSettings().named("plus") == StreamSettings().named("wide") == {"recency": 4.0, "lr": 0.003}
+    assert StreamSettings().named("finetune") == {"recency": 4.0}
+    assert StreamSettings(recency=1.0, lr=0.001, steps=3).named("control") == {"steps": 3, "lr": 0.001}
+    assert StreamSettings(every=6).named("base") == {"every": 6}
+    assert StreamSettings(steps=0).named("plus") == {"steps": 0}
 
 
 @pytest.mark.parametrize(

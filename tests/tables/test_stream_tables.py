@@ -244,7 +244,7 @@ def test_several_settings_of_one_adapter_stand_side_by_side_each_against_what_ra
         or set(map(str, minus.values())) == set()
     )
     assert "stream.memory = 14.0 [" in text and "stream.lr = None [" in text
-    assert "LSTM+ [LSTMplus-t-memory-28.0] minus finetune: stream.memory 28.0 and 14.0." in text
+    assert "LSTM+ [LSTMplus-t-memory-28.0] minus finetune: stream.memory 28 and 14, stream.lr 0.003 and" in text
 
 
 def test_of_several_finetunes_the_one_that_ran_alike_is_compared_or_else_all():
