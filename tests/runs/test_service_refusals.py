@@ -149,7 +149,7 @@ def test_a_memory_without_anything_to_learn_from_is_refused(refuse):
         (["stream.memry=2"], "unknown key 'stream.memry': did you mean 'stream.memory'"),
         (["stream.every=12"], "in service an update is made when you ask for it; leave it out"),
         (["stream.start=adapted"], "starts from 'zero'; leave it out"),
-        (["stream.lr=0.001"], "it is 0.001 without it; leave it out"),
+        (["stream.lr=0.003"], "it is 0.003 without it; leave it out"),
         (["stream.steps=0"], "an update of no steps changes nothing; give --set stream.steps=20"),
         (["stream.memory=-1"], "stream.memory=-1.0: expected a number above 0"),
         (["adapter.rank=0"], "adapter rank=0: expected a whole number of at least 1"),
