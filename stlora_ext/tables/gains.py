@@ -74,22 +74,26 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
     grids += updated
     compared += tests
     count = max(comparison.test.count for comparison in compared)
-    over = (
-        ", over the differences from the backbone alone and over those from the arms without per-node weights"
-        * bool(gains and not short)
-        + ", over those of protocol stream" * bool(streamed.tests)
-    )
+    parts = ["the differences from the backbone alone", "those from the arms without per-node weights"]
+    parts = parts * bool(gains and not short) + ["those of protocol stream"] * bool(streamed.tests)
+    over = f", over {' and over '.join(parts)}" * bool(parts)
     caption = (
-        f"average MAE, paired differences over up to {count} seeds (95 % interval); below 0 the adapter helps; "
+        f"average MAE, paired differences over up to {count} seed{'s' * (count > 1)} (95 % interval); below 0 the adapter helps; "
         f"bold: p < 0.05 after Holm's correction{over}"
     )
+    alone = [
+        f"{label}, stream: no base from the same trained backbone is here, so it isn't shown."
+        for family in streamed.families
+        for row, label in zip(family.rows, family.labels, strict=True)
+        if row.arm == "plus" and not any(test.plus is row for test in streamed.tests)
+    ]
     weeks = any(not comparison.over_time.reason for comparison in compared)
     return Table(
         dataset,
         heading,
         caption,
         tuple(grids),
-        (*(on_over_time(compared) if weeks or not short else ()), *notes_on(compared), *left_out),
+        (*(on_over_time(compared) if weeks or not short else ()), *notes_on(compared), *alone, *left_out),
         numbers=tuple(_numbers(dataset, compared, {**p_holm, **streamed.p_holm})),
         fields=FIELDS,
     )
