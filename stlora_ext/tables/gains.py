@@ -78,8 +78,8 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
     parts = parts * bool(gains and not short) + ["those of protocol stream"] * bool(streamed.tests)
     over = f", over {' and over '.join(parts)}" * bool(parts)
     caption = (
-        f"average MAE, paired differences over up to {count} seed{'s' * (count > 1)} (95 % interval); below 0 the adapter helps; "
-        f"bold: p < 0.05 after Holm's correction{over}"
+        f"average MAE, paired differences over up to {count} seed{'s' * (count > 1)} (95 % interval); below 0 the "
+        f"adapter helps; bold: p < 0.05 after Holm's correction{over}"
     )
     alone = [
         f"{label}, stream: no base from the same trained backbone is here, so it isn't shown."

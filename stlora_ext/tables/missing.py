@@ -84,15 +84,19 @@ def missing(
 
 def _of_family(family: Family, trained: Row | None) -> list[Missing]:
     """Return what a family of protocol ``stream`` lacks: base and "+", and in every row the seeds of the others."""
-    first, seeds = family.rows[0], _seeds(family.rows)
-    model = first.model.removesuffix("+")
+    first, model = family.rows[0], family.rows[0].model.removesuffix("+")
+    # Where every seed went on from one named backbone, its base ran once.
+    updated = [row for row in family.rows if row.arm != "base"]
+    one_backbone = any((record.adapted_key or record.key).seed != record.key.seed for record in _records(updated))
+    rows = updated if one_backbone else family.rows
+    seeds = _seeds(rows)
     bases, plus, adapted = family.of_arm("base"), family.of_arm("plus"), family.of_arm("control", "wide")
     gaps = []
     if not bases:
         key = first.records[0].adapted_key
         without = key is not None and key.seed is None  # no seed changes the backbone
         gaps.append(Missing(model, "stream", "base", () if without else seeds, first, trained))
-    for row in family.rows:
+    for row in rows:
         lacking = () if row.deterministic else tuple(seed for seed in seeds if seed not in row.seeds)
         gaps += [Missing(row.model, "stream", row.arm, lacking, row, trained)] if lacking else []
     if not plus:
@@ -104,7 +108,7 @@ def _of_family(family: Family, trained: Row | None) -> list[Missing]:
 def _of_new_sensors(family: NewSensors) -> Iterator[Missing]:
     """Yield what a family of protocol ``new-sensors`` lacks: base and "+", and in every row the runs of the others."""
     runs: dict[Sensors, dict[int | None, Record]] = {}
-    for record in (record for row in family.rows for record in row.records):
+    for record in _records(family.rows):
         runs.setdefault(sensors_of(record), {}).setdefault(record.key.seed, record)
     rows = {(row.arm, row.settings): row for row in family.rows}
     absent = [arm for arm in ("base", "plus") if not family.of_arm(arm)]
@@ -130,6 +134,10 @@ def _trained(rows: Sequence[Row], base: Row) -> bool:
         key is not None and (key.dataset, key.model, key.config_hash) == (own.dataset, own.model, own.config_hash)
         for key in keys
     )
+
+
+def _records(rows: Iterable[Row]) -> list[Record]:
+    return [record for row in rows for record in row.records]
 
 
 def _seeds(rows: Iterable[Row]) -> tuple[int, ...]:

@@ -79,7 +79,8 @@ def stream_grids(streamed: Streams, columns: Columns, short: bool = False) -> li
     if not streamed.families:
         return []
     labels = [label for family in streamed.families for label in family.labels]
-    lines = [Line(label, "result", row) for label, row in zip(labels, streamed.rows, strict=True)]
+    labelled = {id(row): (label, row) for label, row in zip(labels, streamed.rows, strict=True)}  # a base may be shared
+    lines = [Line(label, "result", row) for label, row in labelled.values()]
     scores = result_grid("stream", lines, columns, METRICS[:1] if short else METRICS)
     bold = _of_equal_seeds(streamed.rows)
     grids = [
@@ -88,7 +89,7 @@ def stream_grids(streamed: Streams, columns: Columns, short: bool = False) -> li
             columns=(*scores.columns, *_UPDATE),
             rows=tuple(
                 (*(replace(cell, bold=cell.bold and bold) for cell in cells), *_cost(row))
-                for cells, row in zip(scores.rows, streamed.rows, strict=True)
+                for cells, (_, row) in zip(scores.rows, labelled.values(), strict=True)
             ),
         )
     ]

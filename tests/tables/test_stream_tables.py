@@ -312,6 +312,18 @@ def test_a_base_goes_with_every_seed_that_was_updated_from_its_weights():
     assert "no base from the same trained backbone" not in text and "missing" not in text.lower()
 
 
+def test_runs_from_one_named_backbone_miss_none_of_its_other_seeds_and_show_its_base_once():
+    records = arms({arm: ALL[arm] for arm in ("base", "plus", "control")})
+    for arm, seed in (("plus", 5), ("plus", 6), ("control", 5)):
+        each = stream(arm, seed, 20.0)
+        each["trained_backbone"]["key"]["seed"] = 0
+        each["key"]["config_hash"] += "-seed0"
+        records.append(each)
+    found = missing([], families(rows(records)))
+    assert [gap.title for gap in found] == ["LSTM+, stream, control: seed 6"]
+    assert [line[0] for line in grids(markdown(records))["stream"][2:]].count("LSTM") == 1
+
+
 def test_runs_from_other_weights_under_one_key_are_marked():
     records = arms(ALL)
     assert "‡" not in markdown(records)
