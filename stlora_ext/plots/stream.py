@@ -56,6 +56,7 @@ def stream_picture(datasets: Mapping[str, Sequence[Row]], metric: str, data: Pat
 def draw_over_time(axes: Axes, rows: Sequence[Row], metric: str) -> None:
     """Draw the rows of one backbone: weekly means, a point per period where the test set is shorter than two weeks."""
     courses = [course(row, metric, spans_weeks(rows[0])) for row in rows]
+    top = cut_at(rows, courses)
     for row, text, colour, line in zip(rows, arm_labels(rows), arm_colours(rows), courses, strict=True):
         axes.plot(
             line.middles.to_numpy(),
@@ -65,10 +66,10 @@ def draw_over_time(axes: Axes, rows: Sequence[Row], metric: str) -> None:
             linewidth=1.6,
             marker=MARKERS[row.arm],
             markersize=3.5,
+            markevery=None if top is None else np.flatnonzero(~(line.values > top)).tolist(),
             zorder=3 if row.arm == "plus" else 2,
             label=f"{text}, {seeds_of(row)}\n{_cost(row)}",
         )
-    top = cut_at(rows, courses)
     if top is not None:
         axes.set_ylim(0, top)
         _note_what_is_cut(axes, rows, courses, top)
