@@ -8,6 +8,7 @@ from .over_time import drawn, middle
 from .records import differences, interval, mean_error, model, runs
 
 FOLDER = "streams"
+ARMS = ("plus", "control")
 
 
 def alone(dataset: str, backbone: str, arm: str = "base") -> str:
@@ -42,6 +43,24 @@ def share(dataset: str, backbone: str) -> str:
     draws = [of.mean(axis=0) for of in drawn(dataset, backbone, ("base", "plus", "finetune"), FOLDER)]
     low, high = middle(100 * (draws[0] - draws[1]) / (draws[0] - draws[2]))
     return f"{100 * (base - plus) / (base - other):.1f} % ({low:.1f} to {high:.1f})"
+
+
+def gain_share(dataset: str, backbone: str) -> str:
+    """Return what the control gains of what "+" does, in whole percent, of the means over seeds."""
+    gains = {
+        arm: statistics.fmean(differences(dataset, backbone, arm, "base", "stream", folder=FOLDER)) for arm in ARMS
+    }
+    return f"{100 * gains['control'] / gains['plus']:.0f}"
+
+
+def late_percent(dataset: str, backbone: str, minus: str, first: int) -> str:
+    """Return how much less the error of "+" is than another arm's from a period on, in percent, with a decimal."""
+    means = []
+    for arm in ("plus", minus):
+        found = runs(dataset, model(backbone, arm), arm, "stream", FOLDER).values()
+        sums = [run["test"]["periods"] for run in found]
+        means.append(statistics.fmean(sum(of["absolute"][first:]) / sum(of["count"][first:]) for of in sums))
+    return f"{100 * (1 - means[0] / means[1]):.1f}"
 
 
 def times(dataset: str, backbone: str) -> str:

@@ -47,7 +47,7 @@ def hashes(record: Record) -> set[str]:
             data.fingerprint,
         )
         cfg = host_config(exp, meta, key.seed, RunOptions())
-        if exp.protocol == "adapt" and not exp.backbone.fitted:
+        if exp.adapts and not exp.backbone.fitted:
             cfg.backbone_hash = recorded_identity(record, exp)
         found.add(cfg.md5[:8])
     return found
