@@ -60,7 +60,7 @@ def evaluate(
             if not is_of(load_checkpoint(tail), cfg):
                 raise UserError(
                     f"{tail} is of another run, other data or another arithmetic than {run.path}: put back the run's "
-                    "own, or walk the whole stream again with --whole"
+                    "own, or delete it, and the whole stream is walked again"
                 )
             shutil.copy(tail, Path(folder) / LAST)
         if run.exp.protocol == "stream":

@@ -409,7 +409,7 @@ def test_a_run_is_verified_by_its_last_periods(tiny_data, results, tmp_path, mon
     torch.save({**state, "model_state_dict": {k: v + 1e-3 for k, v in state["model_state_dict"].items()}}, tail)
     assert verify(run, meta, tiny_data).difference is not None
     torch.save({**state, "numerics": -1}, tail)
-    with pytest.raises(UserError, match="or walk the whole stream again with --whole"):
+    with pytest.raises(UserError, match="or delete it, and the whole stream is walked again"):
         verify(run, meta, tiny_data)
     assert verify(run, meta, tiny_data, whole=True).difference is None
     shutil.move(kept, tail)
