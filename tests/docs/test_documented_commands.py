@@ -66,6 +66,8 @@ def folder(tiny_data, tmp_path_factory) -> Path:
         "METR-LA-29",
         "LOS-LOOP",
         "MELBOURNE-PED",
+        "METR-LA-29-STREAM",
+        "NYC-TAXI",
     ):
         shutil.copytree(tiny_data / "TINY", folder / "datasets" / name)
         meta = folder / "datasets" / name / "meta.json"
