@@ -57,9 +57,9 @@ def differences(
     own = protocol
     if minus == "base" and protocol != "stream":
         own = "fitted" if backbone in ("HA", "VAR", "SVR") else "joint"
-    first = runs(dataset, model(backbone, arm), arm, protocol, folder)
+    found = runs(dataset, model(backbone, arm), arm, protocol, folder)
     other = runs(dataset, model(backbone, minus), minus, own, folder)
-    pairs = [(error(run), error(other[seed if seed in other else None])) for seed, run in first.items()]
+    pairs = [(error(run), error(other[seed if seed in other else None])) for seed, run in found.items()]
     return [(one - two) * (100 / two if percent else 1) for one, two in pairs]
 
 
@@ -102,4 +102,5 @@ def days(dataset: str) -> str:
 
 
 def first(dataset: str, model: str, arm: str = "base", protocol: str = "joint", folder: str = "") -> Run:
+    """Return the record of one of the seeds."""
     return next(iter(runs(dataset, model, arm, protocol, folder).values()))
