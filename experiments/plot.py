@@ -147,6 +147,10 @@ def _draw_evidence(args: argparse.Namespace) -> None:
 
 def _of_backbone(folder: Path, model: str, protocol: str, data: Path) -> tuple[str, list["Row"]]:
     """Return the name of the data set whose records a folder holds, and the rows of one backbone under a protocol."""
+    if not folder.is_dir():
+        raise UserError(f"--{protocol}-of {folder}: there is no such folder; expected one of a data set's records")
+    if any(folder.glob("*.json")):
+        raise UserError(f"--{protocol}-of {folder}: expected the folder of a data set, such as {folder.parent}")
     rows = _rows(folder.name, folder.parent, data, protocol)
     return folder.name, _chosen(rows, [model], folder.name, folder.parent, protocol)
 

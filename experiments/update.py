@@ -74,6 +74,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     if args.output.suffix != ".safetensors":
         raise UserError(f"--output {args.output}: expected a name that ends in .safetensors")
+    if args.output.is_dir():
+        raise UserError(f"--output {args.output} is a folder: name the file, such as {args.output / 'new.safetensors'}")
     read = {"the input": args.input, "the file that is updated": args.path, "the backbone": args.backbone}
     refuse_replacing(args.output, read)
     if not args.force and args.output.exists():

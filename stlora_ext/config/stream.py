@@ -7,7 +7,8 @@ from typing import Any, Literal
 from stlora_ext.errors import UserError, nearest
 
 STARTS = ("zero", "adapted")
-_LARGEST = 10**9
+_LARGEST = 10**6
+_AT_MOST = {"memory": 1e5, "lr": 1e30, "recency": 1e9}  # float32 ends soon after that rate
 _COUNTS = ("every", "steps", "batch_size")
 ADAPTER_LR = 3e-3  # of an update of the adapter
 _UNSAID = {"recency": 1.0}  # what a key leaves unsaid where it isn't the default: the default of the first runs
@@ -41,11 +42,11 @@ class StreamSettings:
         for name in _COUNTS:
             value, least = getattr(self, name), 0 if name == "steps" else 1
             if value is not None and not least <= value <= _LARGEST:
-                raise UserError(f"stream.{name}={value}: expected a whole number of at least {least}")
+                raise UserError(f"stream.{name}={value}: expected a whole number from {least} to {_LARGEST:,}")
         for name in ("memory", "lr", "recency"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise UserError(f"stream.{name}={value}: expected a number above 0")
+            if value is not None and not 0 < value <= _AT_MOST[name]:
+                raise UserError(f"stream.{name}={value}: expected a number above 0 and up to {_AT_MOST[name]:g}")
         if not 0 <= self.node_decay < math.inf:
             raise UserError(f"stream.node_decay={self.node_decay}: expected a number of at least 0")
         if self.start not in STARTS:

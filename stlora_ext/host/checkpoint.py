@@ -50,6 +50,9 @@ def load_checkpoint(
     Raises:
         UserError: If it is absent, damaged, or lacks a key.
     """
+    if path.suffix in (".json", ".safetensors", ".csv"):
+        such = path.with_suffix("") / "model.pt"
+        raise UserError(f"{path} is no checkpoint: expected the model.pt in the folder of a run, such as {such}")
     try:
         content = torch.load(path, map_location=device or "cpu", weights_only=True)
     except FileNotFoundError:

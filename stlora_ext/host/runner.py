@@ -58,6 +58,8 @@ class HostRunner(ForecastingRunner):
         cfg: The configuration; its ``ckpt_save_dir`` receives everything that is written.
     """
 
+    span, rate = "epoch", "lr"  # what its messages count in, and the setting that they name
+
     def __init__(self, cfg: ForecastingConfig) -> None:
         super().__init__(cfg)
         # BasicTS's wrapper would rename every tensor; the module is compiled in place instead, in _compile().
@@ -407,9 +409,9 @@ class HostRunner(ForecastingRunner):
             )
         if not sums.finite():
             raise UserError(
-                f"{self.title}: the model forecasts NaN or infinity "
-                f"({self.status} after epoch {self.epoch}); lower the learning rate (--set lr=...) or look "
-                "for extreme readings in the data; earlier results are untouched"
+                f"{self.title}: the model forecasts NaN or infinity ({self.status} after {self.span} {self.epoch}); "
+                f"lower the learning rate (--set {self.rate}=...) or look for extreme readings in the data; earlier "
+                "results are untouched"
             )
 
     @torch.no_grad()

@@ -45,6 +45,6 @@ def read_with_new(
         raise UserError(f"{path.name} holds no rows: expected readings of the known and the new sensors")
     whole = with_sensors(meta, names)
     series.interval = meta.interval_seconds
-    series = close_gaps(series, meta.interval_seconds, fill_gaps)
     check_finite(series.values, whole, path.name, 0)
+    series = close_gaps(series, meta.interval_seconds, fill_gaps)
     return series.values, axis(series, meta, series.known_times[0], len(series.values)), whole

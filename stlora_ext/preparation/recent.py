@@ -46,7 +46,7 @@ def read_recent(
     """
     series = read_series(path, meta, options)
     if fill_gaps:
-        series = close_gaps(series, meta.interval_seconds, fill=True)
+        series = _window_filled(series, meta, path.name, at)
     return window(series, meta, path.name, at, "--fill-gaps inserts missing rows as missing readings")
 
 
@@ -74,6 +74,26 @@ def window(
     return series.values[rows], axis(series, meta, times[rows][0], meta.input_len + meta.output_len)
 
 
+def _window_filled(series: Series, meta: Meta, origin: str, at: str | None) -> Series:
+    """Return the rows of the window alone, those that are missing in time as missing readings.
+
+    The file's first row is the earliest. Where no row can be the window's last one, the readings stay as they are.
+    """
+    times, step = series.known_times, np.timedelta64(meta.interval_seconds, "s")
+    if not len(times):
+        return series
+    last = times[-1] if at is None else _moment(at, meta, series.absolute_zone is not None)
+    first = max(times[0], last - (meta.input_len - 1) * step)
+    begin, end = np.searchsorted(times, first), np.searchsorted(times, last, side="right")
+    places = times[begin:end] - first
+    if not times[0] <= last <= times[-1] or (last - first) % step or (places % step).astype(np.int64).any():
+        return series
+    check_finite(series.values[begin:end], meta, origin, int(begin))
+    values = np.full((int((last - first) // step) + 1, series.values.shape[1]), np.nan, dtype=np.float32)
+    values[places // step] = series.values[begin:end]
+    return replace(series, values=values, times=first + np.arange(len(values)) * step)
+
+
 def read_whole(
     path: Path, meta: Meta, options: ReadingOptions | None = None, fill_gaps: bool = False, ahead: int = 0
 ) -> "tuple[np.ndarray, pd.DatetimeIndex]":
@@ -96,8 +116,8 @@ def read_whole(
     series = read_series(path, meta, options)
     _check_rows(len(series.known_times), meta, path.name, ahead=ahead)
     series.interval = meta.interval_seconds
-    series = close_gaps(series, meta.interval_seconds, fill_gaps)
     check_finite(series.values, meta, path.name, 0)
+    series = close_gaps(series, meta.interval_seconds, fill_gaps)
     times = series.known_times
     return series.values, axis(series, meta, times[0], len(times) + meta.output_len)
 

@@ -195,6 +195,10 @@ def read_backbone(path: Path, exp: Experiment, meta: Meta) -> TrainedBackbone:
     key = None if record is None else record.key
     if key is not None and key.model != exp.backbone.name:
         raise UserError(f"--from {path} is a run of {key.model}, expected one of {exp.backbone.name}")
+    if record is not None and record.key.arm == "finetune":
+        base = record.adapted_key
+        such = "" if base is None else f", such as that of {base.path}"
+        raise UserError(f"--from {path} is of a run that updated every weight on the test data: {expected}{such}")
     backbone = TrainedBackbone(path, key, weights_fingerprint(state), content.get("data_fingerprint"))
     if backbone.fingerprint not in (None, meta.fingerprint):
         raise UserError(

@@ -19,6 +19,7 @@ from stlora_ext.runs.options import RunOptions
 from stlora_ext.runs.reopen import FinishedRun, backbone_state, read_checkpoint
 from stlora_ext.runs.stream_runner import TAIL
 
+_WALK_AGAIN = "put back the run's own, or delete it, and the whole stream is walked again"
 _BESIDE = ("scaler_stats", "data_fingerprint")  # the weights in a checkpoint
 
 
@@ -57,14 +58,22 @@ def evaluate(
         cfg = run_config(exp, meta, run.key.seed, options, forecasts or Path(folder))
         if tail is not None:
             cfg.run_key = str(run.key.path)
-            if not is_of(load_checkpoint(tail), cfg):
-                raise UserError(
-                    f"{tail} is of another run, other data or another arithmetic than {run.path}: put back the run's "
-                    "own, or delete it, and the whole stream is walked again"
-                )
             shutil.copy(tail, Path(folder) / LAST)
+            try:
+                own = is_of(load_checkpoint(tail), cfg)
+            except UserError:
+                raise UserError(f"{tail} is damaged: {_WALK_AGAIN}") from None
+            if not own:
+                raise UserError(
+                    f"{tail} is of another run, other data or another arithmetic than {run.path}: {_WALK_AGAIN}"
+                )
         if run.exp.protocol == "stream":
-            return launch_training(cfg, runner_class(run.exp), devices=options.devices)
+            try:
+                return launch_training(cfg, runner_class(run.exp), devices=options.devices)
+            except UserError as error:
+                if tail is None or str(Path(folder) / LAST) not in str(error):
+                    raise
+                raise UserError(f"{tail} is damaged: {_WALK_AGAIN}") from None
         return launch_evaluation(cfg, str(run.checkpoint), runner_class(run.exp))
 
 

@@ -35,6 +35,7 @@ from stlora_ext.weights import bare_state_dict, load_weights
 SAVE_EVERY = 5.0  # seconds between two states that a killed run goes on from
 TAIL = "tail.pt"  # the state before the last periods, kept to verify the run by them
 _DAY = 86400.0  # seconds
+_KEPT = ("optim_state_dict", "sums", "pending", "losses", "seconds")
 _MODES = (BasicTSMode.TRAIN, BasicTSMode.VAL, BasicTSMode.TEST)
 
 
@@ -86,6 +87,7 @@ class StreamRunnerMixin(_Host):
     """
 
     cfg: StreamForecastingConfig
+    span, rate = "period", "stream.lr"
 
     def __init__(self, cfg: StreamForecastingConfig) -> None:
         super().__init__(cfg)
@@ -348,12 +350,22 @@ class StreamRunnerMixin(_Host):
         """Restore what ``last.pt`` holds, and return how many periods are done."""
         if not self.last_path.exists():
             return 0
-        state = load_checkpoint(self.last_path, self.device, ("model_state_dict", "optim_state_dict", "sums"))
+        state = load_checkpoint(self.last_path, self.device, ("model_state_dict", *_KEPT))
         load_weights(self.model, state["model_state_dict"], self.last_path)
-        if self.updates:
-            self.optimizer.load_state_dict(state["optim_state_dict"])
-        self.sums.load_state_dict(state["sums"])
-        self.pending, self.losses, self.seconds = state["pending"], state["losses"], state["seconds"]
+        try:
+            if self.updates:
+                self.optimizer.load_state_dict(state["optim_state_dict"])
+            self.sums.load_state_dict(state["sums"])
+            self.pending, self.losses, self.seconds = (
+                dict(state["pending"]),
+                list(state["losses"]),
+                list(state["seconds"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            reason = f"{type(error).__name__}: {str(error)[:100]}"
+            raise UserError(
+                f"checkpoint {self.last_path} is damaged ({reason}): delete it to start this run again"
+            ) from None
         self.logger.info("resumed after period %d", state["epoch"])
         return state["epoch"]
 

@@ -116,6 +116,29 @@ def test_one_forecast_reads_over_rows_that_are_missing_in_time(tmp_path, capsys)
     assert forecasts[:2] == forecasts[2:] and forecasts[0] != forecasts[1]
 
 
+def test_what_lies_before_the_window_is_no_gap_of_it(tmp_path, capsys):
+    table = split_readings()[:60]
+    gap = table.drop(table.index[50:58])  # most of the window is missing
+    old = table[:5].set_axis(table.index[:5] - pd.Timedelta(days=400, minutes=2))
+    pd.concat([old, gap]).to_csv(tmp_path / "old.csv")
+    gap.to_csv(tmp_path / "gap.csv")
+    arguments = ["--data", data(), "--output", tmp_path / "f.csv", "--fill-gaps", "--input"]
+    forecasts = []
+    for name in ("old.csv", "gap.csv"):
+        predict.main([*map(str, [finished("LSTM"), *arguments, tmp_path / name])])
+        forecasts.append((tmp_path / "f.csv").read_bytes())
+    assert forecasts[0] == forecasts[1]
+    gap.iloc[-1, 2] = np.inf
+    gap.to_csv(tmp_path / "infinite.csv")
+    line = refusal(predict.main, [finished("LSTM"), *arguments, tmp_path / "infinite.csv"], capsys)
+    assert f"row {len(gap)}, sensor '2': the reading is infinite" in line
+    line = refusal(predict.main, [finished("LSTM"), *arguments, tmp_path / "gap.csv", "--at", "2030-01-01"], capsys)
+    assert "has no row at that time" in line
+    table[:5].to_csv(tmp_path / "short.csv")
+    line = refusal(predict.main, [finished("LSTM"), *arguments, tmp_path / "short.csv"], capsys)
+    assert "has 5 rows: expected at least 12" in line
+
+
 def test_a_roll_that_fails_leaves_an_earlier_file_as_it_was(tmp_path, capsys):
     table, out = split_readings(), tmp_path / "rolled.csv"
     table.iloc[-1, 0] = np.inf

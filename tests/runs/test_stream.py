@@ -321,10 +321,13 @@ def test_keys_name_what_an_arm_reads_and_what_differs_from_the_first_runs():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"every": 0}, "stream.every=0: expected a whole number of at least 1"),
-        ({"steps": -1}, "stream.steps=-1: expected a whole number of at least 0"),
-        ({"memory": 0.0}, "stream.memory=0.0: expected a number above 0"),
+        ({"every": 0}, "stream.every=0: expected a whole number from 1 to 1,000,000"),
+        ({"steps": -1}, "stream.steps=-1: expected a whole number from 0 to 1,000,000"),
+        ({"batch_size": 10**9}, "stream.batch_size=1000000000: expected a whole number from 1 to 1,000,000"),
+        ({"memory": 0.0}, "stream.memory=0.0: expected a number above 0 and up to 100000"),
+        ({"memory": 1e9}, "stream.memory=1000000000.0: expected a number above 0 and up to 100000"),
         ({"lr": -1.0}, "stream.lr=-1.0: expected a number above 0"),
+        ({"lr": 1e38}, "stream.lr=1e+38: expected a number above 0 and up to 1e+30"),
         ({"node_decay": -0.1}, "stream.node_decay=-0.1: expected a number of at least 0"),
         ({"start": "adpted"}, "stream.start='adpted': did you mean 'adapted'"),
         ({"stps": 3}, "unknown key 'stream.stps': did you mean 'stream.steps'"),
@@ -413,6 +416,41 @@ def test_a_run_is_verified_by_its_last_periods(tiny_data, results, tmp_path, mon
         verify(run, meta, tiny_data)
     assert verify(run, meta, tiny_data, whole=True).difference is None
     shutil.move(kept, tail)
+
+
+def test_a_tail_with_other_content_is_called_damaged(tiny_data, results):
+    record = walk(streamed(), tiny_data, results)
+    run, meta = find_run(record.key.record_path(results), results), load_meta(tiny_data, "TINY")
+    tail = run.checkpoint.with_name(TAIL)
+    whole = tail.read_bytes()
+    state = load_checkpoint(tail)
+    spoiled = [{**state, "sums": {}}, {**state, "pending": 3}]
+    spoiled += [{name: value for name, value in state.items() if name != left} for left in ("losses", "sums")]
+    for content in (*spoiled, None):
+        if content is None:
+            tail.write_bytes(whole[:3000])
+        else:
+            torch.save(content, tail)
+        with pytest.raises(UserError, match=r"tail.pt is damaged: put back the run's own, or delete it, and the whole"):
+            verify(run, meta, tiny_data)
+    tail.write_bytes(whole)
+    assert verify(run, meta, tiny_data).difference is None
+
+
+def test_a_backbone_that_was_updated_on_the_test_data_is_no_start(tiny_data, results):
+    """Its scores would be of data that its weights have seen."""
+    tuned = walk(streamed(arm="finetune"), tiny_data, results)
+    for exp in (streamed(), streamed(arm="base"), streamed().with_protocol("adapt").with_arm("plus")):
+        with pytest.raises(
+            UserError, match="updated every weight on the test data: expected .* such as that of TINY/LSTM/joint"
+        ):
+            walk(replace(exp, backbone_from=str(results / tuned.key.path / "model.pt")), tiny_data, results)
+
+
+def test_a_record_in_place_of_a_checkpoint_is_told_apart_from_a_damaged_one(tiny_data, results):
+    path = static(streamed(), tiny_data, results).key.record_path(results)
+    with pytest.raises(UserError, match=r"json is no checkpoint: expected the model.pt .* such as .*seed0/model.pt"):
+        walk(replace(streamed(), backbone_from=str(path)), tiny_data, results)
 
 
 def test_a_memory_that_holds_no_window_is_refused_before_anything_is_trained(tiny_data, tmp_path):
