@@ -6,9 +6,9 @@ from typing import Any
 from .records import epochs, nodes
 from .stream_numbers import FOLDER, alone, both, gain_share, kilobytes, late_percent, over_time, percent, share, times
 
-TAXI = "NYC-TAXI"
+TAXI, LA = "NYC-TAXI", "METR-LA-29-STREAM"
 BACKBONES = ("STID", "STGCN")
-JULY = 182  # periods before July 2020
+JULY, HALF = 182, 39  # periods before July 2020, and of half the test of METR-LA-29-STREAM
 
 
 def claims() -> list[tuple[str, list[str]]]:
@@ -47,4 +47,22 @@ def claims() -> list[tuple[str, list[str]]]:
         ),
         ("before July 2020. From", []),
         ("are worth {} % with STID and {} % with STGCN", each(late_percent, "control", JULY)),
+        (
+            "Speed at {} sensors, trained for {} epochs on the first 30 % and walked through the last 66 %.",
+            [nodes(LA, "STID", folder=FOLDER), epochs(LA, "STID", folder=FOLDER)],
+        ),
+        (
+            "STID errs by {} alone, by {} with the adapter, and by {} where every weight is updated. "
+            '"+" reaches {} of finetune\'s gain.',
+            [alone(LA, "STID"), alone(LA, "STID", "plus"), alone(LA, "STID", "finetune"), share(LA, "STID")],
+        ),
+        (
+            'clear of 0 and small:** "+" minus control is {}, {} % less error, and {} % in the half that nothing was',
+            [
+                both(LA, "STID", "control", digits=3),
+                percent(LA, "STID", "control"),
+                late_percent(LA, "STID", "control", HALF),
+            ],
+        ),
+        ('"+" minus wide is {}.', [both(LA, "STID", "wide", digits=3)]),
     ]
