@@ -361,6 +361,8 @@ class StreamRunnerMixin(_Host):
                 list(state["losses"]),
                 list(state["seconds"]),
             )
+        except UserError:
+            raise
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             reason = f"{type(error).__name__}: {str(error)[:100]}"
             raise UserError(

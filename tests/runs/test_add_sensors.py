@@ -45,7 +45,7 @@ def with_new(table: pd.DataFrame, rows: int | None = None, names=NEW) -> pd.Data
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
     """The service file of a first update."""
-    settings = [word.replace("lr=0.003", "lr=0.03") for word in SETTINGS]
+    settings = [*SETTINGS, "stream.recency=1.0"]
     folder = tmp_path_factory.mktemp("first")
     return updated(finished("LSTM"), memory_before(start_of(0)), folder / "1.safetensors", *settings)
 
