@@ -29,7 +29,7 @@ def both(dataset: str, backbone: str, minus: str, arm: str = "plus", digits: int
     return "{:+.{d}f} ({:+.{d}f} to {:+.{d}f}; {:+.{d}f} to {:+.{d}f})".format(*seeds, *weeks, d=digits)
 
 
-def over_time(dataset: str, backbone: str, minus: str, arm: str = "plus", digits: int = 2, block: int = 28) -> str:
+def in_blocks(dataset: str, backbone: str, minus: str, arm: str = "plus", digits: int = 2, block: int = 28) -> str:
     """Return the interval over time of a difference, of longer blocks."""
     own, other = drawn(dataset, backbone, (arm, minus), FOLDER, block)
     return "{:+.{d}f} to {:+.{d}f}".format(*middle((own - other).mean(axis=0)), d=digits)

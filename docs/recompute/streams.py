@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .records import epochs, nodes
-from .stream_numbers import FOLDER, alone, both, gain_share, kilobytes, late_percent, over_time, percent, share, times
+from .stream_numbers import FOLDER, alone, both, gain_share, in_blocks, kilobytes, late_percent, percent, share, times
 
 TAXI, LA = "NYC-TAXI", "METR-LA-29-STREAM"
 BACKBONES = ("STID", "STGCN")
@@ -43,7 +43,7 @@ def claims() -> list[tuple[str, list[str]]]:
         ('"+" minus wide is {} and {}.', each(both, "wide")),
         (
             'In blocks of 28 days "+" minus control is {} and {}, "+" minus finetune {} and {}.',
-            [*each(over_time, "control"), *each(over_time, "finetune")],
+            [*each(in_blocks, "control"), *each(in_blocks, "finetune")],
         ),
         ("before July 2020. From", []),
         ("are worth {} % with STID and {} % with STGCN", each(late_percent, "control", JULY)),

@@ -63,7 +63,7 @@ def check_progress(run_dir: Path, cfg: ForecastingConfig) -> int:
 
 def is_of(content: Mapping[str, Any], cfg: ForecastingConfig) -> bool:
     """Return whether a progress file is of the run of ``cfg``."""
-    return all(content.get(name) == own for name, own in identity(cfg).items())
+    return not _differing(content, cfg)
 
 
 def drop_progress(run_dir: Path) -> None:
@@ -73,11 +73,15 @@ def drop_progress(run_dir: Path) -> None:
 
 
 def _refuse_other(content: Mapping[str, Any], cfg: ForecastingConfig, path: Path) -> None:
-    for name, own in identity(cfg).items():
-        there = content.get(name, 0 if name == "numerics" else None)
-        if there != own:
-            what, remedy = _OTHER[name]
-            raise UserError(f"{path} {what} ({_short(there)}, this is {_short(own)}): {remedy}")
+    for name, (there, own) in _differing(content, cfg).items():
+        what, remedy = _OTHER[name]
+        raise UserError(f"{path} {what} ({_short(there)}, this is {_short(own)}): {remedy}")
+
+
+def _differing(content: Mapping[str, Any], cfg: ForecastingConfig) -> dict[str, tuple[Any, Any]]:
+    """Return what of a progress file's identity isn't that of ``cfg``: its own, and the other."""
+    both = {name: (content.get(name, 0 if name == "numerics" else None), own) for name, own in identity(cfg).items()}
+    return {name: (there, own) for name, (there, own) in both.items() if there != own}
 
 
 def _identity_in(path: Path) -> dict[str, Any]:

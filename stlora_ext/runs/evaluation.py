@@ -9,6 +9,7 @@ from stlora_ext.config.experiment import Experiment
 from stlora_ext.data.prepared import Meta
 from stlora_ext.errors import UserError
 from stlora_ext.host.checkpoint import load_checkpoint, save_checkpoint
+from stlora_ext.host.config import ForecastingConfig
 from stlora_ext.host.launcher import launch_evaluation, launch_training
 from stlora_ext.host.progress_files import LAST, is_of
 from stlora_ext.host.runner import HostRunner
@@ -56,25 +57,28 @@ def evaluate(
             origin = run.record.provenance
             options = replace(options, processes=origin.data_parallel, parts=origin.parts)
         cfg = run_config(exp, meta, run.key.seed, options, forecasts or Path(folder))
+        if run.exp.protocol != "stream":
+            return launch_evaluation(cfg, str(run.checkpoint), runner_class(run.exp))
+        going_on = Path(folder) / LAST
         if tail is not None:
             cfg.run_key = str(run.key.path)
-            shutil.copy(tail, Path(folder) / LAST)
-            try:
-                own = is_of(load_checkpoint(tail), cfg)
-            except UserError:
-                raise UserError(f"{tail} is damaged: {_WALK_AGAIN}") from None
-            if not own:
-                raise UserError(
-                    f"{tail} is of another run, other data or another arithmetic than {run.path}: {_WALK_AGAIN}"
-                )
-        if run.exp.protocol == "stream":
-            try:
-                return launch_training(cfg, runner_class(run.exp), devices=options.devices)
-            except UserError as error:
-                if tail is None or str(Path(folder) / LAST) not in str(error):
-                    raise
-                raise UserError(f"{tail} is damaged: {_WALK_AGAIN}") from None
-        return launch_evaluation(cfg, str(run.checkpoint), runner_class(run.exp))
+            _refuse_other_tail(tail, cfg, run)
+            shutil.copy(tail, going_on)
+        try:
+            return launch_training(cfg, runner_class(run.exp), devices=options.devices)
+        except UserError as error:
+            if str(going_on) not in str(error):
+                raise
+            raise UserError(f"{tail} is damaged: {_WALK_AGAIN}") from None
+
+
+def _refuse_other_tail(tail: Path, cfg: ForecastingConfig, run: FinishedRun) -> None:
+    try:
+        content = load_checkpoint(tail)
+    except UserError:
+        raise UserError(f"{tail} is damaged: {_WALK_AGAIN}") from None
+    if not is_of(content, cfg):
+        raise UserError(f"{tail} is of another run, other data or another arithmetic than {run.path}: {_WALK_AGAIN}")
 
 
 def kept_tail(run: FinishedRun) -> Path | None:

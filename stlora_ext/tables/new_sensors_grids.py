@@ -8,7 +8,7 @@ from stlora_ext.runs.record_check import METRICS
 from stlora_ext.tables.alike import notes_on
 from stlora_ext.tables.new_sensors_pairs import NewSensors, SplitComparison, SplitRow, days_text, new_sensors
 from stlora_ext.tables.paired import holm
-from stlora_ext.tables.pairs import Line
+from stlora_ext.tables.pairs import LEAST_GAIN, Line
 from stlora_ext.tables.rows import Row
 from stlora_ext.tables.score_grids import OVER_SEEDS, Columns, difference_grid, result_grid
 from stlora_ext.tables.table import Cell, Column, Grid
@@ -111,7 +111,7 @@ def new_sensors_notes(shown: ShownNewSensors, short: bool = False) -> list[str]:
         )
         texts.append(
             f'{_REACHED[0].upper()}{_REACHED[1:]}: 100 (control - "+") / (control - full) of the mean scores; n/a '
-            "where full isn't here or gains nothing."
+            f"where full isn't here or gains less than {100 * LEAST_GAIN:g} % of the control's error."
         )
     return texts + notes_on(shown.tests)
 

@@ -10,10 +10,9 @@ from typing import Any
 
 from stlora_ext.runs.record import FittedDays, Record
 from stlora_ext.tables.over_time import OverTime
-from stlora_ext.tables.pairs import Comparison, difference
+from stlora_ext.tables.pairs import LEAST_GAIN, PER_NODE, Comparison, difference
 from stlora_ext.tables.rows import Row, score
 from stlora_ext.tables.statistics import MeanStd, spread
-from stlora_ext.tables.stream_pairs import LEAST_GAIN, PER_NODE
 
 NEW_SENSORS = "new-sensors"
 ARMS = ("base", "control", "plus", "full")
@@ -192,7 +191,7 @@ def fits_of(record: Record) -> tuple[FittedDays, ...]:
 
 def share_reached(control: SplitRow, row: SplitRow, full: SplitRow) -> float | None:
     """Return 100 (control - row) / (control - full) of average MAEs over the runs that all three hold, splits weighing
-    alike; None where ``full`` gains less than 1 % of the control's error."""
+    alike; None where ``full`` gains less than ``LEAST_GAIN``."""
     arms = [{run_of(record): record for record in one.records} for one in (control, row, full)]
     runs = [run for run in arms[0] if all(run in arm for arm in arms)]
     splits = list(dict.fromkeys(sensors for sensors, _ in runs))

@@ -15,6 +15,9 @@ from stlora_ext.tables.paired import PairedTest, holm, paired_test
 from stlora_ext.tables.rows import Row, score, static_rows
 from stlora_ext.tables.statistics import MeanStd, spread
 
+PER_NODE = ("sharing", "num_embeddings", "row_dropout")  # settings of an adapter that a control doesn't have
+LEAST_GAIN = 0.01  # of the error before it: what share of a smaller one is reached is noise
+
 
 def difference(before: float | None, after: float | None, percent: bool = False) -> float | None:
     """Return ``after - before``, or that in percent of ``before``; None where a score lacks, or 0 has no percent."""

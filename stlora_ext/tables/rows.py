@@ -128,13 +128,23 @@ def of_protocol(rows: Iterable[Row], protocol: str) -> list[Row]:
     return [row for row in rows if row.protocol == protocol]
 
 
+def equal_seeds(rows: Iterable[Row]) -> bool:
+    """Return whether rows ran under the same seeds, but for those that no seed changes."""
+    return len({frozenset(row.seeds) for row in rows if not row.deterministic}) < 2
+
+
+def common_seeds(rows: Iterable[Row]) -> set[int | None]:
+    """Return the seeds under which all rows ran, but for those that no seed changes."""
+    seeded = [set(row.seeds) for row in rows if not row.deterministic]
+    return set.intersection(*seeded) if seeded else set()
+
+
 def of_common_seeds(rows: Sequence[Row]) -> list[Row]:
     """Return rows with the runs of the seeds that all of them have; the rows as they are where there is none.
 
     A row that no seed changes stays as it is.
     """
-    seeded = [set(row.seeds) for row in rows if not row.deterministic]
-    common = set.intersection(*seeded) if seeded else set()
+    common = common_seeds(rows)
     return [
         replace(row, records=tuple(record for record in row.records if record.key.seed in common))
         if common and not row.deterministic

@@ -8,10 +8,10 @@ from stlora_ext.runs.record_check import METRICS
 from stlora_ext.tables.alike import marked, notes_on
 from stlora_ext.tables.notes import on_over_time
 from stlora_ext.tables.paired import holm
-from stlora_ext.tables.pairs import Comparison, Line
-from stlora_ext.tables.rows import Row
+from stlora_ext.tables.pairs import LEAST_GAIN, Comparison, Line
+from stlora_ext.tables.rows import Row, equal_seeds
 from stlora_ext.tables.score_grids import OVER_TIME, Columns, difference_grid, result_grid
-from stlora_ext.tables.stream_pairs import LEAST_GAIN, Family, Share, families, settings_apart
+from stlora_ext.tables.stream_pairs import Family, Share, families, settings_apart
 from stlora_ext.tables.table import Cell, Column, Grid
 
 _ABSENT = "–"
@@ -82,7 +82,7 @@ def stream_grids(streamed: Streams, columns: Columns, short: bool = False) -> li
     labelled = {id(row): (label, row) for label, row in zip(labels, streamed.rows, strict=True)}  # a base may be shared
     lines = [Line(label, "result", row) for label, row in labelled.values()]
     scores = result_grid("stream", lines, columns, METRICS[:1] if short else METRICS)
-    bold = _of_equal_seeds(streamed.rows)
+    bold = equal_seeds(streamed.rows)
     grids = [
         replace(
             scores,
@@ -104,10 +104,6 @@ def stream_grids(streamed: Streams, columns: Columns, short: bool = False) -> li
     if streamed.shares and not short:
         grids.append(_share_grid(streamed.shares))
     return grids
-
-
-def _of_equal_seeds(rows: Sequence[Row]) -> bool:
-    return len({row.seeds for row in rows if not row.deterministic}) < 2
 
 
 def _cost(row: Row) -> tuple[Cell, ...]:
@@ -159,7 +155,7 @@ def stream_notes(streamed: Streams, short: bool = False) -> list[str]:
         "adapter on the frozen backbone, finetune every weight of it. s: median seconds of an update; service: the "
         "file that the next update goes on from; measured as the runs ran, beside whatever else the machine did."
     ]
-    if not _of_equal_seeds(streamed.rows):
+    if not equal_seeds(streamed.rows):
         texts.append("Stream: rows ran under different seeds, so no score is bold; differences are over those of both.")
     if short:
         return texts

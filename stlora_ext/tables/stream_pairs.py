@@ -8,13 +8,11 @@ from typing import Any
 from stlora_ext.config.stream import ADAPTER_LR
 from stlora_ext.runs.record import Record
 from stlora_ext.tables.over_time import OverTime, share_over_time
-from stlora_ext.tables.pairs import Comparison, row_label
+from stlora_ext.tables.pairs import LEAST_GAIN, PER_NODE, Comparison, row_label
 from stlora_ext.tables.rows import Row
 from stlora_ext.tables.statistics import MeanStd, spread
 
 STREAM_ARMS = ("base", "control", "wide", "plus", "finetune")
-PER_NODE = ("sharing", "num_embeddings", "row_dropout")  # settings of an adapter that a control doesn't have
-LEAST_GAIN = 0.01  # of the base's error: a share of less is one of noise
 _ADAPTER_ONLY = ("node_decay", "start")  # settings that finetune doesn't read
 
 

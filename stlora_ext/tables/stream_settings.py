@@ -14,11 +14,12 @@ from stlora_ext.config.stream import StreamSettings
 from stlora_ext.digits import number
 from stlora_ext.errors import UserError
 from stlora_ext.runs.record import Record
+from stlora_ext.tables.pairs import PER_NODE
 from stlora_ext.tables.period_times import checked_periods, target_times
-from stlora_ext.tables.rows import Row, differences, of_common_seeds
+from stlora_ext.tables.rows import Row, common_seeds, differences, equal_seeds, of_common_seeds
 from stlora_ext.tables.settings import score_text
 from stlora_ext.tables.statistics import MeanStd, spread
-from stlora_ext.tables.stream_pairs import PER_NODE, families
+from stlora_ext.tables.stream_pairs import families
 from stlora_ext.tables.table import Cell, Column, Grid, Table
 
 FIELDS = (
@@ -77,10 +78,9 @@ def stream_settings_tables(rows: Sequence[Row], model: str, date: str, heading: 
 
 def _note(rows: Sequence[Row]) -> str:
     """Return over which seeds rows are compared that didn't all run under the same."""
-    seeded = [set(row.seeds) for row in rows if not row.deterministic]
-    if all(seeds == seeded[0] for seeds in seeded):
+    if equal_seeds(rows):
         return ""
-    common = sorted(map(str, set.intersection(*seeded)))
+    common = sorted(map(str, common_seeds(rows)))
     if not common:
         return "There is no seed under which all rows ran, so part of what sets them apart is the seed."
     return f"Over seed{'s' * (len(common) > 1)} {', '.join(common)}, under which all rows ran."
