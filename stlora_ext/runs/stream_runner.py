@@ -300,8 +300,9 @@ class StreamRunnerMixin(_Host):
         if self.cfg.arm == "finetune":
             return None
         begin = self.test + period * self.every
-        memory = min(begin, max(0, self.memory - self.series.input_len)) if self.updates else 0  # windows before it
-        return RecentForecasts(self._of_backbone, self.test, self.size, begin - memory, memory + self.every, self.end)
+        memory = max(0, self.memory - self.series.input_len) if self.updates else 0  # windows before it, if there are
+        kept = min(memory, self.end) + self.every
+        return RecentForecasts(self._of_backbone, self.test, self.size, begin - memory, kept, self.end)
 
     @torch.no_grad()
     def _of_backbone(self, begin: int, end: int) -> torch.Tensor:

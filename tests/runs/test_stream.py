@@ -453,6 +453,33 @@ def test_a_record_in_place_of_a_checkpoint_is_told_apart_from_a_damaged_one(tiny
         walk(replace(streamed(), backbone_from=str(path)), tiny_data, results)
 
 
+def test_a_memory_longer_than_what_lies_before_the_test_grows_with_the_walk(tiny_data, tmp_path, monkeypatch):
+    """Every window that an update may draw has the frozen backbone's own forecast, wherever a run began."""
+    exp = streamed(**{"stream.memory": 14.0})
+    monkeypatch.setattr(stream_runner, "SAVE_EVERY", 0.0)
+    update, wrong, stop = StreamRunnerMixin.update_model, [], [None]
+
+    def watched(self, period, now):
+        if period == stop[0]:
+            raise KeyboardInterrupt
+        update(self, period, now)
+        if period % 8 == 7:
+            known = self.series.with_target(0, now - self.series.input_len - self.series.output_len + 1)
+            begin = int(known[0])
+            own = self._of_backbone(begin, begin + self.size)
+            wrong.append(float((self.recent.of(torch.arange(begin, begin + self.size)) - own).abs().max()))
+
+    monkeypatch.setattr(StreamRunnerMixin, "update_model", watched)
+    whole = walk(exp, tiny_data, tmp_path)
+    assert len(wrong) == 2 and max(wrong) < 1e-6
+    stop[0] = 3
+    with pytest.raises(KeyboardInterrupt):
+        walk(exp, tiny_data, tmp_path, force=True)
+    stop[0] = None
+    again = walk(exp, tiny_data, tmp_path, force=True)
+    assert (again.weights, again.scores) == (whole.weights, whole.scores)
+
+
 def test_a_memory_that_holds_no_window_is_refused_before_anything_is_trained(tiny_data, tmp_path):
     with pytest.raises(UserError) as caught:
         walk(streamed(**{"stream.memory": 0.05}), tiny_data, tmp_path)
