@@ -14,6 +14,8 @@ import torch
 from stlora_ext.lora.predictor import Predictor
 from stlora_ext.lora.settings import STLoRAConfig
 
+_CELLS = 2**12  # sensors times windows that are corrected at once: their activations stay in the processor's cache
+
 
 @dataclass(frozen=True)
 class Readings:
@@ -118,8 +120,7 @@ def fit_rows(
         row.copy_(start_row)
         row.requires_grad_(True)
     variances = [own.detach().double().var(dim=0, unbiased=False).mean().clamp_min(1e-12) for own in known.per_node()]
-    counts = readings.mask.sum(dim=(0, 1)).clamp_min(1)
-    seen = readings.seen(config.x)
+    parts = _parts(readings, config.x, max(1, _CELLS // num_nodes))
     optimizer = torch.optim.LBFGS(
         rows,
         max_iter=iterations,
@@ -131,12 +132,22 @@ def fit_rows(
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        error = (readings.forecasts + predictor(seen, readings.stamps) - readings.targets).abs() * readings.mask
-        loss = (error.sum(dim=(0, 1)) / counts).sum()
-        for row, middle, variance in zip(rows, centre, variances, strict=True):
-            loss = loss + ridge * (row - middle).square().sum() / variance
+        pulls = zip(rows, centre, variances, strict=True)
+        loss = torch.stack([ridge * (row - middle).square().sum() / variance for row, middle, variance in pulls]).sum()
         loss.backward()
-        return loss
+        total = loss.detach()
+        for seen, stamps, missed, weight in parts:
+            loss = ((missed + predictor(seen, stamps)).abs() * weight).sum()
+            loss.backward()
+            total += loss.detach()
+        return total
 
     optimizer.step(closure)
     return [row.detach() for row in rows]
+
+
+def _parts(readings: Readings, x: str, at_once: int) -> list[tuple[torch.Tensor, ...]]:
+    """Return parts of the windows: X, stamps, the backbone's error, the weight of each target in its sensor's mean."""
+    counts = readings.mask.sum(dim=(0, 1)).clamp_min(1)
+    parts = [readings.rows(slice(at, at + at_once)) for at in range(0, len(readings.inputs), at_once)]
+    return [(part.seen(x), part.stamps, part.forecasts - part.targets, part.mask.double() / counts) for part in parts]

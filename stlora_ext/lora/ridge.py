@@ -27,6 +27,11 @@ class Choice:
     error: float | None = None
 
 
+def spacing(output_len: int) -> int:
+    """Return every how many-th window is enough to choose a ridge on: those between hold the same targets."""
+    return max(1, output_len // 4)
+
+
 def choose_ridge(
     known: Predictor, config: STLoRAConfig, fitted: Readings, compared: Readings, tried: Sequence[int], iterations: int
 ) -> Choice:

@@ -21,11 +21,11 @@ from stlora_ext.host.scaler import GlobalZScoreScaler
 from stlora_ext.host.splits import place_split
 from stlora_ext.lora.fit_rows import Readings, fit_rows, mean_rows
 from stlora_ext.lora.model import STLoRA
-from stlora_ext.lora.ridge import RIDGES, TRIED, choose_ridge
+from stlora_ext.lora.ridge import RIDGES, TRIED, choose_ridge, spacing
 from stlora_ext.runs.window_readings import window_readings
 
 _BATCH = 256  # windows that the backbone forecasts at once
-_CELLS = 2**15  # sensors times windows at most that are fitted at once, some 250 MiB
+_CELLS = 2**15  # sensors times windows at most that are fitted at once, some 32 MiB
 _ITERATIONS = NewSensorsSettings().iterations
 
 
@@ -145,7 +145,7 @@ def _ridge(rows: Rows, begin: int, seed: int) -> float:
         splits.append((slice(begin, begin + kept + input_len), slice(begin + kept, end)))
     order = np.random.default_rng(derive_seed(seed, "ridge")).permutation(model.num_nodes)
     tried = sorted(int(node) for node in order[: min(TRIED, max(1, 4 * _CELLS // count))])
-    step = max(1, output_len // 4)  # the windows between hold the same targets
+    step = spacing(output_len)
     for split in splits if model.num_nodes > 1 else []:
         fitted, compared = (rows.readings(tried, part, step) for part in split)
         if fitted.mask.any() and compared.mask.any():

@@ -23,13 +23,13 @@ from stlora_ext.host.splits import place_split
 from stlora_ext.lora.fit_rows import Readings, fit_rows, with_rows
 from stlora_ext.lora.model import STLoRA, attach
 from stlora_ext.lora.predictor import Predictor
-from stlora_ext.lora.ridge import RIDGES, TRIED, Choice, choose_ridge
+from stlora_ext.lora.ridge import RIDGES, TRIED, Choice, choose_ridge, spacing
 from stlora_ext.lora.settings import STLoRAConfig
 from stlora_ext.runs.adapter_runner import STLoRAForecastingConfig, STLoRARunnerMixin
 from stlora_ext.runs.set_aside import steps_of
 from stlora_ext.runs.window_readings import window_readings
 
-_CELLS = 2**19  # sensors times windows at most that are fitted at once, some 2.5 GiB
+_CELLS = 2**19  # sensors times windows at most that are fitted at once, some 0.5 GiB
 
 
 @dataclass(init=False)
@@ -173,7 +173,7 @@ class NewSensorsAdapterRunner(NewSensorsRunnerMixin, STLoRARunnerMixin, HostRunn
         columns = [column for column in range(count + len(self.new)) if column not in set(self.new)]
         chosen = [columns[node] for node in tried]
         train = self._readings(trained.backbone, chosen, BasicTSMode.TRAIN)
-        train = train.rows(_last(self._windows(days, len(train.inputs))))
+        train = train.rows(_last(self._windows(days, len(train.inputs)), spacing(config.output_len)))
         if count == 1:  # no other one is known when it is set aside
             return Choice(RIDGES[-1] if len(train.inputs) else None)
         val = self._readings(trained.backbone, chosen, BasicTSMode.VAL)
@@ -187,5 +187,5 @@ class NewSensorsAdapterRunner(NewSensorsRunnerMixin, STLoRARunnerMixin, HostRunn
         return self._kept[key]
 
 
-def _last(count: int) -> slice:
-    return slice(-count, None) if count else slice(0, 0)
+def _last(count: int, step: int = 1) -> slice:
+    return slice(-count, None, step) if count else slice(0, 0)
