@@ -108,10 +108,10 @@ def adapter_config(exp: Experiment, meta: Meta) -> STLoRAConfig:
     config = exp.adapter
     assert config is not None
     if exp.arm == "control":
-        return replace(config, sharing="none")
+        return replace(config, sharing="none", row_dropout=0.0)
     if exp.arm == "wide":
         plus = sum(p.numel() for p in Predictor(config, meta.num_nodes).parameters())
-        return widened(config, meta.num_nodes, plus)
+        return replace(widened(config, meta.num_nodes, plus), row_dropout=0.0)
     return config
 
 

@@ -279,6 +279,8 @@ def test_keys_hold_what_an_arm_reads(tiny_data):
     usual, other_days, other_split = keys(), keys(**{"new_sensors.days": [2.0]}), keys(**{"new_sensors.split": 1})
     assert [a == b for a, b in zip(usual, other_days, strict=True)] == [True, True, False, True]
     assert all(a != b for a, b in zip(usual, other_split, strict=True))
+    dropped = keys(**{"adapter.row_dropout": 0.1})  # the control has no rows
+    assert [a == b for a, b in zip(usual, dropped, strict=True)] == [True, True, False, False]
     joint = experiment("TINY", "LSTM+")
     changed = joint.override({"new_sensors.split": 3})
     assert run_key(joint, meta, 0) == run_key(changed, meta, 0)
