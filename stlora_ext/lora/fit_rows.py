@@ -120,7 +120,7 @@ def fit_rows(
         row.copy_(start_row)
         row.requires_grad_(True)
     variances = [own.detach().double().var(dim=0, unbiased=False).mean().clamp_min(1e-12) for own in known.per_node()]
-    parts = _parts(readings, config.x, max(1, _CELLS // num_nodes))
+    parts = _parts(readings, predictor, config.x, max(1, _CELLS // num_nodes))
     optimizer = torch.optim.LBFGS(
         rows,
         max_iter=iterations,
@@ -136,8 +136,8 @@ def fit_rows(
         loss = torch.stack([ridge * (row - middle).square().sum() / variance for row, middle, variance in pulls]).sum()
         loss.backward()
         total = loss.detach()
-        for seen, stamps, missed, weight in parts:
-            loss = ((missed + predictor(seen, stamps)).abs() * weight).sum()
+        for embedded, missed, weight in parts:
+            loss = ((missed + predictor.corrected(embedded)).abs() * weight).sum()
             loss.backward()
             total += loss.detach()
         return total
@@ -146,8 +146,16 @@ def fit_rows(
     return [row.detach() for row in rows]
 
 
-def _parts(readings: Readings, x: str, at_once: int) -> list[tuple[torch.Tensor, ...]]:
-    """Return parts of the windows: X, stamps, the backbone's error, the weight of each target in its sensor's mean."""
-    counts = readings.mask.sum(dim=(0, 1)).clamp_min(1)
+@torch.no_grad()
+def _parts(readings: Readings, predictor: Predictor, x: str, at_once: int) -> list[tuple[torch.Tensor, ...]]:
+    """Return parts of the windows: H0, which no row enters, the backbone's error, each target's weight in its mean."""
+    weights = readings.mask.double() / readings.mask.sum(dim=(0, 1)).clamp_min(1)
     parts = [readings.rows(slice(at, at + at_once)) for at in range(0, len(readings.inputs), at_once)]
-    return [(part.seen(x), part.stamps, part.forecasts - part.targets, part.mask.double() / counts) for part in parts]
+    return [
+        (
+            predictor.embedded(part.seen(x), part.stamps),
+            (part.forecasts - part.targets).permute(2, 0, 1).contiguous(),
+            weight.permute(2, 0, 1).contiguous(),
+        )
+        for part, weight in zip(parts, weights.split(at_once), strict=True)
+    ]

@@ -118,13 +118,21 @@ class Predictor(nn.Module):
         Returns:
             torch.Tensor: Correction ``[B, output_len, N]``.
         """
+        return self.corrected(self.embedded(x, stamps), nodes).permute(1, 2, 0)
+
+    def embedded(self, x: torch.Tensor, stamps: torch.Tensor | None = None) -> torch.Tensor:
+        """Return H0 ``[N, B, width]``, which no weights of a node's own enter."""
         dtype = self.conv_weight.dtype
-        h = nn.functional.linear(x.permute(2, 0, 1).to(dtype), self.conv_weight, self.conv_bias)  # [N, B, width]
+        h = nn.functional.linear(x.permute(2, 0, 1).to(dtype), self.conv_weight, self.conv_bias)
         if self.cycles:
             assert stamps is not None
             angle = 2 * math.pi * stamps[:, self.cycles[0] : self.cycles[-1] + 1]
             h = h + nn.functional.linear(torch.cat([angle.sin(), angle.cos()], dim=1).to(dtype), self.time_weight)
+        return h
+
+    def corrected(self, h: torch.Tensor, nodes: slice | None = None) -> torch.Tensor:
+        """Return the correction ``[N, B, output_len]`` from H0."""
         replaced = self.row_dropout(h)
         for nall in self.nalls:
             h = h + nall(self.dropout(torch.relu(h)), replaced, nodes)
-        return nn.functional.linear(h, self.output_weight, self.output_bias).permute(1, 2, 0)
+        return nn.functional.linear(h, self.output_weight, self.output_bias)
