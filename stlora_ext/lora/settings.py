@@ -11,7 +11,7 @@ from stlora_ext.fields import checked
 SHARINGS = ("node", "embedding", "vector", "none")
 INPUTS = ("window", "forecast", "both")
 ACTIVATIONS = ("identity", "relu")
-_LATER = ("row_dropout",)
+LATER = {"row_dropout": 0.0}  # settings that came later, and what they are where files and records don't name them
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class STLoRAConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain values; those that came later only where they are set, as files of before."""
-        return {name: value for name, value in asdict(self).items() if value or name not in _LATER}
+        return {name: value for name, value in asdict(self).items() if value or name not in LATER}
 
     def to_json(self) -> str:
         """Return the settings as JSON."""

@@ -6,10 +6,12 @@ from typing import Any
 from stlora_ext.config.experiment import PROTOCOLS
 from stlora_ext.errors import UserError
 from stlora_ext.tables.alike import backbone_unknown, mark, notes_on, unlike
+from stlora_ext.tables.new_sensors_gains import new_sensors_gains, of_days
+from stlora_ext.tables.new_sensors_grids import new_sensors_notes, shown_new_sensors
 from stlora_ext.tables.notes import on_over_time
 from stlora_ext.tables.paired import holm
 from stlora_ext.tables.pairs import Comparison, beyond_control, blocks, corrected, name
-from stlora_ext.tables.rows import Row, of_protocol
+from stlora_ext.tables.rows import Row
 from stlora_ext.tables.score_grids import alone_text, gain_text, is_clear
 from stlora_ext.tables.stream_gains import stream_gains
 from stlora_ext.tables.stream_grids import streams
@@ -21,6 +23,8 @@ FIELDS = (
     "protocol",
     "arm",
     "minus",
+    "adapter",
+    "days",
     "pairs",
     "delta",
     "ci_low",
@@ -51,16 +55,13 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
         UserError: If nothing can be compared, or one backbone's adapter ran with several settings.
     """
     arranged, beyond, streamed = blocks(rows), beyond_control(rows), streams(rows)
-    left_out = ["Runs of protocol new-sensors aren't shown here; leave --gains out."] * bool(
-        of_protocol(rows, "new-sensors")
-    )
+    fresh = shown_new_sensors(rows)
     gains = [comparison for block in arranged for comparison in block.comparisons]
-    if not gains and not streamed.tests:
+    fitted, tests_of_new = new_sensors_gains(fresh, short)
+    if not gains and not streamed.tests and not fitted:
         raise UserError(
             f"--gains: no records of {dataset} hold a model with '+' and the same model without it, of the "
-            "same settings and seeds"
-            + ", but for runs of protocol new-sensors, which aren't shown here" * bool(left_out)
-            + "; leave --gains out to see what there is"
+            "same settings and seeds; leave --gains out to see what there is"
         )
     # Holm's correction is over all comparisons of the data set, whichever are shown.
     families = [p for block in corrected(arranged) for p in block], holm([comparison.test.p for comparison in beyond])
@@ -71,14 +72,15 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
         grid, compared = _by_backbone(gains, beyond, p_holm, short, "not updated" if streamed.tests else "")
         grids.append(grid)
     updated, tests = stream_gains(streamed, short)
-    grids += updated
+    grids += [*updated, *fitted]
     compared += tests
-    count = max(comparison.test.count for comparison in compared)
     parts = ["the differences from the backbone alone", "those from the arms without per-node weights"]
     parts = parts * bool(gains and not short) + ["those of protocol stream"] * bool(streamed.tests)
+    parts += ["all of protocol new-sensors"] * bool(fitted)
     over = f", over {' and over '.join(parts)}" * bool(parts)
+    counted = " and ".join(filter(None, (_up_to(compared, "seed"), _up_to(tests_of_new, "split"))))
     caption = (
-        f"average MAE, paired differences over up to {count} seed{'s' * (count > 1)} (95 % interval); below 0 the "
+        f"average MAE, paired differences over {counted} (95 % interval); below 0 the "
         f"adapter helps; bold: p < 0.05 after Holm's correction{over}"
     )
     alone = [
@@ -88,13 +90,19 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
         if row.arm == "plus" and not any(test.plus is row for test in streamed.tests)
     ]
     weeks = any(not comparison.over_time.reason for comparison in compared)
+    compared_all = [*compared, *tests_of_new]
     return Table(
         dataset,
         heading,
         caption,
         tuple(grids),
-        (*(on_over_time(compared) if weeks or not short else ()), *notes_on(compared), *alone, *left_out),
-        numbers=tuple(_numbers(dataset, compared, {**p_holm, **streamed.p_holm})),
+        (
+            *(on_over_time(compared) if compared and (weeks or not short) else ()),
+            *notes_on(compared_all),
+            *alone,
+            *new_sensors_notes(fresh, short=True) * bool(fitted),
+        ),
+        numbers=tuple(_numbers(dataset, compared_all, {**p_holm, **streamed.p_holm, **fresh.p_holm})),
         fields=FIELDS,
     )
 
@@ -187,6 +195,7 @@ def _numbers(
             "protocol": comparison.plus.protocol,
             "arm": comparison.plus.arm,
             "minus": comparison.base.arm,
+            **of_days(comparison),
             "pairs": test.count,
             "delta": test.mean,
             "ci_low": test.low,
@@ -198,6 +207,11 @@ def _numbers(
             "p_holm": p_holm[id(comparison)],
             "unlike": "; ".join(unlike(comparison) + ["backbone unknown"] * backbone_unknown(comparison)),
         }
+
+
+def _up_to(comparisons: Sequence[Comparison], what: str) -> str:
+    count = max((comparison.test.count for comparison in comparisons), default=0)
+    return f"up to {count} {what}{'s' * (count > 1)}" if comparisons else ""
 
 
 def _under(head: str, protocol: str) -> str:

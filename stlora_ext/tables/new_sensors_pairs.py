@@ -8,6 +8,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any
 
+from stlora_ext.lora.settings import LATER
 from stlora_ext.runs.record import FittedDays, Record
 from stlora_ext.tables.over_time import OverTime
 from stlora_ext.tables.pairs import LEAST_GAIN, PER_NODE, Comparison, difference
@@ -159,7 +160,7 @@ def _arranged(model: str, records: Sequence[Record], apart: Sequence[str]) -> Ne
             rows += _of_days(arm, group, tuple(texts))
     tests, reached = [], {}
     for row in (row for row in rows if row.arm == "plus"):
-        control, full = _alike(row, rows, "control"), _alike(row, rows, "full")
+        control, full = counterpart(row, rows, "control"), counterpart(row, rows, "full")
         base = next((other for other in rows if other.arm == "base"), None)
         tests += [
             SplitComparison(f"{row.name}, minus {other.arm}", other, row)
@@ -205,8 +206,8 @@ def share_reached(control: SplitRow, row: SplitRow, full: SplitRow) -> float | N
     return 100 * (before - own) / (before - after)
 
 
-def _alike(row: SplitRow, rows: Sequence[SplitRow], arm: str) -> SplitRow | None:
-    """Return the row of an arm with the settings of "+"; those of per-node weights needn't agree in the control."""
+def counterpart(row: SplitRow, rows: Sequence[SplitRow], arm: str) -> SplitRow | None:
+    """Return the row of ``control`` or ``full`` with the settings of "+", but for per-node weights in the control."""
     free = PER_NODE if arm == "control" else ()
 
     def settings(one: SplitRow) -> dict[str, Any]:
@@ -234,7 +235,7 @@ def _settings(record: Record) -> dict[str, Any]:
     if arm == "base":
         return {}
     left = (*_DERIVED, *(PER_NODE if arm == "control" else ()))
-    adapter = {name: value for name, value in configuration.adapter.items() if name not in left}
+    adapter = {name: value for name, value in {**LATER, **configuration.adapter}.items() if name not in left}
     iterations = {"iterations": _new(record).get("iterations")} if arm == "plus" else {}
     return {**adapter, **iterations, "adapter_lr": configuration.training.get("adapter_lr")}
 

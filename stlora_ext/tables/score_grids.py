@@ -133,12 +133,12 @@ def alone_text(row: Row) -> str:
     return number(value.mean) if row.deterministic else with_spread(value.mean, value.std)
 
 
-def gain_text(comparison: Comparison) -> str:
+def gain_text(comparison: Comparison, over: str = "seed") -> str:
     """Return a difference of the average MAE with its intervals over seeds and, where it has one, over time."""
     test, weeks = comparison.test, comparison.over_time
     if test.mean is None:
         return _ABSENT
-    text = f"{number(test.mean, sign='+')} (one seed)"
+    text = f"{number(test.mean, sign='+')} (one {over})"
     if test.low is not None and test.high is not None:
         text = with_interval(test.mean, test.low, test.high)
     return text if weeks.low is None else f"{text[:-1]}; over time {interval_text(weeks.low, weeks.high)})"

@@ -21,7 +21,7 @@ def new_sensors(
     usual = NewSensorsSettings(split=split, **settings)
     usual = NewSensorsSettings(split=split, days=days, **settings) if arm == "plus" else usual
     adapted = arm != "base"
-    adapter = {"sharing": "embedding", "row_dropout": 0.0, **(adapter or {})} if adapted else {}
+    adapter = {"sharing": "embedding", **(adapter or {})} if adapted else {}
     parts = "".join(f"{name}{value}" for name, value in (adapter | settings).items())
     of_arm = f"{backbone}{lr}{split}{''.join(map(str, settings.values()))}"
     key = {

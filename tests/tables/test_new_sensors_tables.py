@@ -22,6 +22,7 @@ from tests.support.table_records import arms, markdown, rows, seeds, table, type
 from tests.tables.test_stream_tables import grids, named
 
 STATIC = [*seeds([20.0, 21.0]), *seeds([19.0, 20.5], model="LSTM+", arm="plus")]
+DAYS = ["0 d", "1 d", "3 d", "all"]
 FITTED = ['"+", 0 d', '"+", 1 d', '"+", 3 d', '"+", all']
 
 
@@ -155,15 +156,41 @@ def test_tidy_numbers_tell_days_splits_and_what_is_reached():
     assert by_days["1", "base"]["delta"] == "-6.0" and by_days["1", "control"]["delta"] == "-2.0"
 
 
-@pytest.mark.parametrize("option", [["--ranked"], ["--gains"]])
-def test_ranking_and_gains_leave_new_sensors_out_and_say_so(option, tmp_path, capsys):
+def test_a_ranking_leaves_new_sensors_out_and_says_so(tmp_path, capsys):
     write([*STATIC, *every_arm()], tmp_path)
-    table_command.main(["--dataset", "D", "--results", str(tmp_path), *option])
+    table_command.main(["--dataset", "D", "--results", str(tmp_path), "--ranked"])
     text = capsys.readouterr().out
     assert "of protocol new-sensors aren't" in text and "20.50" in text
     write(every_arm(), tmp_path / "alone")
-    arguments = ["--dataset", "D", "--results", str(tmp_path / "alone"), *option]
+    arguments = ["--dataset", "D", "--results", str(tmp_path / "alone"), "--ranked"]
     assert "new-sensors" in refusal(table_command.main, arguments, capsys)
+
+
+def test_gains_have_a_line_per_setting_with_what_each_number_of_days_gains_over_the_control(tmp_path, capsys):
+    dropped = [
+        new_sensors("plus", split, seed, [30.0 + 10 * split, 28.0, 25.0, 24.0], adapter={"row_dropout": 0.1})
+        for split in (0, 1)
+        for seed in (0, 1)
+    ]
+    write([*STATIC, *every_arm(), *dropped], tmp_path)
+    table_command.main(["--dataset", "D", "--results", str(tmp_path), "--gains"])
+    text = capsys.readouterr().out
+    heads = ("MAE of base", "MAE of control", "MAE of full", *(f'"+" minus control, {at}' for at in DAYS))
+    (usual,) = [line for line in text.splitlines() if line.startswith("| LSTM+, row_dropout=0.0 | 2 x 2")]
+    assert f"| {' | '.join(heads)} |" in text and "up to 2 seeds and up to 2 splits" in text
+    assert "| 35.50 ± 7.07 | 31.50 ± 7.07 | 23.50 ± 7.07 | +0.00 (" in usual and " | -8.00 (" in usual
+    assert "| LSTM+, row_dropout=0.0 | 0.0 | 25.0 | 75.0 | 100.0 |" in text
+    assert "| LSTM+, row_dropout=0.1 | – | – | – | – |" in text  # no full of these settings ran
+    table_command.main(["--dataset", "D", "--results", str(tmp_path), "--gains", "--short", "--format", "csv"])
+    lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    fresh = {(line["adapter"], line["days"]): line["delta"] for line in lines if line["protocol"] == "new-sensors"}
+    assert fresh["row_dropout=0.0", "3"] == "-6.0" and fresh["row_dropout=0.0", "all"] == "-8.0" and len(fresh) == 8
+    write([one for one in every_arm() if one["key"]["arm"] != "control"], tmp_path / "alone")
+    arguments = ["--dataset", "D", "--results", str(tmp_path / "alone"), "--gains"]
+    assert "leave --gains out" in refusal(table_command.main, arguments, capsys)
+    write(every_arm(splits=[0]), tmp_path / "one")
+    table_command.main(["--dataset", "D", "--results", str(tmp_path / "one"), "--gains"])
+    assert "-6.00 (one split)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("lacking", ["base", "plus"])
