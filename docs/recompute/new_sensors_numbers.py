@@ -72,12 +72,19 @@ def alone(dataset: str, backbone: str, arm: str, days: float | None = None, adap
     return f"{statistics.fmean(values):.2f}"
 
 
+def percents(
+    dataset: str, backbone: str, days: float | None, adapter: Adapter = (), arm: str = "plus", minus: str = "control"
+) -> list[float]:
+    """Return an arm minus another one in percent of the other's error, a number per split."""
+    own, other = by_split(
+        errors(dataset, backbone, arm, days if arm == "plus" else None, adapter), errors(dataset, backbone, minus)
+    )
+    return [100 * (one / two - 1) for one, two in zip(own, other, strict=True)]
+
+
 def percent(dataset: str, backbone: str, days: float | None, adapter: Adapter = ()) -> str:
-    """Return "+" minus control in percent of the control's mean error, with its interval over splits."""
-    own, control = by_split(errors(dataset, backbone, "plus", days, adapter), errors(dataset, backbone, "control"))
-    whole = statistics.fmean(control)
-    mean, low, high = interval([100 * (one - two) / whole for one, two in zip(own, control, strict=True)])
-    return f"{mean:+.1f} % ({low:+.1f} to {high:+.1f})"
+    """Return "+" minus control in percent of the control's error, with its interval over splits."""
+    return "{:+.1f} % ({:+.1f} to {:+.1f})".format(*interval(percents(dataset, backbone, days, adapter)))
 
 
 def share(dataset: str, backbone: str, days: float | None, adapter: Adapter = ()) -> float:

@@ -185,10 +185,10 @@ def _static_settings(records: Sequence[Record], model: str, dataset: str, result
             "settings differ in"
         )
     if not settings:
-        raise UserError(
-            f"no records of {model} on {dataset} under {results}: name a model with '+' that ran, or give "
-            "the folder of experiments/screen.py as --results"
-        )
+        ran = sorted({record.key.model for record in records if record.key.model.endswith("+")})
+        none = "no model with '+' ran there; those of experiments/screen.py lie in a folder of their own, --results DIR"
+        meant = nearest(model, ran) if ran else none
+        raise UserError(f"--settings {model}: no records of it on {dataset} under {results}: {meant}")
     return settings
 
 
@@ -198,14 +198,13 @@ def updates_of(model: str, date: str, dataset: str, results: Path) -> list[Table
     Raises:
         UserError: If there are none, or ``date`` parts no period from the others.
     """
-    made = [
-        table
-        for group in data_groups([dataset], results)
-        for table in stream_settings_tables(group.rows, model, date, group.heading)
-    ]
+    groups = data_groups([dataset], results)
+    made = [table for group in groups for table in stream_settings_tables(group.rows, model, date, group.heading)]
     if not made:
+        ran = sorted({row.model for group in groups for row in group.rows if row.protocol == "stream"})
+        meant = nearest(model, ran) if ran else "no model ran under it there"
         raise UserError(
-            f"no records of protocol stream of {model} on {dataset} under {results}: name a model that ran under it"
+            f"--settings {model}: no records of it of protocol stream on {dataset} under {results}: {meant}"
         )
     return made
 

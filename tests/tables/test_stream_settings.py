@@ -100,6 +100,7 @@ def test_what_it_refuses(tmp_path, capsys):
         assert f"--before {date}: expected a time after 2024-01-03 12:00:00 and up to 2024-01-14 12:00:00" in told
     assert "--before 2024-01-10: only" in line("--dataset", "D", "--before", DATE)
     assert "--before 2024-01-10: only" in line("--dataset", "D", "--gains", "--before", DATE)
-    assert "no records of protocol stream of AGCRN+" in line("--dataset", "D", "--settings", "AGCRN+", "--before", DATE)
+    of_other = line("--dataset", "D", "--settings", "lstm", "--before", DATE)
+    assert "--settings lstm: no records of it of protocol stream" in of_other and "did you mean 'LSTM'?" in of_other
     write([stream_record("plus", "GWNet", dataset="E")], tmp_path)
     assert "sort them by their error before a date of the test" in line("--dataset", "E", "--settings", "GWNet+")
