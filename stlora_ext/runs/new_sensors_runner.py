@@ -78,7 +78,7 @@ class NewSensorsRunnerMixin(_Host):
         try:
             for number in self.days_of_fits(trained):
                 self.model, choice = self.model_of_new(trained, number)
-                scores = self._evaluate(test, None, self.cfg.steps_per_day).result()
+                scores = self._evaluate(test).result()
                 known = None if choice.error is None else choice.error * float(self.scaler.stats["std"].mean())
                 self.fits.append({"days": number, "ridge": choice.ridge, "known_mae": known, "test": scores})
             if self.save_results:
