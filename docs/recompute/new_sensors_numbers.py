@@ -34,7 +34,7 @@ def found(dataset: str, backbone: str, arm: str, adapter: Adapter = ()) -> dict[
     runs: dict[Pair, Run] = {}
     for path in sorted((PUBLISHED / FOLDER / dataset / model).glob(f"new-sensors-{arm}-*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
-        own: Mapping[str, Any] = record["configuration"]["adapter"] or {}
+        own: Mapping[str, Any] = record["configuration"].get("adapter") or {}
         if arm in ("plus", "full") and any(own.get(name, 0.0) != value for name, value in wanted.items()):
             continue
         pair = tuple(record["new_sensors"]["sensors"]), record["key"]["seed"]

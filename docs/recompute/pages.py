@@ -2,18 +2,23 @@
 
 from pathlib import Path
 
-from . import kinds, results, streams
+from . import kinds, new_sensors, readme, results, streams
 from .check import section
 
-DOCS = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
+PAGES = (
+    ("README.md", "Results", readme),
+    ("docs/results.md", "", results),
+    ("docs/models.md", "Which kinds gain", kinds),
+    ("docs/tables/streams.md", "", streams),
+    ("docs/tables/new-sensors.md", "", new_sensors),
+)
 
 
 def pages() -> list[tuple[str, str, list[tuple[str, list[str]]]]]:
     """Return the name, the text and the claims of each page, or part of one, that states results in sentences."""
-    names = ("results.md", "models.md", "tables/streams.md")
-    results_page, models_page, streams_page = ((DOCS / name).read_text(encoding="utf-8") for name in names)
-    return [
-        ("results.md", results_page, results.claims()),
-        ("models.md", section(models_page, "Which kinds gain"), kinds.claims()),
-        ("tables/streams.md", streams_page, streams.claims()),
-    ]
+    found = []
+    for name, heading, module in PAGES:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        found.append((name, section(text, heading) if heading else text, module.claims()))
+    return found
