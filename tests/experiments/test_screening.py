@@ -127,7 +127,7 @@ def test_mistakes_are_refused(screened, tiny_data, tmp_path, capsys):
     )
     assert "no trained LSTM" in refusal(screen_command.main, [*common, "--only", "embedding"], capsys)
     shutil.copytree(screened, tmp_path / "copy")
-    assert "no records of STGCN+ on TINY" in refusal(
+    assert "--settings STGCN+: no records of it on TINY" in refusal(
         plot_command.main,
         ["--dataset", "TINY", "--settings", "STGCN+", "--results", tmp_path / "copy", "--out", tmp_path / "s.png"],
         capsys,
