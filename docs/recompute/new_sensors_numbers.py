@@ -66,12 +66,6 @@ def by_split(*arms: dict[Pair, float]) -> list[list[float]]:
     return [[statistics.fmean(arm[pair] for pair in pairs if pair[0] == split) for split in splits] for arm in arms]
 
 
-def alone(dataset: str, backbone: str, arm: str, days: float | None = None, adapter: Adapter = ()) -> str:
-    """Return the mean error of an arm."""
-    (values,) = by_split(errors(dataset, backbone, arm, days, adapter))
-    return f"{statistics.fmean(values):.2f}"
-
-
 def percents(
     dataset: str, backbone: str, days: float | None, adapter: Adapter = (), arm: str = "plus", minus: str = "control"
 ) -> list[float]:

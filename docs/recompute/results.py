@@ -17,12 +17,6 @@ def of_plus(backbone: str, arm: str = "control") -> float:
     return one / two
 
 
-def tenths(share: float) -> str:
-    """Return a share in words."""
-    count = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"][round(10 * share)]
-    return f"{count} tenths"
-
-
 def added(dataset: str, backbone: str) -> str:
     """Return the parameters that "+" adds, in whole percent."""
     return f"{first(dataset, backbone + '+', 'plus')['parameters']['adapter_percent']:.0f}"

@@ -15,7 +15,7 @@ from stlora_ext.tables.rows import Row
 from stlora_ext.tables.score_grids import alone_text, gain_text, is_clear
 from stlora_ext.tables.stream_gains import stream_gains
 from stlora_ext.tables.stream_grids import streams
-from stlora_ext.tables.table import Cell, Column, Grid, Table
+from stlora_ext.tables.table import Cell, Grid, Table, headed
 
 FIELDS = (
     "dataset",
@@ -90,7 +90,7 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
         if row.arm == "plus" and not any(test.plus is row for test in streamed.tests)
     ]
     weeks = any(not comparison.over_time.reason for comparison in compared)
-    compared_all = [*compared, *tests_of_new]
+    every = [*compared, *tests_of_new]
     return Table(
         dataset,
         heading,
@@ -98,11 +98,11 @@ def gains_table(dataset: str, rows: Sequence[Row], short: bool = False, heading:
         tuple(grids),
         (
             *(on_over_time(compared) if compared and (weeks or not short) else ()),
-            *notes_on(compared_all),
+            *notes_on(every),
             *alone,
             *new_sensors_notes(fresh, short=True) * bool(fitted),
         ),
-        numbers=tuple(_numbers(dataset, compared_all, {**p_holm, **streamed.p_holm, **fresh.p_holm})),
+        numbers=tuple(_numbers(dataset, every, {**p_holm, **streamed.p_holm, **fresh.p_holm})),
         fields=FIELDS,
     )
 
@@ -180,8 +180,7 @@ def _by_backbone(
                 Cell(_added(own)),
             )
         )
-    columns = tuple(Column(head, kind="number" if place else "name") for place, head in enumerate(heads))
-    return Grid(title, columns, tuple(lines)), [one for one in (*gains, *beyond) if id(one) in shown]
+    return Grid(title, headed(heads), tuple(lines)), [one for one in (*gains, *beyond) if id(one) in shown]
 
 
 def _numbers(

@@ -233,6 +233,10 @@ def _with_records(results: Path) -> list[str]:
 def _elsewhere(dataset: str, results: Path) -> str:
     if (results / PUBLISHED / dataset).is_dir():
         return f"published ones: --results {results / PUBLISHED}"
+    if inside := _with_records(results / dataset):
+        return (
+            f"{results / dataset} is a folder of data sets: name one of them, such as {results / dataset / inside[0]}"
+        )
     datasets = _with_records(results)
     if datasets and dataset not in datasets:
         return nearest(dataset, datasets)

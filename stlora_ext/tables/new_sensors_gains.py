@@ -1,7 +1,6 @@
 """What fitting new sensors' weights gains, a line for each "+" of protocol ``new-sensors``: minus control, by days."""
 
 import math
-from collections.abc import Sequence
 
 from stlora_ext.digits import number, with_spread
 from stlora_ext.tables.alike import mark
@@ -9,7 +8,7 @@ from stlora_ext.tables.new_sensors_grids import ShownNewSensors, runs_text
 from stlora_ext.tables.new_sensors_pairs import NewSensors, SplitComparison, SplitRow, counterpart, days_text
 from stlora_ext.tables.pairs import Comparison
 from stlora_ext.tables.score_grids import gain_text, is_clear
-from stlora_ext.tables.table import Cell, Column, Grid
+from stlora_ext.tables.table import Cell, Grid, headed
 
 _ABSENT = "–"
 _Fit = tuple[SplitRow, SplitComparison]  # "+" at a number of days, and its comparison with the control
@@ -43,11 +42,11 @@ def new_sensors_gains(shown: ShownNewSensors, short: bool = False) -> tuple[list
         )
         reached.append((Cell(label, "name"), *(Cell(_reached(fits.get(place), family)) for place in days)))
     heads = ["Model", "Splits x seeds", "MAE of base", "MAE of control", "MAE of full"]
-    columns = _columns([*heads, *(f'"+" minus control, {text}' for text in named)])
-    grids = [Grid("new sensors", columns, tuple(gains))] if gains else []
+    heads += [f'"+" minus control, {text}' for text in named]
+    grids = [Grid("new sensors", headed(heads), tuple(gains))] if gains else []
     if gains and not short:
         title = "new sensors: what is reached of what full gains over the control, %"
-        grids.append(Grid(title, _columns(["Model", *named]), tuple(reached)))
+        grids.append(Grid(title, headed(["Model", *named]), tuple(reached)))
     return grids, [test for _, _, fits in lines for _, test in fits.values()]
 
 
@@ -68,10 +67,6 @@ def _lines(family: NewSensors) -> list[tuple[str, dict[float, _Fit]]]:
             if test.plus is row and test.base.arm == "control":
                 lines.setdefault(label, {})[math.inf if row.days is None else row.days] = row, test
     return list(lines.items())
-
-
-def _columns(heads: Sequence[str]) -> tuple[Column, ...]:
-    return tuple(Column(head, kind="number" if place else "name") for place, head in enumerate(heads))
 
 
 def _level(row: SplitRow | None) -> str:

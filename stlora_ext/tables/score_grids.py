@@ -134,7 +134,12 @@ def alone_text(row: Row) -> str:
 
 
 def gain_text(comparison: Comparison, over: str = "seed") -> str:
-    """Return a difference of the average MAE with its intervals over seeds and, where it has one, over time."""
+    """Return a difference of the average MAE with its intervals over pairs and, where it has one, over time.
+
+    Args:
+        comparison: What is compared.
+        over: What makes a pair: a seed, or a split.
+    """
     test, weeks = comparison.test, comparison.over_time
     if test.mean is None:
         return _ABSENT

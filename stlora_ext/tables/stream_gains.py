@@ -7,7 +7,7 @@ from stlora_ext.tables.pairs import Comparison
 from stlora_ext.tables.score_grids import alone_text, gain_text, is_clear
 from stlora_ext.tables.stream_grids import Streams
 from stlora_ext.tables.stream_pairs import Family, Share
-from stlora_ext.tables.table import Cell, Column, Grid
+from stlora_ext.tables.table import Cell, Grid, headed
 
 _ABSENT = "–"
 
@@ -33,9 +33,8 @@ def stream_gains(streamed: Streams, short: bool = False) -> tuple[list[Grid], li
         for label, tests in _lines(family)
     ]
     heads = ["Model", "MAE alone", *(f'"+" minus {arm}' for arm in shown), *["of finetune's gain, %"] * reached]
-    columns = tuple(Column(head, kind="number" if place else "name") for place, head in enumerate(heads))
     compared = [test for test in streamed.tests if test.base.arm in shown]
-    return [Grid("stream", columns, tuple(lines))] if lines else [], compared
+    return [Grid("stream", headed(heads), tuple(lines))] if lines else [], compared
 
 
 def _lines(family: Family) -> list[tuple[str, list[Comparison]]]:

@@ -1,6 +1,6 @@
 """A table as cells, before it takes the form of Markdown, LaTeX, HTML or CSV."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -37,6 +37,11 @@ class Column:
     title: str
     group: str = ""
     kind: Literal["name", "count", "number"] = "number"
+
+
+def headed(heads: Sequence[str]) -> tuple[Column, ...]:
+    """Return columns of numbers after one of names."""
+    return tuple(Column(head, kind="number" if place else "name") for place, head in enumerate(heads))
 
 
 @dataclass(frozen=True)

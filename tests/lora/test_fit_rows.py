@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from stlora_ext.lora import fit_rows as fit_rows_module
 from stlora_ext.lora.fit_rows import Readings, fit_rows, mean_rows, with_rows
 from stlora_ext.lora.predictor import Predictor
 from stlora_ext.lora.settings import STLoRAConfig
@@ -59,6 +60,15 @@ def test_a_fit_finds_the_rows_that_made_the_readings(sharing):
 
     fitted = error(fit_rows(predictor, config, seen, 0.0, 100))
     assert fitted < 0.05 * error([mean.expand(NEW, *mean.shape) for mean in mean_rows(predictor)])
+
+
+def test_windows_are_taken_in_parts_that_change_nothing(monkeypatch):
+    predictor = known()
+    seen = readings(predictor, CONFIG, true_rows(predictor))
+    whole = fit_rows(predictor, CONFIG, seen, 1e-3, 20)
+    monkeypatch.setattr(fit_rows_module, "_CELLS", 7 * NEW)  # 400 windows aren't parts of 7
+    parts = fit_rows(predictor, CONFIG, seen, 1e-3, 20)
+    assert all(torch.allclose(one, two, atol=1e-6) for one, two in zip(whole, parts, strict=True))
 
 
 def test_a_strong_ridge_keeps_the_mean():

@@ -106,6 +106,11 @@ def test_each_panel_has_a_folder_and_a_backbone_of_its_own(backbones, results):
         (("D", "LSTM"), ("E", "NLinea"), "of protocol new-sensors of NLinea on E under {results}/apart: did you mean"),
         (("E", "LSTM"), ("E", "LSTM"), "the records of E under {results}/apart are not of protocol stream"),
         (("half", "LSTM"), ("E", "LSTM"), "--stream-of half: no runs of arm base are there"),
+        (
+            ("", "LSTM"),
+            ("E", "LSTM"),
+            "{results}/apart is a folder of data sets: name one of them, such as {results}/apart/D",
+        ),
         (None, ("E", "LSTM"), "--evidence needs --stream-of FOLDER MODEL, such as results/NYC-TAXI LSTM"),
         (("D", "LSTM"), None, "--evidence needs --new-sensors-of FOLDER MODEL"),
     ],

@@ -102,6 +102,7 @@ def test_every_arm_is_scored_on_the_new_sensors_alone(tiny_data, results):
     for record in records.values():
         assert len(record.scores.nodes["MAE"]) == len(columns) == round(0.2 * meta.num_nodes)
         assert record.new_sensors.fits[-1].scores == record.scores
+        assert record.scores.periods is None  # error sums by day, which no table reads of new sensors
     assert len({record.scores.average["MAE"] for record in records.values()}) == len(ARMS)
 
 
@@ -282,6 +283,9 @@ def test_keys_hold_what_an_arm_reads(tiny_data):
     dropped = keys(**{"adapter.row_dropout": 0.1})  # the control has no rows
     assert [a == b for a, b in zip(usual, dropped, strict=True)] == [True, True, False, False]
     joint = experiment("TINY", "LSTM+")
+    for arm, same in (("control", True), ("wide", True), ("plus", False)):
+        other = joint.override({"adapter.row_dropout": 0.1}).with_arm(arm)
+        assert (run_key(joint.with_arm(arm), meta, 0) == run_key(other, meta, 0)) == same
     changed = joint.override({"new_sensors.split": 3})
     assert run_key(joint, meta, 0) == run_key(changed, meta, 0)
 
